@@ -1,0 +1,175 @@
+import { assert } from "../util/assert.ts";
+import { indexAt, sum } from "./cumulative.ts";
+import { GUMBEL_MAX, gumbel, gumbelPair, type Seed } from "./random.ts";
+import { selectTop } from "./select.ts";
+
+/** The K likeliest tokens and what they leave. Probabilities are rounded to 32 bits, as they travel. */
+export interface Head {
+  /** token ids, Int32Array[k], by falling probability */
+  readonly ids: Int32Array;
+  /** their probabilities, Float32Array[k] */
+  readonly probabilities: Float32Array;
+  /** mass of all other tokens, summed over them; exactly 0 when the support ends with the head */
+  readonly tailMass: number;
+}
+
+/** A distribution over the vocabulary: what the sampler chain leaves of a row, ready to draw from. */
+export interface Distribution {
+  /** p(token) rounded to 32 bits; 0 outside of the support. */
+  probability(token: number): number;
+  /** The token at `u` in [0, 1) of the cumulative distribution. */
+  sample(u: number): number;
+  /** argmax over the support of log p + Gumbel noise: an exact sample that depends on the seed alone. */
+  winner(seed: Seed, position: number): number;
+  /** The `count` likeliest tokens, fewer when the support is smaller. */
+  head(count: number): Head;
+  /** Tokens of the tail behind `head`, one for each u in [0, 1), each drawn in proportion to p. */
+  sampleTail(head: Head, us: readonly number[]): Int32Array;
+  /** Every probability, Float32Array[V]. */
+  dense(vocabularySize: number): Float32Array;
+}
+
+/** Few tokens: what is left after top-k, top-p or min-p, or a point mass. */
+export class SparseDistribution implements Distribution {
+  /** token ids, Int32Array[k], by falling weight */
+  readonly ids: Int32Array;
+  private readonly weights: Float64Array;
+  private readonly total: number;
+
+  /** @param weights Float64Array[k], not negative, not all 0; they need not add up to 1 */
+  constructor(ids: Int32Array, weights: Float64Array) {
+    assert(ids.length > 0 && ids.length === weights.length, "a distribution needs as many weights as ids");
+    this.ids = ids;
+    this.weights = weights;
+    this.total = sum(weights);
+    assert(this.total > 0, "a distribution needs some mass");
+  }
+
+  /** All mass on one token: greedy decoding, and a proposal without randomness. */
+  static point(token: number): SparseDistribution {
+    return new SparseDistribution(Int32Array.of(token), Float64Array.of(1));
+  }
+
+  probability(token: number): number {
+    const index = this.ids.indexOf(token);
+    return index < 0 ? 0 : Math.fround(this.weights[index]! / this.total);
+  }
+
+  sample(u: number): number {
+    return this.ids[indexAt(this.weights, u, this.total)]!;
+  }
+
+  winner(seed: Seed, position: number): number {
+    if (this.ids.length === 1) return this.ids[0]!;
+    let best = -1;
+    let bestScore = -Infinity;
+    for (let i = 0; i < this.ids.length; i++) {
+      const token = this.ids[i]!;
+      const score = Math.log(this.weights[i]!) + gumbel(seed, position, token);
+      if (score > bestScore || (score === bestScore && token < best)) {
+        bestScore = score;
+        best = token;
+      }
+    }
+    return best;
+  }
+
+  head(count: number): Head {
+    const size = Math.min(count, this.ids.length);
+    const probabilities = new Float32Array(size);
+    for (let i = 0; i < size; i++) probabilities[i] = this.weights[i]! / this.total;
+    const tailMass = Math.fround(sum(this.weights.subarray(size)) / this.total);
+    return { ids: this.ids.slice(0, size), probabilities, tailMass };
+  }
+
+  sampleTail(head: Head, us: readonly number[]): Int32Array {
+    const tail = this.weights.subarray(head.ids.length);
+    const tailTotal = sum(tail);
+    return Int32Array.from(us, (u) => this.ids[head.ids.length + indexAt(tail, u, tailTotal)]!);
+  }
+
+  dense(vocabularySize: number): Float32Array {
+    const probabilities = new Float32Array(vocabularySize);
+    for (let i = 0; i < this.ids.length; i++) probabilities[this.ids[i]!] = this.weights[i]! / this.total;
+    return probabilities;
+  }
+}
+
+/** The whole vocabulary, one 32-bit weight a token. */
+export class DenseDistribution implements Distribution {
+  private readonly weights: Float32Array;
+  private readonly total: number;
+
+  /**
+   * @param weights Float32Array[V], not negative; kept, not copied
+   * @param total their sum
+   */
+  constructor(weights: Float32Array, total: number) {
+    assert(total > 0, "a distribution needs some mass");
+    this.weights = weights;
+    this.total = total;
+  }
+
+  /** Of probabilities (or weights) that came over the wire. */
+  static of(weights: Float32Array): DenseDistribution {
+    return new DenseDistribution(weights, sum(weights));
+  }
+
+  probability(token: number): number {
+    return Math.fround((this.weights[token] ?? 0) / this.total);
+  }
+
+  sample(u: number): number {
+    return indexAt(this.weights, u, this.total);
+  }
+
+  /** O(V), but noise is only computed for tokens that could still win with the largest noise there is. */
+  winner(seed: Seed, position: number): number {
+    const noise = new Float64Array(2);
+    const first = selectTop(this.weights, 1)[0]!;
+    let best = first;
+    let bestScore = Math.log(this.weights[first]!) + gumbel(seed, position, first);
+    let floor = Math.exp(bestScore - GUMBEL_MAX);
+    for (let even = 0; even < this.weights.length; even += 2) {
+      const pairHasChance = this.weights[even]! >= floor || (this.weights[even + 1] ?? 0) >= floor;
+      if (!pairHasChance) continue;
+      gumbelPair(seed, position, even, noise);
+      for (let half = 0; half < 2; half++) {
+        const weight = this.weights[even + half] ?? 0;
+        if (!(weight > 0)) continue;
+        const score = Math.log(weight) + noise[half]!;
+        if (score > bestScore || (score === bestScore && even + half < best)) {
+          bestScore = score;
+          best = even + half;
+          floor = Math.exp(bestScore - GUMBEL_MAX);
+        }
+      }
+    }
+    return best;
+  }
+
+  head(count: number): Head {
+    const top = selectTop(this.weights, Math.min(count, this.weights.length));
+    const size = top.findIndex((id) => this.weights[id] === 0);
+    const ids = size < 0 ? top : top.slice(0, size);
+    const probabilities = Float32Array.from(ids, (id) => this.weights[id]! / this.total);
+    const headIds = new Set(ids);
+    let tail = 0;
+    for (let id = 0; id < this.weights.length; id++) if (!headIds.has(id)) tail += this.weights[id]!;
+    return { ids, probabilities, tailMass: Math.fround(tail / this.total) };
+  }
+
+  sampleTail(head: Head, us: readonly number[]): Int32Array {
+    const tail = this.weights.slice();
+    for (const id of head.ids) tail[id] = 0;
+    const tailTotal = sum(tail);
+    return Int32Array.from(us, (u) => indexAt(tail, u, tailTotal));
+  }
+
+  dense(vocabularySize: number): Float32Array {
+    assert(vocabularySize >= this.weights.length, "the vocabulary is smaller than the distribution");
+    const probabilities = new Float32Array(vocabularySize);
+    for (let id = 0; id < this.weights.length; id++) probabilities[id] = this.weights[id]! / this.total;
+    return probabilities;
+  }
+}

@@ -1,0 +1,34 @@
+import type { Distribution } from "./distribution.ts";
+import type { Coupling } from "./question.ts";
+import { Purpose, type Seed, uniform } from "./random.ts";
+import { applySampler, type SamplerSettings, SamplerWorkspace } from "./sampler.ts";
+
+/** A draft, with the distribution that it was drawn from. */
+export interface Proposal {
+  readonly token: number;
+  /** q(token), rounded to 32 bits as it travels */
+  readonly q: number;
+  /** q whole, kept for the residual; null under Gumbel coupling, where nobody needs it */
+  readonly distribution: Distribution | null;
+}
+
+/**
+ * The drafter's choice at a position.
+ * @param row the drafter's logits, Float32Array[V]; not kept
+ * @param history the tokens before the position, as many as the penalties look back on
+ */
+export function propose(
+  row: Float32Array,
+  settings: SamplerSettings,
+  history: Int32Array,
+  coupling: Coupling,
+  seed: Seed,
+  position: number,
+  lineage: number,
+): Proposal {
+  // A workspace of its own: the distribution outlives this call.
+  const distribution = applySampler(row, settings, history, new SamplerWorkspace());
+  if (coupling === "gumbel") return { token: distribution.winner(seed, position), q: 1, distribution: null };
+  const token = distribution.sample(uniform(seed, Purpose.draft, position, lineage, 0));
+  return { token, q: distribution.probability(token), distribution };
+}

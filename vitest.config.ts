@@ -1,0 +1,20 @@
+import { defineConfig } from "vitest/config";
+
+const slow = ["test/simulation/**/*.test.ts", "test/model/**/*.test.ts", "test/integration/**/*.test.ts"];
+
+export default defineConfig({
+  test: {
+    projects: [
+      { test: { name: "fast", include: ["src/**/*.test.ts", "test/*.test.ts"] } },
+      {
+        test: {
+          name: "slow",
+          include: slow,
+          testTimeout: 300_000,
+          hookTimeout: 120_000,
+          maxWorkers: 2,
+        },
+      },
+    ],
+  },
+});

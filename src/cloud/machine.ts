@@ -1,0 +1,56 @@
+import type { ProtocolError } from "../protocol/errors.ts";
+import type { Frame } from "../protocol/frame.ts";
+import type { Answer, Question } from "../sampling/question.ts";
+import type { KvCacheLimits } from "./kv-cache.ts";
+import type { PassLimits } from "./scheduler.ts";
+import type { PassPlan } from "./session.ts";
+
+/** What goes into the cloud's state machine and what comes out of it. */
+
+export interface CloudLimits extends PassLimits, KvCacheLimits {
+  readonly connections: number;
+  /** open sessions, all connections together: each costs its tokens, and perhaps a held row */
+  readonly sessions: number;
+  readonly sessionsPerConnection: number;
+  /** a session that says nothing for so long is ended */
+  readonly silentAfterMs: number;
+}
+
+/** One session's part of a pass, for the verifier. */
+export interface PassShare extends PassPlan {
+  readonly session: number;
+  readonly sequence: number;
+}
+
+/** What a pass came to for one session. */
+export interface PassOutcome {
+  readonly session: number;
+  readonly answers: readonly Answer[];
+  /** a row was kept for it */
+  readonly held: boolean;
+}
+
+export type CloudEvent =
+  | { readonly kind: "connected"; readonly connection: number }
+  | { readonly kind: "frame"; readonly connection: number; readonly frame: Frame }
+  /** the peer sent what is no frame */
+  | { readonly kind: "garbage"; readonly connection: number; readonly error: ProtocolError }
+  | { readonly kind: "disconnected"; readonly connection: number }
+  | { readonly kind: "passEnded"; readonly outcomes: readonly PassOutcome[] }
+  /** the KV of every session in the pass is empty now */
+  | { readonly kind: "passFailed"; readonly message: string }
+  | { readonly kind: "answered"; readonly session: number; readonly answer: Answer }
+  | { readonly kind: "answerFailed"; readonly session: number; readonly message: string }
+  | { readonly kind: "wake" }
+  | { readonly kind: "shutdown" };
+
+export type CloudEffect =
+  | { readonly kind: "send"; readonly connection: number; readonly frame: Frame }
+  /** after what was sent before */
+  | { readonly kind: "close"; readonly connection: number }
+  | { readonly kind: "pass"; readonly shares: readonly PassShare[] }
+  /** about the session's held row */
+  | { readonly kind: "ask"; readonly session: number; readonly question: Question }
+  | { readonly kind: "releaseRow"; readonly session: number }
+  /** replaces an earlier one */
+  | { readonly kind: "wake"; readonly atMs: number };

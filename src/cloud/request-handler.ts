@@ -1,0 +1,229 @@
+import type { StopRule } from "../decoding/session.ts";
+import { ProtocolError } from "../protocol/errors.ts";
+import {
+  type Frame,
+  type HelloFrame,
+  type OpenFrame,
+  PROTOCOL_VERSION,
+  type TargetInfo,
+} from "../protocol/frame.ts";
+import { unreachable } from "../util/assert.ts";
+import type { CloudEffect, CloudEvent, CloudLimits } from "./machine.ts";
+import { CloudSession } from "./session.ts";
+import { SessionTable } from "./session-table.ts";
+
+/**
+ * The cloud as one pure state machine: handshake, admission, ordering, cancellation, and passes over all
+ * sessions. Events in, effects out; it knows no socket, no clock and no model.
+ */
+export class RequestHandler {
+  private readonly target: TargetInfo;
+  private readonly server: string;
+  private readonly limits: CloudLimits;
+  private readonly table: SessionTable;
+  /** whether each connection has said hello */
+  private readonly greeted = new Map<number, boolean>();
+  private nextKey = 1;
+  private closing = false;
+
+  /** @param server what the welcome says of this software, for example "picospec/0.1.0" */
+  constructor(target: TargetInfo, server: string, limits: CloudLimits) {
+    this.target = target;
+    this.server = server;
+    this.limits = limits;
+    this.table = new SessionTable(limits);
+  }
+
+  get openSessions(): number {
+    return this.table.size;
+  }
+
+  handle(event: CloudEvent, nowMs: number): CloudEffect[] {
+    const out: CloudEffect[] = [];
+    this.react(event, nowMs, out);
+    this.table.schedule(nowMs, out);
+    return out;
+  }
+
+  private react(event: CloudEvent, nowMs: number, out: CloudEffect[]): void {
+    const { table } = this;
+    switch (event.kind) {
+      case "connected":
+        this.connected(event.connection, out);
+        break;
+      case "frame":
+        this.frame(event.connection, event.frame, nowMs, out);
+        break;
+      case "garbage":
+        this.failConnection(event.connection, event.error, out);
+        break;
+      case "disconnected":
+        this.disconnected(event.connection, out);
+        break;
+      case "passEnded":
+        table.passEnded(event.outcomes, nowMs, out);
+        break;
+      case "passFailed":
+        table.passFailed(event.message, nowMs, out);
+        break;
+      case "answered":
+        table.runKey(event.session, out, (session, effects) =>
+          session.answered(event.answer, nowMs, effects),
+        );
+        break;
+      case "answerFailed":
+        table.runKey(event.session, out, () => {
+          throw new ProtocolError("model_output", event.message);
+        });
+        break;
+      case "wake":
+        table.endSilent(nowMs, out);
+        break;
+      case "shutdown":
+        this.closing = true;
+        for (const id of [...this.greeted.keys()]) {
+          this.failConnection(id, new ProtocolError("shutting_down", "the cloud is shutting down"), out);
+        }
+        break;
+      default:
+        unreachable(event);
+    }
+  }
+
+  private connected(id: number, out: CloudEffect[]): void {
+    this.greeted.set(id, false);
+    if (this.closing) {
+      this.failConnection(id, new ProtocolError("shutting_down", "the cloud is shutting down"), out);
+    } else if (this.greeted.size > this.limits.connections) {
+      const message = `all ${this.limits.connections} connections of this cloud are taken; try again later`;
+      this.failConnection(id, new ProtocolError("server_full", message), out);
+    }
+  }
+
+  private disconnected(id: number, out: CloudEffect[]): void {
+    this.greeted.delete(id);
+    for (const session of this.table.ofConnection(id)) {
+      this.table.run(session, out, (effects) => session.end("failed", effects));
+    }
+  }
+
+  /** Tells an edge what it did wrong and lets go of it. */
+  private failConnection(id: number, error: ProtocolError, out: CloudEffect[]): void {
+    if (!this.greeted.has(id)) return;
+    this.disconnected(id, out);
+    out.push({ kind: "send", connection: id, frame: errorFrame(0, error) });
+    out.push({ kind: "close", connection: id });
+  }
+
+  private frame(id: number, frame: Frame, nowMs: number, out: CloudEffect[]): void {
+    const greeted = this.greeted.get(id);
+    if (greeted === undefined) return; // refused or failed a moment ago
+    if (greeted === (frame.type === "hello")) {
+      const message = `a connection begins with one hello, and then ${frame.type} comes ${greeted ? "once" : "after it"}`;
+      this.failConnection(id, new ProtocolError("unexpected_frame", message), out);
+      return;
+    }
+    switch (frame.type) {
+      case "hello":
+        this.greet(id, frame, out);
+        break;
+      case "open":
+        this.open(id, frame, nowMs, out);
+        break;
+      case "draft":
+      case "witnessRequest":
+      case "cancel":
+        this.route(id, frame, nowMs, out);
+        break;
+      case "ping":
+        out.push({ kind: "send", connection: id, frame: { type: "pong", sentAtMs: frame.sentAtMs } });
+        break;
+      case "welcome":
+      case "verdict":
+      case "witnesses":
+      case "done":
+      case "error":
+      case "pong":
+        this.failConnection(id, new ProtocolError("unexpected_frame", `an edge sends no ${frame.type}`), out);
+        break;
+      default:
+        unreachable(frame);
+    }
+  }
+
+  private greet(id: number, frame: HelloFrame, out: CloudEffect[]): void {
+    const { target, server } = this;
+    if (frame.protocol !== PROTOCOL_VERSION) {
+      const message = `the edge speaks protocol ${frame.protocol} and this cloud ${PROTOCOL_VERSION}; use one version of PicoSpec on both sides`;
+      this.failConnection(id, new ProtocolError("protocol_version", message), out);
+    } else if (frame.fingerprint !== target.fingerprint) {
+      const message = `the drafter's tokenizer ${frame.fingerprint} is not the target's ${target.fingerprint} (${target.name}); take a drafter of the same family`;
+      this.failConnection(id, new ProtocolError("tokenizer_mismatch", message), out);
+    } else {
+      this.greeted.set(id, true);
+      const welcome = { type: "welcome", protocol: PROTOCOL_VERSION, server, target } as const;
+      out.push({ kind: "send", connection: id, frame: welcome });
+    }
+  }
+
+  private open(id: number, frame: OpenFrame, nowMs: number, out: CloudEffect[]): void {
+    const refusal = this.refusal(id, frame);
+    if (refusal) {
+      out.push({ kind: "send", connection: id, frame: errorFrame(frame.session, refusal) });
+      return;
+    }
+    const { prompt, settings } = frame;
+    const { contextTokens, endTokens, vocabularySize } = this.target;
+    const rule: StopRule = {
+      promptLength: prompt.length,
+      maxTokens: settings.maxTokens,
+      contextTokens,
+      endTokens: new Set(endTokens),
+    };
+    const identity = { key: this.nextKey++, connection: id, id: frame.session };
+    this.table.add(new CloudSession(identity, settings, prompt, rule, vocabularySize, nowMs));
+  }
+
+  /** Why a session cannot be had; it costs the edge nothing else. */
+  private refusal(id: number, { session, settings, prompt }: OpenFrame): ProtocolError | null {
+    const { limits, target, table } = this;
+    if (session === 0 || table.find(id, session)) {
+      return new ProtocolError("unexpected_frame", `session ${session} cannot be opened (again)`);
+    }
+    if (!settings.policy.target) return new ProtocolError("bad_setting", "this policy wants no cloud");
+    if (table.size >= limits.sessions) {
+      const message = `all ${limits.sessions} sessions of this cloud are taken; try again later`;
+      return new ProtocolError("server_full", message);
+    }
+    if (table.ofConnection(id).length >= limits.sessionsPerConnection) {
+      const message = `a connection has at most ${limits.sessionsPerConnection} sessions at a time`;
+      return new ProtocolError("too_many_sessions", message);
+    }
+    if (prompt.length >= target.contextTokens) {
+      const message = `the prompt has ${prompt.length} tokens, and the context of ${target.contextTokens} leaves no room for an answer; shorten the prompt`;
+      return new ProtocolError("prompt_too_long", message);
+    }
+    const stranger = prompt.find((token) => token >= target.vocabularySize);
+    if (stranger !== undefined) return new ProtocolError("bad_frame", `there is no token ${stranger}`);
+    return null;
+  }
+
+  private route(
+    id: number,
+    frame: Extract<Frame, { type: "draft" | "witnessRequest" | "cancel" }>,
+    nowMs: number,
+    out: CloudEffect[],
+  ): void {
+    const session = this.table.find(id, frame.session);
+    if (!session) return; // it ended while the frame was on its way
+    this.table.run(session, out, (effects) => {
+      if (frame.type === "draft") session.draft(frame, nowMs, effects);
+      else if (frame.type === "witnessRequest") session.witnessRequest(frame, nowMs, effects);
+      else session.end("cancelled", effects);
+    });
+  }
+}
+
+function errorFrame(session: number, { code, message }: ProtocolError): Frame {
+  return { type: "error", session, code, message };
+}

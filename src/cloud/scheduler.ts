@@ -1,0 +1,136 @@
+import type { KvCache, Tenant } from "./kv-cache.ts";
+import type { CloudSession, PassPlan, Work } from "./session.ts";
+
+/**
+ * What goes into the next pass: a pure function of the sessions, the KV and the time. One pass at a time; every
+ * session that has work and a sequence is in it.
+ */
+
+export interface PassLimits {
+  readonly passTokens: number;
+  readonly passRows: number;
+  /** prompt tokens of all sessions in one pass, so that a long prompt does not hold up the others */
+  readonly prefillTokens: number;
+}
+
+/** A session's share of the pass. */
+export interface Grant {
+  readonly session: CloudSession;
+  readonly sequence: number;
+  readonly plan: PassPlan;
+}
+
+export interface Schedule {
+  /** empty: no pass now */
+  readonly grants: readonly Grant[];
+  /** sessions that lost their sequence */
+  readonly evicted: readonly CloudSession[];
+  /** look again at this time even if nothing happens; Infinity: no need */
+  readonly wakeAtMs: number;
+}
+
+export interface SchedulerState {
+  /** by key */
+  readonly sessions: ReadonlyMap<number, CloudSession>;
+  readonly kv: KvCache;
+  readonly limits: PassLimits;
+  /** how long a pass takes, ms; -1 when unknown */
+  readonly passMs: number;
+}
+
+interface Candidate {
+  readonly session: CloudSession;
+  readonly work: Work;
+}
+
+export function nextPass(state: SchedulerState, nowMs: number): Schedule {
+  const { sessions, kv } = state;
+  const candidates: Candidate[] = [];
+  let wakeAtMs = Number.POSITIVE_INFINITY;
+  for (const session of sessions.values()) {
+    const work = session.work(nowMs);
+    if (work.need !== "none") candidates.push({ session, work });
+    wakeAtMs = Math.min(wakeAtMs, session.wakeAtMs(nowMs));
+  }
+  if (!candidates.some((candidate) => launches(candidate, state.passMs))) {
+    return { grants: [], evicted: [], wakeAtMs };
+  }
+  // Whoever has waited longest first; rows ahead of drafts only fill what is left.
+  candidates.sort((a, b) => rank(a) - rank(b) || a.session.readySinceMs - b.session.readySinceMs);
+  const pass = new PassBuilder(state, nowMs);
+  for (const candidate of candidates) {
+    if (!pass.add(candidate)) wakeAtMs = Math.min(wakeAtMs, kv.freeAtMs(pass.tenant));
+  }
+  return { grants: pass.grants, evicted: pass.evicted, wakeAtMs };
+}
+
+function rank({ work }: Candidate): number {
+  return work.need === "now" ? 0 : 1;
+}
+
+/** Whether this alone is worth a pass. A row ahead is, when the pass is over before the drafts come. */
+function launches({ session, work }: Candidate, passMs: number): boolean {
+  if (work.need === "now") return true;
+  return passMs >= 0 && session.draftGapMs >= passMs;
+}
+
+class PassBuilder {
+  readonly grants: Grant[] = [];
+  readonly evicted: CloudSession[] = [];
+  private readonly state: SchedulerState;
+  private readonly nowMs: number;
+  private readonly members = new Set<number>();
+  private tokensLeft: number;
+  private rowsLeft: number;
+  private prefillLeft: number;
+
+  constructor(state: SchedulerState, nowMs: number) {
+    this.state = state;
+    this.nowMs = nowMs;
+    this.tokensLeft = state.limits.passTokens;
+    this.rowsLeft = state.limits.passRows;
+    this.prefillLeft = state.limits.prefillTokens;
+  }
+
+  readonly tenant = (key: number): Tenant => {
+    const session = this.state.sessions.get(key);
+    // A session that ended within a pass keeps its sequence until the pass is over.
+    if (!session) return { pinned: true, idleSinceMs: Number.POSITIVE_INFINITY };
+    const busy = session.work(this.nowMs).need === "now";
+    return {
+      pinned: session.inPass || this.members.has(key),
+      idleSinceMs: busy ? Number.POSITIVE_INFINITY : session.lastHeardMs,
+    };
+  };
+
+  /** @returns false when the session has to wait for a sequence */
+  add({ session, work }: Candidate): boolean {
+    const { kv } = this.state;
+    const { key } = session.identity;
+    const prefill = Math.min(work.prefillTokens, this.prefillLeft, this.tokensLeft);
+    const reaches = prefill === work.prefillTokens;
+    const rows = reaches ? Math.min(work.rows, this.rowsLeft, this.tokensLeft - prefill) : 0;
+    if (prefill + rows === 0) return true; // no room in this pass, the next one is near
+    let sequence = kv.sequenceOf(key);
+    if (sequence < 0) {
+      if (work.need === "ahead") return true;
+      const acquired = kv.acquire(key, this.tenant, this.nowMs);
+      if (!acquired) return false;
+      sequence = acquired.sequence;
+      if (acquired.evicted !== null) this.evict(acquired.evicted);
+    }
+    this.members.add(key);
+    this.tokensLeft -= prefill + rows;
+    this.rowsLeft -= rows;
+    this.prefillLeft -= prefill;
+    kv.used(key, rows, this.nowMs);
+    this.grants.push({ session, sequence, plan: session.plan(prefill, rows) });
+    return true;
+  }
+
+  private evict(key: number): void {
+    const session = this.state.sessions.get(key)!;
+    session.evicted();
+    this.evicted.push(session);
+  }
+}

@@ -1,0 +1,379 @@
+import type { SessionSettings, StopReason, StopRule } from "../decoding/session.ts";
+import { ProtocolError } from "../protocol/errors.ts";
+import type { DraftFrame, Frame, WitnessRequestFrame } from "../protocol/frame.ts";
+import type { Answer, Question, Rejection } from "../sampling/question.ts";
+import { assert } from "../util/assert.ts";
+import { DraftedSequence } from "./sequence.ts";
+
+/**
+ * One session on the cloud's side: a pure state machine. Drafts, the ends of passes and answers about the held
+ * row come in; frames, questions about the held row and work for the scheduler come out.
+ *
+ * The row that predicts position `committed` decides the first pending draft. Either it is held from an
+ * earlier pass, or it comes out of the next one, which feeds the last committed token again or for the first
+ * time. So between passes either the row is held or cached < committed.
+ */
+
+export type SessionEffect =
+  | { readonly kind: "send"; readonly frame: Frame }
+  /** a question about the held row; its answer comes back through `answered` */
+  | { readonly kind: "ask"; readonly question: Question }
+  | { readonly kind: "releaseRow" }
+  /** nothing follows, but for the end of a pass that is under way */
+  | { readonly kind: "ended" };
+
+/**
+ * What a session would do with a pass. `now`: somebody waits for it. `ahead`: a row that later drafts will be
+ * decided by; it rides along, or has a pass of its own when that is over before the drafts come.
+ */
+export interface Work {
+  readonly need: "none" | "ahead" | "now";
+  /** tokens without rows that have to be fed first */
+  readonly prefillTokens: number;
+  readonly rows: number;
+}
+
+/** What a pass does for a session. */
+export interface PassPlan {
+  /** position of tokens[0] */
+  readonly from: number;
+  readonly tokens: Int32Array;
+  /** one for each of the last tokens, but for the very last with `hold` */
+  readonly questions: readonly Question[];
+  readonly hold: boolean;
+}
+
+/** How far the cloud decodes past what the edge has read: one that went away costs no more than this. */
+const RUN_AHEAD_TOKENS = 256;
+/** Weight of a new sample in the estimate of how long drafts are in coming. */
+const GAP_WEIGHT = 0.3;
+const NO_WORK: Work = { need: "none", prefillTokens: 0, rows: 0 };
+
+export interface SessionIdentity {
+  /** unique on this cloud */
+  readonly key: number;
+  readonly connection: number;
+  /** what the edge calls it */
+  readonly id: number;
+}
+
+export class CloudSession {
+  readonly identity: SessionIdentity;
+  lastHeardMs: number;
+  /** since when somebody waits for the work */
+  readySinceMs: number;
+  private readonly settings: SessionSettings;
+  private readonly promptLength: number;
+  private readonly sequence: DraftedSequence;
+  /** the row that predicts `committed` is held */
+  private rowHeld = false;
+  /** the edge is resampling the position `committed` */
+  private resampling = false;
+  /** how many tokens the edge knows to be decided */
+  private edgeCommitted: number;
+  /** the edge drafts no more */
+  private yielded = false;
+  /** the prompt has been fed once */
+  private primed = false;
+  private running: PassPlan | null = null;
+  private asking: Question | WitnessRequestFrame | null = null;
+  private reason: StopReason | "failed" | null = null;
+  /** until when the cloud waits for drafts before it decodes by itself */
+  private waitUntilMs: number;
+  /** since when it could compute a row ahead of drafts; -1: it could not */
+  private outOfDraftsSinceMs = -1;
+  private gapMs = -1;
+  private targetPasses = 0;
+  private prefillPasses = 0;
+  private fedTokens = 0;
+  private evictions = 0;
+
+  constructor(
+    identity: SessionIdentity,
+    settings: SessionSettings,
+    prompt: Int32Array,
+    rule: StopRule,
+    vocabularySize: number,
+    nowMs: number,
+  ) {
+    this.identity = identity;
+    this.settings = settings;
+    this.promptLength = prompt.length;
+    this.sequence = new DraftedSequence(settings, prompt, rule, vocabularySize);
+    this.edgeCommitted = prompt.length;
+    this.lastHeardMs = nowMs;
+    this.readySinceMs = nowMs;
+    // The first row comes with the prompt: there is nothing to wait for.
+    this.waitUntilMs = nowMs;
+  }
+
+  get ended(): boolean {
+    return this.reason !== null;
+  }
+
+  /** A pass with this session's tokens is under way. */
+  get inPass(): boolean {
+    return this.running !== null;
+  }
+
+  /** How long drafts are in coming once the session has run out of them, ms; -1 when unknown. */
+  get draftGapMs(): number {
+    return this.gapMs;
+  }
+
+  // What the scheduler sees
+
+  work(nowMs: number): Work {
+    if (this.ended || this.running || this.asking || this.resampling || this.rowHeld) return NO_WORK;
+    const { pending, committed, cached } = this.sequence;
+    const prefillTokens = Math.max(0, committed - 1 - cached);
+    const lastRow = this.lastRow();
+    const work = { prefillTokens, rows: pending + (lastRow === "none" ? 0 : 1) };
+    if (pending > 0 || (!this.primed && prefillTokens > 0)) return { need: "now", ...work };
+    if (lastRow === "sample") {
+      const tooFarAhead = committed - this.edgeCommitted >= RUN_AHEAD_TOKENS;
+      return nowMs >= this.waitUntilMs && !tooFarAhead ? { need: "now", ...work } : NO_WORK;
+    }
+    // A row ahead is not worth rebuilding the KV for.
+    return lastRow === "hold" && prefillTokens === 0 ? { need: "ahead", ...work } : NO_WORK;
+  }
+
+  /** When `work` changes although nothing happens: the patience ends. Infinity: never. */
+  wakeAtMs(nowMs: number): number {
+    const waits = !this.ended && !this.running && this.sequence.pending === 0 && nowMs < this.waitUntilMs;
+    return waits && this.lastRow() === "sample" ? this.waitUntilMs : Number.POSITIVE_INFINITY;
+  }
+
+  /**
+   * Takes part in a pass.
+   * @param prefillTokens most tokens without rows
+   * @param mostRows most tokens with rows, after those
+   */
+  plan(prefillTokens: number, mostRows: number): PassPlan {
+    assert(!this.running && !this.ended && !this.rowHeld, "this session has no work");
+    const { cached: from, committed, pending } = this.sequence;
+    const firstRow = committed - 1;
+    const reaches = firstRow - from <= prefillTokens;
+    const lastRow = this.lastRow();
+    const wanted = pending + (lastRow === "none" ? 0 : 1);
+    const rows = reaches ? Math.min(wanted, mostRows) : 0;
+    const to = reaches ? firstRow + rows : from + prefillTokens;
+    const hold = rows > 0 && rows === wanted && lastRow === "hold";
+    const questions: Question[] = [];
+    for (let i = 0; i < rows - (hold ? 1 : 0); i++) questions.push(this.question(i));
+    this.running = { from, tokens: this.sequence.slice(from, to), questions, hold };
+    this.fedTokens += to - from;
+    return this.running;
+  }
+
+  /** The scheduler took the session's KV away. */
+  evicted(): void {
+    assert(!this.running, "a session in a pass keeps its KV");
+    this.sequence.cached = 0;
+    this.evictions++;
+  }
+
+  // What happens to it
+
+  /** @throws ProtocolError `bad_draft` */
+  draft(frame: DraftFrame, nowMs: number, out: SessionEffect[]): void {
+    if (this.ended) return; // the edge did not know yet
+    this.lastHeardMs = nowMs;
+    const hadPending = this.sequence.pending > 0;
+    if (frame.tokens.length > 0) {
+      const rejectedAt = this.resampling ? this.sequence.committed : -1;
+      if (this.sequence.take(frame, rejectedAt)) {
+        this.resampling = false;
+        this.noteDrafts(nowMs);
+      }
+    }
+    this.edgeCommitted = Math.max(this.edgeCommitted, Math.min(frame.committedThrough, this.sequence.length));
+    if (frame.final && !this.yielded) {
+      this.yielded = true;
+      this.waitUntilMs = nowMs;
+    }
+    if (!hadPending) this.readySinceMs = nowMs;
+    this.askHeldRow(out);
+  }
+
+  /**
+   * The edge ran out of witnesses.
+   * @throws ProtocolError `bad_draft`
+   */
+  witnessRequest(frame: WitnessRequestFrame, nowMs: number, out: SessionEffect[]): void {
+    this.lastHeardMs = nowMs;
+    const { committed, lineage } = this.sequence;
+    // Late: the rejection that it is about is settled.
+    const current = this.resampling && frame.position === committed && frame.lineage === lineage;
+    if (this.ended || !current) return;
+    if (this.asking) throw new ProtocolError("bad_draft", "one request for witnesses at a time");
+    this.asking = frame;
+    const { topK } = this.settings.policy;
+    const { from, count } = frame;
+    const base = this.questionBase(frame.position);
+    const question: Question =
+      count === 0 ? { ...base, ask: "dense" } : { ...base, ask: "witnesses", topK, from, count };
+    out.push({ kind: "ask", question });
+  }
+
+  /**
+   * The pass is over.
+   * @param answers one for each question, up to the first that was not "accepted"
+   * @param held a row was kept: that of a rejection, or the last one
+   */
+  passEnded(answers: readonly Answer[], held: boolean, nowMs: number, out: SessionEffect[]): void {
+    const plan = this.running;
+    assert(plan, "a pass ended that never began");
+    this.running = null;
+    if (this.ended) {
+      if (held) out.push({ kind: "releaseRow" });
+      return;
+    }
+    this.sequence.fed(plan.from, plan.tokens);
+    this.primed ||= this.sequence.cached >= this.sequence.committed - 1;
+    this.readySinceMs = nowMs;
+    this.rowHeld = held;
+    if (plan.questions.length === 0 && !plan.hold) this.prefillPasses++;
+    else {
+      this.targetPasses++;
+      this.apply(plan.questions, answers, nowMs, out);
+    }
+    this.askHeldRow(out);
+  }
+
+  /** The answer about the held row. */
+  answered(answer: Answer, nowMs: number, out: SessionEffect[]): void {
+    const asked = this.asking;
+    assert(asked, "an answer that nobody asked for");
+    this.asking = null;
+    if (this.ended) return;
+    if ("type" in asked) {
+      const { session, lineage, position, from } = asked;
+      assert(answer.kind === "witnesses" || answer.kind === "dense", "witnesses were asked for");
+      const frame = { type: "witnesses", session, lineage, position, from, reply: answer } as const;
+      out.push({ kind: "send", frame });
+      return;
+    }
+    // A rejection may still need the row for more witnesses; otherwise it has done its work.
+    if (answer.kind !== "rejected") this.dropHeldRow(out);
+    this.apply([asked], [answer], nowMs, out);
+    this.askHeldRow(out);
+  }
+
+  /** Ends it. `failed`: the edge is gone or is told by an error, so there is no done frame. */
+  end(reason: StopReason | "failed", out: SessionEffect[]): void {
+    if (this.ended) return;
+    this.reason = reason;
+    this.dropHeldRow(out);
+    if (reason !== "failed") out.push({ kind: "send", frame: this.doneFrame(reason) });
+    out.push({ kind: "ended" });
+  }
+
+  // Decisions
+
+  /** Commits what was decided and tells the edge. */
+  private apply(
+    questions: readonly Question[],
+    answers: readonly Answer[],
+    nowMs: number,
+    out: SessionEffect[],
+  ): void {
+    const { sequence } = this;
+    const first = sequence.committed;
+    let rejection: Rejection | null = null;
+    for (const [i, answer] of answers.entries()) {
+      if (answer.kind === "rejected") {
+        rejection = answer.rejection;
+        sequence.reject();
+        this.resampling = true;
+      } else sequence.commit(decidedToken(questions[i]!, answer));
+      if (sequence.stopped()) break;
+    }
+    this.waitUntilMs = nowMs + (this.yielded ? 0 : this.settings.policy.patienceMs);
+    this.outOfDraftsSinceMs = sequence.pending === 0 && !this.resampling ? nowMs : -1;
+    this.readySinceMs = nowMs;
+    this.announce(first, rejection, out);
+    const reason = sequence.stopped();
+    if (reason) this.end(reason, out);
+  }
+
+  /** What an edge knows already, its own correction, needs no verdict. */
+  private announce(first: number, rejection: Rejection | null, out: SessionEffect[]): void {
+    const { committed, lineage } = this.sequence;
+    const from = Math.min(committed, Math.max(first, this.edgeCommitted));
+    if (from === committed && !rejection) return;
+    const tokens = this.sequence.slice(from, committed);
+    const session = this.identity.id;
+    out.push({ kind: "send", frame: { type: "verdict", session, lineage, first: from, tokens, rejection } });
+  }
+
+  /** Decides the first pending draft by the row that is held for it: that needs no pass. */
+  private askHeldRow(out: SessionEffect[]): void {
+    if (!this.rowHeld || this.ended || this.running || this.asking || this.resampling) return;
+    if (this.sequence.pending === 0 && !this.yielded) return;
+    this.asking = this.question(0);
+    out.push({ kind: "ask", question: this.asking });
+  }
+
+  private dropHeldRow(out: SessionEffect[]): void {
+    if (this.rowHeld) out.push({ kind: "releaseRow" });
+    this.rowHeld = false;
+  }
+
+  // Rows and questions
+
+  /** What becomes of the row behind the last pending draft. */
+  private lastRow(): "sample" | "hold" | "none" {
+    if (this.sequence.full) return "none";
+    const { coupling, bonusToken, preVerify } = this.settings.policy;
+    if (coupling === "gumbel" || this.yielded) return "sample";
+    if (bonusToken && this.sequence.pending > 0) return "sample";
+    return preVerify ? "hold" : "none";
+  }
+
+  /** About the row that predicts committed + offset: a pending draft, or what comes after the last. */
+  private question(offset: number): Question {
+    const base = this.questionBase(this.sequence.committed + offset);
+    if (offset >= this.sequence.pending) return { ...base, ask: "sample" };
+    const { coupling, exchange, topK } = this.settings.policy;
+    return { ...base, ask: "decide", coupling, exchange, topK, ...this.sequence.draft(offset) };
+  }
+
+  private questionBase(position: number) {
+    const { sampler, seed } = this.settings;
+    return {
+      sampler,
+      seed,
+      position,
+      lineage: this.sequence.lineage,
+      history: this.sequence.history(position),
+    };
+  }
+
+  private noteDrafts(nowMs: number): void {
+    if (this.outOfDraftsSinceMs < 0) return;
+    const gapMs = nowMs - this.outOfDraftsSinceMs;
+    this.gapMs = this.gapMs < 0 ? gapMs : this.gapMs + GAP_WEIGHT * (gapMs - this.gapMs);
+    this.outOfDraftsSinceMs = -1;
+  }
+
+  private doneFrame(reason: StopReason): Frame {
+    const { targetPasses, prefillPasses, fedTokens, evictions } = this;
+    const committedTokens = this.sequence.committed - this.promptLength;
+    const usage = {
+      promptTokens: this.promptLength,
+      committedTokens,
+      targetPasses,
+      prefillPasses,
+      fedTokens,
+      evictions,
+    };
+    return { type: "done", session: this.identity.id, reason, usage };
+  }
+}
+
+function decidedToken(question: Question, answer: Answer): number {
+  if (answer.kind === "token") return answer.token;
+  assert(answer.kind === "accepted" && question.ask === "decide", `"${answer.kind}" decides nothing`);
+  return question.draft;
+}

@@ -1,0 +1,129 @@
+import type { Coupling, Exchange } from "../sampling/question.ts";
+import { SettingError } from "../util/errors.ts";
+
+/** Every way of decoding is one plain value over the same two state machines. */
+export interface DecodingPolicy {
+  /** false: the edge alone, no cloud */
+  readonly target: boolean;
+  /** how drafts and target are tied together */
+  readonly coupling: Coupling;
+  /** drafts a frame; 0: the edge drafts nothing */
+  readonly segmentTokens: number;
+  /** most undecided drafts at any time, sent or not */
+  readonly windowTokens: number;
+  /** how long the cloud waits for drafts before it decodes by itself; Infinity: never by itself */
+  readonly patienceMs: number;
+  /** rejection only: the cloud adds its own next token when all drafts of a pass stand */
+  readonly bonusToken: boolean;
+  /** Fast Verification: rows are computed ahead of the drafts that they will decide */
+  readonly preVerify: boolean;
+  /** a segment that takes longer than this to draft is sent as it is; Infinity: never */
+  readonly truncateAfterMs: number;
+  /** what travels for a rejection */
+  readonly exchange: Exchange;
+  /** tokens of p that travel with a sparse rejection */
+  readonly topK: number;
+}
+
+export const POLICY_LIMITS = { segmentTokens: 64, windowTokens: 256, topK: 256 } as const;
+
+/** Separate rejection sampling with the paper's numbers: draft length 4, K = 10. */
+const picospec: DecodingPolicy = {
+  target: true,
+  coupling: "rejection",
+  segmentTokens: 4,
+  windowTokens: 8,
+  patienceMs: Number.POSITIVE_INFINITY,
+  bonusToken: false,
+  preVerify: true,
+  truncateAfterMs: 250,
+  exchange: "sparse",
+  topK: 10,
+};
+
+/** The cloud alone, streaming: the baseline that every speed-up is against. */
+const cloud: DecodingPolicy = {
+  ...picospec,
+  coupling: "gumbel",
+  segmentTokens: 0,
+  windowTokens: 0,
+  patienceMs: 0,
+  preVerify: false,
+  truncateAfterMs: Number.POSITIVE_INFINITY,
+};
+
+export const POLICIES = {
+  cloud,
+  /** the small model alone: what the user has offline */
+  edge: { ...cloud, target: false, segmentTokens: 1, windowTokens: 1 },
+  /** stop-and-wait speculative decoding over the network */
+  vanilla: {
+    ...picospec,
+    windowTokens: 4,
+    bonusToken: true,
+    preVerify: false,
+    truncateAfterMs: Number.POSITIVE_INFINITY,
+  },
+  /** the paper */
+  picospec,
+  /** the paper's ablation without Parallel Drafting: one segment in flight */
+  "picospec-no-parallel-drafting": { ...picospec, windowTokens: 4 },
+  /** the paper's ablation without Fast Verification */
+  "picospec-no-fast-verification": { ...picospec, preVerify: false },
+  /** the paper's ablation without separate rejection sampling: q travels whole, the cloud resamples */
+  "picospec-no-separate-rejection": { ...picospec, exchange: "denseUp" },
+} as const satisfies Record<string, DecodingPolicy>;
+
+export type PolicyName = keyof typeof POLICIES;
+
+/** @throws SettingError that lists the names there are */
+export function policyNamed(name: string): DecodingPolicy {
+  if (Object.hasOwn(POLICIES, name)) return POLICIES[name as PolicyName];
+  throw new SettingError("policy", `unknown policy "${name}"; there are ${Object.keys(POLICIES).join(", ")}`);
+}
+
+/**
+ * Refuses a policy that would not be exact or would never end.
+ * @throws SettingError that names the field and says what it needs
+ */
+export function checkPolicy(policy: DecodingPolicy): DecodingPolicy {
+  const need = (condition: boolean, field: keyof DecodingPolicy, message: string) => {
+    if (!condition) throw new SettingError(field, `${field} ${message}`);
+  };
+  const whole = (field: "segmentTokens" | "windowTokens" | "topK", least: number) =>
+    need(
+      Number.isInteger(policy[field]) && policy[field] >= least && policy[field] <= POLICY_LIMITS[field],
+      field,
+      `must be a whole number from ${least} to ${POLICY_LIMITS[field]}, not ${policy[field]}`,
+    );
+  whole("segmentTokens", 0);
+  whole("windowTokens", policy.segmentTokens);
+  whole("topK", 1);
+  need(policy.patienceMs >= 0, "patienceMs", "must be 0 or more");
+  need(policy.truncateAfterMs > 0, "truncateAfterMs", "must be above 0");
+  if (!policy.target) return policy;
+  const drafts = policy.segmentTokens > 0;
+  const never = policy.patienceMs === Number.POSITIVE_INFINITY;
+  need(drafts || !never, "patienceMs", "must be finite when the edge drafts nothing: nobody would go on");
+  if (policy.coupling === "rejection") {
+    // A draft that was sent may only be abandoned by a rejection before it, or the output is biased.
+    need(!drafts || never, "patienceMs", "must be Infinity under rejection coupling with drafts");
+    need(
+      !policy.bonusToken || policy.windowTokens <= policy.segmentTokens,
+      "bonusToken",
+      "needs windowTokens = segmentTokens: it would contradict drafts in flight",
+    );
+  } else {
+    need(
+      !policy.bonusToken,
+      "bonusToken",
+      "is for rejection coupling: Gumbel coupling always goes one further",
+    );
+    need(
+      policy.exchange === "sparse",
+      "exchange",
+      "is for rejection coupling: nothing is exchanged under Gumbel",
+    );
+  }
+  return policy;
+}

@@ -1,0 +1,50 @@
+import type { Seed } from "../sampling/random.ts";
+import type { SamplerSettings } from "../sampling/sampler.ts";
+import type { DecodingPolicy } from "./policy.ts";
+
+/** What a session is opened with: the same value on both sides. */
+export interface SessionSettings {
+  readonly policy: DecodingPolicy;
+  readonly sampler: SamplerSettings;
+  readonly seed: Seed;
+  /** most tokens to commit after the prompt */
+  readonly maxTokens: number;
+}
+
+/** Why a session ended: an end token, `maxTokens`, the context, or the user. */
+export type StopReason = "end" | "length" | "context" | "cancelled";
+
+/** Counts that the cloud reports when a session ends. */
+export interface CloudUsage {
+  readonly promptTokens: number;
+  readonly committedTokens: number;
+  /** passes in which the session had rows computed */
+  readonly targetPasses: number;
+  /** passes in which only a part of its prompt was fed */
+  readonly prefillPasses: number;
+  /** tokens of the session that were fed to the target, prefill and rebuilding included */
+  readonly fedTokens: number;
+  /** times its KV was dropped and had to be rebuilt */
+  readonly evictions: number;
+}
+
+/** Where a sequence has to stop. Positions count from the first token of the prompt. */
+export interface StopRule {
+  readonly promptLength: number;
+  readonly maxTokens: number;
+  /** most tokens a sequence may have */
+  readonly contextTokens: number;
+  readonly endTokens: ReadonlySet<number>;
+}
+
+/** No token is ever committed at this position or past it. */
+export function limitPosition(rule: StopRule): number {
+  return Math.min(rule.promptLength + rule.maxTokens, rule.contextTokens);
+}
+
+/** Why the sequence ends with `token` at `position`, or null when it goes on. */
+export function stopReasonAt(rule: StopRule, token: number, position: number): StopReason | null {
+  if (rule.endTokens.has(token)) return "end";
+  if (position + 1 < limitPosition(rule)) return null;
+  return rule.promptLength + rule.maxTokens <= rule.contextTokens ? "length" : "context";
+}

@@ -1,0 +1,194 @@
+import type { SessionSettings, StopRule } from "../decoding/session.ts";
+import type {
+  DoneFrame,
+  DraftProbabilities,
+  ErrorFrame,
+  Frame,
+  VerdictFrame,
+  WitnessesFrame,
+} from "../protocol/frame.ts";
+import { type Proposal, propose } from "../sampling/propose.ts";
+import { historyTokens } from "../sampling/sampler.ts";
+import { assert, unreachable } from "../util/assert.ts";
+import type { CancelTimer, Clock } from "../util/clock.ts";
+import { messageOf } from "../util/errors.ts";
+import type { ParallelDrafter } from "./parallel-drafter.ts";
+import {
+  type EdgeEffect,
+  type EdgeEvent,
+  type Outcome,
+  Pipeline,
+  type Segment,
+  type TokenOrigin,
+} from "./pipeline.ts";
+import { RejectionSampler } from "./rejection-sampler.ts";
+import type { PipelineStatistics } from "./statistics.ts";
+
+/** What the owner of a session hears of it, in order. */
+export interface SessionListener {
+  /** the next token of the answer is decided */
+  token?(token: number, origin: TokenOrigin, position: number): void;
+  /** drafts that fell, or that continued one that fell */
+  discarded?(tokens: Int32Array, position: number): void;
+  /** once, last */
+  finished(outcome: Outcome, statistics: PipelineStatistics): void;
+}
+
+export interface EdgeSessionOptions {
+  readonly id: number;
+  readonly settings: SessionSettings;
+  readonly prompt: Int32Array;
+  readonly rule: StopRule;
+  /** null: the policy drafts nothing */
+  readonly drafter: ParallelDrafter | null;
+  /** of the target: what the drafter has past it is never drafted */
+  readonly vocabularySize: number;
+  readonly clock: Clock;
+  readonly send: (frame: Frame) => void;
+  readonly listener: SessionListener;
+}
+
+/** Drives one pipeline: carries its effects to the drafter, the rejection sampler, the link and the listener. */
+export class EdgeSession {
+  readonly id: number;
+  /** what the drafter knows this sequence by */
+  private readonly owner: number;
+  private readonly options: EdgeSessionOptions;
+  private readonly pipeline: Pipeline;
+  private readonly sampler: RejectionSampler;
+  private readonly events: EdgeEvent[] = [];
+  private dispatching = false;
+  private cancelWake: CancelTimer | null = null;
+
+  constructor(options: EdgeSessionOptions) {
+    const { id, settings, prompt, rule, drafter, vocabularySize } = options;
+    this.id = id;
+    this.owner = drafter?.newOwner() ?? 0;
+    this.options = options;
+    this.pipeline = new Pipeline(settings, prompt, rule, drafter?.model.info.contextTokens ?? 0);
+    const width = Math.min(vocabularySize, drafter?.model.info.vocabularySize ?? vocabularySize);
+    this.sampler = new RejectionSampler(settings.seed, settings.policy.exchange, width);
+  }
+
+  get statistics(): PipelineStatistics {
+    return this.pipeline.statistics;
+  }
+
+  start(): void {
+    this.dispatch({ kind: "start" });
+  }
+
+  receive(frame: VerdictFrame | WitnessesFrame | DoneFrame | ErrorFrame): void {
+    this.dispatch({ kind: "frame", frame });
+  }
+
+  lost(reason: string): void {
+    this.dispatch({ kind: "lost", reason });
+  }
+
+  cancel(): void {
+    this.dispatch({ kind: "cancel" });
+  }
+
+  /** One event after the other: what an effect causes at once comes after the effects before it. */
+  private dispatch(event: EdgeEvent): void {
+    this.events.push(event);
+    if (this.dispatching) return;
+    this.dispatching = true;
+    try {
+      for (let next = this.events.shift(); next; next = this.events.shift()) {
+        for (const effect of this.pipeline.handle(next, this.options.clock.nowMs())) this.perform(effect);
+      }
+    } finally {
+      this.dispatching = false;
+    }
+  }
+
+  private perform(effect: EdgeEffect): void {
+    const { drafter, listener, send } = this.options;
+    switch (effect.kind) {
+      case "draft":
+        this.draft(effect.version, effect.position, effect.lineage);
+        break;
+      case "rollback":
+        drafter?.interrupt(this.owner, effect.length);
+        this.sampler.rollback(effect.length);
+        if (effect.discarded.length > 0) listener.discarded?.(effect.discarded, effect.length);
+        break;
+      case "send":
+        send(this.draftFrame(effect.segment));
+        break;
+      case "resample": {
+        const { position, lineage, rejection } = effect;
+        this.dispatch({ kind: "resampled", step: this.sampler.resample(position, lineage, rejection) });
+        break;
+      }
+      case "refill":
+        this.dispatch({ kind: "resampled", step: this.sampler.refill(effect.reply) });
+        break;
+      case "requestWitnesses": {
+        const { lineage, position, from, count } = effect;
+        send({ type: "witnessRequest", session: this.id, lineage, position, from, count });
+        break;
+      }
+      case "cancel":
+        send({ type: "cancel", session: this.id });
+        break;
+      case "emit":
+        this.sampler.decided(effect.position);
+        listener.token?.(effect.token, effect.origin, effect.position);
+        break;
+      case "wake":
+        this.cancelWake?.();
+        this.cancelWake = this.options.clock.schedule(effect.atMs, () => this.dispatch({ kind: "wake" }));
+        break;
+      case "finished":
+        this.cancelWake?.();
+        drafter?.interrupt(this.owner, Number.POSITIVE_INFINITY);
+        listener.finished(effect.outcome, this.pipeline.statistics);
+        break;
+      default:
+        unreachable(effect);
+    }
+  }
+
+  private draft(version: number, position: number, lineage: number): void {
+    const { drafter, settings, vocabularySize } = this.options;
+    assert(drafter, "a policy that drafts needs a drafter");
+    const { sampler, policy, seed } = settings;
+    let made: Proposal | string = "the drafter gave no row";
+    drafter.propose({
+      owner: this.owner,
+      prefix: () => this.pipeline.prefix(position),
+      read: (logits) => {
+        // What a drafter has past the target's vocabulary is padding.
+        const row = logits.length > vocabularySize ? logits.subarray(0, vocabularySize) : logits;
+        const history = this.pipeline
+          .prefix(position)
+          .subarray(Math.max(0, position - historyTokens(sampler)));
+        try {
+          made = propose(row, sampler, history, policy.coupling, seed, position, lineage);
+        } catch (error) {
+          made = messageOf(error);
+        }
+      },
+      done: (error) => {
+        const proposal = made;
+        if (error || typeof proposal === "string") {
+          this.dispatch({ kind: "draftFailed", message: error?.message ?? String(proposal) });
+          return;
+        }
+        if (policy.coupling === "rejection") this.sampler.drafted(position, proposal);
+        this.dispatch({ kind: "drafted", version, position, token: proposal.token });
+      },
+    });
+  }
+
+  private draftFrame(segment: Segment): Frame {
+    const { coupling } = this.options.settings.policy;
+    const { first, tokens } = segment;
+    const q: DraftProbabilities =
+      coupling === "gumbel" ? { kind: "none" } : this.sampler.probabilities(first, tokens.length);
+    return { type: "draft", session: this.id, ...segment, q };
+  }
+}

@@ -1,0 +1,91 @@
+import type { Answer, Question } from "../sampling/question.ts";
+import { PicoSpecError } from "../util/errors.ts";
+
+/**
+ * What the two sides need of a model. Results come through callbacks and not promises: under a virtual clock a
+ * callback runs when the clock says so, and a promise whenever the runtime likes.
+ */
+
+/** The engine failed: a damaged file, no memory, a library that does not fit. */
+export class EngineError extends PicoSpecError {
+  override readonly name = "EngineError";
+}
+
+/** What any model says of itself. */
+export interface ModelInfo {
+  readonly name: string;
+  readonly vocabularySize: number;
+  /** most tokens of one sequence */
+  readonly contextTokens: number;
+}
+
+/** The small model of the edge: one sequence, with its KV. */
+export interface DraftModel {
+  readonly info: ModelInfo;
+  /** most tokens of one `feed` */
+  readonly feedTokens: number;
+  /**
+   * Feeds tokens at positions [from, from + tokens.length). What the KV holds at `from` or past it is dropped
+   * first: that is the rollback. One call at a time.
+   * @param read gets the logits after the last token, Float32Array[V], valid inside the call only; null: not wanted
+   * @param done called once, after `read`; an error leaves the KV with nothing at `from` or past it
+   */
+  feed(
+    from: number,
+    tokens: Int32Array,
+    read: ((logits: Float32Array) => void) | null,
+    done: (error: EngineError | null) => void,
+  ): void;
+  close(): void;
+}
+
+/** A session's share of one pass. */
+export interface PassItem {
+  /** KV sequence, [0, sequences) */
+  readonly sequence: number;
+  /** position of tokens[0]; what the KV holds at it or past it is dropped first */
+  readonly from: number;
+  readonly tokens: Int32Array;
+  /**
+   * About the rows after the last tokens: question i belongs to token tokens.length - rows + i, where rows is
+   * questions.length, and one more with `hold`. They are asked in order up to the first that is not "accepted".
+   */
+  readonly questions: readonly Question[];
+  /** keep the row after the last token when all drafts stand: the next draft will be decided by it */
+  readonly hold: boolean;
+}
+
+/** A row of the target that outlives its pass. */
+export interface HeldRow {
+  answer(question: Question): Answer;
+  /** gives its memory back; not to be asked any more */
+  release(): void;
+}
+
+export interface PassResult {
+  /** one for each question that was asked */
+  readonly answers: readonly Answer[];
+  /** the row that a rejection came from, or the last row with `hold`; the receiver releases it */
+  readonly held: HeldRow | null;
+}
+
+/** The large model of the cloud: passes over many sequences, and answers instead of rows. */
+export interface TargetModel {
+  readonly info: ModelInfo;
+  /** KV sequences that it keeps at a time */
+  readonly sequences: number;
+  /** most tokens and most rows of one pass, all items together */
+  readonly passTokens: number;
+  readonly passRows: number;
+  /**
+   * One forward pass. One call at a time.
+   * @param done results in the order of the items; on an error the KV of every sequence in the pass is empty
+   */
+  pass(items: readonly PassItem[], done: (error: EngineError | null, results: PassResult[]) => void): void;
+  close(): void;
+}
+
+/** Rows that an item wants, of its last tokens. */
+export function rowsOf(item: PassItem): number {
+  return item.questions.length + (item.hold ? 1 : 0);
+}

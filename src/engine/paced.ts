@@ -1,0 +1,96 @@
+import type { Clock } from "../util/clock.ts";
+import { SettingError } from "../util/errors.ts";
+import { type DraftModel, type PassItem, rowsOf, type TargetModel } from "./engine.ts";
+
+/**
+ * Emulated hardware: an engine that takes at least the time of a profile, so that small models on one machine
+ * behave like a large one in a data centre and a small one on a device. Wherever a number was measured this
+ * way it says "emulated".
+ */
+export interface PaceProfile {
+  /** a pass over one token */
+  readonly passMs: number;
+  /** each further token with a row in the same pass */
+  readonly passMsPerToken: number;
+  /** prompt tokens on top of that */
+  readonly prefillTokensPerSecond: number;
+  /** one token of the drafter */
+  readonly draftMs: number;
+  readonly draftPrefillTokensPerSecond: number;
+}
+
+export const PACE_PROFILES = {
+  /** a large model on a shared GPU, a small one on a laptop: the default of the demo */
+  standard: {
+    passMs: 100,
+    passMsPerToken: 0,
+    prefillTokensPerSecond: 2000,
+    draftMs: 10,
+    draftPrefillTokensPerSecond: 1000,
+  },
+  /** the paper's Qwen3 pair, GSM8K: 32B on an A100, 0.6B on a Jetson AGX (arXiv 2603.19133) */
+  "paper-qwen": {
+    passMs: 72,
+    passMsPerToken: 0,
+    prefillTokensPerSecond: 2000,
+    draftMs: 24.4,
+    draftPrefillTokensPerSecond: 500,
+  },
+  /** the paper's Llama pair: 70B and 1B on the same machines */
+  "paper-llama": {
+    passMs: 146,
+    passMsPerToken: 0,
+    prefillTokensPerSecond: 1000,
+    draftMs: 24.4,
+    draftPrefillTokensPerSecond: 500,
+  },
+} as const satisfies Record<string, PaceProfile>;
+
+/** @throws SettingError that lists the names there are */
+export function paceNamed(name: string): PaceProfile {
+  if (Object.hasOwn(PACE_PROFILES, name)) return PACE_PROFILES[name as keyof typeof PACE_PROFILES];
+  const names = Object.keys(PACE_PROFILES).join(", ");
+  throw new SettingError("pace", `unknown pace "${name}"; there are ${names}, and off`);
+}
+
+/** Time of a pass by the profile, ms. */
+export function passTimeMs(items: readonly PassItem[], profile: PaceProfile): number {
+  let rows = 0;
+  let prefill = 0;
+  for (const item of items) {
+    rows += rowsOf(item);
+    prefill += item.tokens.length - rowsOf(item);
+  }
+  const decodeMs = rows > 0 ? profile.passMs + profile.passMsPerToken * (rows - 1) : 0;
+  return decodeMs + (prefill * 1000) / profile.prefillTokensPerSecond;
+}
+
+/** Closing it closes the model. */
+export function pacedTarget(model: TargetModel, profile: PaceProfile, clock: Clock): TargetModel {
+  return {
+    info: model.info,
+    sequences: model.sequences,
+    passTokens: model.passTokens,
+    passRows: model.passRows,
+    pass(items, done) {
+      const readyMs = clock.nowMs() + passTimeMs(items, profile);
+      model.pass(items, (error, results) => clock.schedule(readyMs, () => done(error, results)));
+    },
+    close: () => model.close(),
+  };
+}
+
+/** Closing it closes the model. */
+export function pacedDrafter(model: DraftModel, profile: PaceProfile, clock: Clock): DraftModel {
+  return {
+    info: model.info,
+    feedTokens: model.feedTokens,
+    feed(from, tokens, read, done) {
+      const prefill = read ? tokens.length - 1 : tokens.length;
+      const timeMs = (read ? profile.draftMs : 0) + (prefill * 1000) / profile.draftPrefillTokensPerSecond;
+      const readyMs = clock.nowMs() + timeMs;
+      model.feed(from, tokens, read, (error) => clock.schedule(readyMs, () => done(error)));
+    },
+    close: () => model.close(),
+  };
+}

@@ -1,0 +1,192 @@
+import { assert, unreachable } from "../util/assert.ts";
+import { settingsJson } from "./control.ts";
+import {
+  DraftFlag,
+  type DraftFrame,
+  type Frame,
+  FrameType,
+  HEADER_BYTES,
+  type OpenFrame,
+  PROTOCOL_LIMITS,
+  VerdictFlag,
+  type VerdictFrame,
+  WitnessesFlag,
+  type WitnessesFrame,
+} from "./frame.ts";
+
+// The arrays are written as this machine holds them, and the wire is little-endian.
+assert(new Uint8Array(Uint16Array.of(1).buffer)[0] === 1, "PicoSpec needs a little-endian machine");
+
+/** Writes fields one after the other into a frame of known size. */
+class Writer {
+  readonly bytes: Uint8Array;
+  private readonly view: DataView;
+  private offset = HEADER_BYTES;
+
+  constructor(type: number, flags: number, count: number, session: number, size: number) {
+    assert(size <= PROTOCOL_LIMITS.frameBytes, `a frame of ${size} bytes is over the limit`);
+    this.bytes = new Uint8Array(size);
+    this.view = new DataView(this.bytes.buffer);
+    this.bytes[0] = type;
+    this.bytes[1] = flags;
+    this.view.setUint16(2, count, true);
+    this.view.setUint32(4, session, true);
+  }
+
+  u16(value: number): void {
+    this.view.setUint16(this.offset, value, true);
+    this.offset += 2;
+  }
+
+  u32(value: number): void {
+    this.view.setUint32(this.offset, value, true);
+    this.offset += 4;
+  }
+
+  f32(value: number): void {
+    this.view.setFloat32(this.offset, value, true);
+    this.offset += 4;
+  }
+
+  f64(value: number): void {
+    this.view.setFloat64(this.offset, value, true);
+    this.offset += 8;
+  }
+
+  raw(values: Int32Array | Float32Array | Uint8Array): void {
+    this.bytes.set(new Uint8Array(values.buffer, values.byteOffset, values.byteLength), this.offset);
+    this.offset += values.byteLength;
+  }
+
+  done(): Uint8Array {
+    assert(this.offset === this.bytes.length, `wrote ${this.offset} of ${this.bytes.length} bytes`);
+    return this.bytes;
+  }
+}
+
+/** A frame as bytes, in a buffer of its own: a socket may hold it for as long as it likes. */
+export function encode(frame: Frame): Uint8Array {
+  switch (frame.type) {
+    case "hello":
+    case "welcome": {
+      const { type, ...body } = frame;
+      return control(FrameType[type], 0, body);
+    }
+    case "done":
+    case "error": {
+      const { type, session, ...body } = frame;
+      return control(FrameType[type], session, body);
+    }
+    case "open":
+      return encodeOpen(frame);
+    case "draft":
+      return encodeDraft(frame);
+    case "verdict":
+      return encodeVerdict(frame);
+    case "witnessRequest": {
+      const writer = new Writer(FrameType.witnessRequest, 0, frame.count, frame.session, HEADER_BYTES + 12);
+      writer.u32(frame.lineage);
+      writer.u32(frame.position);
+      writer.u32(frame.from);
+      return writer.done();
+    }
+    case "witnesses":
+      return encodeWitnesses(frame);
+    case "cancel":
+      return new Writer(FrameType.cancel, 0, 0, frame.session, HEADER_BYTES).done();
+    case "ping":
+    case "pong": {
+      const writer = new Writer(FrameType[frame.type], 0, 0, 0, HEADER_BYTES + 8);
+      writer.f64(frame.sentAtMs);
+      return writer.done();
+    }
+    default:
+      return unreachable(frame);
+  }
+}
+
+function control(type: number, session: number, body: unknown): Uint8Array {
+  const json = new TextEncoder().encode(JSON.stringify(body));
+  const writer = new Writer(type, 0, 0, session, HEADER_BYTES + json.length);
+  writer.raw(json);
+  return writer.done();
+}
+
+function encodeOpen(frame: OpenFrame): Uint8Array {
+  const json = new TextEncoder().encode(JSON.stringify(settingsJson(frame.settings)));
+  const size = HEADER_BYTES + 8 + frame.prompt.byteLength + json.length;
+  const writer = new Writer(FrameType.open, 0, 0, frame.session, size);
+  writer.u32(frame.prompt.length);
+  writer.u32(json.length);
+  writer.raw(frame.prompt);
+  writer.raw(json);
+  return writer.done();
+}
+
+function encodeDraft(frame: DraftFrame): Uint8Array {
+  const { q, tokens } = frame;
+  const kind = { none: 0, sparse: DraftFlag.sparseQ, dense: DraftFlag.denseQ }[q.kind];
+  const flags = kind | (frame.final ? DraftFlag.final : 0);
+  const qBytes = q.kind === "none" ? 0 : q.values.byteLength;
+  const size = HEADER_BYTES + 16 + tokens.byteLength + qBytes;
+  const writer = new Writer(FrameType.draft, flags, tokens.length, frame.session, size);
+  writer.u32(frame.lineage);
+  writer.u32(frame.first);
+  writer.u32(frame.committedThrough);
+  writer.u32(q.kind === "dense" ? q.width : 0);
+  writer.raw(tokens);
+  if (q.kind !== "none") writer.raw(q.values);
+  return writer.done();
+}
+
+function rejectionBytes(rejection: VerdictFrame["rejection"]): number {
+  if (!rejection) return 0;
+  if (rejection.kind === "dense") return 4 + rejection.probabilities.byteLength;
+  return 8 + 8 * (rejection.ids.length + rejection.witnesses.ids.length);
+}
+
+function encodeVerdict(frame: VerdictFrame): Uint8Array {
+  const { rejection, tokens } = frame;
+  const flags = !rejection
+    ? 0
+    : rejection.kind === "dense"
+      ? VerdictFlag.denseRejection
+      : VerdictFlag.sparseRejection;
+  const size = HEADER_BYTES + 8 + tokens.byteLength + rejectionBytes(rejection);
+  const writer = new Writer(FrameType.verdict, flags, tokens.length, frame.session, size);
+  writer.u32(frame.lineage);
+  writer.u32(frame.first);
+  writer.raw(tokens);
+  if (rejection?.kind === "dense") {
+    writer.u32(rejection.probabilities.length);
+    writer.raw(rejection.probabilities);
+  } else if (rejection) {
+    writer.u16(rejection.ids.length);
+    writer.u16(rejection.witnesses.ids.length);
+    writer.f32(rejection.tailMass);
+    writer.raw(rejection.ids);
+    writer.raw(rejection.probabilities);
+    writer.raw(rejection.witnesses.ids);
+    writer.raw(rejection.witnesses.probabilities);
+  }
+  return writer.done();
+}
+
+function encodeWitnesses(frame: WitnessesFrame): Uint8Array {
+  const { reply } = frame;
+  const dense = reply.kind === "dense";
+  const count = dense ? 0 : reply.witnesses.ids.length;
+  const body = dense ? reply.probabilities.byteLength : 8 * count;
+  const flags = dense ? WitnessesFlag.dense : 0;
+  const writer = new Writer(FrameType.witnesses, flags, count, frame.session, HEADER_BYTES + 16 + body);
+  writer.u32(frame.lineage);
+  writer.u32(frame.position);
+  writer.u32(frame.from);
+  writer.u32(dense ? reply.probabilities.length : 0);
+  if (dense) writer.raw(reply.probabilities);
+  else {
+    writer.raw(reply.witnesses.ids);
+    writer.raw(reply.witnesses.probabilities);
+  }
+  return writer.done();
+}

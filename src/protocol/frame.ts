@@ -1,0 +1,179 @@
+import type { CloudUsage, SessionSettings, StopReason } from "../decoding/session.ts";
+import type { Rejection, Witnesses } from "../sampling/question.ts";
+
+/**
+ * The frames between edge and cloud. docs/protocol.md gives the layout of each byte by byte; this file says
+ * what they mean. Numbers on the wire are little-endian; arrays are aligned to their element.
+ */
+
+export const PROTOCOL_VERSION = 1;
+
+/** Bounds of what a frame may hold. Each keeps a peer from making the other side allocate without end. */
+export const PROTOCOL_LIMITS = {
+  frameBytes: 16 * 1024 * 1024,
+  controlBytes: 1024 * 1024,
+  promptTokens: 1024 * 1024,
+  draftTokens: 256,
+  verdictTokens: 1024,
+  headTokens: 256,
+  witnesses: 1024,
+  vocabulary: 1024 * 1024,
+  /** positions, lineages and session ids stay below this */
+  counter: 2 ** 31,
+} as const;
+
+/** First byte of a frame. */
+export const FrameType = {
+  hello: 1,
+  welcome: 2,
+  open: 3,
+  draft: 4,
+  verdict: 5,
+  witnessRequest: 6,
+  witnesses: 7,
+  cancel: 8,
+  done: 9,
+  error: 10,
+  ping: 11,
+  pong: 12,
+} as const;
+
+/** Edge to cloud, once, first. */
+export interface HelloFrame {
+  readonly type: "hello";
+  readonly protocol: number;
+  readonly client: string;
+  /** of the drafter's tokenizer */
+  readonly fingerprint: string;
+}
+
+/** What an edge has to know about the target. */
+export interface TargetInfo {
+  readonly name: string;
+  readonly fingerprint: string;
+  readonly vocabularySize: number;
+  /** most tokens of one session, prompt included */
+  readonly contextTokens: number;
+  readonly endTokens: readonly number[];
+  /** Jinja source; null where the model has none */
+  readonly chatTemplate: string | null;
+}
+
+/** Cloud to edge, once: the answer to a hello that it accepts. */
+export interface WelcomeFrame {
+  readonly type: "welcome";
+  readonly protocol: number;
+  readonly server: string;
+  readonly target: TargetInfo;
+}
+
+export interface OpenFrame {
+  readonly type: "open";
+  readonly session: number;
+  readonly settings: SessionSettings;
+  /** prompt token ids, Int32Array[n], at least one */
+  readonly prompt: Int32Array;
+}
+
+/** q of each draft: one number, the whole row (Float32Array[n * width]), or nothing under Gumbel coupling. */
+export type DraftProbabilities =
+  | { readonly kind: "none" }
+  | { readonly kind: "sparse"; readonly values: Float32Array }
+  | { readonly kind: "dense"; readonly width: number; readonly values: Float32Array };
+
+/** A segment of drafts; with no tokens an acknowledgement. */
+export interface DraftFrame {
+  readonly type: "draft";
+  readonly session: number;
+  readonly lineage: number;
+  /** position of tokens[0] */
+  readonly first: number;
+  /** the edge knows every token before this position to be decided */
+  readonly committedThrough: number;
+  /** the edge will not draft any further: from here on the cloud decodes by itself */
+  readonly final: boolean;
+  /** Int32Array[n] */
+  readonly tokens: Int32Array;
+  readonly q: DraftProbabilities;
+}
+
+export interface VerdictFrame {
+  readonly type: "verdict";
+  readonly session: number;
+  /** the lineage that was judged; for statistics and the rejection, a verdict is applied by position */
+  readonly lineage: number;
+  /** position of tokens[0] */
+  readonly first: number;
+  /** tokens that are decided now, Int32Array[n] */
+  readonly tokens: Int32Array;
+  /** the draft at first + n does not stand, and the edge resamples it */
+  readonly rejection: Rejection | null;
+}
+
+/** Edge to cloud: more witnesses for the rejection at `position`; count 0 asks for all of p. */
+export interface WitnessRequestFrame {
+  readonly type: "witnessRequest";
+  readonly session: number;
+  readonly lineage: number;
+  readonly position: number;
+  readonly from: number;
+  readonly count: number;
+}
+
+export interface WitnessesFrame {
+  readonly type: "witnesses";
+  readonly session: number;
+  readonly lineage: number;
+  readonly position: number;
+  readonly from: number;
+  /** what was asked for: witnesses, or all of p as Float32Array[V] */
+  readonly reply:
+    | { readonly kind: "witnesses"; readonly witnesses: Witnesses }
+    | { readonly kind: "dense"; readonly probabilities: Float32Array };
+}
+
+export interface CancelFrame {
+  readonly type: "cancel";
+  readonly session: number;
+}
+
+export interface DoneFrame {
+  readonly type: "done";
+  readonly session: number;
+  readonly reason: StopReason;
+  readonly usage: CloudUsage;
+}
+
+/** Ends a session; with session 0 the connection. */
+export interface ErrorFrame {
+  readonly type: "error";
+  readonly session: number;
+  readonly code: string;
+  readonly message: string;
+}
+
+/** `sentAtMs` is the sender's own clock; the pong gives it back. */
+export interface PingFrame {
+  readonly type: "ping" | "pong";
+  readonly sentAtMs: number;
+}
+
+export type Frame =
+  | HelloFrame
+  | WelcomeFrame
+  | OpenFrame
+  | DraftFrame
+  | VerdictFrame
+  | WitnessRequestFrame
+  | WitnessesFrame
+  | CancelFrame
+  | DoneFrame
+  | ErrorFrame
+  | PingFrame;
+
+/** Bytes of the header that every frame starts with: type, flags, count, session. */
+export const HEADER_BYTES = 8;
+
+export const DraftFlag = { sparseQ: 1, denseQ: 2, final: 4 } as const;
+export const VerdictFlag = { sparseRejection: 1, denseRejection: 2 } as const;
+export const WitnessesFlag = { dense: 1 } as const;

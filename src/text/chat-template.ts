@@ -1,0 +1,45 @@
+import { Template } from "@huggingface/jinja";
+import { messageOf, PicoSpecError } from "../util/errors.ts";
+import type { Tokenizer } from "./tokenizer.ts";
+
+export interface ChatMessage {
+  readonly role: "system" | "user" | "assistant";
+  readonly content: string;
+}
+
+/** The model's template does not take these messages. */
+export class TemplateError extends PicoSpecError {
+  override readonly name = "TemplateError";
+}
+
+/**
+ * The prompt of a conversation, ready for the assistant to go on, by the target's own Jinja template.
+ * @param template Jinja source as the GGUF holds it; null: the messages' texts, a line each
+ * @returns token ids, Int32Array[n]
+ * @throws TemplateError when the template itself refuses
+ */
+export function chatPrompt(
+  template: string | null,
+  messages: readonly ChatMessage[],
+  tokenizer: Tokenizer,
+): Int32Array {
+  if (template === null) {
+    return tokenizer.encode(messages.map((message) => message.content).join("\n"), false);
+  }
+  let text: string;
+  try {
+    text = new Template(template).render({
+      messages: messages.map((message) => ({ ...message })),
+      add_generation_prompt: true,
+      bos_token: tokenizer.beginText,
+      eos_token: tokenizer.endText,
+    });
+  } catch (error) {
+    const message = `the model's chat template failed: ${messageOf(error)}; try --raw to send the prompt as it is`;
+    throw new TemplateError("template", message, { cause: error });
+  }
+  // Many templates write the begin token that the tokenizer adds as well: it must not stand twice.
+  const { beginText } = tokenizer;
+  if (beginText !== "" && text.startsWith(beginText)) text = text.slice(beginText.length);
+  return tokenizer.encode(text, true);
+}

@@ -1,0 +1,36 @@
+/** Text to token ids and back. One vocabulary is shared by both models of a pair. */
+export interface Tokenizer {
+  /** hash of vocabulary, merges and special tokens, without trailing padding: equal means one tokenizer */
+  readonly fingerprint: string;
+  readonly vocabularySize: number;
+  /** text of the token that begins a sequence; empty where there is none */
+  readonly beginText: string;
+  readonly endText: string;
+  /**
+   * Token ids of a prompt, the begin token included where the model wants one.
+   * @param special whether text such as <|user|> stands for the special token of that name
+   */
+  encode(text: string, special: boolean): Int32Array;
+  /** The bytes that a token adds to the text: a character may be spread over several tokens. Special tokens have none. */
+  piece(token: number): Uint8Array;
+}
+
+/** Turns committed tokens into text as they come; a character split over tokens comes out whole. */
+export class StreamingText {
+  private readonly tokenizer: Tokenizer;
+  private readonly decoder = new TextDecoder("utf-8", { ignoreBOM: true });
+
+  constructor(tokenizer: Tokenizer) {
+    this.tokenizer = tokenizer;
+  }
+
+  /** The text that is certain now: what is missing is an unfinished character. */
+  push(token: number): string {
+    return this.decoder.decode(this.tokenizer.piece(token), { stream: true });
+  }
+
+  /** What was left: an unfinished character, as U+FFFD. */
+  end(): string {
+    return this.decoder.decode();
+  }
+}

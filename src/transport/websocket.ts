@@ -1,0 +1,69 @@
+import { MOST_QUEUED_BYTES, type Transport, type TransportHandlers } from "./transport.ts";
+
+/** What is used of a WebSocket: a browser's own, or the one of the `ws` package. */
+export interface WebSocketLike {
+  binaryType: string;
+  readonly bufferedAmount: number;
+  send(data: Uint8Array): void;
+  close(code?: number, reason?: string): void;
+  addEventListener(type: "message", listener: (event: { data: unknown }) => void): void;
+  addEventListener(type: "close", listener: (event: { code: number; reason: string }) => void): void;
+  addEventListener(type: "error", listener: (event: { message?: string }) => void): void;
+}
+
+/** A transport over an open WebSocket. Text messages are refused: frames are binary. */
+export function webSocketTransport(socket: WebSocketLike): Transport {
+  socket.binaryType = "arraybuffer";
+  const waiting: Uint8Array[] = [];
+  let handlers: TransportHandlers | null = null;
+  let closedBy: string | null = null;
+  let ours = false;
+
+  const lost = (reason: string) => {
+    if (ours || closedBy !== null) return;
+    closedBy = reason;
+    handlers?.closed(reason);
+  };
+  socket.addEventListener("message", ({ data }) => {
+    if (!(data instanceof ArrayBuffer)) {
+      lost("the other side sent text; it does not speak PicoSpec");
+      socket.close(1003, "binary frames only");
+      return;
+    }
+    const bytes = new Uint8Array(data);
+    if (handlers) handlers.message(bytes);
+    else waiting.push(bytes);
+  });
+  socket.addEventListener("error", ({ message }) => lost(message || "the connection failed"));
+  socket.addEventListener("close", ({ code, reason }) => lost(closeReason(code, reason)));
+
+  return {
+    get queuedBytes() {
+      return socket.bufferedAmount;
+    },
+    start(given) {
+      handlers = given;
+      for (const bytes of waiting.splice(0)) handlers.message(bytes);
+      if (closedBy !== null) handlers.closed(closedBy);
+    },
+    send(bytes) {
+      if (ours || closedBy !== null) return;
+      socket.send(bytes);
+      if (socket.bufferedAmount > MOST_QUEUED_BYTES) {
+        lost("the other side reads too slowly");
+        socket.close(1008, "reads too slowly");
+      }
+    },
+    close() {
+      ours = true;
+      socket.close(1000);
+    },
+  };
+}
+
+function closeReason(code: number, reason: string): string {
+  if (reason) return reason;
+  return code === 1000 || code === 1001
+    ? "the other side closed the connection"
+    : `the connection broke (code ${code})`;
+}

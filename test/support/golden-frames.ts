@@ -1,0 +1,194 @@
+import { POLICIES } from "../../src/decoding/policy.ts";
+import type { Frame } from "../../src/protocol/frame.ts";
+import { DEFAULT_SAMPLER } from "../../src/sampling/sampler.ts";
+
+/**
+ * One example of every frame, with its bytes as docs/protocol.md prints them: whoever writes an edge in another
+ * language tests against these. Numbers are chosen so that every field shows.
+ */
+const usage = {
+  promptTokens: 3,
+  committedTokens: 5,
+  targetPasses: 2,
+  prefillPasses: 0,
+  fedTokens: 8,
+  evictions: 0,
+};
+
+export const GOLDEN: readonly { readonly name: string; readonly frame: Frame; readonly hex: string }[] = [
+  {
+    name: "draft, rejection coupling",
+    frame: {
+      type: "draft",
+      session: 7,
+      lineage: 2,
+      first: 20,
+      committedThrough: 18,
+      final: false,
+      tokens: Int32Array.of(11, 12),
+      q: { kind: "sparse", values: Float32Array.of(0.5, 0.25) },
+    },
+    hex: "04 01 0200 07000000 02000000 14000000 12000000 00000000 0b000000 0c000000 0000003f 0000803e",
+  },
+  {
+    name: "draft, Gumbel coupling, the last",
+    frame: {
+      type: "draft",
+      session: 7,
+      lineage: 2,
+      first: 20,
+      committedThrough: 18,
+      final: true,
+      tokens: Int32Array.of(11),
+      q: { kind: "none" },
+    },
+    hex: "04 04 0100 07000000 02000000 14000000 12000000 00000000 0b000000",
+  },
+  {
+    name: "draft, dense q of a vocabulary of 2",
+    frame: {
+      type: "draft",
+      session: 7,
+      lineage: 2,
+      first: 20,
+      committedThrough: 18,
+      final: false,
+      tokens: Int32Array.of(1),
+      q: { kind: "dense", width: 2, values: Float32Array.of(0.25, 0.75) },
+    },
+    hex: "04 02 0100 07000000 02000000 14000000 12000000 02000000 01000000 0000803e 0000403f",
+  },
+  {
+    name: "verdict, one token",
+    frame: {
+      type: "verdict",
+      session: 7,
+      lineage: 2,
+      first: 20,
+      tokens: Int32Array.of(11),
+      rejection: null,
+    },
+    hex: "05 00 0100 07000000 02000000 14000000 0b000000",
+  },
+  {
+    name: "verdict, one token stands and the next is rejected",
+    frame: {
+      type: "verdict",
+      session: 7,
+      lineage: 2,
+      first: 20,
+      tokens: Int32Array.of(11),
+      rejection: {
+        kind: "sparse",
+        ids: Int32Array.of(9, 4),
+        probabilities: Float32Array.of(0.5, 0.25),
+        tailMass: 0.25,
+        witnesses: { ids: Int32Array.of(3), probabilities: Float32Array.of(0.125) },
+      },
+    },
+    hex: "05 01 0100 07000000 02000000 14000000 0b000000 0200 0100 0000803e 09000000 04000000 0000003f 0000803e 03000000 0000003e",
+  },
+  {
+    name: "verdict, rejection with all of p for a vocabulary of 2",
+    frame: {
+      type: "verdict",
+      session: 7,
+      lineage: 2,
+      first: 20,
+      tokens: Int32Array.of(),
+      rejection: { kind: "dense", probabilities: Float32Array.of(0.25, 0.75) },
+    },
+    hex: "05 02 0000 07000000 02000000 14000000 02000000 0000803e 0000403f",
+  },
+  {
+    name: "witness request",
+    frame: { type: "witnessRequest", session: 7, lineage: 2, position: 21, from: 1, count: 16 },
+    hex: "06 00 1000 07000000 02000000 15000000 01000000",
+  },
+  {
+    name: "witnesses",
+    frame: {
+      type: "witnesses",
+      session: 7,
+      lineage: 2,
+      position: 21,
+      from: 1,
+      reply: {
+        kind: "witnesses",
+        witnesses: { ids: Int32Array.of(3, 5), probabilities: Float32Array.of(0.125, 0.0625) },
+      },
+    },
+    hex: "07 00 0200 07000000 02000000 15000000 01000000 00000000 03000000 05000000 0000003e 0000803d",
+  },
+  {
+    name: "witnesses, all of p for a vocabulary of 2",
+    frame: {
+      type: "witnesses",
+      session: 7,
+      lineage: 2,
+      position: 21,
+      from: 1025,
+      reply: { kind: "dense", probabilities: Float32Array.of(0.25, 0.75) },
+    },
+    hex: "07 01 0000 07000000 02000000 15000000 01040000 02000000 0000803e 0000403f",
+  },
+  { name: "cancel", frame: { type: "cancel", session: 7 }, hex: "08 00 0000 07000000" },
+  { name: "ping", frame: { type: "ping", sentAtMs: 1.5 }, hex: "0b 00 0000 00000000 000000000000f83f" },
+  { name: "pong", frame: { type: "pong", sentAtMs: 1.5 }, hex: "0c 00 0000 00000000 000000000000f83f" },
+  {
+    name: "hello",
+    frame: { type: "hello", protocol: 1, client: "me/1", fingerprint: "ab" },
+    hex: `01 00 0000 00000000 ${text('{"protocol":1,"client":"me/1","fingerprint":"ab"}')}`,
+  },
+  {
+    name: "welcome",
+    frame: {
+      type: "welcome",
+      protocol: 1,
+      server: "picospec/0.1.0",
+      target: {
+        name: "m",
+        fingerprint: "ab",
+        vocabularySize: 2048,
+        contextTokens: 512,
+        endTokens: [1],
+        chatTemplate: null,
+      },
+    },
+    hex: `02 00 0000 00000000 ${text(
+      '{"protocol":1,"server":"picospec/0.1.0","target":{"name":"m","fingerprint":"ab","vocabularySize":2048,"contextTokens":512,"endTokens":[1],"chatTemplate":null}}',
+    )}`,
+  },
+  {
+    name: "open",
+    frame: {
+      type: "open",
+      session: 7,
+      settings: {
+        policy: POLICIES.picospec,
+        sampler: DEFAULT_SAMPLER,
+        seed: { low: 5, high: 1 },
+        maxTokens: 64,
+      },
+      prompt: Int32Array.of(0, 2, 300),
+    },
+    hex: `03 00 0000 07000000 03000000 78010000 00000000 02000000 2c010000 ${text(
+      '{"policy":{"target":true,"coupling":"rejection","segmentTokens":4,"windowTokens":8,"patienceMs":null,"bonusToken":false,"preVerify":true,"truncateAfterMs":250,"exchange":"sparse","topK":10},"sampler":{"temperature":1,"topK":0,"topP":1,"minP":0,"repetitionPenalty":1,"presencePenalty":0,"frequencyPenalty":0,"penaltyLastN":64,"logitBias":[]},"seed":"4294967301","maxTokens":64}',
+    )}`,
+  },
+  {
+    name: "done",
+    frame: { type: "done", session: 7, reason: "end", usage },
+    hex: `09 00 0000 07000000 ${text(JSON.stringify({ reason: "end", usage }))}`,
+  },
+  {
+    name: "error",
+    frame: { type: "error", session: 7, code: "bad_draft", message: "a gap" },
+    hex: `0a 00 0000 07000000 ${text('{"code":"bad_draft","message":"a gap"}')}`,
+  },
+];
+
+/** UTF-8 text as hex. */
+function text(value: string): string {
+  return [...new TextEncoder().encode(value)].map((byte) => byte.toString(16).padStart(2, "0")).join("");
+}

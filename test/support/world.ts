@@ -1,0 +1,173 @@
+import { Cloud } from "../../src/cloud/cloud.ts";
+import type { CloudLimits } from "../../src/cloud/machine.ts";
+import type { DecodingPolicy } from "../../src/decoding/policy.ts";
+import { EdgeClient } from "../../src/edge/client.ts";
+import { ParallelDrafter } from "../../src/edge/parallel-drafter.ts";
+import type { Outcome, TokenOrigin } from "../../src/edge/pipeline.ts";
+import type { SessionListener } from "../../src/edge/session.ts";
+import type { PipelineStatistics } from "../../src/edge/statistics.ts";
+import type { DraftModel, TargetModel } from "../../src/engine/engine.ts";
+import { type PaceProfile, pacedDrafter, pacedTarget } from "../../src/engine/paced.ts";
+import { ToyDraftModel, type ToyLanguage, ToyTargetModel } from "../../src/engine/toy.ts";
+import { Purpose, type Seed, toSeed, uniform } from "../../src/sampling/random.ts";
+import { type SamplerSettings, samplerSettings } from "../../src/sampling/sampler.ts";
+import { VirtualClock } from "../../src/sim/virtual-clock.ts";
+import { memoryPair } from "../../src/transport/memory.ts";
+import type { Transport } from "../../src/transport/transport.ts";
+import { type WanProfile, wan } from "../../src/transport/wan.ts";
+
+/**
+ * The real edge and cloud, engines and transports included, under virtual time: only the models are toys. A
+ * schedule (delays, speeds, chunk sizes, evictions) is drawn from a seed.
+ */
+
+/** Uniform draws in [0, 1) from a seed. */
+export function draws(seed: number): () => number {
+  const key: Seed = toSeed(seed);
+  let index = 0;
+  return () => uniform(key, Purpose.draft, 0, 0, index++);
+}
+
+export interface Schedule {
+  readonly network: WanProfile;
+  readonly pace: PaceProfile;
+  readonly sequences: number;
+  readonly feedTokens: number;
+  readonly limits: Partial<CloudLimits>;
+  readonly segmentTokens: number;
+  readonly windowSegments: number;
+  readonly truncateAfterMs: number;
+}
+
+/** A schedule in which anything can be slower than anything else. */
+export function randomSchedule(random: () => number): Schedule {
+  const pick = <T>(...choices: T[]): T => choices[Math.floor(random() * choices.length)]!;
+  const link = () => ({ delayMs: pick(0, 1, 20, 100), jitterMs: pick(0, 5, 80), mbps: pick(0.5, 1000) });
+  const perSecond = () => pick(100, 2000, 1e6);
+  return {
+    network: { up: link(), down: link() },
+    pace: {
+      passMs: pick(0, 3, 30, 100),
+      passMsPerToken: pick(0, 2),
+      prefillTokensPerSecond: perSecond(),
+      draftMs: pick(0, 1, 10, 60),
+      draftPrefillTokensPerSecond: perSecond(),
+    },
+    sequences: pick(1, 2, 3),
+    feedTokens: pick(1, 3, 64),
+    limits: {
+      quantumRows: pick(1, 4, 16),
+      idleAfterMs: pick(1, 50, 1000),
+      prefillTokens: pick(1, 2, 100),
+      passTokens: pick(3, 8, 64),
+      passRows: pick(2, 5, 32),
+    },
+    segmentTokens: pick(1, 2, 4),
+    windowSegments: pick(1, 2, 3),
+    truncateAfterMs: pick(5, 40, Number.POSITIVE_INFINITY),
+  };
+}
+
+/** The policy with the schedule's sizes, where it has any. */
+export function scheduled(policy: DecodingPolicy, schedule: Schedule): DecodingPolicy {
+  if (policy.segmentTokens === 0 || !policy.target) return policy;
+  const { segmentTokens, truncateAfterMs } = schedule;
+  const parallel = policy.windowTokens > policy.segmentTokens;
+  const windowTokens = segmentTokens * (parallel ? schedule.windowSegments : 1);
+  return { ...policy, segmentTokens, windowTokens, truncateAfterMs };
+}
+
+export interface WorldOptions {
+  readonly language: ToyLanguage;
+  readonly schedule: Schedule;
+  readonly random: () => number;
+  /** wraps the models, to break them or to watch them */
+  readonly target?: (model: TargetModel) => TargetModel;
+  readonly drafter?: (model: DraftModel) => DraftModel;
+  /** wraps an edge's end of its link */
+  readonly link?: (transport: Transport) => Transport;
+}
+
+export interface Run {
+  readonly prompt: Int32Array;
+  readonly tokens: number[];
+  readonly origins: TokenOrigin[];
+  outcome: Outcome | null;
+  statistics: PipelineStatistics | null;
+}
+
+export class World {
+  readonly clock = new VirtualClock();
+  readonly cloud: Cloud;
+  private readonly options: WorldOptions;
+
+  constructor(options: WorldOptions) {
+    this.options = options;
+    const { language, schedule } = options;
+    const toy = new ToyTargetModel(language, this.clock, { sequences: schedule.sequences });
+    const paced = pacedTarget(toy, schedule.pace, this.clock);
+    this.cloud = new Cloud({
+      model: options.target?.(paced) ?? paced,
+      description: { name: "toy", fingerprint: "toy", endTokens: [END_TOKEN], chatTemplate: null },
+      clock: this.clock,
+      server: "test",
+      limits: schedule.limits,
+    });
+  }
+
+  /** An edge of its own, with its own link and drafter, that generates once. */
+  generate(
+    policy: DecodingPolicy,
+    prompt: ArrayLike<number>,
+    seed: Seed,
+    maxTokens: number,
+    sampler: Partial<SamplerSettings> = {},
+    listener: Partial<SessionListener> = {},
+  ): Run {
+    const { language, schedule, random } = this.options;
+    const run: Run = {
+      prompt: Int32Array.from(prompt),
+      tokens: [],
+      origins: [],
+      outcome: null,
+      statistics: null,
+    };
+    const [near, far] = memoryPair(this.clock);
+    this.cloud.accept(far);
+    const link = wan(this.options.link?.(near) ?? near, schedule.network, this.clock, random);
+    const toy = pacedDrafter(
+      new ToyDraftModel(language, this.clock, schedule.feedTokens),
+      schedule.pace,
+      this.clock,
+    );
+    new EdgeClient({
+      transport: link,
+      fingerprint: "toy",
+      drafter: new ParallelDrafter(this.options.drafter?.(toy) ?? toy),
+      clock: this.clock,
+      client: "test",
+      ready: (error, client) => {
+        if (error) throw error;
+        const settings = { policy, sampler: samplerSettings(sampler), seed, maxTokens };
+        client.open(settings, run.prompt, {
+          ...listener,
+          token: (token, origin, position) => {
+            run.tokens.push(token);
+            run.origins.push(origin);
+            listener.token?.(token, origin, position);
+          },
+          finished: (outcome, statistics) => {
+            run.outcome = outcome;
+            run.statistics = statistics;
+            client.close();
+            listener.finished?.(outcome, statistics);
+          },
+        });
+      },
+    });
+    return run;
+  }
+}
+
+/** The toy languages' end of text. */
+export const END_TOKEN = 0;

@@ -175,10 +175,11 @@ export class Pipeline {
   /** After every event: send what is due, and draft on where that makes sense. */
   private goOn(nowMs: number): void {
     if (this.finished || this.resamplingLineage >= 0) return;
+    if (this.waitsForVerdict()) return;
     if (this.settings.policy.target) {
       this.yieldIfDrafterEnds();
-      if (this.isDue(nowMs)) this.send();
-      else if (this.committed - this.acknowledged >= ACKNOWLEDGE_TOKENS) this.send();
+      const unread = this.committed - this.acknowledged;
+      if (this.isDue(nowMs) || unread >= ACKNOWLEDGE_TOKENS) this.send();
     }
     if (this.mayDraft()) {
       const position = this.tokens.length;
@@ -190,15 +191,19 @@ export class Pipeline {
     if (this.unsentDrafts > 0 && Number.isFinite(atMs)) this.out.push({ kind: "wake", atMs });
   }
 
+  /** Stop-and-wait: a bonus token would contradict what follows the drafts in flight, however few they are. */
+  private waitsForVerdict(): boolean {
+    return this.settings.policy.bonusToken && this.sent > this.committed;
+  }
+
   private mayDraft(): boolean {
-    const { segmentTokens, windowTokens, bonusToken } = this.settings.policy;
-    // A bonus token would contradict a draft after those in flight, also after a segment that was cut short.
-    if (bonusToken && this.sent > this.committed) return false;
+    const { segmentTokens, windowTokens } = this.settings.policy;
     const undecided = this.tokens.length - this.committed;
     return (
       segmentTokens > 0 &&
       !this.drafting &&
       !this.yielded &&
+      !this.waitsForVerdict() &&
       undecided < windowTokens &&
       this.tokens.length <= this.drafterContext &&
       !this.draftsEnd()
@@ -299,7 +304,7 @@ export class Pipeline {
   private decide(position: number, token: number, nowMs: number): void {
     const drafted = position < this.tokens.length;
     if (drafted && this.tokens.at(position) === token) {
-      this.statistics.accepted++;
+      if (position < this.sent) this.statistics.accepted++;
       this.commit(nowMs, "draft");
       return;
     }

@@ -4,6 +4,7 @@ import { ConnectionError, MOST_MESSAGE_BYTES, type Transport } from "../transpor
 import { webSocketTransport } from "../websocket.ts";
 
 const CONNECT_TIMEOUT_MS = 10_000;
+const CLOSE_TIMEOUT_MS = 500;
 /** A peer that answers no ping for two of these is gone. */
 const HEARTBEAT_MS = 15_000;
 
@@ -113,9 +114,16 @@ function heartbeat(sockets: WebSocketServer): () => void {
   return () => clearInterval(timer);
 }
 
-function shut(http: Server, sockets: WebSocketServer, stopHeartbeat: () => void): Promise<void> {
+/** What was sent still goes out; who does not let go in time is cut off. */
+async function shut(http: Server, sockets: WebSocketServer, stopHeartbeat: () => void): Promise<void> {
   stopHeartbeat();
-  for (const socket of sockets.clients) socket.terminate();
   sockets.close();
-  return new Promise((resolve) => http.close(() => resolve()));
+  const closed = new Promise<void>((resolve) => http.close(() => resolve()));
+  for (const socket of sockets.clients) socket.close(1001);
+  const cutOff = setTimeout(() => {
+    for (const socket of sockets.clients) socket.terminate();
+    http.closeAllConnections();
+  }, CLOSE_TIMEOUT_MS);
+  await closed;
+  clearTimeout(cutOff);
 }

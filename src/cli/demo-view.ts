@@ -1,0 +1,78 @@
+import type { TextPart } from "../edge/generate.ts";
+import type { RunReport } from "../edge/report.ts";
+import type { DemoReport, DemoValues } from "./demo.ts";
+import { colours, figure, table } from "./output.ts";
+
+/** Shows answers as they come: each token in the colour of where it came from. */
+export class LiveAnswer {
+  private readonly stream: NodeJS.WriteStream;
+  private readonly colour: ReturnType<typeof colours>;
+
+  constructor(stream: NodeJS.WriteStream) {
+    this.stream = stream;
+    this.colour = colours(stream);
+  }
+
+  intro({ prompt, rtt, jitter, mbps, pace }: DemoValues): void {
+    const { bold, dim, green, yellow, red } = this.colour;
+    const network = [`RTT ${rtt} ms`];
+    if (jitter > 0) network.push(`jitter ${jitter} ms`);
+    if (Number.isFinite(mbps)) network.push(`${mbps} Mbit/s`);
+    this.stream.write(`${bold("Prompt:")} ${prompt}\n`);
+    this.stream.write(dim(`Emulated network: ${network.join(", ")}. ${hardware(pace)}.\n`));
+    const legend = [green("accepted draft"), yellow("correction"), "target's own", red("discarded draft")];
+    this.stream.write(`${legend.join(dim(" · "))}\n`);
+  }
+
+  begin(policy: string): void {
+    this.stream.write(`\n${this.colour.bold(policy)}\n`);
+  }
+
+  readonly part = ({ text, origin }: TextPart): void => {
+    const { green, yellow } = this.colour;
+    this.stream.write(origin === "draft" ? green(text) : origin === "correction" ? yellow(text) : text);
+  };
+
+  readonly discarded = (text: string): void => {
+    // Without colours nobody could tell it from the answer.
+    if (!this.colour.isColorSupported) return;
+    this.stream.write(this.colour.red(this.colour.strikethrough(text.replaceAll("\n", "⏎"))));
+  };
+
+  end(): void {
+    this.stream.write("\n");
+  }
+}
+
+function hardware(pace: DemoValues["pace"]): string {
+  if (!pace) return "Hardware as it is";
+  const { passMs, draftMs } = pace.profile;
+  return `Emulated hardware (${pace.name}): a target pass takes ${passMs} ms, a draft token ${draftMs} ms`;
+}
+
+const ROWS: readonly (readonly [string, (run: RunReport) => string])[] = [
+  ["tokens", (run) => String(run.tokens)],
+  ["tokens/s", (run) => figure(run.tokensPerSecond)],
+  ["time to first token, ms", (run) => figure(run.timeToFirstTokenMs, 0)],
+  ["drafts accepted, %", (run) => figure(run.acceptanceRate === null ? null : 100 * run.acceptanceRate, 1)],
+  ["accepted tokens a round", (run) => figure(run.acceptedPerRound)],
+  ["rounds", (run) => String(run.rounds)],
+  ["rollbacks", (run) => String(run.rollbacks)],
+  ["target passes a token", (run) => figure(run.targetPassesPerToken)],
+  ["bytes up a token", (run) => figure(run.uplinkBytesPerToken, 1)],
+  ["bytes down a token", (run) => figure(run.downlinkBytesPerToken, 1)],
+];
+
+/** The comparison as a table, a column a policy. */
+export function demoTable({ runs, emulated }: DemoReport): string {
+  const base = runs[0]!;
+  const rows = [
+    ["", ...runs.map((run) => run.policy)],
+    ...ROWS.map(([label, value]) => [label, ...runs.map(value)]),
+    ["speed-up", ...runs.map((run) => figure(run.tokensPerSecond / base.tokensPerSecond, 2, "x"))],
+    ["same text as the cloud alone", ...runs.map((run) => (run.text === base.text ? "yes" : "no"))],
+  ];
+  const { rttMs, pace } = emulated;
+  const label = pace === null ? "" : `, and emulated hardware (${pace})`;
+  return `${table(rows)}\n\nMeasured over an emulated network (RTT ${rttMs} ms)${label}.`;
+}

@@ -1,0 +1,175 @@
+import { Command, Option } from "commander";
+import { POLICIES } from "../decoding/policy.ts";
+import type { EdgeClient } from "../edge/client.ts";
+import { connectEdge, generate, generateAlone } from "../edge/generate.ts";
+import { type RunReport, runReport } from "../edge/report.ts";
+import { type Seed, seedText } from "../sampling/random.ts";
+import { samplerSettings } from "../sampling/sampler.ts";
+import { chatPrompt } from "../text/chat-template.ts";
+import { systemClock } from "../transport/node/clock.ts";
+import { connect } from "../transport/node/socket.ts";
+import { symmetricWan, wan } from "../transport/wan.ts";
+import { startCloudProcess } from "./cloud-process.ts";
+import { demoTable, LiveAnswer } from "./demo-view.ts";
+import { type LoadedDrafter, loadDrafter } from "./edge.ts";
+import { BUNDLED_DRAFTER, BUNDLED_TARGET, freshSeed, software } from "./node.ts";
+import {
+  type NamedPace,
+  type NamedPolicy,
+  number,
+  paceOption,
+  policyListOption,
+  type SeedValue,
+  seedOption,
+  whole,
+} from "./options.ts";
+
+/** Bundled models only know arithmetic word problems, small functions and short stories; this one they know well. */
+const PROMPT = "Tell me a story about a frog and a lantern.";
+
+export interface DemoValues extends SeedValue {
+  readonly policy: NamedPolicy[];
+  readonly prompt: string;
+  readonly rtt: number;
+  readonly jitter: number;
+  readonly mbps: number;
+  readonly pace: NamedPace | null;
+  readonly maxTokens: number;
+  readonly temperature: number;
+  readonly json?: true;
+}
+
+/** The object that `demo --json` prints. */
+export interface DemoReport {
+  readonly prompt: string;
+  readonly seed: string;
+  readonly emulated: { readonly rttMs: number; readonly pace: string | null };
+  readonly runs: readonly RunReport[];
+  /** tokens a second of the last run over the first */
+  readonly speedup: number;
+}
+
+export function demoCommand(): Command {
+  return new Command("demo")
+    .description("one prompt, answered by the cloud alone and then with PicoSpec, on the bundled models")
+    .addOption(policyListOption("picospec"))
+    .addOption(new Option("--prompt <text>", "the question").default(PROMPT))
+    .addOption(
+      new Option("--rtt <ms>", "round trip of the emulated network").argParser(number(0, 10_000)).default(60),
+    )
+    .addOption(
+      new Option("--jitter <ms>", "up to this much more delay a message")
+        .argParser(number(0, 10_000))
+        .default(0),
+    )
+    .addOption(
+      new Option("--mbps <rate>", "bandwidth of the emulated network (default: no limit)")
+        .argParser(number(0.001))
+        .default(Number.POSITIVE_INFINITY, "no limit"),
+    )
+    .addOption(paceOption("standard"))
+    .addOption(
+      new Option("--max-tokens <n>", "end an answer after so many").argParser(whole(1, 400)).default(160),
+    )
+    .addOption(new Option("--temperature <t>", "0: greedy").argParser(number(0, 100)).default(0))
+    .addOption(seedOption())
+    .addOption(new Option("--json", "print one JSON object and nothing else"))
+    .addHelpText(
+      "after",
+      `
+Accepted drafts are green, corrections yellow, the target's own tokens plain, and drafts that fell red.
+
+Examples:
+  $ picospec demo
+  $ picospec demo --policy vanilla,picospec --rtt 120
+  $ picospec demo --prompt "Tell me a story about a fox and a map." --temperature 0.7 --seed 7
+  $ picospec demo --pace off --rtt 0              (no emulation: the bundled models as fast as they are)
+  $ picospec demo --json --policy vanilla,picospec,edge`,
+    )
+    .action(demo);
+}
+
+async function demo(values: DemoValues): Promise<void> {
+  const seed = values.seed ?? freshSeed();
+  const report = await compare(values, seed);
+  if (values.json) console.log(JSON.stringify(report, null, 2));
+  else console.log(`\n${demoTable(report)}`);
+}
+
+/** Cloud alone first, then each policy, over one emulated network. */
+async function compare(values: DemoValues, seed: Seed): Promise<DemoReport> {
+  const { pace } = values;
+  const cloud = await startCloudProcess([
+    ...["--model", BUNDLED_TARGET, "--port", "0", "--gpu", "off"],
+    // ggml's threads spin: with both sides on one machine each gets one.
+    ...["--threads", "1", "--sequences", "1", "--pace", pace?.name ?? "off"],
+  ]);
+  try {
+    const profile = pace?.profile ?? null;
+    const drafter = await loadDrafter({ file: BUNDLED_DRAFTER, threads: 1, gpu: "off", pace: profile });
+    try {
+      const client = await openClient(cloud.url, values, drafter);
+      try {
+        return await runAll(values, seed, drafter, client);
+      } finally {
+        client.close();
+      }
+    } finally {
+      drafter.close();
+    }
+  } finally {
+    await cloud.stop();
+  }
+}
+
+async function openClient(
+  url: string,
+  values: DemoValues,
+  { drafter, tokenizer }: LoadedDrafter,
+): Promise<EdgeClient> {
+  const profile = symmetricWan(values.rtt, values.jitter, values.mbps);
+  const transport = wan(await connect(url), profile, systemClock, Math.random);
+  return connectEdge({ transport, tokenizer, drafter, clock: systemClock, client: software() });
+}
+
+async function runAll(
+  values: DemoValues,
+  seed: Seed,
+  loaded: LoadedDrafter,
+  client: EdgeClient,
+): Promise<DemoReport> {
+  const prompt = chatPrompt(
+    client.target.chatTemplate,
+    [{ role: "user", content: values.prompt }],
+    loaded.tokenizer,
+  );
+  const sampler = samplerSettings({ temperature: values.temperature });
+  const live = values.json ? null : new LiveAnswer(process.stdout);
+  live?.intro(values);
+  const runs: RunReport[] = [];
+  const policies: NamedPolicy[] = [{ name: "cloud", policy: POLICIES.cloud }, ...values.policy];
+  for (const { name, policy } of policies) {
+    live?.begin(name);
+    const settings = { policy, sampler, seed, maxTokens: values.maxTokens };
+    const { drafter, tokenizer } = loaded;
+    const options = {
+      settings,
+      prompt,
+      tokenizer,
+      ...(live ? { part: live.part, discarded: live.discarded } : {}),
+    };
+    const generated = policy.target
+      ? await generate(client, options)
+      : await generateAlone(drafter, tokenizer.endTokens(), systemClock, options);
+    live?.end();
+    runs.push(runReport(name, generated.text, generated.statistics));
+  }
+  const speedup = runs.at(-1)!.tokensPerSecond / runs[0]!.tokensPerSecond;
+  return {
+    prompt: values.prompt,
+    seed: seedText(seed),
+    emulated: { rttMs: values.rtt, pace: values.pace?.name ?? null },
+    runs,
+    speedup: Math.round(speedup * 1000) / 1000,
+  };
+}

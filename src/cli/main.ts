@@ -1,0 +1,54 @@
+import { Command, CommanderError } from "commander";
+import { messageOf, PicoSpecError } from "../util/errors.ts";
+import { benchCommand } from "./bench.ts";
+import { cloudCommand } from "./cloud.ts";
+import { demoCommand } from "./demo.ts";
+import { Exit } from "./exit.ts";
+import { version } from "./node.ts";
+import { runCommand } from "./run.ts";
+
+/**
+ * The command line.
+ * @returns the exit status: 0, 1 for what failed, 2 for a wrong command line
+ */
+export async function main(args: readonly string[]): Promise<number> {
+  const program = new Command("picospec")
+    .description(
+      "Edge-cloud speculative decoding: a small model here drafts, a large one in the cloud verifies.",
+    )
+    .version(version())
+    .exitOverride()
+    .configureHelp({ showGlobalOptions: false })
+    .addHelpText(
+      "after",
+      `
+Examples:
+  $ picospec demo                                         cloud alone against PicoSpec, on bundled models
+  $ picospec cloud --model target.gguf --port 4747        serve a large model
+  $ picospec run "Why is the sky blue?" --cloud ws://127.0.0.1:4747 --model drafter.gguf`,
+    );
+  for (const command of [demoCommand(), cloudCommand(), runCommand(), benchCommand()]) {
+    program.addCommand(command.exitOverride().showHelpAfterError("(add --help for what there is)"));
+  }
+  try {
+    if (args.length === 0) program.help();
+    await program.parseAsync([...args], { from: "user" });
+    return 0;
+  } catch (error) {
+    return statusOf(error);
+  }
+}
+
+function statusOf(error: unknown): number {
+  if (error instanceof Exit) return error.status;
+  // commander has printed its own messages, and help is none.
+  if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 2;
+  if (error instanceof PicoSpecError) {
+    console.error(`picospec: ${error.message}`);
+    return 1;
+  }
+  console.error(`picospec: this should not happen: ${messageOf(error)}`);
+  if (error instanceof Error && process.env.PICOSPEC_DEBUG) console.error(error.stack);
+  else console.error("PICOSPEC_DEBUG=1 shows where; please report it");
+  return 1;
+}

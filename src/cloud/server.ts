@@ -1,0 +1,45 @@
+import type { TargetModel } from "../engine/engine.ts";
+import { systemClock } from "../transport/node/clock.ts";
+import { type Listener, listen } from "../transport/node/socket.ts";
+import { Cloud, type TargetDescription } from "./cloud.ts";
+import type { CloudLimits } from "./machine.ts";
+
+export interface ServerOptions {
+  /** stays the caller's to close, after the server */
+  readonly model: TargetModel;
+  readonly description: TargetDescription;
+  /** 127.0.0.1 unless said otherwise: whoever opens it to a network should know */
+  readonly host?: string;
+  /** 0: any free port */
+  readonly port: number;
+  readonly server: string;
+  readonly limits?: Partial<CloudLimits>;
+}
+
+export interface CloudServer {
+  readonly url: string;
+  readonly port: number;
+  readonly cloud: Cloud;
+  /** Tells every edge, then stops listening. */
+  close(): Promise<void>;
+}
+
+/**
+ * A cloud on a WebSocket port.
+ * @throws ConnectionError `port_in_use`, `cannot_listen`
+ */
+export async function serveCloud(options: ServerOptions): Promise<CloudServer> {
+  const { model, description, server, limits, host = "127.0.0.1", port } = options;
+  const cloud = new Cloud({ model, description, clock: systemClock, server, ...(limits ? { limits } : {}) });
+  const listener: Listener = await listen({ host, port, connected: (transport) => cloud.accept(transport) });
+  const name = host.includes(":") ? `[${host}]` : host;
+  return {
+    url: `ws://${name}:${listener.port}`,
+    port: listener.port,
+    cloud,
+    async close() {
+      cloud.close();
+      await listener.close();
+    },
+  };
+}

@@ -1,0 +1,138 @@
+import type { SessionSettings, StopReason, StopRule } from "../decoding/session.ts";
+import { StreamingText, type Tokenizer } from "../text/tokenizer.ts";
+import type { Transport } from "../transport/transport.ts";
+import type { Clock } from "../util/clock.ts";
+import { SettingError } from "../util/errors.ts";
+import { CloudError, EdgeClient } from "./client.ts";
+import type { ParallelDrafter } from "./parallel-drafter.ts";
+import type { TokenOrigin } from "./pipeline.ts";
+import { EdgeSession, type SessionListener } from "./session.ts";
+import type { PipelineStatistics } from "./statistics.ts";
+
+/** The edge as promises: for callers who do not live under a clock of their own. */
+
+export interface ConnectOptions {
+  /** the client's from here on */
+  readonly transport: Transport;
+  readonly tokenizer: Tokenizer;
+  readonly drafter: ParallelDrafter | null;
+  readonly clock: Clock;
+  /** name and version of this software */
+  readonly client: string;
+}
+
+/** @throws CloudError when the cloud refuses or does not answer; the transport is closed then */
+export function connectEdge(options: ConnectOptions): Promise<EdgeClient> {
+  const { tokenizer, ...rest } = options;
+  return new Promise((resolve, reject) => {
+    new EdgeClient({
+      ...rest,
+      fingerprint: tokenizer.fingerprint,
+      ready: (error, client) => (error ? reject(error) : resolve(client)),
+    });
+  });
+}
+
+/** A part of the answer, as it is decided. */
+export interface TextPart {
+  /** may be empty: a character can take several tokens */
+  readonly text: string;
+  readonly token: number;
+  readonly origin: TokenOrigin;
+}
+
+export interface GenerateOptions {
+  readonly settings: SessionSettings;
+  /** token ids, Int32Array[n] */
+  readonly prompt: Int32Array;
+  readonly tokenizer: Tokenizer;
+  readonly part?: (part: TextPart) => void;
+  /** drafts that fell, as text */
+  readonly discarded?: (text: string) => void;
+  readonly signal?: AbortSignal;
+}
+
+export interface Generated {
+  readonly text: string;
+  readonly reason: StopReason;
+  readonly statistics: PipelineStatistics;
+}
+
+/**
+ * One answer through a cloud.
+ * @throws CloudError when the cloud refuses, fails or goes away; what was decided before was told to `part`
+ */
+export function generate(client: EdgeClient, options: GenerateOptions): Promise<Generated> {
+  return collect(options, (listener) => client.open(options.settings, options.prompt, listener));
+}
+
+/**
+ * One answer of the small model alone: the policy `edge`.
+ * @param endTokens of the drafter itself: there is no target to say
+ */
+export function generateAlone(
+  drafter: ParallelDrafter,
+  endTokens: readonly number[],
+  clock: Clock,
+  options: GenerateOptions,
+): Promise<Generated> {
+  const { settings, prompt } = options;
+  const { contextTokens, vocabularySize } = drafter.model.info;
+  const rule: StopRule = {
+    promptLength: prompt.length,
+    maxTokens: settings.maxTokens,
+    contextTokens,
+    endTokens: new Set(endTokens),
+  };
+  if (prompt.length >= contextTokens) {
+    const message = `the prompt has ${prompt.length} tokens, and the drafter's context of ${contextTokens} leaves no room`;
+    return Promise.reject(new SettingError("prompt", message));
+  }
+  return collect(options, (listener) => {
+    const session = new EdgeSession({
+      id: 1,
+      settings,
+      prompt,
+      rule,
+      drafter,
+      vocabularySize,
+      clock,
+      send: () => {},
+      listener,
+    });
+    session.start();
+    return session;
+  });
+}
+
+function collect(
+  options: GenerateOptions,
+  open: (listener: SessionListener) => EdgeSession,
+): Promise<Generated> {
+  const { tokenizer, part, discarded, signal } = options;
+  return new Promise((resolve, reject) => {
+    const streaming = new StreamingText(tokenizer);
+    let text = "";
+    const cancel = () => session.cancel();
+    const session = open({
+      token(token, origin) {
+        const piece = streaming.push(token);
+        text += piece;
+        part?.({ text: piece, token, origin });
+      },
+      discarded(tokens) {
+        if (!discarded) return;
+        const fallen = new StreamingText(tokenizer);
+        discarded(Array.from(tokens, (token) => fallen.push(token)).join("") + fallen.end());
+      },
+      finished(outcome, statistics) {
+        signal?.removeEventListener("abort", cancel);
+        text += streaming.end();
+        if (outcome.kind === "failed") reject(new CloudError(outcome.code, outcome.message));
+        else resolve({ text, reason: outcome.reason, statistics });
+      },
+    });
+    if (signal?.aborted) cancel();
+    else signal?.addEventListener("abort", cancel);
+  });
+}

@@ -1,0 +1,96 @@
+import { createHash } from "node:crypto";
+import { open, stat } from "node:fs/promises";
+import { basename } from "node:path";
+import { gguf } from "@huggingface/gguf";
+import { messageOf } from "../../util/errors.ts";
+import { EngineError } from "../engine.ts";
+
+/** What we read of a GGUF file ourselves: what the C API does not tell. */
+export interface ModelFile {
+  readonly path: string;
+  readonly name: string;
+  readonly architecture: string;
+  readonly chatTemplate: string | null;
+  /** see `Tokenizer.fingerprint`: kind, size and a hash */
+  readonly fingerprint: string;
+  /** tokens without trailing padding */
+  readonly realTokens: number;
+}
+
+/** llama.cpp's token type of padding: ids that stand for nothing. */
+const UNUSED = 5;
+
+/** @throws EngineError `no_model`, `not_gguf`, `bad_model` */
+export async function readModelFile(path: string): Promise<ModelFile> {
+  await checkMagic(path);
+  let metadata: Record<string, unknown>;
+  try {
+    metadata = (await gguf(path, { allowLocalFile: true })).metadata as unknown as Record<string, unknown>;
+  } catch (error) {
+    throw new EngineError("bad_model", `${path} is a damaged GGUF file: ${messageOf(error)}`, {
+      cause: error,
+    });
+  }
+  const tokens = metadata["tokenizer.ggml.tokens"];
+  if (!Array.isArray(tokens) || tokens.length === 0) {
+    throw new EngineError("bad_model", `${path} holds no vocabulary, so it is no language model`);
+  }
+  const realTokens = withoutPadding(tokens.length, metadata["tokenizer.ggml.token_type"]);
+  const template = metadata["tokenizer.chat_template"];
+  return {
+    path,
+    name: basename(path),
+    architecture: String(metadata["general.architecture"]),
+    chatTemplate: typeof template === "string" ? template : null,
+    fingerprint: fingerprint(metadata, tokens.slice(0, realTokens)),
+    realTokens,
+  };
+}
+
+async function checkMagic(path: string): Promise<void> {
+  const found = await stat(path).catch(() => null);
+  if (!found) throw new EngineError("no_model", `there is no model file at ${path}`);
+  if (!found.isFile()) throw new EngineError("no_model", `${path} is no file; give the path of a .gguf file`);
+  const file = await open(path).catch((error) => {
+    throw new EngineError("no_model", `${path} cannot be read: ${messageOf(error)}`, { cause: error });
+  });
+  const magic = Buffer.alloc(4);
+  await file.read(magic, 0, 4, 0).finally(() => file.close());
+  if (magic.toString("latin1") !== "GGUF") {
+    throw new EngineError(
+      "not_gguf",
+      `${path} is no GGUF file; PicoSpec loads models in llama.cpp's GGUF format`,
+    );
+  }
+}
+
+/** Models of one family pad their vocabularies differently: what is only padding at the end does not count. */
+function withoutPadding(count: number, types: unknown): number {
+  if (!Array.isArray(types)) return count;
+  let end = count;
+  while (end > 0 && Number(types[end - 1]) === UNUSED) end--;
+  return end;
+}
+
+/**
+ * Which ids begin and end a text is left out: files of one family disagree about it, and an edge takes the
+ * target's word for it. The tokens themselves, special ones included, are in.
+ */
+function fingerprint(metadata: Record<string, unknown>, tokens: readonly unknown[]): string {
+  const kind = String(metadata["tokenizer.ggml.model"]);
+  const hash = createHash("sha256");
+  const add = (label: string, values: readonly unknown[]) => {
+    hash.update(`${label}\0${values.length}\0`);
+    for (const value of values) hash.update(`${value}\0`);
+  };
+  const list = (key: string) => {
+    const value = metadata[`tokenizer.ggml.${key}`];
+    return Array.isArray(value) ? value : [];
+  };
+  add("kind", [kind, metadata["tokenizer.ggml.pre"] ?? ""]);
+  add("tokens", tokens);
+  add("types", list("token_type").slice(0, tokens.length));
+  add("scores", list("scores").slice(0, tokens.length));
+  add("merges", list("merges"));
+  return `${kind}-${tokens.length}-${hash.digest("hex").slice(0, 16)}`;
+}

@@ -1,0 +1,130 @@
+import { existsSync, readdirSync } from "node:fs";
+import { createRequire } from "node:module";
+import { dirname, join } from "node:path";
+import { pathToFileURL } from "node:url";
+import koffi, { type LibraryHandle } from "koffi";
+import { messageOf } from "../../util/errors.ts";
+import { EngineError } from "../engine.ts";
+import {
+  bindLlama,
+  type LlamaApi,
+  PINNED_LLAMA_VERSIONS,
+  PINNED_PACKAGE_VERSIONS,
+  type Pointer,
+} from "./abi.ts";
+
+/** `auto` takes an installed GPU build when there is one. */
+export type GpuChoice = "auto" | "off";
+
+export interface LlamaLibrary {
+  readonly api: LlamaApi;
+  /** the platform package that it came from */
+  readonly build: string;
+  readonly version: string;
+}
+
+/** Packages of each platform: GPU builds first, the plain build last. */
+const BUILDS: Record<string, { readonly gpu: readonly string[]; readonly cpu: string }> = {
+  "linux-x64": { gpu: ["linux-x64-cuda", "linux-x64-vulkan"], cpu: "linux-x64" },
+  "linux-arm64": { gpu: [], cpu: "linux-arm64" },
+  "darwin-arm64": { gpu: [], cpu: "mac-arm64-metal" },
+  "darwin-x64": { gpu: [], cpu: "mac-x64" },
+  "win32-x64": { gpu: ["win-x64-cuda", "win-x64-vulkan"], cpu: "win-x64" },
+  "win32-arm64": { gpu: [], cpu: "win-arm64" },
+};
+
+let loaded: LlamaLibrary | null = null;
+
+/**
+ * Loads llama.cpp. A process has one build of it: the first call decides which.
+ * @throws EngineError `no_engine`, `engine_version`
+ */
+export function loadLibrary(gpu: GpuChoice): LlamaLibrary {
+  loaded ??= load(gpu);
+  return loaded;
+}
+
+function load(gpu: GpuChoice): LlamaLibrary {
+  const platform = `${process.platform}-${process.arch}`;
+  const builds = BUILDS[platform];
+  if (!builds) throw new EngineError("no_engine", `there is no build of llama.cpp for ${platform}`);
+  const names = gpu === "auto" ? [...builds.gpu, builds.cpu] : [builds.cpu];
+  for (const name of names) {
+    const folder = binaries(`@node-llama-cpp/${name}`);
+    if (folder) return open(`@node-llama-cpp/${name}`, folder);
+  }
+  const wanted = `@node-llama-cpp/${builds.cpu}@${PINNED_PACKAGE_VERSIONS[0]}`;
+  throw new EngineError("no_engine", `llama.cpp is not installed: run npm install ${wanted}`);
+}
+
+/** The folder of a platform package's libraries, wherever it is installed: beside PicoSpec or in the user's project. */
+function binaries(name: string): string | null {
+  const places = [import.meta.url, pathToFileURL(join(process.cwd(), "x.js")).href];
+  for (const place of places) {
+    try {
+      // The packages hide package.json: their main entry leads to the binaries.
+      const folder = join(dirname(createRequire(place).resolve(name)), "..", "bins");
+      const inner = existsSync(folder) ? readdirSync(folder)[0] : undefined;
+      if (inner) return join(folder, inner);
+    } catch {
+      // not installed there
+    }
+  }
+  return null;
+}
+
+function open(build: string, folder: string): LlamaLibrary {
+  const files = readdirSync(folder);
+  const library = (pattern: RegExp): LibraryHandle | null => {
+    const file = files.find((name) => pattern.test(name));
+    return file ? koffi.load(join(folder, file), { global: true }) : null;
+  };
+  let api: LlamaApi;
+  try {
+    // In this order, with global symbols: each needs the one before it. File names carry a version.
+    library(/^(lib)?ggml-base\b.*\.(so|dylib|dll)$/);
+    const ggml = library(/^(lib)?ggml\.?(?!-).*\.(so|dylib|dll)$/);
+    const llama = library(/^(lib)?llama\.?(?!-).*\.(so|dylib|dll)$/);
+    if (!ggml || !llama) throw new Error(`no libllama among ${files.join(", ")}`);
+    api = bindLlama(llama);
+    silence(llama, api);
+    ggml.func("ggml_backend_load_all_from_path", "void", ["const char *"])(folder);
+  } catch (error) {
+    throw new EngineError("no_engine", `${build} cannot be loaded: ${messageOf(error)}`, { cause: error });
+  }
+  const version = api.version();
+  if (!PINNED_LLAMA_VERSIONS.includes(version) || !defaultsFit(api)) {
+    const ours = `${PINNED_LLAMA_VERSIONS.join(" or ")} (${build}@${PINNED_PACKAGE_VERSIONS.join(" or ")})`;
+    throw new EngineError(
+      "engine_version",
+      `${build} holds llama.cpp ${version}, and PicoSpec needs ${ours}`,
+    );
+  }
+  return { api, build, version };
+}
+
+/**
+ * llama.cpp logs from threads of its own, where a JavaScript callback can deadlock. A native function that
+ * ignores its arguments takes the messages: this one only returns a constant.
+ */
+function silence(llama: LibraryHandle, api: LlamaApi): void {
+  if (process.env.PICOSPEC_LLAMA_LOG) return;
+  api.logSet(llama.symbol("llama_max_devices") as Pointer, null);
+}
+
+/** Non-zero defaults from both ends of the structures: a layout that has moved gives others. */
+function defaultsFit(api: LlamaApi): boolean {
+  const model = api.modelDefaultParams();
+  const context = api.contextDefaultParams();
+  return (
+    model.n_gpu_layers === -1 &&
+    !model.vocab_only &&
+    model.use_extra_bufts &&
+    context.n_ctx === 512 &&
+    context.n_batch === 2048 &&
+    context.type_k === 1 &&
+    context.op_offload &&
+    context.swa_full &&
+    !context.kv_unified
+  );
+}

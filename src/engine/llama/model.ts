@@ -1,0 +1,100 @@
+import koffi from "koffi";
+import { assert } from "../../util/assert.ts";
+import { EngineError } from "../engine.ts";
+import { type Pointer, registerProgress } from "./abi.ts";
+import { type ModelFile, readModelFile } from "./gguf.ts";
+import { type GpuChoice, type LlamaLibrary, loadLibrary } from "./library.ts";
+
+export interface LoadOptions {
+  readonly gpu?: GpuChoice;
+  /** how much is loaded, 0 to 1 */
+  readonly progress?: (fraction: number) => void;
+}
+
+/** Weights and vocabulary of a GGUF file. */
+export class LlamaModel {
+  readonly file: ModelFile;
+  readonly library: LlamaLibrary;
+  readonly pointer: Pointer;
+  readonly vocab: Pointer;
+  readonly vocabularySize: number;
+  /** context that it was trained for, tokens */
+  readonly trainedContext: number;
+  private open = true;
+  private contexts = 0;
+  private freed = false;
+
+  private constructor(file: ModelFile, library: LlamaLibrary, pointer: Pointer) {
+    const { api } = library;
+    this.file = file;
+    this.library = library;
+    this.pointer = pointer;
+    this.vocab = api.getVocab(pointer);
+    this.vocabularySize = api.vocabSize(this.vocab);
+    this.trainedContext = api.nCtxTrain(pointer);
+  }
+
+  /**
+   * Loads off the event loop.
+   * @throws EngineError `no_model`, `not_gguf`, `bad_model`, `unsupported_model`, `no_engine`, `engine_version`
+   */
+  static async load(path: string, { gpu = "auto", progress }: LoadOptions = {}): Promise<LlamaModel> {
+    const file = await readModelFile(path);
+    const library = loadLibrary(gpu);
+    const { api } = library;
+    const callback = progress
+      ? registerProgress((fraction) => {
+          progress(fraction);
+          return true;
+        })
+      : null;
+    const params = { ...api.modelDefaultParams(), progress_callback: callback };
+    if (gpu === "off") params.n_gpu_layers = 0;
+    const pointer = await new Promise<Pointer | null>((resolve, reject) => {
+      api.modelLoad.async(path, params, (error, loaded) => (error ? reject(error) : resolve(loaded)));
+    }).finally(() => callback !== null && koffi.unregister(callback));
+    if (pointer === null) {
+      const message = `llama.cpp ${library.version} cannot load ${path} (architecture ${file.architecture}); PICOSPEC_LLAMA_LOG=1 shows why`;
+      throw new EngineError("bad_model", message);
+    }
+    const model = new LlamaModel(file, library, pointer);
+    const reason = model.unsupported();
+    if (reason) {
+      model.close();
+      throw new EngineError("unsupported_model", `${path} cannot be used: ${reason}`);
+    }
+    return model;
+  }
+
+  /** Frees it once its last context is closed. */
+  close(): void {
+    this.open = false;
+    if (this.contexts === 0) this.free();
+  }
+
+  /** A context uses it. */
+  retain(): void {
+    assert(this.open, "a closed model was used");
+    this.contexts++;
+  }
+
+  release(): void {
+    this.contexts--;
+    if (!this.open && this.contexts === 0) this.free();
+  }
+
+  private free(): void {
+    if (!this.freed) this.library.api.modelFree(this.pointer);
+    this.freed = true;
+  }
+
+  /** Speculation takes tokens back: a model whose state cannot be truncated has no use for us. */
+  private unsupported(): string | null {
+    const { api } = this.library;
+    if (api.isRecurrent(this.pointer) || api.isHybrid(this.pointer)) {
+      return `a ${this.file.architecture} model is recurrent, and its state cannot be rolled back`;
+    }
+    if (api.hasEncoder(this.pointer)) return "it is an encoder-decoder model";
+    return null;
+  }
+}

@@ -1,0 +1,68 @@
+import type { Tokenizer } from "../../text/tokenizer.ts";
+import { assert } from "../../util/assert.ts";
+import type { LlamaModel } from "./model.ts";
+
+/** The tokenizer of a GGUF file, by llama.cpp. Valid as long as the model is. */
+export class LlamaTokenizer implements Tokenizer {
+  readonly fingerprint: string;
+  readonly vocabularySize: number;
+  readonly beginText: string;
+  readonly endText: string;
+  private readonly model: LlamaModel;
+  private readonly pieces = new Map<number, Uint8Array>();
+  private buffer = new Uint8Array(256);
+
+  constructor(model: LlamaModel) {
+    this.model = model;
+    this.fingerprint = model.file.fingerprint;
+    this.vocabularySize = model.vocabularySize;
+    const { api } = model.library;
+    this.beginText = this.text(api.vocabBos(model.vocab));
+    this.endText = this.text(api.vocabEos(model.vocab));
+  }
+
+  encode(text: string, special: boolean): Int32Array {
+    const { api } = this.model.library;
+    const bytes = new TextEncoder().encode(text);
+    // A token stands for at least one byte, but for those that the model puts around the text.
+    let tokens = new Int32Array(bytes.length + 8);
+    const tokenize = () =>
+      api.tokenize(this.model.vocab, bytes, bytes.length, tokens, tokens.length, true, special);
+    let count = tokenize();
+    if (count < 0) {
+      tokens = new Int32Array(-count);
+      count = tokenize();
+    }
+    assert(count >= 0, "llama_tokenize says how many tokens it needs");
+    return tokens.slice(0, count);
+  }
+
+  piece(token: number): Uint8Array {
+    const known = this.pieces.get(token);
+    if (known) return known;
+    const { api } = this.model.library;
+    assert(token >= 0 && token < this.vocabularySize, `there is no token ${token}`);
+    const convert = () =>
+      api.tokenToPiece(this.model.vocab, token, this.buffer, this.buffer.length, 0, false);
+    let size = convert();
+    if (size < 0) {
+      this.buffer = new Uint8Array(-size);
+      size = convert();
+    }
+    const piece = this.buffer.slice(0, size);
+    this.pieces.set(token, piece);
+    return piece;
+  }
+
+  /** Tokens that end a text, by the model's own word. */
+  endTokens(): number[] {
+    const { api } = this.model.library;
+    const ends: number[] = [];
+    for (let id = 0; id < this.vocabularySize; id++) if (api.vocabIsEog(this.model.vocab, id)) ends.push(id);
+    return ends;
+  }
+
+  private text(token: number): string {
+    return token < 0 ? "" : this.model.library.api.vocabText(this.model.vocab, token);
+  }
+}

@@ -1,6 +1,6 @@
 import type { TextPart } from "../edge/generate.ts";
 import type { RunReport } from "../edge/report.ts";
-import type { DemoReport, DemoValues } from "./demo.ts";
+import type { DemoReport, DemoValues } from "./demo-report.ts";
 import { colours, figure, table } from "./output.ts";
 
 /** Shows answers as they come: each token in the colour of where it came from. */

@@ -10,44 +10,14 @@ import { systemClock } from "../transport/node/clock.ts";
 import { connect } from "../transport/node/socket.ts";
 import { symmetricWan, wan } from "../transport/wan.ts";
 import { startCloudProcess } from "./cloud-process.ts";
+import type { DemoReport, DemoValues } from "./demo-report.ts";
 import { demoTable, LiveAnswer } from "./demo-view.ts";
 import { type LoadedDrafter, loadDrafter } from "./edge.ts";
 import { BUNDLED_DRAFTER, BUNDLED_TARGET, freshSeed, software } from "./node.ts";
-import {
-  type NamedPace,
-  type NamedPolicy,
-  number,
-  paceOption,
-  policyListOption,
-  type SeedValue,
-  seedOption,
-  whole,
-} from "./options.ts";
+import { type NamedPolicy, number, paceOption, policyListOption, seedOption, whole } from "./options.ts";
 
 /** Bundled models only know arithmetic word problems, small functions and short stories; this one they know well. */
 const PROMPT = "Tell me a story about a frog and a lantern.";
-
-export interface DemoValues extends SeedValue {
-  readonly policy: NamedPolicy[];
-  readonly prompt: string;
-  readonly rtt: number;
-  readonly jitter: number;
-  readonly mbps: number;
-  readonly pace: NamedPace | null;
-  readonly maxTokens: number;
-  readonly temperature: number;
-  readonly json?: true;
-}
-
-/** The object that `demo --json` prints. */
-export interface DemoReport {
-  readonly prompt: string;
-  readonly seed: string;
-  readonly emulated: { readonly rttMs: number; readonly pace: string | null };
-  readonly runs: readonly RunReport[];
-  /** tokens a second of the last run over the first */
-  readonly speedup: number;
-}
 
 export function demoCommand(): Command {
   return new Command("demo")

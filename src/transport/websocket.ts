@@ -11,6 +11,9 @@ export interface WebSocketLike {
   addEventListener(type: "error", listener: (event: { message?: string }) => void): void;
 }
 
+/** Messages kept until somebody starts to listen, which is at once: more than this is an attack. */
+const MOST_EARLY_MESSAGES = 16;
+
 /** A transport over an open WebSocket. Text messages are refused: frames are binary. */
 export function webSocketTransport(socket: WebSocketLike): Transport {
   socket.binaryType = "arraybuffer";
@@ -32,7 +35,11 @@ export function webSocketTransport(socket: WebSocketLike): Transport {
     }
     const bytes = new Uint8Array(data);
     if (handlers) handlers.message(bytes);
-    else waiting.push(bytes);
+    else if (waiting.length < MOST_EARLY_MESSAGES) waiting.push(bytes);
+    else {
+      lost("the other side sends before it may");
+      socket.close(1008, "too early");
+    }
   });
   socket.addEventListener("error", ({ message }) => lost(message || "the connection failed"));
   socket.addEventListener("close", ({ code, reason }) => lost(closeReason(code, reason)));

@@ -91,7 +91,7 @@ function generate({ policy, sampler, language, maxTokens, target }: Case): Map<s
     const here = new World({ language, schedule, random, ...(target ? { target } : {}) });
     const runs = Array.from({ length: EDGES }, (_, edge) => {
       const seed = toSeed(world * EDGES + edge);
-      return here.generate(scheduled(policy, schedule), PROMPT, seed, maxTokens, sampler);
+      return here.generate(scheduled(policy, schedule), PROMPT, seed, maxTokens, { sampler });
     });
     here.clock.run();
     for (const run of runs) {

@@ -1,4 +1,5 @@
-import { describe, expect, it } from "vitest";
+import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
+import { DraftedSequence } from "../../src/cloud/sequence.ts";
 import { type DecodingPolicy, POLICIES } from "../../src/decoding/policy.ts";
 import { type ToyLanguage, toyLogits } from "../../src/engine/toy.ts";
 import { toSeed } from "../../src/sampling/random.ts";
@@ -28,31 +29,68 @@ const policies = Object.entries(POLICIES).filter(([, policy]) => policy.target) 
 const SEEDS = Number(process.env.PICOSPEC_SEEDS ?? 2000);
 const FIRST = Number(process.env.PICOSPEC_FIRST_SEED ?? 0);
 
+/** What the cloud commits, by session: the other side's text. */
+const committedByCloud = new WeakMap<DraftedSequence, number[]>();
+const sequences: DraftedSequence[] = [];
+
+function watchCloud(): void {
+  const { commit } = DraftedSequence.prototype;
+  vi.spyOn(DraftedSequence.prototype, "commit").mockImplementation(function (this: DraftedSequence, token) {
+    if (!committedByCloud.has(this)) sequences.push(this);
+    committedByCloud.set(this, [...(committedByCloud.get(this) ?? []), token]);
+    commit.call(this, token);
+  });
+}
+
+/** One to four edges at a time, each with a policy and a link of its own; some are cancelled at some moment. */
 function tryOne(seed: number): void {
   const random = draws(seed);
   const toy = language(seed, [0, 2, 6, 20][seed % 4]!);
   const schedule = randomSchedule(random);
   const world = new World({ language: toy, schedule, random });
-  const runs = Array.from({ length: 1 + Math.floor(random() * 4) }, () => {
-    const [name, policy] = policies[Math.floor(random() * policies.length)]!;
-    const prompt = Array.from({ length: 1 + Math.floor(random() * 12) }, () => 1 + Math.floor(random() * 23));
-    const maxTokens = 1 + Math.floor(random() * 30);
+  const below = (bound: number) => Math.floor(random() * bound);
+  sequences.length = 0;
+  const runs = Array.from({ length: 1 + below(4) }, () => {
+    const [name, policy] = policies[below(policies.length)]!;
+    const prompt = Array.from({ length: 1 + below(12) }, () => 1 + below(23));
+    const maxTokens = 1 + below(30);
+    const network = randomSchedule(random).network;
+    const cancelAtMs = random() < 0.2 ? 2000 * random() : null;
     const run = world.generate(scheduled(policy, schedule), prompt, toSeed(seed), maxTokens, {
-      temperature: 0,
+      sampler: { temperature: 0 },
+      network,
+      ...(cancelAtMs === null ? {} : { cancelAtMs }),
     });
-    return { name, run, expected: greedy(toy, prompt, maxTokens) };
+    return { name, run, cancelAtMs, expected: greedy(toy, prompt, maxTokens) };
   });
-  world.clock.run(Infinity, 300_000);
-  for (const { name, run, expected } of runs) {
+  world.clock.run(Number.POSITIVE_INFINITY, 1_000_000);
+  for (const { name, run, cancelAtMs, expected } of runs) {
     expect(run.outcome?.kind, `${name}: ${JSON.stringify(run.outcome)}`).toBe("done");
-    expect(run.tokens, name).toEqual(expected);
+    const whole = cancelAtMs === null ? expected : expected.slice(0, run.tokens.length);
+    expect(run.tokens, name).toEqual(whole);
   }
+  // Texts may start alike, so each of the cloud's has to be one of those expected, and each complete one there.
+  const said = sequences.map((sequence) => committedByCloud.get(sequence)!.join(" "));
+  const texts = runs.map(({ expected }) => expected.join(" "));
+  for (const text of said) {
+    expect(
+      texts.some((whole) => whole === text || whole.startsWith(`${text} `)),
+      `the cloud says ${text}`,
+    ).toBe(true);
+  }
+  for (const { cancelAtMs, expected } of runs)
+    if (cancelAtMs === null) expect(said).toContain(expected.join(" "));
   expect(world.cloud.openSessions).toBe(0);
   expect(world.cloud.heldRows).toBe(0);
 }
 
 describe("temperature 0", () => {
-  it(`gives the target's own greedy text under ${SEEDS} random schedules`, () => {
+  beforeEach(watchCloud);
+  afterEach(() => {
+    vi.restoreAllMocks();
+  });
+
+  it(`gives the target's own greedy text on both sides under ${SEEDS} random schedules`, () => {
     for (let seed = FIRST; seed < FIRST + SEEDS; seed++) {
       try {
         tryOne(seed);
@@ -61,5 +99,26 @@ describe("temperature 0", () => {
         throw new Error(`seed ${seed} fails; replay it with: ${replay}`, { cause: error });
       }
     }
+  });
+
+  it("control: a target whose KV is not rolled back is caught", () => {
+    // biome-ignore lint/suspicious/noExplicitAny: a control reaches into what is private
+    const broken = DraftedSequence.prototype as any;
+    const { dropPending } = broken;
+    vi.spyOn(broken, "dropPending").mockImplementation(function (this: DraftedSequence) {
+      const { cached } = this;
+      dropPending.call(this);
+      // The drafts that fell stay in the KV, and the same number of tokens after them is never fed.
+      this.cached = Math.min(cached, this.committed + 1);
+    });
+    const caught = Array.from({ length: 40 }, (_, seed) => {
+      try {
+        tryOne(seed);
+        return 0;
+      } catch {
+        return 1 as number;
+      }
+    });
+    expect(caught.reduce((a, b) => a + b)).toBeGreaterThan(5);
   });
 });

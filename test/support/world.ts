@@ -9,12 +9,14 @@ import type { PipelineStatistics } from "../../src/edge/statistics.ts";
 import type { DraftModel, TargetModel } from "../../src/engine/engine.ts";
 import { type PaceProfile, pacedDrafter, pacedTarget } from "../../src/engine/paced.ts";
 import { ToyDraftModel, type ToyLanguage, ToyTargetModel } from "../../src/engine/toy.ts";
+import { decode } from "../../src/protocol/decode.ts";
+import type { Frame } from "../../src/protocol/frame.ts";
 import { Purpose, type Seed, toSeed, uniform } from "../../src/sampling/random.ts";
 import { type SamplerSettings, samplerSettings } from "../../src/sampling/sampler.ts";
 import { VirtualClock } from "../../src/sim/virtual-clock.ts";
 import { memoryPair } from "../../src/transport/memory.ts";
 import type { Transport } from "../../src/transport/transport.ts";
-import { type WanProfile, wan } from "../../src/transport/wan.ts";
+import { symmetricWan, type WanProfile, wan } from "../../src/transport/wan.ts";
 
 /**
  * The real edge and cloud, engines and transports included, under virtual time: only the models are toys. A
@@ -37,6 +39,56 @@ export interface Schedule {
   readonly segmentTokens: number;
   readonly windowSegments: number;
   readonly truncateAfterMs: number;
+}
+
+/** A schedule without chance: a symmetric network, a target and a drafter of constant speed. */
+export function steadySchedule(rttMs: number, passMs: number, draftMs: number): Schedule {
+  return {
+    network: symmetricWan(rttMs),
+    pace: {
+      passMs,
+      passMsPerToken: 0,
+      prefillTokensPerSecond: 1e6,
+      draftMs,
+      draftPrefillTokensPerSecond: 1e6,
+    },
+    sequences: 4,
+    feedTokens: 64,
+    limits: {},
+    segmentTokens: 4,
+    windowSegments: 2,
+    truncateAfterMs: Number.POSITIVE_INFINITY,
+  };
+}
+
+/** What passed over an edge's end of its link, and when. */
+export interface Passed {
+  readonly atMs: number;
+  readonly way: "up" | "down";
+  readonly frame: Frame;
+}
+
+/** Writes down what passes. */
+export function tap(log: Passed[]): (transport: Transport, clock: VirtualClock) => Transport {
+  return (transport, clock) => ({
+    start: (handlers) =>
+      transport.start({
+        ...handlers,
+        closed: (reason) => handlers.closed(reason),
+        message: (bytes) => {
+          log.push({ atMs: clock.nowMs(), way: "down", frame: decode(bytes) });
+          handlers.message(bytes);
+        },
+      }),
+    send: (bytes) => {
+      log.push({ atMs: clock.nowMs(), way: "up", frame: decode(bytes) });
+      transport.send(bytes);
+    },
+    get queuedBytes() {
+      return transport.queuedBytes;
+    },
+    close: () => transport.close(),
+  });
 }
 
 /** A schedule in which anything can be slower than anything else. */
@@ -84,8 +136,8 @@ export interface WorldOptions {
   /** wraps the models, to break them or to watch them */
   readonly target?: (model: TargetModel) => TargetModel;
   readonly drafter?: (model: DraftModel) => DraftModel;
-  /** wraps an edge's end of its link */
-  readonly link?: (transport: Transport) => Transport;
+  /** wraps an edge's end of its link, outside of the emulated network */
+  readonly link?: (transport: Transport, clock: VirtualClock) => Transport;
 }
 
 export interface Run {
@@ -121,10 +173,10 @@ export class World {
     prompt: ArrayLike<number>,
     seed: Seed,
     maxTokens: number,
-    sampler: Partial<SamplerSettings> = {},
-    listener: Partial<SessionListener> = {},
+    options: GenerateOptions = {},
   ): Run {
-    const { language, schedule, random } = this.options;
+    const { language, schedule } = this.options;
+    const { listener = {}, sampler = {}, network = schedule.network } = options;
     const run: Run = {
       prompt: Int32Array.from(prompt),
       tokens: [],
@@ -132,16 +184,13 @@ export class World {
       outcome: null,
       statistics: null,
     };
-    const [near, far] = memoryPair(this.clock);
-    this.cloud.accept(far);
-    const link = wan(this.options.link?.(near) ?? near, schedule.network, this.clock, random);
     const toy = pacedDrafter(
       new ToyDraftModel(language, this.clock, schedule.feedTokens),
       schedule.pace,
       this.clock,
     );
     new EdgeClient({
-      transport: link,
+      transport: this.link(network),
       fingerprint: "toy",
       drafter: new ParallelDrafter(this.options.drafter?.(toy) ?? toy),
       clock: this.clock,
@@ -149,7 +198,7 @@ export class World {
       ready: (error, client) => {
         if (error) throw error;
         const settings = { policy, sampler: samplerSettings(sampler), seed, maxTokens };
-        client.open(settings, run.prompt, {
+        const session = client.open(settings, run.prompt, {
           ...listener,
           token: (token, origin, position) => {
             run.tokens.push(token);
@@ -163,10 +212,29 @@ export class World {
             listener.finished?.(outcome, statistics);
           },
         });
+        const { cancelAtMs } = options;
+        if (cancelAtMs !== undefined) this.clock.schedule(cancelAtMs, () => session.cancel());
       },
     });
     return run;
   }
+
+  /** An edge's end of a link to the cloud. */
+  link(profile: WanProfile): Transport {
+    const [near, far] = memoryPair(this.clock);
+    this.cloud.accept(far);
+    const network = wan(near, profile, this.clock, this.options.random);
+    return this.options.link?.(network, this.clock) ?? network;
+  }
+}
+
+export interface GenerateOptions {
+  readonly sampler?: Partial<SamplerSettings>;
+  readonly listener?: Partial<SessionListener>;
+  /** another than the schedule's */
+  readonly network?: WanProfile;
+  /** the user changes their mind */
+  readonly cancelAtMs?: number;
 }
 
 /** The toy languages' end of text. */

@@ -1,0 +1,57 @@
+/**
+ * PicoSpec as a library, without anything of Node: engines, clock and sockets come in as arguments.
+ * `picospec/node` adds llama.cpp, WebSockets and a server.
+ */
+export { Cloud, type CloudOptions, cloudLimits, type TargetDescription } from "./cloud/cloud.ts";
+export type { CloudLimits } from "./cloud/machine.ts";
+export {
+  checkPolicy,
+  type DecodingPolicy,
+  POLICIES,
+  type PolicyName,
+  policyNamed,
+} from "./decoding/policy.ts";
+export type { CloudUsage, SessionSettings, StopReason } from "./decoding/session.ts";
+export { CloudError, EdgeClient, type EdgeClientOptions } from "./edge/client.ts";
+export {
+  type ConnectOptions,
+  connectEdge,
+  type Generated,
+  type GenerateOptions,
+  generate,
+  generateAlone,
+  type TextPart,
+} from "./edge/generate.ts";
+export { ParallelDrafter } from "./edge/parallel-drafter.ts";
+export type { Outcome, TokenOrigin } from "./edge/pipeline.ts";
+export { type RunReport, runReport } from "./edge/report.ts";
+export type { EdgeSession, SessionListener } from "./edge/session.ts";
+export type { PipelineStatistics } from "./edge/statistics.ts";
+export {
+  type DraftModel,
+  EngineError,
+  type HeldRow,
+  type ModelInfo,
+  type PassItem,
+  type PassResult,
+  type TargetModel,
+} from "./engine/engine.ts";
+export { PACE_PROFILES, type PaceProfile, pacedDrafter, pacedTarget, paceNamed } from "./engine/paced.ts";
+export { RowAnswers } from "./engine/rows.ts";
+export { ToyDraftModel, type ToyLanguage, ToyTargetModel, toyLogits } from "./engine/toy.ts";
+export { decode } from "./protocol/decode.ts";
+export { encode } from "./protocol/encode.ts";
+export { ProtocolError, type ProtocolErrorCode } from "./protocol/errors.ts";
+export { type Frame, PROTOCOL_LIMITS, PROTOCOL_VERSION, type TargetInfo } from "./protocol/frame.ts";
+export type { Answer, Coupling, Exchange, Question, Rejection } from "./sampling/question.ts";
+export { type Seed, seedText, toSeed } from "./sampling/random.ts";
+export { DEFAULT_SAMPLER, type SamplerSettings, samplerSettings } from "./sampling/sampler.ts";
+export { VirtualClock } from "./sim/virtual-clock.ts";
+export { type ChatMessage, chatPrompt, TemplateError } from "./text/chat-template.ts";
+export { StreamingText, type Tokenizer } from "./text/tokenizer.ts";
+export { memoryPair } from "./transport/memory.ts";
+export { ConnectionError, type Transport, type TransportHandlers } from "./transport/transport.ts";
+export { type LinkProfile, symmetricWan, type WanProfile, wan } from "./transport/wan.ts";
+export { type WebSocketLike, webSocketTransport } from "./transport/websocket.ts";
+export type { CancelTimer, Clock } from "./util/clock.ts";
+export { PicoSpecError, SettingError } from "./util/errors.ts";

@@ -1,0 +1,15 @@
+/** PicoSpec as a library with everything of Node: llama.cpp, WebSockets, a server, real time. */
+export { type CloudServer, type ServerOptions, serveCloud } from "./cloud/server.ts";
+export { type ContextOptions, LlamaContext } from "./engine/llama/context.ts";
+export type { GpuChoice } from "./engine/llama/library.ts";
+export { LlamaModel, type LoadOptions } from "./engine/llama/model.ts";
+export {
+  type EngineOptions,
+  llamaDraftModel,
+  llamaTargetModel,
+  type TargetOptions,
+} from "./engine/llama/models.ts";
+export { LlamaTokenizer } from "./engine/llama/tokenizer.ts";
+export * from "./index.ts";
+export { systemClock } from "./transport/node/clock.ts";
+export { connect, type Listener, type ListenOptions, listen } from "./transport/node/socket.ts";

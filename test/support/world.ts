@@ -156,7 +156,8 @@ export class World {
   constructor(options: WorldOptions) {
     this.options = options;
     const { language, schedule } = options;
-    const toy = new ToyTargetModel(language, this.clock, { sequences: schedule.sequences });
+    const { passTokens = 256 } = schedule.limits;
+    const toy = new ToyTargetModel(language, this.clock, { sequences: schedule.sequences, passTokens });
     const paced = pacedTarget(toy, schedule.pace, this.clock);
     this.cloud = new Cloud({
       model: options.target?.(paced) ?? paced,

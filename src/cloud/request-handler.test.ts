@@ -1,0 +1,260 @@
+import { describe, expect, it } from "vitest";
+import { type DecodingPolicy, POLICIES } from "../decoding/policy.ts";
+import { ProtocolError } from "../protocol/errors.ts";
+import type { DraftFrame, ErrorFrame, Frame } from "../protocol/frame.ts";
+import { toSeed } from "../sampling/random.ts";
+import { samplerSettings } from "../sampling/sampler.ts";
+import type { CloudEffect, CloudEvent, CloudLimits, PassShare } from "./machine.ts";
+import { RequestHandler } from "./request-handler.ts";
+
+const target = {
+  name: "m",
+  fingerprint: "f",
+  vocabularySize: 100,
+  contextTokens: 50,
+  endTokens: [0],
+  chatTemplate: null,
+};
+const limits: CloudLimits = {
+  connections: 3,
+  sessions: 3,
+  sessionsPerConnection: 2,
+  silentAfterMs: 1000,
+  sequences: 2,
+  quantumRows: 16,
+  idleAfterMs: 100,
+  passTokens: 32,
+  passRows: 8,
+  prefillTokens: 16,
+};
+
+/** A cloud, spoken to frame by frame. */
+class Talk {
+  readonly cloud = new RequestHandler(target, "test", limits);
+  nowMs = 0;
+
+  event(event: CloudEvent): CloudEffect[] {
+    return this.cloud.handle(event, this.nowMs);
+  }
+
+  say(frame: Frame, connection = 1): CloudEffect[] {
+    return this.event({ kind: "frame", connection, frame });
+  }
+
+  greet(connection = 1): this {
+    this.event({ kind: "connected", connection });
+    this.say(hello, connection);
+    return this;
+  }
+
+  open(
+    session = 1,
+    policy: DecodingPolicy = POLICIES.picospec,
+    prompt = [1, 2, 3],
+    connection = 1,
+  ): CloudEffect[] {
+    const settings = { policy, sampler: samplerSettings(), seed: toSeed(1), maxTokens: 20 };
+    return this.say({ type: "open", session, settings, prompt: Int32Array.from(prompt) }, connection);
+  }
+}
+
+const hello: Frame = { type: "hello", protocol: 1, client: "c", fingerprint: "f" };
+const draft = (given: Partial<DraftFrame> = {}): DraftFrame => {
+  const tokens = given.tokens ?? Int32Array.of(7);
+  const q = { kind: "sparse", values: new Float32Array(tokens.length).fill(0.5) } as const;
+  const base = {
+    type: "draft",
+    session: 1,
+    lineage: 0,
+    first: 3,
+    committedThrough: 3,
+    final: false,
+  } as const;
+  return { ...base, tokens, q, ...given };
+};
+const sent = (effects: CloudEffect[]) =>
+  effects.flatMap((effect) => (effect.kind === "send" ? [effect.frame] : []));
+const error = (effects: CloudEffect[]) =>
+  sent(effects).find((frame): frame is ErrorFrame => frame.type === "error");
+const shares = (effects: CloudEffect[]): readonly PassShare[] =>
+  effects.flatMap((effect) => (effect.kind === "pass" ? effect.shares : []));
+
+describe("the handshake", () => {
+  it("welcomes an edge with what it needs to know of the target", () => {
+    const talk = new Talk();
+    talk.event({ kind: "connected", connection: 1 });
+    expect(sent(talk.say(hello))).toEqual([{ type: "welcome", protocol: 1, server: "test", target }]);
+  });
+
+  it.each([
+    ["another protocol", { ...hello, protocol: 2 }, "protocol_version", /protocol 2 and this cloud 1/],
+    [
+      "another tokenizer, both named",
+      { ...hello, fingerprint: "g" },
+      "tokenizer_mismatch",
+      /tokenizer g .* f \(m\)/,
+    ],
+    ["a frame before hello", { type: "cancel", session: 1 }, "unexpected_frame", /begins with one hello/],
+    [
+      "a frame that only clouds send",
+      { type: "done", session: 1, reason: "end" },
+      "unexpected_frame",
+      /begins with/,
+    ],
+  ])("refuses %s and lets go", (_, frame, code, message) => {
+    const talk = new Talk();
+    talk.event({ kind: "connected", connection: 1 });
+    const effects = talk.say(frame as Frame);
+    expect(error(effects)).toMatchObject({ session: 0, code, message: expect.stringMatching(message) });
+    expect(effects.at(-1)).toEqual({ kind: "close", connection: 1 });
+    // What still comes from it is not heard.
+    expect(talk.say(hello)).toEqual([]);
+  });
+
+  it("refuses a second hello, garbage, and one connection too many", () => {
+    expect(error(new Talk().greet().say(hello))?.code).toBe("unexpected_frame");
+    const garbage = new ProtocolError("bad_frame", "bad");
+    expect(error(new Talk().greet().event({ kind: "garbage", connection: 1, error: garbage }))?.code).toBe(
+      "bad_frame",
+    );
+    const talk = new Talk().greet(1).greet(2).greet(3);
+    expect(error(talk.event({ kind: "connected", connection: 4 }))).toMatchObject({ code: "server_full" });
+    talk.event({ kind: "disconnected", connection: 2 });
+    expect(error(talk.event({ kind: "connected", connection: 5 }))).toBeUndefined();
+  });
+});
+
+describe("admission", () => {
+  it.each([
+    [
+      "a prompt as long as the context",
+      () => new Talk().greet().open(1, POLICIES.picospec, new Array(50).fill(1)),
+      "prompt_too_long",
+    ],
+    ["a token that is not there", () => new Talk().greet().open(1, POLICIES.picospec, [100]), "bad_frame"],
+    ["session 0", () => new Talk().greet().open(0), "unexpected_frame"],
+    ["a policy without a cloud", () => new Talk().greet().open(1, POLICIES.edge), "bad_setting"],
+  ])("refuses %s, which costs the edge nothing else", (_, attempt, code) => {
+    const effects = attempt();
+    expect(error(effects)?.code).toBe(code);
+    expect(effects.some((effect) => effect.kind === "close")).toBe(false);
+  });
+
+  it("bounds sessions, of a connection and in all", () => {
+    const talk = new Talk().greet(1).greet(2);
+    expect(error(talk.open(1))).toBeUndefined();
+    expect(error(talk.open(1))?.code).toBe("unexpected_frame");
+    talk.open(2);
+    expect(error(talk.open(3))?.code).toBe("too_many_sessions");
+    talk.open(1, POLICIES.picospec, [1], 2);
+    expect(error(talk.open(2, POLICIES.picospec, [1], 2))?.code).toBe("server_full");
+    expect(talk.cloud.openSessions).toBe(3);
+    talk.event({ kind: "disconnected", connection: 1 });
+    expect(talk.cloud.openSessions).toBe(1);
+  });
+
+  it("ends a session that says nothing for too long", () => {
+    const talk = new Talk().greet();
+    talk.event({
+      kind: "passEnded",
+      outcomes: shares(talk.open()).map(({ session }) => ({ session, answers: [], held: true })),
+    });
+    talk.nowMs = 999;
+    expect(error(talk.event({ kind: "wake" }))).toBeUndefined();
+    talk.nowMs = 1000;
+    expect(error(talk.event({ kind: "wake" }))).toMatchObject({ session: 1, code: "slow_peer" });
+    expect(talk.cloud.openSessions).toBe(0);
+  });
+});
+
+describe("a peer that breaks the rules loses its session, and nobody else does", () => {
+  const opened = () => {
+    const talk = new Talk().greet(1).greet(2);
+    talk.open(1);
+    talk.open(1, POLICIES.cloud, [4, 5], 2);
+    return talk;
+  };
+  it.each([
+    ["a gap", draft({ first: 5 }), /start at 5, but 3 is next/],
+    ["a token that is not there", draft({ tokens: Int32Array.of(100) }), /no token 100/],
+    ["more than the window", draft({ tokens: new Int32Array(12).fill(7) }), /more drafts than the window/],
+    ["drafts past the limit", draft({ tokens: new Int32Array(40).fill(7) }), /window|limit/],
+    ["a lineage where nothing was rejected", draft({ lineage: 1 }), /nothing was rejected/],
+    ["two tokens for one position", draft({ first: 2, tokens: Int32Array.of(9) }), /drafted twice/],
+    ["q that was not agreed on", draft({ q: { kind: "none" } }), /sends sparse q/],
+  ])("%s", (_, frame, message) => {
+    const talk = opened();
+    const effects = talk.say(frame);
+    expect(error(effects)).toMatchObject({
+      session: 1,
+      code: "bad_draft",
+      message: expect.stringMatching(message),
+    });
+    expect(effects.some((effect) => effect.kind === "close")).toBe(false);
+    expect(talk.cloud.openSessions).toBe(1);
+    // Late frames of the session that is gone are normal.
+    expect(error(talk.say(draft()))).toBeUndefined();
+  });
+
+  it("a model that fails ends the sessions of its pass with an error each", () => {
+    const talk = new Talk().greet();
+    talk.open(1);
+    const effects = talk.event({ kind: "passFailed", message: "out of memory" });
+    expect(error(effects)).toMatchObject({
+      session: 1,
+      code: "internal",
+      message: expect.stringMatching(/out of memory/),
+    });
+    expect(talk.cloud.openSessions).toBe(0);
+    expect(shares(talk.open(1)).length).toBe(1);
+  });
+});
+
+describe("passes", () => {
+  it("puts the work of all sessions into one, prompts in chunks", () => {
+    const talk = new Talk().greet();
+    const first = shares(talk.open(1, POLICIES.picospec, new Array(30).fill(1)));
+    expect(first.map(({ tokens }) => tokens.length)).toEqual([16]);
+    talk.open(2, POLICIES.cloud, [1, 2]);
+    const next = shares(
+      talk.event({ kind: "passEnded", outcomes: [{ session: 1, answers: [], held: false }] }),
+    );
+    const shape = next.map(({ session, from, tokens, questions, hold }) => [
+      session,
+      from,
+      tokens.length,
+      questions.length,
+      hold,
+    ]);
+    // The rest of the long prompt, whose last row is kept, beside the short one, whose last row is asked.
+    expect(shape).toEqual([
+      [1, 16, 14, 0, true],
+      [2, 0, 2, 1, false],
+    ]);
+  });
+
+  it("keeps a sequence until the pass is over when its session ends meanwhile", () => {
+    const talk = new Talk().greet(1).greet(2);
+    const [share] = shares(talk.open(1));
+    talk.event({ kind: "disconnected", connection: 1 });
+    expect(talk.cloud.openSessions).toBe(0);
+    talk.open(1, POLICIES.cloud, [4, 5], 2);
+    const effects = talk.event({
+      kind: "passEnded",
+      outcomes: [{ session: share!.session, answers: [], held: true }],
+    });
+    expect(effects).toContainEqual({ kind: "releaseRow", session: share!.session });
+    expect(shares(effects).length).toBe(1);
+  });
+
+  it("tells every edge when it shuts down, and takes no new ones", () => {
+    const talk = new Talk().greet(1).greet(2);
+    talk.open(1);
+    const effects = talk.event({ kind: "shutdown" });
+    expect(sent(effects).map((frame) => frame.type === "error" && frame.code)).toEqual([
+      "shutting_down",
+      "shutting_down",
+    ]);
+    expect(error(talk.event({ kind: "connected", connection: 3 }))?.code).toBe("shutting_down");
+  });
+});

@@ -1,0 +1,95 @@
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { POLICIES } from "../../src/decoding/policy.ts";
+import { LlamaContext } from "../../src/engine/llama/context.ts";
+import { PROMPTS } from "../support/prompts.ts";
+import { writeRandomGguf } from "../support/random-gguf.ts";
+import { RealPair } from "../support/real-pair.ts";
+
+/** Temperature 0 on real models: PicoSpec says what the cloud alone says. */
+
+describe("the bundled pair, Q8_0", () => {
+  let pair: RealPair;
+  beforeAll(async () => {
+    // A prompt in chunks, as behind other sessions.
+    pair = await RealPair.open("models/pico-target-q8_0.gguf", "models/pico-drafter-q8_0.gguf", {
+      prefillTokens: 16,
+    });
+  });
+  afterAll(() => pair.close());
+
+  it("gives identical texts on 30 prompts, without exemption", async () => {
+    let [accepted, judged, tokens] = [0, 0, 0];
+    for (const question of PROMPTS) {
+      const prompt = pair.prompt(question);
+      const alone = await pair.answer(POLICIES.cloud, prompt, 100);
+      for (const policy of [POLICIES.picospec, POLICIES.vanilla]) {
+        const { tokens: said, statistics } = await pair.answer(policy, prompt, 100);
+        expect(said, question).toEqual(alone.tokens);
+        accepted += statistics.accepted;
+        judged += statistics.accepted + statistics.rejected;
+        tokens += said.length;
+      }
+    }
+    // Nothing was proved if no draft was ever taken or none ever fell.
+    expect(tokens).toBeGreaterThan(2000);
+    expect(accepted / judged).toBeGreaterThan(0.5);
+    expect(judged - accepted).toBeGreaterThan(100);
+  });
+});
+
+/** Logit of the target's best token over that of another, after a prefix: computed anew, one pass. */
+async function scoreGap(pair: RealPair, prefix: readonly number[], a: number, b: number): Promise<number> {
+  const options = { sequences: 1, contextTokens: 512, batchTokens: 512, rows: 1, threads: 1 };
+  const context = await LlamaContext.create(pair.targetModel, options);
+  const index = context.add(0, Int32Array.from(prefix), 1);
+  await new Promise<void>((resolve, reject) =>
+    context.decode((error) => (error ? reject(error) : resolve())),
+  );
+  const row = context.row(index);
+  const gap = Math.abs(row[a]! - row[b]!);
+  context.close();
+  return gap;
+}
+
+describe.each([
+  ["SentencePiece, V = 32,000", { kind: "spm", vocabularySize: 32_000 }],
+  ["byte-level BPE, V = 9,000, another padding on each side", { kind: "bpe", vocabularySize: 9000 }],
+] as const)("random weights, F16: %s", (_, shape) => {
+  const folder = mkdtempSync(join(tmpdir(), "picospec-"));
+  let pair: RealPair;
+  beforeAll(async () => {
+    const padding = shape.kind === "bpe" ? [0, 64] : [0, 0];
+    writeRandomGguf(join(folder, "target.gguf"), { ...shape, layers: 4, seed: 3, padding: padding[0]! });
+    writeRandomGguf(join(folder, "drafter.gguf"), { ...shape, layers: 1, seed: 3, padding: padding[1]! });
+    pair = await RealPair.open(join(folder, "target.gguf"), join(folder, "drafter.gguf"));
+  });
+  afterAll(() => {
+    pair.close();
+    rmSync(folder, { recursive: true });
+  });
+
+  it("is identical to the cloud alone, or first differs at a score gap of at most 0.05", async () => {
+    let [accepted, judged] = [0, 0];
+    for (const question of ["abc def", "the quick brown fox", "zz", "hello world again", "q w e r t y"]) {
+      const prompt = pair.tokenizer.encode(question, false);
+      const alone = await pair.answer(POLICIES.cloud, prompt, 120);
+      for (const policy of [POLICIES.picospec, POLICIES.vanilla]) {
+        const { tokens, statistics } = await pair.answer(policy, prompt, 120);
+        accepted += statistics.accepted;
+        judged += statistics.accepted + statistics.rejected;
+        const first = tokens.findIndex((token, i) => token !== alone.tokens[i]);
+        if (first < 0) {
+          expect(tokens.length).toBe(alone.tokens.length);
+          continue;
+        }
+        const prefix = [...prompt, ...tokens.slice(0, first)];
+        expect(await scoreGap(pair, prefix, tokens[first]!, alone.tokens[first]!)).toBeLessThanOrEqual(0.05);
+      }
+    }
+    expect(accepted).toBeGreaterThan(50);
+    expect(judged - accepted).toBeGreaterThan(30);
+  });
+});

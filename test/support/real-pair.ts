@@ -1,0 +1,97 @@
+import { Cloud } from "../../src/cloud/cloud.ts";
+import type { CloudLimits } from "../../src/cloud/machine.ts";
+import type { DecodingPolicy } from "../../src/decoding/policy.ts";
+import type { EdgeClient } from "../../src/edge/client.ts";
+import { connectEdge, type Generated, generate } from "../../src/edge/generate.ts";
+import { ParallelDrafter } from "../../src/edge/parallel-drafter.ts";
+import type { DraftModel, TargetModel } from "../../src/engine/engine.ts";
+import { LlamaModel } from "../../src/engine/llama/model.ts";
+import { llamaDraftModel, llamaTargetModel } from "../../src/engine/llama/models.ts";
+import { LlamaTokenizer } from "../../src/engine/llama/tokenizer.ts";
+import { toSeed } from "../../src/sampling/random.ts";
+import { type SamplerSettings, samplerSettings } from "../../src/sampling/sampler.ts";
+import { chatPrompt } from "../../src/text/chat-template.ts";
+import { memoryPair } from "../../src/transport/memory.ts";
+import { systemClock } from "../../src/transport/node/clock.ts";
+
+/** Two GGUF files as cloud and edge in one process, over a pipe without delay. */
+export class RealPair {
+  readonly tokenizer: LlamaTokenizer;
+  readonly targetModel: LlamaModel;
+  readonly template: string | null;
+  private readonly client: EdgeClient;
+  private readonly closers: (() => void)[];
+
+  private constructor(
+    targetModel: LlamaModel,
+    client: EdgeClient,
+    tokenizer: LlamaTokenizer,
+    closers: (() => void)[],
+  ) {
+    this.targetModel = targetModel;
+    this.client = client;
+    this.tokenizer = tokenizer;
+    this.template = targetModel.file.chatTemplate;
+    this.closers = closers;
+  }
+
+  static async open(
+    targetFile: string,
+    drafterFile: string,
+    limits: Partial<CloudLimits> = {},
+  ): Promise<RealPair> {
+    const targetModel = await LlamaModel.load(targetFile, { gpu: "off" });
+    const draftModel = await LlamaModel.load(drafterFile, { gpu: "off" });
+    const target: TargetModel = await llamaTargetModel(targetModel, { threads: 1, sequences: 2 });
+    const drafter: DraftModel = await llamaDraftModel(draftModel, { threads: 1 });
+    const ends = new LlamaTokenizer(targetModel).endTokens();
+    const { name, fingerprint, chatTemplate } = targetModel.file;
+    const cloud = new Cloud({
+      model: target,
+      description: { name, fingerprint, chatTemplate, endTokens: ends },
+      clock: systemClock,
+      server: "test",
+      limits,
+    });
+    const [near, far] = memoryPair(systemClock);
+    cloud.accept(far);
+    const tokenizer = new LlamaTokenizer(draftModel);
+    const client = await connectEdge({
+      transport: near,
+      tokenizer,
+      drafter: new ParallelDrafter(drafter),
+      clock: systemClock,
+      client: "test",
+    });
+    const closers = [client, cloud, drafter, target, draftModel, targetModel].map(
+      (part) => () => part.close(),
+    );
+    return new RealPair(targetModel, client, tokenizer, closers);
+  }
+
+  prompt(question: string): Int32Array {
+    return chatPrompt(this.template, [{ role: "user", content: question }], this.tokenizer);
+  }
+
+  /** An answer, and its token ids. */
+  async answer(
+    policy: DecodingPolicy,
+    prompt: Int32Array,
+    maxTokens: number,
+    sampler: Partial<SamplerSettings> = { temperature: 0 },
+    seed = 1,
+  ): Promise<Generated & { readonly tokens: number[] }> {
+    const tokens: number[] = [];
+    const generated = await generate(this.client, {
+      settings: { policy, sampler: samplerSettings(sampler), seed: toSeed(seed), maxTokens },
+      prompt,
+      tokenizer: this.tokenizer,
+      part: ({ token }) => tokens.push(token),
+    });
+    return { ...generated, tokens };
+  }
+
+  close(): void {
+    for (const close of this.closers) close();
+  }
+}

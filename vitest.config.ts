@@ -10,6 +10,7 @@ export default defineConfig({
         test: {
           name: "slow",
           include: slow,
+          globalSetup: "test/support/build.ts",
           testTimeout: 300_000,
           hookTimeout: 120_000,
           maxWorkers: 2,

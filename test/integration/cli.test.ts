@@ -1,0 +1,281 @@
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import WebSocket from "ws";
+import {
+  BIN,
+  DRAFTER,
+  finished,
+  picospec,
+  type RunningCloud,
+  startCloud,
+  TARGET,
+} from "../support/processes.ts";
+import { writeRandomGguf } from "../support/random-gguf.ts";
+
+const folder = mkdtempSync(join(tmpdir(), "picospec-"));
+const other = join(folder, "other.gguf");
+const QUESTION = "Tell me a story about a frog and a lantern.";
+let cloud: RunningCloud;
+
+beforeAll(async () => {
+  writeRandomGguf(other, { kind: "spm", vocabularySize: 600, layers: 1, seed: 1 });
+  writeFileSync(join(folder, "text.gguf"), "this is no model");
+  cloud = await startCloud();
+});
+afterAll(async () => {
+  await cloud.stop();
+  rmSync(folder, { recursive: true });
+});
+
+const run = (...args: string[]) =>
+  picospec(["run", QUESTION, "--cloud", cloud.url, "--model", DRAFTER, ...args]);
+
+describe("run", () => {
+  it("streams the answer to stdout and the statistics to stderr", async () => {
+    const { status, stdout, stderr } = await run("--temperature", "0");
+    expect(status).toBe(0);
+    expect(stdout).toMatch(/frog.*\n$/s);
+    expect(stderr).toMatch(/^\[picospec: \d+ tokens at [\d.]+\/s, .*ended by end, seed \d+\]\n$/);
+  });
+
+  it("says the same with every policy at temperature 0, and prints one JSON object", async () => {
+    const texts: string[] = [];
+    for (const policy of ["cloud", "vanilla", "picospec", "picospec-no-separate-rejection"]) {
+      const { status, stdout } = await run("--temperature", "0", "--policy", policy, "--json");
+      const report = JSON.parse(stdout);
+      expect([status, report.policy]).toEqual([0, policy]);
+      expect(report.tokensPerSecond).toBeGreaterThan(0);
+      texts.push(report.text);
+    }
+    expect(new Set(texts).size).toBe(1);
+  });
+
+  it("gives the same text for the same seed, and other texts for others", async () => {
+    const text = async (seed: string) =>
+      JSON.parse((await run("--temperature", "1", "--seed", seed, "--json")).stdout).text;
+    const [a, b, c] = [await text("7"), await text("7"), await text("8")];
+    expect(a).toBe(b);
+    expect(c).not.toBe(a);
+  });
+
+  it("takes every sampler option", async () => {
+    const options = ["--top-k", "20", "--top-p", "0.9", "--min-p", "0.01", "--repetition-penalty", "1.1"];
+    const more = [
+      "--presence-penalty",
+      "0.2",
+      "--frequency-penalty",
+      "0.1",
+      "--penalty-last-n",
+      "32",
+      "--logit-bias",
+      "1:-2",
+    ];
+    const { status, stdout } = await run(...options, ...more, "--max-tokens", "12", "--json");
+    expect([status, JSON.parse(stdout).tokens]).toEqual([0, 12]);
+  });
+
+  it("reads the prompt from stdin, and answers alone where the policy says so", async () => {
+    const { status, stdout } = await picospec(
+      ["run", "-", "--model", DRAFTER, "--policy", "edge", "--temperature", "0"],
+      { stdin: QUESTION },
+    );
+    expect(status).toBe(0);
+    expect(stdout).toMatch(/frog/);
+  });
+
+  it("ends with status 130 and what it has when it is interrupted", async () => {
+    const { spawn } = await import("node:child_process");
+    const slow = await startCloud(["--pace", "standard"]);
+    const child = spawn(process.execPath, [
+      BIN,
+      "run",
+      QUESTION,
+      "--cloud",
+      slow.url,
+      "--model",
+      DRAFTER,
+      "--policy",
+      "cloud",
+    ]);
+    child.stdout.once("data", () => child.kill("SIGINT"));
+    const { status, stdout } = await finished(child);
+    expect([status, stdout.length > 0]).toEqual([130, true]);
+    await slow.stop();
+  });
+});
+
+describe("demo", () => {
+  it("--json prints one object in the documented shape", async () => {
+    const { status, stdout } = await picospec([
+      "demo",
+      "--json",
+      "--pace",
+      "off",
+      "--rtt",
+      "10",
+      "--max-tokens",
+      "40",
+      "--policy",
+      "vanilla,picospec",
+      "--seed",
+      "5",
+    ]);
+    expect(status).toBe(0);
+    const report = JSON.parse(stdout);
+    expect(Object.keys(report)).toEqual(["prompt", "seed", "emulated", "runs", "speedup"]);
+    expect([report.seed, report.emulated]).toEqual(["5", { rttMs: 10, pace: null }]);
+    expect(report.runs.map((run: { policy: string }) => run.policy)).toEqual([
+      "cloud",
+      "vanilla",
+      "picospec",
+    ]);
+    const fields =
+      "policy text tokens tokensPerSecond timeToFirstTokenMs acceptanceRate acceptedPerRound rounds rollbacks targetPassesPerToken uplinkBytesPerToken downlinkBytesPerToken";
+    for (const run of report.runs) expect(Object.keys(run)).toEqual(fields.split(" "));
+    expect(new Set(report.runs.map((run: { text: string }) => run.text)).size).toBe(1);
+    expect(report.speedup).toBeCloseTo(report.runs[2].tokensPerSecond / report.runs[0].tokensPerSecond, 2);
+  });
+
+  it("shows each answer and a table that says what is emulated", async () => {
+    const { status, stdout } = await picospec([
+      "demo",
+      "--pace",
+      "standard",
+      "--rtt",
+      "20",
+      "--max-tokens",
+      "12",
+    ]);
+    expect(status).toBe(0);
+    expect(stdout).toMatch(/Emulated network: RTT 20 ms\. Emulated hardware \(standard\)/);
+    expect(stdout).toMatch(/target passes a token +1\.00 +0\.\d\d/);
+    expect(stdout).toMatch(/same text as the cloud alone +yes +yes/);
+    expect(stdout).toMatch(
+      /Measured over an emulated network \(RTT 20 ms\), and emulated hardware \(standard\)\./,
+    );
+    expect(stdout).not.toContain("\u001b[");
+  });
+});
+
+describe("bad input ends in one clear line and a non-zero exit", () => {
+  const cases: [string, () => readonly string[], RegExp][] = [
+    ["a missing file", () => ["cloud", "--model", "none.gguf"], /there is no model file at none\.gguf/],
+    [
+      "a file that is no GGUF",
+      () => ["cloud", "--model", join(folder, "text.gguf")],
+      /text\.gguf is no GGUF file/,
+    ],
+    [
+      "a port in use",
+      () => ["cloud", "--model", TARGET, "--port", String(cloud.port)],
+      /port \d+ on 127\.0\.0\.1 is taken/,
+    ],
+    [
+      "a context that the model does not have",
+      () => ["cloud", "--model", TARGET, "--context", "9999"],
+      /knows 512 tokens of context, not 9999/,
+    ],
+    [
+      "a pair whose tokenizers differ",
+      () => ["run", "x", "--cloud", cloud.url, "--model", other],
+      /llama-600-[0-9a-f]+ is not the target's gpt2-2048-[0-9a-f]+/,
+    ],
+    [
+      "a cloud that is not there",
+      () => ["run", "x", "--cloud", "ws://127.0.0.1:1", "--model", DRAFTER],
+      /no cloud answers at ws:\/\/127\.0\.0\.1:1/,
+    ],
+    [
+      "an address that is none",
+      () => ["run", "x", "--cloud", "localhost", "--model", DRAFTER],
+      /a cloud's address is ws:\/\/HOST:PORT/,
+    ],
+    ["no cloud where one is needed", () => ["run", "x", "--model", DRAFTER], /policy picospec needs a cloud/],
+    [
+      "a prompt longer than the context",
+      () => ["run", "word ".repeat(600), "--cloud", cloud.url, "--model", DRAFTER],
+      /the prompt has \d+ tokens, and the context of 512/,
+    ],
+    [
+      "a sampler setting out of range",
+      () => ["run", "x", "--cloud", cloud.url, "--model", DRAFTER, "--top-p", "1.5"],
+      /--top-p.*above 0 and at most 1, not 1\.5/,
+    ],
+    [
+      "a policy that is not there",
+      () => ["run", "x", "--cloud", cloud.url, "--model", DRAFTER, "--policy", "best"],
+      /unknown policy "best"; there are cloud, edge/,
+    ],
+    ["a pace that is not there", () => ["demo", "--pace", "warp"], /unknown pace "warp"; there are standard/],
+    ["a seed that is no number", () => ["demo", "--seed", "x"], /seed must be a whole number/],
+    ["half a token", () => ["demo", "--max-tokens", "1.5"], /whole number from 1/],
+    ["an option that is not there", () => ["demo", "--fast"], /unknown option '--fast'/],
+    ["a command that is not there", () => ["fly"], /unknown command 'fly'/],
+  ];
+
+  it.each(cases)("%s", async (_, args, message) => {
+    const { status, stdout, stderr } = await picospec(args());
+    expect(status).toBeGreaterThan(0);
+    expect(stderr).toMatch(message);
+    expect(stdout).toBe("");
+    const lines = stderr
+      .trim()
+      .split("\n")
+      .filter((line) => !line.startsWith("(add --help") && line !== "");
+    expect(lines, stderr).toHaveLength(1);
+    expect(stderr).not.toMatch(/ {4}at |node:internal/);
+  });
+
+  it.each(["SIGTERM", "SIGKILL"] as const)("a cloud that goes away in mid-answer (%s)", async (signal) => {
+    const { spawn } = await import("node:child_process");
+    const slow = await startCloud(["--pace", "standard"]);
+    const child = spawn(process.execPath, [BIN, "run", QUESTION, "--cloud", slow.url, "--model", DRAFTER]);
+    child.stdout.once("data", () => void slow.stop(signal));
+    const { status, stdout, stderr } = await finished(child);
+    expect([status, stdout.length > 1]).toEqual([1, true]);
+    expect(stderr).toMatch(/^picospec: (the cloud went away: .*|.*shutting down.*)\n$/);
+  });
+});
+
+describe("the cloud's door", () => {
+  const knock = (options: WebSocket.ClientOptions) =>
+    new Promise<string>((resolve) => {
+      const socket = new WebSocket(cloud.url, options);
+      socket.once("open", () => {
+        socket.close();
+        resolve("open");
+      });
+      socket.once("error", (error) => resolve(error.message));
+    });
+
+  it("is shut to web pages: a handshake with an Origin header is refused", async () => {
+    expect(await knock({ headers: { origin: "http://example.org" } })).toMatch(/403/);
+    expect(await knock({})).toBe("open");
+  });
+
+  it("sends who speaks something else away, and goes on serving", async () => {
+    const replies: string[] = [];
+    await new Promise<void>((resolve) => {
+      const socket = new WebSocket(cloud.url);
+      socket.once("open", () => socket.send(new Uint8Array([99, 0, 0, 0, 0, 0, 0, 0])));
+      socket.on("message", (data) => replies.push(String(data)));
+      socket.once("close", () => resolve());
+    });
+    expect(replies.join()).toMatch(/bad_frame.*no frame type 99/);
+    const { status } = await run("--max-tokens", "4", "--json");
+    expect(status).toBe(0);
+  });
+});
+
+describe("help", () => {
+  it.each([["--help"], ["demo", "--help"], ["cloud", "--help"], ["run", "--help"], ["bench", "--help"]])(
+    "%s %s has examples",
+    async (...args) => {
+      const { status, stdout } = await picospec(args.filter(Boolean));
+      expect(status).toBe(0);
+      expect(stdout).toMatch(/Examples?:\n {2}\$ picospec/);
+    },
+  );
+});

@@ -1,0 +1,71 @@
+import { type ChildProcess, spawn } from "node:child_process";
+import { resolve } from "node:path";
+
+/** The command line as users run it: the built package, in processes of its own. */
+
+export const BIN = resolve("bin/picospec.js");
+export const TARGET = resolve("models/pico-target-q8_0.gguf");
+export const DRAFTER = resolve("models/pico-drafter-q8_0.gguf");
+
+export interface Finished {
+  readonly status: number | null;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+export function picospec(
+  args: readonly string[],
+  options: { readonly stdin?: string; readonly cwd?: string } = {},
+): Promise<Finished> {
+  const child = spawn(process.execPath, [BIN, ...args], { cwd: options.cwd, timeout: 120_000 });
+  child.stdin.end(options.stdin ?? "");
+  return finished(child);
+}
+
+export function finished(child: ChildProcess): Promise<Finished> {
+  let [stdout, stderr] = ["", ""];
+  child.stdout?.on("data", (chunk) => (stdout += chunk));
+  child.stderr?.on("data", (chunk) => (stderr += chunk));
+  return new Promise((done, fail) => {
+    child.once("error", fail);
+    child.once("close", (status) => done({ status, stdout, stderr }));
+  });
+}
+
+export interface RunningCloud {
+  readonly url: string;
+  readonly port: number;
+  readonly pid: number;
+  readonly ended: Promise<Finished>;
+  stop(signal?: NodeJS.Signals): Promise<Finished>;
+}
+
+/** `picospec cloud` on a free port, ready. Stopped by its own pid. */
+export function startCloud(args: readonly string[] = []): Promise<RunningCloud> {
+  const child = spawn(process.execPath, [
+    BIN,
+    "cloud",
+    ...["--model", TARGET, "--port", "0", "--threads", "1", "--gpu", "off"],
+    ...args,
+  ]);
+  const ended = finished(child);
+  return new Promise((ready, fail) => {
+    let said = "";
+    child.stdout.on("data", (chunk) => {
+      said += chunk;
+      const match = /listening on (ws:\/\/\S+:(\d+))/.exec(said);
+      if (!match) return;
+      ready({
+        url: match[1]!,
+        port: Number(match[2]),
+        pid: child.pid!,
+        ended,
+        stop(signal = "SIGTERM") {
+          child.kill(signal);
+          return ended;
+        },
+      });
+    });
+    void ended.then(({ stderr }) => fail(new Error(`the cloud ended: ${stderr}`)));
+  });
+}

@@ -120,11 +120,16 @@ async function answer(
   const interrupt = new AbortController();
   const onInterrupt = () => interrupt.abort();
   process.once("SIGINT", onInterrupt);
+  let written = false;
   const options: GenerateOptions = {
     settings: { policy: policy.policy, sampler: samplerFrom(values), seed, maxTokens },
     prompt,
     tokenizer,
-    part: ({ text }) => void (json || process.stdout.write(text)),
+    part: ({ text }) => {
+      if (json) return;
+      process.stdout.write(text);
+      written = true;
+    },
     signal: interrupt.signal,
   };
   let generated: Generated;
@@ -134,7 +139,7 @@ async function answer(
       : await generateAlone(drafter, tokenizer.endTokens(), systemClock, options);
   } finally {
     process.removeListener("SIGINT", onInterrupt);
-    if (!json) process.stdout.write("\n");
+    if (written) process.stdout.write("\n");
   }
   const report = runReport(policy.name, generated.text, generated.statistics);
   if (json) console.log(JSON.stringify(report, null, 2));

@@ -9,7 +9,7 @@ export interface ContextOptions {
   readonly sequences: number;
   /** most tokens of one sequence */
   readonly contextTokens: number;
-  /** most tokens of one decode */
+  /** most tokens of one decode; never more than all sequences hold */
   readonly batchTokens: number;
   /** most rows of one decode */
   readonly rows: number;
@@ -78,8 +78,9 @@ export class LlamaContext {
   /** @throws EngineError `no_memory`, `engine_version` */
   static async create(model: LlamaModel, options: ContextOptions): Promise<LlamaContext> {
     const { api } = model.library;
-    const { sequences, contextTokens, batchTokens, rows, threads } = options;
+    const { sequences, contextTokens, rows, threads } = options;
     const cells = Math.ceil((sequences * contextTokens) / CELL_PADDING) * CELL_PADDING;
+    const batchTokens = Math.min(options.batchTokens, cells);
     const params = {
       ...api.contextDefaultParams(),
       n_ctx: cells,
@@ -90,8 +91,8 @@ export class LlamaContext {
       n_threads: threads,
       n_threads_batch: threads,
       no_perf: true,
-      // One cache for all sequences: a partial copy between separate ones aborts.
-      kv_unified: true,
+      // One cache for all sequences: a partial copy between separate ones aborts. A single one is cheaper without.
+      kv_unified: sequences > 1,
       swa_full: true,
     };
     const pointer = await new Promise<Pointer | null>((resolve, reject) => {
@@ -108,7 +109,7 @@ export class LlamaContext {
       const message = `llama.cpp ${model.library.version} understood ${back.join(", ")} for ${cells}, ${batchTokens}, ${sequences}: its structures are not those that PicoSpec was made for`;
       throw new EngineError("engine_version", message);
     }
-    return new LlamaContext(model, options, pointer);
+    return new LlamaContext(model, { ...options, batchTokens }, pointer);
   }
 
   /** Tokens that a sequence holds. */

@@ -52,7 +52,7 @@ export async function llamaDraftModel(model: LlamaModel, options: EngineOptions)
   });
   return {
     info: infoOf(model, tokens),
-    feedTokens: FEED_TOKENS,
+    feedTokens: context.options.batchTokens,
     feed(from, tokens, read, done) {
       assert(from <= context.length(0), `fed at ${from}, but the KV ends at ${context.length(0)}`);
       try {
@@ -93,7 +93,7 @@ export async function llamaTargetModel(model: LlamaModel, options: TargetOptions
   return {
     info: infoOf(model, tokens),
     sequences,
-    passTokens: PASS_TOKENS,
+    passTokens: context.options.batchTokens,
     passRows,
     pass(items, done) {
       let firstRows: number[];

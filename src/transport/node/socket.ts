@@ -72,6 +72,7 @@ export function listen({ host, port, connected }: ListenOptions): Promise<Listen
       done(req.headers.origin === undefined, 403, "web pages may not connect");
     },
   });
+  sockets.on("error", () => {}); // the server's own, which ws passes on: told below
   sockets.on("connection", (socket) => {
     socket.on("error", () => {}); // told to the owner by the transport's own listener
     connected(webSocketTransport(socket));

@@ -56,7 +56,8 @@ export class SessionTable {
       this.members = grants.map(({ session }) => session.identity.key);
       this.passStartedMs = nowMs;
       const shares = grants.map(({ session, sequence, plan }) => {
-        return { session: session.identity.key, sequence, ...plan };
+        const { from, tokens, questions, hold } = plan;
+        return { session: session.identity.key, sequence, from, tokens, questions, hold };
       });
       out.push({ kind: "pass", shares });
     }

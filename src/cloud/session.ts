@@ -128,14 +128,14 @@ export class CloudSession {
     const { pending, committed, cached } = this.sequence;
     const prefillTokens = Math.max(0, committed - 1 - cached);
     const lastRow = this.lastRow();
-    const work = { prefillTokens, rows: pending + (lastRow === "none" ? 0 : 1) };
-    if (pending > 0 || (!this.primed && prefillTokens > 0)) return { need: "now", ...work };
+    const rows = pending + (lastRow === "none" ? 0 : 1);
+    if (pending > 0 || (!this.primed && prefillTokens > 0)) return { need: "now", prefillTokens, rows };
     if (lastRow === "sample") {
       const tooFarAhead = committed - this.edgeCommitted >= RUN_AHEAD_TOKENS;
-      return nowMs >= this.waitUntilMs && !tooFarAhead ? { need: "now", ...work } : NO_WORK;
+      return nowMs >= this.waitUntilMs && !tooFarAhead ? { need: "now", prefillTokens, rows } : NO_WORK;
     }
     // A row ahead is not worth rebuilding the KV for.
-    return lastRow === "hold" && prefillTokens === 0 ? { need: "ahead", ...work } : NO_WORK;
+    return lastRow === "hold" && prefillTokens === 0 ? { need: "ahead", prefillTokens, rows } : NO_WORK;
   }
 
   /** When `work` changes although nothing happens: the patience ends. Infinity: never. */
@@ -208,11 +208,7 @@ export class CloudSession {
     if (this.ended || !current) return;
     if (this.asking) throw new ProtocolError("bad_draft", "one request for witnesses at a time");
     this.asking = frame;
-    const { topK } = this.settings.policy;
-    const { from, count } = frame;
-    const base = this.questionBase(frame.position);
-    const question: Question =
-      count === 0 ? { ...base, ask: "dense" } : { ...base, ask: "witnesses", topK, from, count };
+    const question = this.refillQuestion(frame);
     out.push({ kind: "ask", question });
   }
 
@@ -331,23 +327,28 @@ export class CloudSession {
     return preVerify ? "hold" : "none";
   }
 
-  /** About the row that predicts committed + offset: a pending draft, or what comes after the last. */
+  /**
+   * About the row that predicts committed + offset: a pending draft, or what comes after the last.
+   * Fields are written out: a spread makes V8 build a new hidden class each time, which only a full GC frees.
+   */
   private question(offset: number): Question {
-    const base = this.questionBase(this.sequence.committed + offset);
-    if (offset >= this.sequence.pending) return { ...base, ask: "sample" };
-    const { coupling, exchange, topK } = this.settings.policy;
-    return { ...base, ask: "decide", coupling, exchange, topK, ...this.sequence.draft(offset) };
+    const { sampler, seed, policy } = this.settings;
+    const { lineage, committed, pending } = this.sequence;
+    const position = committed + offset;
+    const history = this.sequence.history(position);
+    if (offset >= pending) return { ask: "sample", sampler, seed, position, lineage, history };
+    const { coupling, exchange, topK } = policy;
+    const { draft, q } = this.sequence.draft(offset);
+    return { ask: "decide", sampler, seed, position, lineage, history, coupling, exchange, topK, draft, q };
   }
 
-  private questionBase(position: number) {
-    const { sampler, seed } = this.settings;
-    return {
-      sampler,
-      seed,
-      position,
-      lineage: this.sequence.lineage,
-      history: this.sequence.history(position),
-    };
+  /** More about the row of a rejection. */
+  private refillQuestion({ position, from, count }: WitnessRequestFrame): Question {
+    const { sampler, seed, policy } = this.settings;
+    const { lineage } = this.sequence;
+    const history = this.sequence.history(position);
+    if (count === 0) return { ask: "dense", sampler, seed, position, lineage, history };
+    return { ask: "witnesses", sampler, seed, position, lineage, history, topK: policy.topK, from, count };
   }
 
   private noteDrafts(nowMs: number): void {

@@ -186,9 +186,9 @@ export class EdgeSession {
 
   private draftFrame(segment: Segment): Frame {
     const { coupling } = this.options.settings.policy;
-    const { first, tokens } = segment;
+    const { lineage, first, committedThrough, final, tokens } = segment;
     const q: DraftProbabilities =
       coupling === "gumbel" ? { kind: "none" } : this.sampler.probabilities(first, tokens.length);
-    return { type: "draft", session: this.id, ...segment, q };
+    return { type: "draft", session: this.id, lineage, first, committedThrough, final, tokens, q };
   }
 }

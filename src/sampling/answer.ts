@@ -55,7 +55,8 @@ function rejection(p: Distribution, question: DecideQuestion, vocabularySize: nu
   if (question.exchange === "denseDown") return { kind: "dense", probabilities: p.dense(vocabularySize) };
   const head = p.head(question.topK);
   const count = Math.min(WITNESSES_PER_TAIL_MASS, Math.ceil(WITNESSES_PER_TAIL_MASS * head.tailMass));
-  return { kind: "sparse", ...head, witnesses: witnesses(p, head, question, 0, count) };
+  const { ids, probabilities, tailMass } = head;
+  return { kind: "sparse", ids, probabilities, tailMass, witnesses: witnesses(p, head, question, 0, count) };
 }
 
 function witnesses(p: Distribution, head: Head, question: Question, from: number, count: number): Witnesses {

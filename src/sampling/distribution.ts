@@ -160,10 +160,14 @@ export class DenseDistribution implements Distribution {
   }
 
   sampleTail(head: Head, us: readonly number[]): Int32Array {
-    const tail = this.weights.slice();
+    // The head steps aside for the draw: a copy of all weights for every rejection would be much garbage.
+    const tail = this.weights;
+    const headWeights = Float32Array.from(head.ids, (id) => tail[id]!);
     for (const id of head.ids) tail[id] = 0;
     const tailTotal = sum(tail);
-    return Int32Array.from(us, (u) => indexAt(tail, u, tailTotal));
+    const tokens = Int32Array.from(us, (u) => indexAt(tail, u, tailTotal));
+    for (const [i, id] of head.ids.entries()) tail[id] = headWeights[i]!;
+    return tokens;
   }
 
   dense(vocabularySize: number): Float32Array {

@@ -72,7 +72,7 @@ describe("memory", () => {
           policy: POLICIES.picospec,
           sampler: samplerSettings(),
           seed: toSeed(i),
-          maxTokens: 24,
+          maxTokens: 64,
         };
         await generate(client, { settings, prompt, tokenizer });
       };

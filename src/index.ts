@@ -22,8 +22,8 @@ export {
   generateAlone,
   type TextPart,
 } from "./edge/generate.ts";
+export type { Outcome, TokenOrigin } from "./edge/machine.ts";
 export { ParallelDrafter } from "./edge/parallel-drafter.ts";
-export type { Outcome, TokenOrigin } from "./edge/pipeline.ts";
 export { type RunReport, runReport } from "./edge/report.ts";
 export type { EdgeSession, SessionListener } from "./edge/session.ts";
 export type { PipelineStatistics } from "./edge/statistics.ts";

@@ -1,8 +1,8 @@
 import { Cloud } from "../cloud/cloud.ts";
 import { POLICIES } from "../decoding/policy.ts";
 import { EdgeClient } from "../edge/client.ts";
+import type { Outcome } from "../edge/machine.ts";
 import { ParallelDrafter } from "../edge/parallel-drafter.ts";
-import type { Outcome } from "../edge/pipeline.ts";
 import type { DraftModel, TargetModel } from "../engine/engine.ts";
 import { ToyDraftModel, type ToyLanguage, ToyTargetModel } from "../engine/toy.ts";
 import { toSeed } from "../sampling/random.ts";

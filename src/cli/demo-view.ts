@@ -13,13 +13,13 @@ export class LiveAnswer {
     this.colour = colours(stream);
   }
 
-  intro({ prompt, rtt, jitter, mbps, pace }: DemoValues): void {
+  intro({ prompt, rtt, jitter, mbps, pace }: DemoValues, seed: string): void {
     const { bold, dim, green, yellow, red } = this.colour;
     const network = [`RTT ${rtt} ms`];
     if (jitter > 0) network.push(`jitter ${jitter} ms`);
     if (Number.isFinite(mbps)) network.push(`${mbps} Mbit/s`);
     this.stream.write(`${bold("Prompt:")} ${prompt}\n`);
-    this.stream.write(dim(`Emulated network: ${network.join(", ")}. ${hardware(pace)}.\n`));
+    this.stream.write(dim(`Emulated network: ${network.join(", ")}. ${hardware(pace)}. Seed ${seed}.\n`));
     const legend = [green("accepted draft"), yellow("correction"), "target's own", red("discarded draft")];
     this.stream.write(`${legend.join(dim(" · "))}\n`);
   }

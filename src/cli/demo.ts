@@ -33,7 +33,7 @@ export function demoCommand(): Command {
         .default(0),
     )
     .addOption(
-      new Option("--mbps <rate>", "bandwidth of the emulated network (default: no limit)")
+      new Option("--mbps <rate>", "bandwidth of the emulated network")
         .argParser(number(0.001))
         .default(Number.POSITIVE_INFINITY, "no limit"),
     )
@@ -115,7 +115,7 @@ async function runAll(
   );
   const sampler = samplerSettings({ temperature: values.temperature });
   const live = values.json ? null : new LiveAnswer(process.stdout);
-  live?.intro(values);
+  live?.intro(values, seedText(seed));
   const runs: RunReport[] = [];
   const policies: NamedPolicy[] = [{ name: "cloud", policy: POLICIES.cloud }, ...values.policy];
   for (const { name, policy } of policies) {

@@ -12,6 +12,8 @@ import { runCommand } from "./run.ts";
  * @returns the exit status: 0, 1 for what failed, 2 for a wrong command line
  */
 export async function main(args: readonly string[]): Promise<number> {
+  // A reader that has seen enough, such as head, closes the pipe: that is no failure.
+  process.stdout.on("error", (error: NodeJS.ErrnoException) => process.exit(error.code === "EPIPE" ? 0 : 1));
   const program = new Command("picospec")
     .description(
       "Edge-cloud speculative decoding: a small model here drafts, a large one in the cloud verifies.",

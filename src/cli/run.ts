@@ -142,7 +142,7 @@ async function answer(
     if (written) process.stdout.write("\n");
   }
   const report = runReport(policy.name, generated.text, generated.statistics);
-  if (json) console.log(JSON.stringify(report, null, 2));
+  if (json) console.log(JSON.stringify({ ...report, seed: seedText(seed) }, null, 2));
   else console.error(summary(report, generated, seedText(seed)));
   if (generated.reason === "cancelled") throw new Exit(INTERRUPTED);
 }

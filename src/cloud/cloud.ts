@@ -31,6 +31,7 @@ export function cloudLimits(model: TargetModel, given: Partial<CloudLimits> = {}
     sessions: 64,
     sessionsPerConnection: 32,
     silentAfterMs: 600_000,
+    helloWithinMs: 15_000,
     sequences: model.sequences,
     quantumRows: 64,
     idleAfterMs: 1000,

@@ -12,8 +12,10 @@ export interface CloudLimits extends PassLimits, KvCacheLimits {
   /** open sessions, all connections together: each costs its tokens, and perhaps a held row */
   readonly sessions: number;
   readonly sessionsPerConnection: number;
-  /** a session that says nothing for so long is ended */
+  /** a session whose edge says nothing for so long is ended */
   readonly silentAfterMs: number;
+  /** a connection that has not said hello by then is cut off: it holds a place */
+  readonly helloWithinMs: number;
 }
 
 /** One session's part of a pass, for the verifier. */

@@ -19,6 +19,7 @@ const limits: CloudLimits = {
   connections: 3,
   sessions: 3,
   sessionsPerConnection: 2,
+  helloWithinMs: 1000,
   silentAfterMs: 1000,
   sequences: 2,
   quantumRows: 16,
@@ -132,7 +133,14 @@ describe("admission", () => {
       "prompt_too_long",
     ],
     ["a token that is not there", () => new Talk().greet().open(1, POLICIES.picospec, [100]), "bad_frame"],
-    ["session 0", () => new Talk().greet().open(0), "unexpected_frame"],
+    [
+      "settings that cannot be had",
+      () => {
+        const error = new ProtocolError("bad_setting", "topP must be above 0", 1);
+        return new Talk().greet().event({ kind: "garbage", connection: 1, error });
+      },
+      "bad_setting",
+    ],
     ["a policy without a cloud", () => new Talk().greet().open(1, POLICIES.edge), "bad_setting"],
   ])("refuses %s, which costs the edge nothing else", (_, attempt, code) => {
     const effects = attempt();
@@ -140,10 +148,42 @@ describe("admission", () => {
     expect(effects.some((effect) => effect.kind === "close")).toBe(false);
   });
 
+  it.each([0, 1])(
+    "lets go of an edge that opens session %i, which is none or open: an error would name it",
+    (id) => {
+      const talk = new Talk().greet();
+      talk.open(1);
+      const effects = talk.open(id);
+      expect(error(effects)).toMatchObject({ session: 0, code: "unexpected_frame" });
+      expect(effects.at(-1)).toEqual({ kind: "close", connection: 1 });
+      expect(talk.cloud.openSessions).toBe(0);
+    },
+  );
+
+  it("cuts off a connection that says no hello, and no other", () => {
+    const talk = new Talk().greet(2);
+    const [wake] = talk.event({ kind: "connected", connection: 1 });
+    expect(wake).toEqual({ kind: "wake", atMs: 1000 });
+    talk.nowMs = 1000;
+    const effects = talk.event({ kind: "wake" });
+    expect(error(effects)).toMatchObject({ code: "slow_peer" });
+    expect(effects.filter(({ kind }) => kind === "close")).toEqual([{ kind: "close", connection: 1 }]);
+  });
+
+  it("counts a ping as a word of every session of its edge", () => {
+    const talk = new Talk().greet();
+    const outcome = { session: shares(talk.open())[0]!.session, answers: [], held: true };
+    talk.event({ kind: "passEnded", outcomes: [outcome] });
+    talk.nowMs = 900;
+    talk.say({ type: "ping", sentAtMs: 1 });
+    talk.nowMs = 1000;
+    expect(error(talk.event({ kind: "wake" }))).toBeUndefined();
+    expect(talk.say({ type: "pong", sentAtMs: 1 }).some(({ kind }) => kind === "close")).toBe(false);
+  });
+
   it("bounds sessions, of a connection and in all", () => {
     const talk = new Talk().greet(1).greet(2);
     expect(error(talk.open(1))).toBeUndefined();
-    expect(error(talk.open(1))?.code).toBe("unexpected_frame");
     talk.open(2);
     expect(error(talk.open(3))?.code).toBe("too_many_sessions");
     talk.open(1, POLICIES.picospec, [1], 2);

@@ -21,8 +21,8 @@ export class RequestHandler {
   private readonly server: string;
   private readonly limits: CloudLimits;
   private readonly table: SessionTable;
-  /** whether each connection has said hello */
-  private readonly greeted = new Map<number, boolean>();
+  /** until when each connection has to say hello; null: it has */
+  private readonly helloByMs = new Map<number, number | null>();
   private nextKey = 1;
   private closing = false;
 
@@ -41,7 +41,7 @@ export class RequestHandler {
   handle(event: CloudEvent, nowMs: number): CloudEffect[] {
     const out: CloudEffect[] = [];
     this.react(event, nowMs, out);
-    this.table.schedule(nowMs, out);
+    this.table.schedule(nowMs, this.nextHelloMs(), out);
     return out;
   }
 
@@ -49,13 +49,13 @@ export class RequestHandler {
     const { table } = this;
     switch (event.kind) {
       case "connected":
-        this.connected(event.connection, out);
+        this.connected(event.connection, nowMs, out);
         break;
       case "frame":
         this.frame(event.connection, event.frame, nowMs, out);
         break;
       case "garbage":
-        this.failConnection(event.connection, event.error, out);
+        this.garbage(event.connection, event.error, out);
         break;
       case "disconnected":
         this.disconnected(event.connection, out);
@@ -78,10 +78,11 @@ export class RequestHandler {
         break;
       case "wake":
         table.endSilent(nowMs, out);
+        this.endMute(nowMs, out);
         break;
       case "shutdown":
         this.closing = true;
-        for (const id of [...this.greeted.keys()]) {
+        for (const id of [...this.helloByMs.keys()]) {
           this.failConnection(id, new ProtocolError("shutting_down", "the cloud is shutting down"), out);
         }
         break;
@@ -90,34 +91,58 @@ export class RequestHandler {
     }
   }
 
-  private connected(id: number, out: CloudEffect[]): void {
-    this.greeted.set(id, false);
+  private connected(id: number, nowMs: number, out: CloudEffect[]): void {
+    this.helloByMs.set(id, nowMs + this.limits.helloWithinMs);
     if (this.closing) {
       this.failConnection(id, new ProtocolError("shutting_down", "the cloud is shutting down"), out);
-    } else if (this.greeted.size > this.limits.connections) {
+    } else if (this.helloByMs.size > this.limits.connections) {
       const message = `all ${this.limits.connections} connections of this cloud are taken; try again later`;
       this.failConnection(id, new ProtocolError("server_full", message), out);
     }
   }
 
   private disconnected(id: number, out: CloudEffect[]): void {
-    this.greeted.delete(id);
+    this.helloByMs.delete(id);
     for (const session of this.table.ofConnection(id)) {
       this.table.run(session, out, (effects) => session.end("failed", effects));
     }
   }
 
+  private nextHelloMs(): number {
+    let earliest = Number.POSITIVE_INFINITY;
+    for (const byMs of this.helloByMs.values()) if (byMs !== null) earliest = Math.min(earliest, byMs);
+    return earliest;
+  }
+
+  /** Cuts off connections that were opened and say nothing. */
+  private endMute(nowMs: number, out: CloudEffect[]): void {
+    for (const [id, byMs] of [...this.helloByMs]) {
+      if (byMs === null || nowMs < byMs) continue;
+      const message = `no hello came within ${this.limits.helloWithinMs / 1000} s`;
+      this.failConnection(id, new ProtocolError("slow_peer", message), out);
+    }
+  }
+
+  /** What cannot be read costs the connection; settings that cannot be had, only the session they were for. */
+  private garbage(id: number, error: ProtocolError, out: CloudEffect[]): void {
+    const { session } = error;
+    if (session === 0 || this.helloByMs.get(id) !== null || this.table.find(id, session)) {
+      this.failConnection(id, error, out);
+    } else out.push({ kind: "send", connection: id, frame: errorFrame(session, error) });
+  }
+
   /** Tells an edge what it did wrong and lets go of it. */
   private failConnection(id: number, error: ProtocolError, out: CloudEffect[]): void {
-    if (!this.greeted.has(id)) return;
+    if (!this.helloByMs.has(id)) return;
     this.disconnected(id, out);
     out.push({ kind: "send", connection: id, frame: errorFrame(0, error) });
     out.push({ kind: "close", connection: id });
   }
 
   private frame(id: number, frame: Frame, nowMs: number, out: CloudEffect[]): void {
-    const greeted = this.greeted.get(id);
-    if (greeted === undefined) return; // refused or failed a moment ago
+    const byMs = this.helloByMs.get(id);
+    if (byMs === undefined) return; // refused or failed a moment ago
+    const greeted = byMs === null;
     if (greeted === (frame.type === "hello")) {
       const message = `a connection begins with one hello, and then ${frame.type} comes ${greeted ? "once" : "after it"}`;
       this.failConnection(id, new ProtocolError("unexpected_frame", message), out);
@@ -136,14 +161,16 @@ export class RequestHandler {
         this.route(id, frame, nowMs, out);
         break;
       case "ping":
+        for (const session of this.table.ofConnection(id)) session.lastHeardMs = nowMs;
         out.push({ kind: "send", connection: id, frame: { type: "pong", sentAtMs: frame.sentAtMs } });
         break;
+      case "pong":
+        break; // nobody asked, and it does no harm
       case "welcome":
       case "verdict":
       case "witnesses":
       case "done":
       case "error":
-      case "pong":
         this.failConnection(id, new ProtocolError("unexpected_frame", `an edge sends no ${frame.type}`), out);
         break;
       default:
@@ -157,16 +184,22 @@ export class RequestHandler {
       const message = `the edge speaks protocol ${frame.protocol} and this cloud ${PROTOCOL_VERSION}; use one version of PicoSpec on both sides`;
       this.failConnection(id, new ProtocolError("protocol_version", message), out);
     } else if (frame.fingerprint !== target.fingerprint) {
-      const message = `the drafter's tokenizer ${frame.fingerprint} is not the target's ${target.fingerprint} (${target.name}); take a drafter of the same family`;
+      const message = `the drafter's tokenizer ${frame.fingerprint.slice(0, 80)} is not the target's ${target.fingerprint} (${target.name}); take a drafter of the same family`;
       this.failConnection(id, new ProtocolError("tokenizer_mismatch", message), out);
     } else {
-      this.greeted.set(id, true);
+      this.helloByMs.set(id, null);
       const welcome = { type: "welcome", protocol: PROTOCOL_VERSION, server, target } as const;
       out.push({ kind: "send", connection: id, frame: welcome });
     }
   }
 
   private open(id: number, frame: OpenFrame, nowMs: number, out: CloudEffect[]): void {
+    if (frame.session === 0 || this.table.find(id, frame.session)) {
+      // An error with this number would speak of the session that has it.
+      const message = `session ${frame.session} cannot be opened (again)`;
+      this.failConnection(id, new ProtocolError("unexpected_frame", message), out);
+      return;
+    }
     const refusal = this.refusal(id, frame);
     if (refusal) {
       out.push({ kind: "send", connection: id, frame: errorFrame(frame.session, refusal) });
@@ -185,11 +218,8 @@ export class RequestHandler {
   }
 
   /** Why a session cannot be had; it costs the edge nothing else. */
-  private refusal(id: number, { session, settings, prompt }: OpenFrame): ProtocolError | null {
+  private refusal(id: number, { settings, prompt }: OpenFrame): ProtocolError | null {
     const { limits, target, table } = this;
-    if (session === 0 || table.find(id, session)) {
-      return new ProtocolError("unexpected_frame", `session ${session} cannot be opened (again)`);
-    }
     if (!settings.policy.target) return new ProtocolError("bad_setting", "this policy wants no cloud");
     if (table.size >= limits.sessions) {
       const message = `all ${limits.sessions} sessions of this cloud are taken; try again later`;

@@ -47,8 +47,8 @@ export class SessionTable {
     this.byConnection.set(connection, siblings.set(id, session));
   }
 
-  /** Starts the next pass when none is under way and somebody has work; says when to look again. */
-  schedule(nowMs: number, out: CloudEffect[]): void {
+  /** Starts the next pass when none is under way and somebody has work; says when to look again, by `otherWakeMs` at the latest. */
+  schedule(nowMs: number, otherWakeMs: number, out: CloudEffect[]): void {
     if (this.members) return;
     const { kv, limits, passMs } = this;
     const { grants, wakeAtMs } = nextPass({ sessions: this.byKey, kv, limits, passMs }, nowMs);
@@ -61,7 +61,7 @@ export class SessionTable {
       });
       out.push({ kind: "pass", shares });
     }
-    const wake = Math.min(wakeAtMs, this.silenceAtMs());
+    const wake = Math.min(wakeAtMs, otherWakeMs, this.silenceAtMs());
     if (wake < Number.POSITIVE_INFINITY) out.push({ kind: "wake", atMs: wake });
   }
 

@@ -36,6 +36,11 @@ describe("policies", () => {
       "exchange is for rejection",
     ],
     ["a bonus under Gumbel", { ...POLICIES.cloud, bonusToken: true }, "bonusToken is for rejection"],
+    [
+      "rejection without drafts",
+      { ...POLICIES.cloud, coupling: "rejection" },
+      "coupling must be gumbel when nothing is drafted",
+    ],
     ["half a token", { ...rejection, segmentTokens: 0.5 }, "segmentTokens must be a whole number"],
   ];
   it.each(bad)("refuses %s", (_, policy, message) => {

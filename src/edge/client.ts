@@ -7,6 +7,7 @@ import type { Transport } from "../transport/transport.ts";
 import { unreachable } from "../util/assert.ts";
 import type { CancelTimer, Clock } from "../util/clock.ts";
 import { messageOf, PicoSpecError, SettingError } from "../util/errors.ts";
+import { checkDraftSize, frameProblem } from "./boundary.ts";
 import type { ParallelDrafter } from "./parallel-drafter.ts";
 import { EdgeSession, type SessionListener } from "./session.ts";
 
@@ -83,6 +84,7 @@ export class EdgeClient {
     if (policy.segmentTokens > 0 && !drafter) {
       throw new SettingError("policy", "this policy drafts, and there is no drafter: give a --model");
     }
+    checkDraftSize(policy, target.vocabularySize);
     if (prompt.length === 0) throw new SettingError("prompt", "the prompt is empty");
     const rule: StopRule = {
       promptLength: prompt.length,
@@ -156,7 +158,14 @@ export class EdgeClient {
         }
         const session = this.sessions.get(frame.session);
         if (!session) break; // it was cancelled while the frame was on its way
-        if (frame.type === "verdict" || frame.type === "witnesses") session.statistics.downlinkBytes += size;
+        if (frame.type === "verdict" || frame.type === "witnesses") {
+          const problem = frameProblem(frame, this.target.vocabularySize);
+          if (problem) {
+            this.fail("bad_verdict", problem);
+            break;
+          }
+          session.statistics.downlinkBytes += size;
+        }
         session.receive(frame);
         break;
       }
@@ -221,7 +230,7 @@ export class EdgeClient {
     this.failure = new CloudError(code, message);
     this.cancelTimer();
     this.options.transport.close();
-    for (const session of [...this.sessions.values()]) session.lost(message);
+    for (const session of [...this.sessions.values()]) session.lost(code, message);
     if (!this.welcome) this.options.ready(this.failure, this);
   }
 }

@@ -4,8 +4,8 @@ import type { Transport } from "../transport/transport.ts";
 import type { Clock } from "../util/clock.ts";
 import { SettingError } from "../util/errors.ts";
 import { CloudError, EdgeClient } from "./client.ts";
+import type { TokenOrigin } from "./machine.ts";
 import type { ParallelDrafter } from "./parallel-drafter.ts";
-import type { TokenOrigin } from "./pipeline.ts";
 import { EdgeSession, type SessionListener } from "./session.ts";
 import type { PipelineStatistics } from "./statistics.ts";
 

@@ -1,15 +1,10 @@
-import {
-  type CloudUsage,
-  type SessionSettings,
-  type StopReason,
-  type StopRule,
-  stopReasonAt,
-} from "../decoding/session.ts";
+import { type SessionSettings, type StopReason, type StopRule, stopReasonAt } from "../decoding/session.ts";
 import type { DoneFrame, ErrorFrame, VerdictFrame, WitnessesFrame } from "../protocol/frame.ts";
 import type { Rejection } from "../sampling/question.ts";
 import type { ResidualStep } from "../sampling/rejection.ts";
 import { assert, unreachable } from "../util/assert.ts";
 import { TokenBuffer } from "../util/token-buffer.ts";
+import type { EdgeEffect, EdgeEvent, Outcome, TokenOrigin } from "./machine.ts";
 import { PipelineStatistics } from "./statistics.ts";
 
 /**
@@ -19,58 +14,6 @@ import { PipelineStatistics } from "./statistics.ts";
  * The sequence is tokens [0, committed) decided for good, then drafts. The cloud has been told [0, sent). A
  * correction that was drawn here is committed before it is sent: then sent < committed.
  */
-
-export type EdgeEvent =
-  | { readonly kind: "start" }
-  /** the drafter's choice; late ones (of an older version) are dropped */
-  | { readonly kind: "drafted"; readonly version: number; readonly position: number; readonly token: number }
-  | { readonly kind: "draftFailed"; readonly message: string }
-  | { readonly kind: "frame"; readonly frame: VerdictFrame | WitnessesFrame | DoneFrame | ErrorFrame }
-  | { readonly kind: "resampled"; readonly step: ResidualStep }
-  | { readonly kind: "wake" }
-  | { readonly kind: "cancel" }
-  | { readonly kind: "lost"; readonly reason: string };
-
-/** What is told to the cloud: a draft frame without its q, which the rejection sampler knows. */
-export interface Segment {
-  readonly lineage: number;
-  readonly first: number;
-  readonly committedThrough: number;
-  readonly final: boolean;
-  readonly tokens: Int32Array;
-}
-
-/** Where a decided token came from: an accepted draft, a draw from the residual here, or the target itself. */
-export type TokenOrigin = "draft" | "correction" | "target";
-
-export type Outcome =
-  | { readonly kind: "done"; readonly reason: StopReason; readonly usage: CloudUsage | null }
-  | { readonly kind: "failed"; readonly code: string; readonly message: string };
-
-export type EdgeEffect =
-  /** propose the token at `position`, which is after all tokens of the sequence */
-  | { readonly kind: "draft"; readonly version: number; readonly position: number; readonly lineage: number }
-  /** tokens at `length` and past it are void, and so is a draft that is being made or waits to be */
-  | { readonly kind: "rollback"; readonly length: number; readonly discarded: Int32Array }
-  | { readonly kind: "send"; readonly segment: Segment }
-  | {
-      readonly kind: "resample";
-      readonly position: number;
-      readonly lineage: number;
-      readonly rejection: Rejection;
-    }
-  | { readonly kind: "refill"; readonly reply: WitnessesFrame["reply"] }
-  | {
-      readonly kind: "requestWitnesses";
-      readonly lineage: number;
-      readonly position: number;
-      readonly from: number;
-      readonly count: number;
-    }
-  | { readonly kind: "cancel" }
-  | { readonly kind: "emit"; readonly position: number; readonly token: number; readonly origin: TokenOrigin }
-  | { readonly kind: "wake"; readonly atMs: number }
-  | { readonly kind: "finished"; readonly outcome: Outcome };
 
 /** The cloud stops a little past what it knows to be read; it is told at least this often. */
 const ACKNOWLEDGE_TOKENS = 64;
@@ -92,6 +35,8 @@ export class Pipeline {
   private segmentStartedMs = -1;
   /** the lineage of the draft that is being replaced; -1: none is */
   private resamplingLineage = -1;
+  /** the witnesses that are on their way; count 0: all of p */
+  private askedFor: { readonly from: number; readonly count: number } | null = null;
   private yielded = false;
   private finished = false;
   private out: EdgeEffect[] = [];
@@ -147,7 +92,7 @@ export class Pipeline {
         // All of the text is here: that the last word of the cloud is missing costs the user nothing.
         const reason = this.stopped();
         if (reason) this.finish({ kind: "done", reason, usage: null });
-        else this.fail("connection_lost", `the cloud went away: ${event.reason}`);
+        else this.fail(event.code, lostMessage(event.code, event.reason));
         break;
       }
       default:
@@ -271,7 +216,7 @@ export class Pipeline {
         this.verdict(frame, nowMs);
         break;
       case "witnesses":
-        if (this.resamplingLineage >= 0) this.out.push({ kind: "refill", reply: frame.reply });
+        this.witnesses(frame);
         break;
       case "done":
         this.finish({ kind: "done", reason: frame.reason, usage: frame.usage });
@@ -292,6 +237,10 @@ export class Pipeline {
     }
     for (const [i, token] of frame.tokens.entries()) {
       const position = frame.first + i;
+      if (position >= this.committed && this.stopped()) {
+        this.giveUp("bad_verdict", `the cloud decided ${position}, which is past the end`);
+        return;
+      }
       if (position >= this.committed) this.decide(position, token, nowMs);
       else if (this.tokens.at(position) !== token) {
         this.giveUp("bad_verdict", `the cloud changed its mind about position ${position}`);
@@ -299,6 +248,20 @@ export class Pipeline {
       }
     }
     if (frame.rejection) this.rejected(frame.rejection);
+  }
+
+  private witnesses(frame: WitnessesFrame): void {
+    const asked = this.askedFor;
+    const { lineage, position, from, reply } = frame;
+    const fits =
+      asked && lineage === this.resamplingLineage && position === this.committed && from === asked.from;
+    const came = reply.kind === "dense" ? 0 : reply.witnesses.ids.length;
+    if (!fits || came !== asked.count) {
+      this.giveUp("bad_verdict", `the cloud sent ${came} witnesses that nobody asked for`);
+      return;
+    }
+    this.askedFor = null;
+    this.out.push({ kind: "refill", reply });
   }
 
   private decide(position: number, token: number, nowMs: number): void {
@@ -337,6 +300,7 @@ export class Pipeline {
     }
     const { from, count } = step.kind === "needWitnesses" ? step : { from: 0, count: 0 };
     const { resamplingLineage: lineage, committed: position } = this;
+    this.askedFor = { from, count };
     this.out.push({ kind: "requestWitnesses", lineage, position, from, count });
   }
 
@@ -386,4 +350,8 @@ export class Pipeline {
     if (outcome.kind === "done") this.statistics.usage = outcome.usage;
     this.out.push({ kind: "finished", outcome });
   }
+}
+
+function lostMessage(code: string, reason: string): string {
+  return code === "connection_lost" ? `the cloud went away: ${reason}` : reason;
 }

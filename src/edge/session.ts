@@ -12,15 +12,9 @@ import { historyTokens } from "../sampling/sampler.ts";
 import { assert, unreachable } from "../util/assert.ts";
 import type { CancelTimer, Clock } from "../util/clock.ts";
 import { messageOf } from "../util/errors.ts";
+import type { EdgeEffect, EdgeEvent, Outcome, Segment, TokenOrigin } from "./machine.ts";
 import type { ParallelDrafter } from "./parallel-drafter.ts";
-import {
-  type EdgeEffect,
-  type EdgeEvent,
-  type Outcome,
-  Pipeline,
-  type Segment,
-  type TokenOrigin,
-} from "./pipeline.ts";
+import { Pipeline } from "./pipeline.ts";
 import { RejectionSampler } from "./rejection-sampler.ts";
 import type { PipelineStatistics } from "./statistics.ts";
 
@@ -82,8 +76,9 @@ export class EdgeSession {
     this.dispatch({ kind: "frame", frame });
   }
 
-  lost(reason: string): void {
-    this.dispatch({ kind: "lost", reason });
+  /** The connection failed, and `code` says how. */
+  lost(code: string, reason: string): void {
+    this.dispatch({ kind: "lost", code, reason });
   }
 
   cancel(): void {

@@ -101,8 +101,8 @@ export function settingsJson(settings: SessionSettings): unknown {
   return { ...settings, seed: seedText(settings.seed) };
 }
 
-/** @throws ProtocolError `bad_frame` or `bad_setting` */
-export function parseSettings(bytes: Uint8Array): SessionSettings {
+/** @throws ProtocolError `bad_frame`, or `bad_setting` that costs the session only */
+export function parseSettings(bytes: Uint8Array, session: number): SessionSettings {
   const raw = parseControl(settingsSchema, "open", bytes);
   try {
     return {
@@ -112,6 +112,6 @@ export function parseSettings(bytes: Uint8Array): SessionSettings {
       maxTokens: raw.maxTokens,
     };
   } catch (error) {
-    throw new ProtocolError("bad_setting", messageOf(error));
+    throw new ProtocolError("bad_setting", messageOf(error), session);
   }
 }

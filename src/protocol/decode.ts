@@ -178,7 +178,7 @@ function decodeOpen(reader: Reader): Frame {
   const jsonBytes = reader.u32("settings length", PROTOCOL_LIMITS.controlBytes + 1);
   if (tokenCount === 0) throw bad("an empty prompt");
   const prompt = reader.tokens(tokenCount);
-  const settings = parseSettings(reader.raw(jsonBytes));
+  const settings = parseSettings(reader.raw(jsonBytes), reader.session);
   return reader.done({ type: "open", session: reader.session, settings, prompt });
 }
 
@@ -216,6 +216,7 @@ function decodeVerdict(reader: Reader): Frame {
   let rejection: Rejection | null = null;
   if (flags === VerdictFlag.sparseRejection) {
     const headCount = reader.u16("head", PROTOCOL_LIMITS.headTokens);
+    if (headCount === 0) throw bad("a rejection without a head");
     const witnessCount = reader.u16("witnesses", PROTOCOL_LIMITS.witnesses);
     const tailMass = reader.f32();
     const [ids, probabilities] = [reader.tokens(headCount), reader.probabilities(headCount)];

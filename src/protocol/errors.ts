@@ -20,9 +20,12 @@ export type ProtocolErrorCode =
 export class ProtocolError extends PicoSpecError {
   override readonly name = "ProtocolError";
   override readonly code: ProtocolErrorCode;
+  /** the session that it costs, when that is all it costs; 0: the connection */
+  readonly session: number;
 
-  constructor(code: ProtocolErrorCode, message: string) {
+  constructor(code: ProtocolErrorCode, message: string, session = 0) {
     super(code, message);
     this.code = code;
+    this.session = session;
   }
 }

@@ -100,7 +100,7 @@ export interface DraftFrame {
 export interface VerdictFrame {
   readonly type: "verdict";
   readonly session: number;
-  /** the lineage that was judged; for statistics and the rejection, a verdict is applied by position */
+  /** the newest that the cloud has heard of; for statistics, since a verdict is applied by position */
   readonly lineage: number;
   /** position of tokens[0] */
   readonly first: number;

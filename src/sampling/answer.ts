@@ -5,7 +5,7 @@ import { Purpose, uniform } from "./random.ts";
 import { denseResidual } from "./rejection.ts";
 import { applySampler, type SamplerWorkspace } from "./sampler.ts";
 
-/** Witnesses that go along with a rejection: enough that one in e^16 or so has to ask for more. */
+/** Witnesses that go along with a rejection: they rarely run out, unless q covers most of the tail. */
 const WITNESSES_PER_TAIL_MASS = 16;
 
 /**

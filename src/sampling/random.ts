@@ -118,6 +118,7 @@ export function gumbelPair(seed: Seed, position: number, evenToken: number, out:
 export function toSeed(value: bigint | number | string): Seed {
   let bits: bigint;
   try {
+    if (typeof value === "string" && value.trim() === "") throw new Error("empty");
     bits = BigInt(value);
   } catch {
     throw new SettingError("seed", `seed must be a whole number, not "${value}"`);

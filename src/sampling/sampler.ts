@@ -83,8 +83,8 @@ export function samplerSettings(given: Partial<SamplerSettings> = {}): SamplerSe
   check(
     "logitBias",
     settings.logitBias.length <= SAMPLER_LIMITS.logitBiasEntries &&
-      settings.logitBias.every(([id, bias]) => Number.isInteger(id) && id >= 0 && !Number.isNaN(bias)),
-    `at most ${SAMPLER_LIMITS.logitBiasEntries} pairs of token id and number`,
+      settings.logitBias.every(([id, bias]) => Number.isInteger(id) && id >= 0 && Number.isFinite(bias)),
+    `at most ${SAMPLER_LIMITS.logitBiasEntries} pairs of token id and finite number`,
   );
   return settings;
 }

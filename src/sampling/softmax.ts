@@ -2,7 +2,7 @@ import { PicoSpecError } from "../util/errors.ts";
 
 /**
  * exp and softmax over rows of V numbers. Math.exp is slow over a whole vocabulary and not specified to the
- * bit; this one uses only additions and multiplications, so that every platform gets the same weights.
+ * bit; this one uses only additions and multiplications, so that every platform gets the same dense weights.
  */
 
 const LOG2_E = Math.LOG2E;

@@ -57,8 +57,9 @@ export function webSocketTransport(socket: WebSocketLike): Transport {
       if (ours || closedBy !== null) return;
       socket.send(bytes);
       if (socket.bufferedAmount > MOST_QUEUED_BYTES) {
-        lost("the other side reads too slowly");
         socket.close(1008, "reads too slowly");
+        // Not from within this call: who sends is in the middle of something.
+        queueMicrotask(() => lost("the other side reads too slowly"));
       }
     },
     close() {

@@ -3,7 +3,7 @@ import koffi, { type LibraryHandle, type TypeObject } from "koffi";
 /**
  * Every declaration of llama.cpp's C API that we use, and nothing else. Structures go by value, so their layout
  * belongs to one version of the library: header `include/llama.h` of the release that the pinned platform
- * packages carry. `checkAbi` in library.ts refuses any other.
+ * packages carry. library.ts refuses any other when it loads one.
  */
 
 /** The platform packages whose headers these declarations were compared with; package.json pins one of them. */

@@ -1,0 +1,58 @@
+import type { CloudUsage, StopReason } from "../decoding/session.ts";
+import type { DoneFrame, ErrorFrame, VerdictFrame, WitnessesFrame } from "../protocol/frame.ts";
+import type { Rejection } from "../sampling/question.ts";
+import type { ResidualStep } from "../sampling/rejection.ts";
+
+/** What goes into the edge's state machine and what comes out of it. */
+
+export type EdgeEvent =
+  | { readonly kind: "start" }
+  /** the drafter's choice; late ones (of an older version) are dropped */
+  | { readonly kind: "drafted"; readonly version: number; readonly position: number; readonly token: number }
+  | { readonly kind: "draftFailed"; readonly message: string }
+  | { readonly kind: "frame"; readonly frame: VerdictFrame | WitnessesFrame | DoneFrame | ErrorFrame }
+  | { readonly kind: "resampled"; readonly step: ResidualStep }
+  | { readonly kind: "wake" }
+  | { readonly kind: "cancel" }
+  | { readonly kind: "lost"; readonly code: string; readonly reason: string };
+
+/** What is told to the cloud: a draft frame without its q, which the rejection sampler knows. */
+export interface Segment {
+  readonly lineage: number;
+  readonly first: number;
+  readonly committedThrough: number;
+  readonly final: boolean;
+  readonly tokens: Int32Array;
+}
+
+/** Where a decided token came from: an accepted draft, a draw from the residual here, or the target itself. */
+export type TokenOrigin = "draft" | "correction" | "target";
+
+export type Outcome =
+  | { readonly kind: "done"; readonly reason: StopReason; readonly usage: CloudUsage | null }
+  | { readonly kind: "failed"; readonly code: string; readonly message: string };
+
+export type EdgeEffect =
+  /** propose the token at `position`, which is after all tokens of the sequence */
+  | { readonly kind: "draft"; readonly version: number; readonly position: number; readonly lineage: number }
+  /** tokens at `length` and past it are void, and so is a draft that is being made or waits to be */
+  | { readonly kind: "rollback"; readonly length: number; readonly discarded: Int32Array }
+  | { readonly kind: "send"; readonly segment: Segment }
+  | {
+      readonly kind: "resample";
+      readonly position: number;
+      readonly lineage: number;
+      readonly rejection: Rejection;
+    }
+  | { readonly kind: "refill"; readonly reply: WitnessesFrame["reply"] }
+  | {
+      readonly kind: "requestWitnesses";
+      readonly lineage: number;
+      readonly position: number;
+      readonly from: number;
+      readonly count: number;
+    }
+  | { readonly kind: "cancel" }
+  | { readonly kind: "emit"; readonly position: number; readonly token: number; readonly origin: TokenOrigin }
+  | { readonly kind: "wake"; readonly atMs: number }
+  | { readonly kind: "finished"; readonly outcome: Outcome };

@@ -161,7 +161,6 @@ export class RequestHandler {
         this.route(id, frame, nowMs, out);
         break;
       case "ping":
-        for (const session of this.table.ofConnection(id)) session.lastHeardMs = nowMs;
         out.push({ kind: "send", connection: id, frame: { type: "pong", sentAtMs: frame.sentAtMs } });
         break;
       case "pong":

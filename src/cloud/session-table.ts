@@ -61,7 +61,7 @@ export class SessionTable {
       });
       out.push({ kind: "pass", shares });
     }
-    const wake = Math.min(wakeAtMs, otherWakeMs, this.silenceAtMs());
+    const wake = Math.min(wakeAtMs, otherWakeMs, this.silenceAtMs(nowMs));
     if (wake < Number.POSITIVE_INFINITY) out.push({ kind: "wake", atMs: wake });
   }
 
@@ -127,16 +127,16 @@ export class SessionTable {
   /** Ends sessions that have said nothing for too long: an edge that hangs must not hold one for ever. */
   endSilent(nowMs: number, out: CloudEffect[]): void {
     for (const session of [...this.byKey.values()]) {
-      if (session.inPass || nowMs < session.lastHeardMs + this.limits.silentAfterMs) continue;
+      if (nowMs < session.silentSinceMs(nowMs) + this.limits.silentAfterMs) continue;
       const message = `nothing was heard for ${this.limits.silentAfterMs / 1000} s`;
       this.fail(session, new ProtocolError("slow_peer", message), out);
     }
   }
 
-  private silenceAtMs(): number {
+  private silenceAtMs(nowMs: number): number {
     let earliest = Number.POSITIVE_INFINITY;
     for (const session of this.byKey.values()) {
-      earliest = Math.min(earliest, session.lastHeardMs + this.limits.silentAfterMs);
+      earliest = Math.min(earliest, session.silentSinceMs(nowMs) + this.limits.silentAfterMs);
     }
     return earliest;
   }

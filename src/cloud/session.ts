@@ -121,6 +121,12 @@ export class CloudSession {
     return this.gapMs;
   }
 
+  /** Since when nothing has come of the edge that the session waits for; Infinity: it waits for the cloud itself. */
+  silentSinceMs(nowMs: number): number {
+    const ours = this.inPass || this.work(nowMs).need === "now";
+    return ours ? Number.POSITIVE_INFINITY : Math.max(this.lastHeardMs, this.readySinceMs);
+  }
+
   // What the scheduler sees
 
   work(nowMs: number): Work {

@@ -5,7 +5,13 @@ const slow = ["test/simulation/**/*.test.ts", "test/model/**/*.test.ts", "test/i
 export default defineConfig({
   test: {
     projects: [
-      { test: { name: "fast", include: ["src/**/*.test.ts", "test/*.test.ts"] } },
+      {
+        test: {
+          name: "fast",
+          include: ["src/**/*.test.ts", "test/*.test.ts"],
+          sequence: { groupOrder: 0 },
+        },
+      },
       {
         test: {
           name: "slow",
@@ -14,6 +20,7 @@ export default defineConfig({
           testTimeout: 300_000,
           hookTimeout: 120_000,
           maxWorkers: 2,
+          sequence: { groupOrder: 1 },
         },
       },
     ],

@@ -12,7 +12,8 @@ export {
   policyNamed,
 } from "./decoding/policy.ts";
 export type { CloudUsage, SessionSettings, StopReason } from "./decoding/session.ts";
-export { CloudError, EdgeClient, type EdgeClientOptions } from "./edge/client.ts";
+export { EdgeClient, type EdgeClientOptions } from "./edge/client.ts";
+export { CloudError, type Reconnect } from "./edge/connection.ts";
 export {
   type ConnectOptions,
   connectEdge,
@@ -20,6 +21,7 @@ export {
   type GenerateOptions,
   generate,
   generateAlone,
+  type ResumeOptions,
   type TextPart,
 } from "./edge/generate.ts";
 export type { Outcome, TokenOrigin } from "./edge/machine.ts";
@@ -43,6 +45,7 @@ export { decode } from "./protocol/decode.ts";
 export { encode } from "./protocol/encode.ts";
 export { ProtocolError, type ProtocolErrorCode } from "./protocol/errors.ts";
 export { type Frame, PROTOCOL_LIMITS, PROTOCOL_VERSION, type TargetInfo } from "./protocol/frame.ts";
+export { type FrameLink, wireLink } from "./protocol/link.ts";
 export type { Answer, Coupling, Exchange, Question, Rejection } from "./sampling/question.ts";
 export { type Seed, seedText, toSeed } from "./sampling/random.ts";
 export { DEFAULT_SAMPLER, type SamplerSettings, samplerSettings } from "./sampling/sampler.ts";

@@ -17,7 +17,7 @@ const ROOMS: Record<string, readonly string[]> = {
   util: [],
   sampling: ["util"],
   decoding: ["sampling"],
-  protocol: ["decoding"],
+  protocol: ["decoding", "transport"],
   transport: ["util"],
   text: ["util"],
   perf: ["util", "decoding"],

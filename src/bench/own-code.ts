@@ -5,6 +5,7 @@ import type { Outcome } from "../edge/machine.ts";
 import { ParallelDrafter } from "../edge/parallel-drafter.ts";
 import type { DraftModel, TargetModel } from "../engine/engine.ts";
 import { ToyDraftModel, type ToyLanguage, ToyTargetModel } from "../engine/toy.ts";
+import { wireLink } from "../protocol/link.ts";
 import { toSeed } from "../sampling/random.ts";
 import { samplerSettings } from "../sampling/sampler.ts";
 import { VirtualClock } from "../sim/virtual-clock.ts";
@@ -72,7 +73,10 @@ function runOnce(name: "cloud" | "vanilla" | "picospec", seed: number) {
     judged: 0,
   };
   new EdgeClient({
-    transport: chargedTransport(near, "edge", ledger),
+    link: wireLink(chargedTransport(near, "edge", ledger)),
+    reconnect: null,
+    reconnectWithinMs: 0,
+    secret: null,
     fingerprint: "toy",
     drafter: new ParallelDrafter(chargedDrafter(new ToyDraftModel(LANGUAGE, clock), ledger)),
     clock: edgeClock,

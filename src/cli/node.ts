@@ -22,6 +22,11 @@ export function software(): string {
   return `picospec/${version()}`;
 }
 
+/** 128 bits that nobody can guess, as text. */
+export function freshSecret(): string {
+  return randomBytes(16).toString("hex");
+}
+
 /** 64 fresh random bits. */
 export function freshSeed(): Seed {
   return toSeed(`0x${randomBytes(8).toString("hex")}`);

@@ -16,12 +16,13 @@ import { connect } from "../transport/node/socket.ts";
 import { SettingError } from "../util/errors.ts";
 import { type LoadedDrafter, loadDrafter } from "./edge.ts";
 import { Exit, INTERRUPTED } from "./exit.ts";
-import { freshSeed, software } from "./node.ts";
+import { freshSecret, freshSeed, software } from "./node.ts";
 import {
   addSamplerOptions,
   type GpuValue,
   gpuOption,
   type NamedPolicy,
+  number,
   policyOption,
   type SamplerOptionValues,
   type SeedValue,
@@ -39,6 +40,7 @@ interface RunValues extends GpuValue, SeedValue, SamplerOptionValues {
   readonly raw?: true;
   readonly maxTokens: number;
   readonly threads: number;
+  readonly reconnect: number;
   readonly json?: true;
 }
 
@@ -69,6 +71,14 @@ export function runCommand(): Command {
         .default(Math.max(1, availableParallelism() >> 1)),
     )
     .addOption(gpuOption())
+    .addOption(
+      new Option(
+        "--reconnect <seconds>",
+        "how long to try when the link breaks; the answer goes on where it was",
+      )
+        .argParser(number(0, 86_400))
+        .default(30),
+    )
     .addOption(new Option("--json", "print one JSON object instead of the text"))
     .addHelpText(
       "after",
@@ -90,7 +100,7 @@ async function run(prompt: string, values: RunValues): Promise<void> {
   const question = prompt === "-" ? await stdin() : prompt;
   const drafter = await loadDrafter({ file: values.model, threads, gpu, pace: null });
   try {
-    const client = policy.policy.target ? await openCloud(values.cloud!, drafter) : null;
+    const client = policy.policy.target ? await openCloud(values.cloud!, values.reconnect, drafter) : null;
     try {
       await answer(question, values, drafter, client);
     } finally {
@@ -101,9 +111,14 @@ async function run(prompt: string, values: RunValues): Promise<void> {
   }
 }
 
-async function openCloud(url: string, { drafter, tokenizer }: LoadedDrafter): Promise<EdgeClient> {
+async function openCloud(
+  url: string,
+  reconnect: number,
+  { drafter, tokenizer }: LoadedDrafter,
+): Promise<EdgeClient> {
   const transport = await connect(url);
-  return connectEdge({ transport, tokenizer, drafter, clock: systemClock, client: software() });
+  const resume = { reconnect: () => connect(url), withinMs: reconnect * 1000, secret: freshSecret };
+  return connectEdge({ transport, tokenizer, drafter, clock: systemClock, client: software(), resume });
 }
 
 async function answer(

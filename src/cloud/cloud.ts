@@ -1,12 +1,9 @@
 import type { TargetModel } from "../engine/engine.ts";
-import { decode } from "../protocol/decode.ts";
-import { encode } from "../protocol/encode.ts";
-import { ProtocolError } from "../protocol/errors.ts";
 import type { TargetInfo } from "../protocol/frame.ts";
+import { type FrameLink, wireLink } from "../protocol/link.ts";
 import type { Transport } from "../transport/transport.ts";
 import { unreachable } from "../util/assert.ts";
 import type { CancelTimer, Clock } from "../util/clock.ts";
-import { messageOf } from "../util/errors.ts";
 import type { CloudEffect, CloudEvent, CloudLimits } from "./machine.ts";
 import { RequestHandler } from "./request-handler.ts";
 import { Verifier } from "./verifier.ts";
@@ -47,7 +44,7 @@ export class Cloud {
   private readonly handler: RequestHandler;
   private readonly verifier: Verifier;
   private readonly clock: Clock;
-  private readonly transports = new Map<number, Transport>();
+  private readonly links = new Map<number, FrameLink>();
   private readonly events: CloudEvent[] = [];
   private dispatching = false;
   private nextConnection = 1;
@@ -72,13 +69,19 @@ export class Cloud {
 
   /** Serves an edge; the transport is the cloud's from here on. */
   accept(transport: Transport): void {
+    this.acceptLink(wireLink(transport));
+  }
+
+  /** Serves an edge over frames; the link is the cloud's from here on. */
+  acceptLink(link: FrameLink): void {
     const connection = this.nextConnection++;
-    this.transports.set(connection, transport);
+    this.links.set(connection, link);
     this.dispatch({ kind: "connected", connection });
-    transport.start({
-      message: (bytes) => this.receive(connection, bytes),
+    link.start({
+      frame: (frame) => this.dispatch({ kind: "frame", connection, frame }),
+      garbage: (error) => this.dispatch({ kind: "garbage", connection, error }),
       closed: () => {
-        this.transports.delete(connection);
+        this.links.delete(connection);
         this.dispatch({ kind: "disconnected", connection });
       },
     });
@@ -88,18 +91,6 @@ export class Cloud {
   close(): void {
     this.dispatch({ kind: "shutdown" });
     this.cancelWake?.();
-  }
-
-  private receive(connection: number, bytes: Uint8Array): void {
-    let event: CloudEvent;
-    try {
-      event = { kind: "frame", connection, frame: decode(bytes) };
-    } catch (error) {
-      const garbage =
-        error instanceof ProtocolError ? error : new ProtocolError("bad_frame", messageOf(error));
-      event = { kind: "garbage", connection, error: garbage };
-    }
-    this.dispatch(event);
   }
 
   /** One event after the other: what an effect causes at once comes after the effects before it. */
@@ -119,11 +110,11 @@ export class Cloud {
   private perform(effect: CloudEffect): void {
     switch (effect.kind) {
       case "send":
-        this.transports.get(effect.connection)?.send(encode(effect.frame));
+        this.links.get(effect.connection)?.send(effect.frame);
         break;
       case "close":
-        this.transports.get(effect.connection)?.close();
-        this.transports.delete(effect.connection);
+        this.links.get(effect.connection)?.close();
+        this.links.delete(effect.connection);
         break;
       case "pass":
         this.verifier.pass(effect.shares, (event) => this.dispatch(event));

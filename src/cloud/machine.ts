@@ -30,6 +30,8 @@ export interface PassOutcome {
   readonly answers: readonly Answer[];
   /** a row was kept for it */
   readonly held: boolean;
+  /** its rows were of no use; null: they were */
+  readonly failure: string | null;
 }
 
 export type CloudEvent =

@@ -55,7 +55,8 @@ class Talk {
     connection = 1,
   ): CloudEffect[] {
     const settings = { policy, sampler: samplerSettings(), seed: toSeed(1), maxTokens: 20 };
-    return this.say({ type: "open", session, settings, prompt: Int32Array.from(prompt) }, connection);
+    const tokens = Int32Array.from(prompt);
+    return this.say({ type: "open", session, settings, tokens, secret: null, resume: null }, connection);
   }
 }
 
@@ -176,7 +177,7 @@ describe("admission", () => {
     talk.open(1, POLICIES.picospec, [4, 5], 2); // its prompt waits for the pass that is under way
     talk.nowMs = 5000;
     expect(error(talk.event({ kind: "wake" }))).toBeUndefined();
-    const outcome = { session: first!.session, answers: [], held: true };
+    const outcome = { session: first!.session, answers: [], held: true, failure: null };
     expect(shares(talk.event({ kind: "passEnded", outcomes: [outcome] }))).toHaveLength(1);
     expect(talk.cloud.openSessions).toBe(2);
   });
@@ -197,13 +198,33 @@ describe("admission", () => {
     const talk = new Talk().greet();
     talk.event({
       kind: "passEnded",
-      outcomes: shares(talk.open()).map(({ session }) => ({ session, answers: [], held: true })),
+      outcomes: shares(talk.open()).map(({ session }) => ({
+        session,
+        answers: [],
+        held: true,
+        failure: null,
+      })),
     });
     talk.nowMs = 999;
     expect(error(talk.event({ kind: "wake" }))).toBeUndefined();
     talk.nowMs = 1000;
     expect(error(talk.event({ kind: "wake" }))).toMatchObject({ session: 1, code: "slow_peer" });
     expect(talk.cloud.openSessions).toBe(0);
+  });
+});
+
+describe("a row that is of no use", () => {
+  it("ends the session that it was for, and no other of the pass", () => {
+    const talk = new Talk().greet(1).greet(2);
+    const first = shares(talk.open(1))[0]!;
+    talk.open(1, POLICIES.cloud, [4, 5], 2);
+    const fine = { session: first.session, answers: [], held: true, failure: null };
+    const second = shares(talk.event({ kind: "passEnded", outcomes: [fine] }))[0]!;
+    const bad = { session: second.session, answers: [], held: false, failure: "no finite logits" };
+    const effects = talk.event({ kind: "passEnded", outcomes: [bad] });
+    expect(error(effects)).toMatchObject({ session: 1, code: "model_output", message: "no finite logits" });
+    expect(effects.some(({ kind }) => kind === "close")).toBe(false);
+    expect(talk.cloud.openSessions).toBe(1);
   });
 });
 
@@ -257,7 +278,7 @@ describe("passes", () => {
     expect(first.map(({ tokens }) => tokens.length)).toEqual([16]);
     talk.open(2, POLICIES.cloud, [1, 2]);
     const next = shares(
-      talk.event({ kind: "passEnded", outcomes: [{ session: 1, answers: [], held: false }] }),
+      talk.event({ kind: "passEnded", outcomes: [{ session: 1, answers: [], held: false, failure: null }] }),
     );
     const shape = next.map(({ session, from, tokens, questions, hold }) => [
       session,
@@ -281,7 +302,7 @@ describe("passes", () => {
     talk.open(1, POLICIES.cloud, [4, 5], 2);
     const effects = talk.event({
       kind: "passEnded",
-      outcomes: [{ session: share!.session, answers: [], held: true }],
+      outcomes: [{ session: share!.session, answers: [], held: true, failure: null }],
     });
     expect(effects).toContainEqual({ kind: "releaseRow", session: share!.session });
     expect(shares(effects).length).toBe(1);

@@ -12,6 +12,8 @@ import type { CloudEffect, CloudEvent, CloudLimits } from "./machine.ts";
 import { CloudSession } from "./session.ts";
 import { SessionTable } from "./session-table.ts";
 
+const MOST_MESSAGE_UNITS = 1000;
+
 /**
  * The cloud as one pure state machine: handshake, admission, ordering, cancellation, and passes over all
  * sessions. Events in, effects out; it knows no socket, no clock and no model.
@@ -199,28 +201,47 @@ export class RequestHandler {
       this.failConnection(id, new ProtocolError("unexpected_frame", message), out);
       return;
     }
-    const refusal = this.refusal(id, frame);
+    const { tokens, settings, secret, resume } = frame;
+    const orphan = secret === null ? undefined : this.table.withSecret(secret);
+    const refusal = this.refusal(id, frame, orphan);
     if (refusal) {
       out.push({ kind: "send", connection: id, frame: errorFrame(frame.session, refusal) });
       return;
     }
-    const { prompt, settings } = frame;
+    // Its link is dead, and only the edge has noticed so far.
+    if (orphan) this.table.run(orphan, out, (effects) => orphan.end("failed", effects));
     const { contextTokens, endTokens, vocabularySize } = this.target;
     const rule: StopRule = {
-      promptLength: prompt.length,
+      promptLength: resume?.promptTokens ?? tokens.length,
       maxTokens: settings.maxTokens,
       contextTokens,
       endTokens: new Set(endTokens),
     };
-    const identity = { key: this.nextKey++, connection: id, id: frame.session };
-    this.table.add(new CloudSession(identity, settings, prompt, rule, vocabularySize, nowMs));
+    const identity = {
+      key: this.nextKey++,
+      connection: id,
+      id: frame.session,
+      secret,
+      epoch: resume?.epoch ?? 0,
+    };
+    const lineage = resume?.lineage ?? 0;
+    const session = new CloudSession(identity, settings, tokens, rule, vocabularySize, lineage, nowMs);
+    this.table.add(session);
+    this.table.run(session, out, (effects) => session.start(effects));
   }
 
   /** Why a session cannot be had; it costs the edge nothing else. */
-  private refusal(id: number, { settings, prompt }: OpenFrame): ProtocolError | null {
+  private refusal(
+    id: number,
+    { settings, tokens, resume }: OpenFrame,
+    orphan: CloudSession | undefined,
+  ): ProtocolError | null {
     const { limits, target, table } = this;
+    if (orphan && orphan.identity.epoch >= (resume?.epoch ?? 0)) {
+      return new ProtocolError("superseded", "this session goes on over a newer link");
+    }
     if (!settings.policy.target) return new ProtocolError("bad_setting", "this policy wants no cloud");
-    if (table.size >= limits.sessions) {
+    if (table.size - (orphan ? 1 : 0) >= limits.sessions) {
       const message = `all ${limits.sessions} sessions of this cloud are taken; try again later`;
       return new ProtocolError("server_full", message);
     }
@@ -228,11 +249,11 @@ export class RequestHandler {
       const message = `a connection has at most ${limits.sessionsPerConnection} sessions at a time`;
       return new ProtocolError("too_many_sessions", message);
     }
-    if (prompt.length >= target.contextTokens) {
-      const message = `the prompt has ${prompt.length} tokens, and the context of ${target.contextTokens} leaves no room for an answer; shorten the prompt`;
+    if (tokens.length >= target.contextTokens) {
+      const message = `the prompt has ${tokens.length} tokens, and the context of ${target.contextTokens} leaves no room for an answer; shorten the prompt`;
       return new ProtocolError("prompt_too_long", message);
     }
-    const stranger = prompt.find((token) => token >= target.vocabularySize);
+    const stranger = tokens.find((token) => token >= target.vocabularySize);
     if (stranger !== undefined) return new ProtocolError("bad_frame", `there is no token ${stranger}`);
     return null;
   }
@@ -254,5 +275,6 @@ export class RequestHandler {
 }
 
 function errorFrame(session: number, { code, message }: ProtocolError): Frame {
-  return { type: "error", session, code, message };
+  // A message may quote what the peer sent, however long that is; the frame has its limit.
+  return { type: "error", session, code, message: message.slice(0, MOST_MESSAGE_UNITS) };
 }

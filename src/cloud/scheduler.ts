@@ -107,6 +107,8 @@ class PassBuilder {
   add({ session, work }: Candidate): boolean {
     const { kv } = this.state;
     const { key } = session.identity;
+    // It lost its KV to this very pass: what it had planned no longer fits.
+    if (this.evicted.includes(session)) return true;
     const prefill = Math.min(work.prefillTokens, this.prefillLeft, this.tokensLeft);
     const reaches = prefill === work.prefillTokens;
     const rows = reaches ? Math.min(work.rows, this.rowsLeft, this.tokensLeft - prefill) : 0;

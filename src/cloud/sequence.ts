@@ -21,7 +21,7 @@ export class DraftedSequence {
   /** tokens that the KV holds, from the first */
   cached = 0;
   /** the newest lineage heard of */
-  lineage = 0;
+  lineage: number;
   /** drafts of `lineage` are to be dropped: one of them did not stand */
   lineageDead = false;
   private readonly settings: SessionSettings;
@@ -31,12 +31,20 @@ export class DraftedSequence {
   /** q of the pending drafts, in order */
   private pendingQ: (number | Float32Array)[] = [];
 
-  constructor(settings: SessionSettings, prompt: Int32Array, rule: StopRule, vocabularySize: number) {
+  /** @param committed the prompt, and what a resumed session had decided already */
+  constructor(
+    settings: SessionSettings,
+    committed: Int32Array,
+    rule: StopRule,
+    vocabularySize: number,
+    lineage: number,
+  ) {
     this.settings = settings;
     this.rule = rule;
     this.vocabularySize = vocabularySize;
-    this.tokens = new TokenBuffer(prompt);
-    this.committed = prompt.length;
+    this.tokens = new TokenBuffer(committed);
+    this.committed = committed.length;
+    this.lineage = lineage;
   }
 
   get length(): number {

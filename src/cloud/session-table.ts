@@ -14,6 +14,7 @@ export class SessionTable {
   private readonly byKey = new Map<number, CloudSession>();
   /** connection, then the edge's id */
   private readonly byConnection = new Map<number, Map<number, CloudSession>>();
+  private readonly bySecret = new Map<string, number>();
   /** ended, but their tokens are still in the pass under way */
   private readonly leaving = new Map<number, CloudSession>();
   private readonly kv: KvCache;
@@ -35,12 +36,18 @@ export class SessionTable {
     return this.byConnection.get(connection)?.get(id);
   }
 
+  withSecret(secret: string): CloudSession | undefined {
+    const key = this.bySecret.get(secret);
+    return key === undefined ? undefined : this.byKey.get(key);
+  }
+
   ofConnection(connection: number): CloudSession[] {
     return [...(this.byConnection.get(connection)?.values() ?? [])];
   }
 
   add(session: CloudSession): void {
-    const { key, connection, id } = session.identity;
+    const { key, connection, id, secret } = session.identity;
+    if (secret !== null) this.bySecret.set(secret, key);
     assert(!this.find(connection, id), "a session id is open once");
     this.byKey.set(key, session);
     const siblings = this.byConnection.get(connection) ?? new Map<number, CloudSession>();
@@ -69,11 +76,12 @@ export class SessionTable {
     const tookMs = nowMs - this.passStartedMs;
     this.passMs = this.passMs < 0 ? tookMs : this.passMs + PASS_WEIGHT * (tookMs - this.passMs);
     this.members = null;
-    for (const { session: key, answers, held } of outcomes) {
+    for (const { session: key, answers, held, failure } of outcomes) {
       const session = this.byKey.get(key) ?? this.leaving.get(key);
       assert(session, "a session stays known until its pass is over");
       if (this.leaving.delete(key)) this.kv.release(key);
       this.run(session, out, (effects) => session.passEnded(answers, held, nowMs, effects));
+      if (failure !== null) this.fail(session, new ProtocolError("model_output", failure), out);
     }
   }
 
@@ -164,8 +172,9 @@ export class SessionTable {
   }
 
   private remove(session: CloudSession): void {
-    const { key, connection, id } = session.identity;
+    const { key, connection, id, secret } = session.identity;
     this.byKey.delete(key);
+    if (secret !== null && this.bySecret.get(secret) === key) this.bySecret.delete(secret);
     const siblings = this.byConnection.get(connection);
     siblings?.delete(id);
     if (siblings?.size === 0) this.byConnection.delete(connection);

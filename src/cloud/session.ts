@@ -3,6 +3,7 @@ import { ProtocolError } from "../protocol/errors.ts";
 import type { DraftFrame, Frame, WitnessRequestFrame } from "../protocol/frame.ts";
 import type { Answer, Question, Rejection } from "../sampling/question.ts";
 import { assert } from "../util/assert.ts";
+import { decidedToken, questionAbout, refillQuestion } from "./questions.ts";
 import { DraftedSequence } from "./sequence.ts";
 
 /**
@@ -55,6 +56,10 @@ export interface SessionIdentity {
   readonly connection: number;
   /** what the edge calls it */
   readonly id: number;
+  /** who knows it may resume the session; null: nobody */
+  readonly secret: string | null;
+  /** how often it was resumed before it came here */
+  readonly epoch: number;
 }
 
 export class CloudSession {
@@ -91,16 +96,17 @@ export class CloudSession {
   constructor(
     identity: SessionIdentity,
     settings: SessionSettings,
-    prompt: Int32Array,
+    committed: Int32Array,
     rule: StopRule,
     vocabularySize: number,
+    lineage: number,
     nowMs: number,
   ) {
     this.identity = identity;
     this.settings = settings;
-    this.promptLength = prompt.length;
-    this.sequence = new DraftedSequence(settings, prompt, rule, vocabularySize);
-    this.edgeCommitted = prompt.length;
+    this.promptLength = rule.promptLength;
+    this.sequence = new DraftedSequence(settings, committed, rule, vocabularySize, lineage);
+    this.edgeCommitted = committed.length;
     this.lastHeardMs = nowMs;
     this.readySinceMs = nowMs;
     // The first row comes with the prompt: there is nothing to wait for.
@@ -164,9 +170,11 @@ export class CloudSession {
     const wanted = pending + (lastRow === "none" ? 0 : 1);
     const rows = reaches ? Math.min(wanted, mostRows) : 0;
     const to = reaches ? firstRow + rows : from + prefillTokens;
+    assert(to > from, "a share of a pass has tokens");
     const hold = rows > 0 && rows === wanted && lastRow === "hold";
     const questions: Question[] = [];
-    for (let i = 0; i < rows - (hold ? 1 : 0); i++) questions.push(this.question(i));
+    for (let i = 0; i < rows - (hold ? 1 : 0); i++)
+      questions.push(questionAbout(this.settings, this.sequence, i));
     this.running = { from, tokens: this.sequence.slice(from, to), questions, hold };
     this.fedTokens += to - from;
     return this.running;
@@ -180,6 +188,12 @@ export class CloudSession {
   }
 
   // What happens to it
+
+  /** A resumed session may have been at its end already: the edge only lacks the last word. */
+  start(out: SessionEffect[]): void {
+    const reason = this.sequence.stopped();
+    if (reason) this.end(reason, out);
+  }
 
   /** @throws ProtocolError `bad_draft` */
   draft(frame: DraftFrame, nowMs: number, out: SessionEffect[]): void {
@@ -214,7 +228,7 @@ export class CloudSession {
     if (this.ended || !current) return;
     if (this.asking) throw new ProtocolError("bad_draft", "one request for witnesses at a time");
     this.asking = frame;
-    const question = this.refillQuestion(frame);
+    const question = refillQuestion(this.settings, this.sequence, frame);
     out.push({ kind: "ask", question });
   }
 
@@ -313,7 +327,7 @@ export class CloudSession {
   private askHeldRow(out: SessionEffect[]): void {
     if (!this.rowHeld || this.ended || this.running || this.asking || this.resampling) return;
     if (this.sequence.pending === 0 && !this.yielded) return;
-    this.asking = this.question(0);
+    this.asking = questionAbout(this.settings, this.sequence, 0);
     out.push({ kind: "ask", question: this.asking });
   }
 
@@ -331,30 +345,6 @@ export class CloudSession {
     if (coupling === "gumbel" || this.yielded) return "sample";
     if (bonusToken && this.sequence.pending > 0) return "sample";
     return preVerify ? "hold" : "none";
-  }
-
-  /**
-   * About the row that predicts committed + offset: a pending draft, or what comes after the last.
-   * Fields are written out: a spread makes V8 build a new hidden class each time, which only a full GC frees.
-   */
-  private question(offset: number): Question {
-    const { sampler, seed, policy } = this.settings;
-    const { lineage, committed, pending } = this.sequence;
-    const position = committed + offset;
-    const history = this.sequence.history(position);
-    if (offset >= pending) return { ask: "sample", sampler, seed, position, lineage, history };
-    const { coupling, exchange, topK } = policy;
-    const { draft, q } = this.sequence.draft(offset);
-    return { ask: "decide", sampler, seed, position, lineage, history, coupling, exchange, topK, draft, q };
-  }
-
-  /** More about the row of a rejection. */
-  private refillQuestion({ position, from, count }: WitnessRequestFrame): Question {
-    const { sampler, seed, policy } = this.settings;
-    const { lineage } = this.sequence;
-    const history = this.sequence.history(position);
-    if (count === 0) return { ask: "dense", sampler, seed, position, lineage, history };
-    return { ask: "witnesses", sampler, seed, position, lineage, history, topK: policy.topK, from, count };
   }
 
   private noteDrafts(nowMs: number): void {
@@ -377,10 +367,4 @@ export class CloudSession {
     };
     return { type: "done", session: this.identity.id, reason, usage };
   }
-}
-
-function decidedToken(question: Question, answer: Answer): number {
-  if (answer.kind === "token") return answer.token;
-  assert(answer.kind === "accepted" && question.ask === "decide", `"${answer.kind}" decides nothing`);
-  return question.draft;
 }

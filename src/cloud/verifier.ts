@@ -25,12 +25,12 @@ export class Verifier {
         return;
       }
       const outcomes = shares.map(({ session }, i) => {
-        const { answers, held } = results[i]!;
+        const { answers, held, failure } = results[i]!;
         if (held) {
           assert(!this.rows.has(session), "a session holds one row at a time");
           this.rows.set(session, held);
         }
-        return { session, answers, held: held !== null };
+        return { session, answers, held: held !== null, failure };
       });
       done({ kind: "passEnded", outcomes });
     });

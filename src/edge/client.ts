@@ -1,91 +1,65 @@
 import { checkPolicy } from "../decoding/policy.ts";
 import type { SessionSettings, StopRule } from "../decoding/session.ts";
-import { decode } from "../protocol/decode.ts";
-import { encode } from "../protocol/encode.ts";
-import { type Frame, PROTOCOL_VERSION, type TargetInfo } from "../protocol/frame.ts";
-import type { Transport } from "../transport/transport.ts";
+import { type Frame, PROTOCOL_LIMITS, type TargetInfo } from "../protocol/frame.ts";
+import { samplerSettings } from "../sampling/sampler.ts";
 import { unreachable } from "../util/assert.ts";
-import type { CancelTimer, Clock } from "../util/clock.ts";
-import { messageOf, PicoSpecError, SettingError } from "../util/errors.ts";
+import { SettingError } from "../util/errors.ts";
 import { checkDraftSize, frameProblem } from "./boundary.ts";
+import { CloudError, Connection, type ConnectionOptions } from "./connection.ts";
 import type { ParallelDrafter } from "./parallel-drafter.ts";
 import { EdgeSession, type SessionListener } from "./session.ts";
 
-const HANDSHAKE_TIMEOUT_MS = 15_000;
-/** How often the cloud is asked whether it is there, while something is expected of it. */
-const PING_MS = 5_000;
-const SILENT_AFTER_MS = 20_000;
-
-/** The cloud refused the edge, went away, or broke the protocol. `code` is the cloud's own where it gave one. */
-export class CloudError extends PicoSpecError {
-  override readonly name = "CloudError";
-}
-
-export interface EdgeClientOptions {
-  /** the client's from here on; it closes it */
-  readonly transport: Transport;
-  /** of the drafter's tokenizer */
-  readonly fingerprint: string;
+export interface EdgeClientOptions extends ConnectionOptions {
   /** null: only policies that draft nothing */
   readonly drafter: ParallelDrafter | null;
-  readonly clock: Clock;
-  /** name and version of this software */
-  readonly client: string;
+  /** a fresh secret for each session, 16 characters or more that nobody can guess; null: none is resumed */
+  readonly secret: (() => string) | null;
   /** the cloud has accepted the edge, or has not; called once */
   readonly ready: (error: CloudError | null, client: EdgeClient) => void;
 }
 
-/** One connection to a cloud, with any number of sessions over it. */
+/** One connection to a cloud, with any number of sessions over it; a link that broke is made anew. */
 export class EdgeClient {
   private readonly options: EdgeClientOptions;
   private readonly sessions = new Map<number, EdgeSession>();
-  private welcome: TargetInfo | null = null;
+  private readonly connection: Connection;
+  private knownTarget: TargetInfo | null = null;
   private nextSession = 1;
   private failure: CloudError | null = null;
-  private lastHeardMs: number;
-  private cancelTimer: CancelTimer;
-  private roundTripMs = -1;
 
   constructor(options: EdgeClientOptions) {
     this.options = options;
-    const { transport, fingerprint, clock, client } = options;
-    this.lastHeardMs = clock.nowMs();
-    this.cancelTimer = clock.schedule(clock.nowMs() + HANDSHAKE_TIMEOUT_MS, () =>
-      this.fail("unreachable", "the cloud does not answer; is it a PicoSpec cloud?"),
-    );
-    transport.start({
-      message: (bytes) => this.receive(bytes),
-      closed: (reason) => this.fail("connection_lost", reason),
+    this.connection = new Connection(options, {
+      up: (target) => this.up(target),
+      down: () => {
+        for (const session of [...this.sessions.values()]) session.suspend();
+      },
+      frame: (frame, bytes) => this.take(frame, bytes),
+      failed: (error) => this.failed(error),
     });
-    this.send({ type: "hello", protocol: PROTOCOL_VERSION, client, fingerprint });
   }
 
   /** What the cloud said of its target; only once it is ready. */
   get target(): TargetInfo {
-    if (!this.welcome) throw new CloudError("not_ready", "the cloud has not answered yet");
-    return this.welcome;
+    if (!this.knownTarget) throw new CloudError("not_ready", "the cloud has not answered yet");
+    return this.knownTarget;
   }
 
   /** Latest round trip of a ping, ms; -1 before the first. */
   get rttMs(): number {
-    return this.roundTripMs;
+    return this.connection.rttMs;
   }
 
   /**
    * Opens a session. Everything that happens to it, refusal by the cloud included, is told to the listener.
-   * @throws SettingError for a policy or a prompt that cannot be
+   * @throws SettingError for settings or a prompt that cannot be
    * @throws CloudError when the connection is gone
    */
   open(settings: SessionSettings, prompt: Int32Array, listener: SessionListener): EdgeSession {
     if (this.failure) throw this.failure;
     const { target } = this;
-    const { drafter, clock } = this.options;
-    const policy = checkPolicy(settings.policy);
-    if (policy.segmentTokens > 0 && !drafter) {
-      throw new SettingError("policy", "this policy drafts, and there is no drafter: give a --model");
-    }
-    checkDraftSize(policy, target.vocabularySize);
-    if (prompt.length === 0) throw new SettingError("prompt", "the prompt is empty");
+    const { clock, secret } = this.options;
+    this.check(settings, prompt);
     const rule: StopRule = {
       promptLength: prompt.length,
       maxTokens: settings.maxTokens,
@@ -98,139 +72,101 @@ export class EdgeClient {
       settings,
       prompt,
       rule,
-      drafter: policy.segmentTokens > 0 ? drafter : null,
+      secret: secret?.() ?? null,
+      drafter: settings.policy.segmentTokens > 0 ? this.options.drafter : null,
       vocabularySize: target.vocabularySize,
       clock,
-      send: (frame) => this.sendCounted(session, frame),
+      send: (frame) => this.connection.send(frame),
       listener: {
         ...listener,
         token: (token, origin, position) => listener.token?.(token, origin, position),
         discarded: (tokens, position) => listener.discarded?.(tokens, position),
         finished: (outcome, statistics) => {
           this.sessions.delete(id);
+          this.connection.expect(this.sessions.size > 0);
           listener.finished(outcome, statistics);
         },
       },
     });
     this.sessions.set(id, session);
-    this.send({ type: "open", session: id, settings, prompt });
+    this.connection.expect(true);
     session.start();
-    if (this.sessions.size === 1) {
-      // Silence only counts while something is expected.
-      this.lastHeardMs = clock.nowMs();
-      this.watch();
-    }
+    // It is opened when there is a link again.
+    if (!this.connection.isUp) session.suspend();
     return session;
   }
 
   /** Ends every session and the connection. */
   close(): void {
     for (const session of [...this.sessions.values()]) session.cancel();
-    this.failure ??= new CloudError("closed", "this connection was closed");
-    this.cancelTimer();
-    this.options.transport.close();
+    this.connection.close();
+    this.failed(new CloudError("closed", "this connection was closed"));
   }
 
-  private receive(bytes: Uint8Array): void {
-    this.lastHeardMs = this.options.clock.nowMs();
-    let frame: Frame;
-    try {
-      frame = decode(bytes);
-    } catch (error) {
-      this.fail("bad_frame", messageOf(error));
-      return;
+  /** Refuses here what the cloud would refuse: over there it could cost more than this session. */
+  private check({ policy, sampler, maxTokens }: SessionSettings, prompt: Int32Array): void {
+    const { contextTokens, vocabularySize } = this.target;
+    checkPolicy(policy);
+    samplerSettings(sampler);
+    if (!policy.target) throw new SettingError("policy", "this policy wants no cloud: generate alone");
+    if (policy.segmentTokens > 0 && !this.options.drafter) {
+      throw new SettingError("policy", "this policy drafts, and there is no drafter: give a --model");
     }
-    this.take(frame, bytes.length);
+    if (!Number.isInteger(maxTokens) || maxTokens < 1 || maxTokens >= PROTOCOL_LIMITS.counter) {
+      throw new SettingError("maxTokens", `maxTokens must be a whole number of 1 or more, not ${maxTokens}`);
+    }
+    checkDraftSize(policy, vocabularySize);
+    if (prompt.length === 0) throw new SettingError("prompt", "the prompt is empty");
+    if (prompt.length >= Math.min(contextTokens, PROTOCOL_LIMITS.promptTokens)) {
+      const message = `the prompt has ${prompt.length} tokens, and the context of ${contextTokens} leaves no room for an answer; shorten the prompt`;
+      throw new SettingError("prompt", message);
+    }
   }
 
-  private take(frame: Frame, size: number): void {
+  private up(target: TargetInfo): void {
+    const first = this.knownTarget === null;
+    this.knownTarget = target;
+    if (first) this.options.ready(null, this);
+    else for (const session of [...this.sessions.values()]) session.resume();
+  }
+
+  private take(frame: Frame, bytes: number): void {
     switch (frame.type) {
-      case "welcome":
-        this.greeted(frame.protocol, frame.target);
-        break;
       case "verdict":
       case "witnesses":
       case "done":
       case "error": {
-        if (frame.session === 0 && frame.type === "error") {
-          this.fail(frame.code, frame.message);
-          break;
-        }
         const session = this.sessions.get(frame.session);
         if (!session) break; // it was cancelled while the frame was on its way
         if (frame.type === "verdict" || frame.type === "witnesses") {
           const problem = frameProblem(frame, this.target.vocabularySize);
           if (problem) {
-            this.fail("bad_verdict", problem);
+            session.giveUp("bad_verdict", problem);
             break;
           }
-          session.statistics.downlinkBytes += size;
+          session.statistics.downlinkBytes += bytes;
         }
         session.receive(frame);
         break;
       }
-      case "pong":
-        this.roundTripMs = this.options.clock.nowMs() - frame.sentAtMs;
-        break;
-      case "ping":
-        this.send({ type: "pong", sentAtMs: frame.sentAtMs });
-        break;
       case "hello":
       case "open":
       case "draft":
       case "witnessRequest":
       case "cancel":
-        this.fail("unexpected_frame", `a cloud sends no ${frame.type}`);
-        break;
+      case "welcome":
+      case "ping":
+      case "pong":
+        break; // for the connection, or nothing that a cloud sends: it does no harm
       default:
         unreachable(frame);
     }
   }
 
-  private greeted(protocol: number, target: TargetInfo): void {
-    if (this.welcome) return;
-    if (protocol !== PROTOCOL_VERSION) {
-      this.fail(
-        "protocol_version",
-        `the cloud speaks protocol ${protocol}, and this edge ${PROTOCOL_VERSION}`,
-      );
-      return;
-    }
-    this.welcome = target;
-    this.cancelTimer();
-    this.options.ready(null, this);
-  }
-
-  /** Asks the cloud from time to time whether it is there; a link can die without a word. */
-  private watch(): void {
-    const { clock } = this.options;
-    this.cancelTimer();
-    if (this.sessions.size === 0 || this.failure) return;
-    const silentMs = clock.nowMs() - this.lastHeardMs;
-    if (silentMs > SILENT_AFTER_MS) {
-      this.fail("connection_lost", `the cloud has said nothing for ${Math.round(silentMs / 1000)} s`);
-      return;
-    }
-    this.send({ type: "ping", sentAtMs: clock.nowMs() });
-    this.cancelTimer = clock.schedule(clock.nowMs() + PING_MS, () => this.watch());
-  }
-
-  private sendCounted(session: EdgeSession, frame: Frame): void {
-    const bytes = encode(frame);
-    if (frame.type !== "cancel") session.statistics.uplinkBytes += bytes.length;
-    this.options.transport.send(bytes);
-  }
-
-  private send(frame: Frame): void {
-    this.options.transport.send(encode(frame));
-  }
-
-  private fail(code: string, message: string): void {
+  private failed(error: CloudError): void {
     if (this.failure) return;
-    this.failure = new CloudError(code, message);
-    this.cancelTimer();
-    this.options.transport.close();
-    for (const session of [...this.sessions.values()]) session.lost(code, message);
-    if (!this.welcome) this.options.ready(this.failure, this);
+    this.failure = error;
+    for (const session of [...this.sessions.values()]) session.lost(error.code, error.message);
+    if (!this.knownTarget) this.options.ready(error, this);
   }
 }

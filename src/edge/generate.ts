@@ -1,9 +1,11 @@
 import type { SessionSettings, StopReason, StopRule } from "../decoding/session.ts";
+import { wireLink } from "../protocol/link.ts";
 import { StreamingText, type Tokenizer } from "../text/tokenizer.ts";
 import type { Transport } from "../transport/transport.ts";
 import type { Clock } from "../util/clock.ts";
 import { SettingError } from "../util/errors.ts";
-import { CloudError, EdgeClient } from "./client.ts";
+import { EdgeClient } from "./client.ts";
+import { CloudError, type Reconnect } from "./connection.ts";
 import type { TokenOrigin } from "./machine.ts";
 import type { ParallelDrafter } from "./parallel-drafter.ts";
 import { EdgeSession, type SessionListener } from "./session.ts";
@@ -19,16 +21,38 @@ export interface ConnectOptions {
   readonly clock: Clock;
   /** name and version of this software */
   readonly client: string;
+  /** sessions outlive a link that breaks when this is given */
+  readonly resume?: ResumeOptions;
+}
+
+export interface ResumeOptions {
+  /** makes a link anew, to the same cloud or one like it */
+  readonly reconnect: () => Promise<Transport>;
+  /** how long to try for before giving up, ms */
+  readonly withinMs: number;
+  /** a fresh secret, 16 characters or more that nobody can guess */
+  readonly secret: () => string;
 }
 
 /** @throws CloudError when the cloud refuses or does not answer; the transport is closed then */
 export function connectEdge(options: ConnectOptions): Promise<EdgeClient> {
-  const { tokenizer, ...rest } = options;
+  const { transport, tokenizer, resume, drafter, clock, client } = options;
+  const reconnect: Reconnect | null = resume
+    ? (done) =>
+        void resume.reconnect().then(
+          (again) => done(null, wireLink(again)),
+          (error: Error) => done(error, null),
+        )
+    : null;
   return new Promise((resolve, reject) => {
     new EdgeClient({
-      ...rest,
+      link: wireLink(transport),
+      reconnect,
+      reconnectWithinMs: resume?.withinMs ?? 0,
+      secret: resume?.secret ?? null,
+      ...{ drafter, clock, client },
       fingerprint: tokenizer.fingerprint,
-      ready: (error, client) => (error ? reject(error) : resolve(client)),
+      ready: (error, ready) => (error ? reject(error) : resolve(ready)),
     });
   });
 }
@@ -77,6 +101,10 @@ export function generateAlone(
   options: GenerateOptions,
 ): Promise<Generated> {
   const { settings, prompt } = options;
+  if (settings.policy.target || prompt.length === 0) {
+    const message = settings.policy.target ? "this policy needs a cloud" : "the prompt is empty";
+    return Promise.reject(new SettingError(settings.policy.target ? "policy" : "prompt", message));
+  }
   const { contextTokens, vocabularySize } = drafter.model.info;
   const rule: StopRule = {
     promptLength: prompt.length,
@@ -97,7 +125,8 @@ export function generateAlone(
       drafter,
       vocabularySize,
       clock,
-      send: () => {},
+      secret: null,
+      send: () => 0,
       listener,
     });
     session.start();
@@ -113,17 +142,28 @@ function collect(
   return new Promise((resolve, reject) => {
     const streaming = new StreamingText(tokenizer);
     let text = "";
-    const cancel = () => session.cancel();
-    const session = open({
+    let session: EdgeSession | null = null;
+    const cancel = () => session?.cancel();
+    /** What a caller throws is the caller's: it ends this answer, and must not run through the state machine. */
+    const guarded = (call: () => void) => {
+      try {
+        call();
+      } catch (error) {
+        reject(error);
+        queueMicrotask(cancel);
+      }
+    };
+    session = open({
       token(token, origin) {
         const piece = streaming.push(token);
         text += piece;
-        part?.({ text: piece, token, origin });
+        guarded(() => part?.({ text: piece, token, origin }));
       },
       discarded(tokens) {
         if (!discarded) return;
         const fallen = new StreamingText(tokenizer);
-        discarded(Array.from(tokens, (token) => fallen.push(token)).join("") + fallen.end());
+        const pieces = Array.from(tokens, (token) => fallen.push(token));
+        guarded(() => discarded(pieces.join("") + fallen.end()));
       },
       finished(outcome, statistics) {
         signal?.removeEventListener("abort", cancel);

@@ -1,5 +1,5 @@
 import type { CloudUsage, StopReason } from "../decoding/session.ts";
-import type { DoneFrame, ErrorFrame, VerdictFrame, WitnessesFrame } from "../protocol/frame.ts";
+import type { DoneFrame, ErrorFrame, Resumption, VerdictFrame, WitnessesFrame } from "../protocol/frame.ts";
 import type { Rejection } from "../sampling/question.ts";
 import type { ResidualStep } from "../sampling/rejection.ts";
 
@@ -13,6 +13,12 @@ export type EdgeEvent =
   | { readonly kind: "frame"; readonly frame: VerdictFrame | WitnessesFrame | DoneFrame | ErrorFrame }
   | { readonly kind: "resampled"; readonly step: ResidualStep }
   | { readonly kind: "wake" }
+  /** the link broke and is being made anew */
+  | { readonly kind: "suspend" }
+  /** there is a link again */
+  | { readonly kind: "resume" }
+  /** something on this side, or what the cloud said, cannot be */
+  | { readonly kind: "giveUp"; readonly code: string; readonly message: string }
   | { readonly kind: "cancel" }
   | { readonly kind: "lost"; readonly code: string; readonly reason: string };
 
@@ -37,6 +43,10 @@ export type EdgeEffect =
   | { readonly kind: "draft"; readonly version: number; readonly position: number; readonly lineage: number }
   /** tokens at `length` and past it are void, and so is a draft that is being made or waits to be */
   | { readonly kind: "rollback"; readonly length: number; readonly discarded: Int32Array }
+  /** open the session with what is committed; null: for the first time */
+  | { readonly kind: "open"; readonly tokens: Int32Array; readonly resume: Resumption | null }
+  /** the draft that fell stands at the end of the sequence again, to be judged once more */
+  | { readonly kind: "restore"; readonly position: number }
   | { readonly kind: "send"; readonly segment: Segment }
   | {
       readonly kind: "resample";

@@ -72,7 +72,7 @@ export class ParallelDrafter {
     };
     this.model.feed(from, tokens, last ? read : null, (error) => {
       this.busy = false;
-      if (error) this.cache.rollback(request.owner, from);
+      if (error) this.cache.clear();
       const finished = wanted() && (last || error !== null);
       if (finished) {
         this.current = null;

@@ -16,6 +16,8 @@ export class RejectionSampler {
   private readonly width: number;
   private readonly proposals = new Map<number, Proposal>();
   private draw: ResidualDraw | null = null;
+  /** the proposal that is being replaced, until its position is decided */
+  private fallen: Proposal | null = null;
 
   constructor(seed: Seed, exchange: Exchange, width: number) {
     this.seed = seed;
@@ -34,6 +36,7 @@ export class RejectionSampler {
   /** The position is decided: nobody asks for its q any more. */
   decided(position: number): void {
     this.proposals.delete(position);
+    this.fallen = null;
   }
 
   /** Drafts at `length` and past it are void. */
@@ -43,10 +46,18 @@ export class RejectionSampler {
 
   /** Draws what stands instead of the rejected draft, or says what it needs for that. */
   resample(position: number, lineage: number, rejection: Rejection): ResidualStep {
-    const distribution = this.proposals.get(position)?.distribution;
+    this.fallen = this.proposals.get(position) ?? null;
+    const distribution = this.fallen?.distribution;
     assert(distribution, `q of the rejected draft at ${position} is not known`);
     this.draw = new ResidualDraw(rejection, distribution, this.seed, position, lineage);
     return this.draw.next();
+  }
+
+  /** The draft that fell is to be judged once more. */
+  restore(position: number): void {
+    assert(this.fallen, "no draft fell");
+    this.proposals.set(position, this.fallen);
+    this.draw = null;
   }
 
   /** Goes on with what was asked for. */

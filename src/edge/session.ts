@@ -38,7 +38,10 @@ export interface EdgeSessionOptions {
   /** of the target: what the drafter has past it is never drafted */
   readonly vocabularySize: number;
   readonly clock: Clock;
-  readonly send: (frame: Frame) => void;
+  /** who knows it may resume the session; null: it is not resumed */
+  readonly secret: string | null;
+  /** @returns payload bytes */
+  readonly send: (frame: Frame) => number;
   readonly listener: SessionListener;
 }
 
@@ -59,7 +62,12 @@ export class EdgeSession {
     this.id = id;
     this.owner = drafter?.newOwner() ?? 0;
     this.options = options;
-    this.pipeline = new Pipeline(settings, prompt, rule, drafter?.model.info.contextTokens ?? 0);
+    this.pipeline = new Pipeline(
+      settings,
+      prompt,
+      rule,
+      drafter?.model.info ?? { contextTokens: 0, vocabularySize: 0 },
+    );
     const width = Math.min(vocabularySize, drafter?.model.info.vocabularySize ?? vocabularySize);
     this.sampler = new RejectionSampler(settings.seed, settings.policy.exchange, width);
   }
@@ -74,6 +82,22 @@ export class EdgeSession {
 
   receive(frame: VerdictFrame | WitnessesFrame | DoneFrame | ErrorFrame): void {
     this.dispatch({ kind: "frame", frame });
+  }
+
+  /** The link broke, and another is being made. */
+  suspend(): void {
+    if (this.options.secret === null)
+      this.lost("connection_lost", "the link broke, and the session has no secret");
+    else this.dispatch({ kind: "suspend" });
+  }
+
+  resume(): void {
+    this.dispatch({ kind: "resume" });
+  }
+
+  /** What the cloud said cannot be. */
+  giveUp(code: string, message: string): void {
+    this.dispatch({ kind: "giveUp", code, message });
   }
 
   /** The connection failed, and `code` says how. */
@@ -110,8 +134,23 @@ export class EdgeSession {
         this.sampler.rollback(effect.length);
         if (effect.discarded.length > 0) listener.discarded?.(effect.discarded, effect.length);
         break;
+      case "open": {
+        const { settings, secret } = this.options;
+        send({
+          type: "open",
+          session: this.id,
+          settings,
+          tokens: effect.tokens,
+          secret,
+          resume: effect.resume,
+        });
+        break;
+      }
+      case "restore":
+        this.sampler.restore(effect.position);
+        break;
       case "send":
-        send(this.draftFrame(effect.segment));
+        this.sendCounted(this.draftFrame(effect.segment));
         break;
       case "resample": {
         const { position, lineage, rejection } = effect;
@@ -123,7 +162,7 @@ export class EdgeSession {
         break;
       case "requestWitnesses": {
         const { lineage, position, from, count } = effect;
-        send({ type: "witnessRequest", session: this.id, lineage, position, from, count });
+        this.sendCounted({ type: "witnessRequest", session: this.id, lineage, position, from, count });
         break;
       }
       case "cancel":
@@ -145,6 +184,10 @@ export class EdgeSession {
       default:
         unreachable(effect);
     }
+  }
+
+  private sendCounted(frame: Frame): void {
+    this.pipeline.statistics.uplinkBytes += this.options.send(frame);
   }
 
   private draft(version: number, position: number, lineage: number): void {

@@ -32,6 +32,11 @@ export class SpeculativeKvCache {
     for (const token of tokens) this.held.push(token);
   }
 
+  /** The model lost what it held. */
+  clear(): void {
+    this.held.truncate(0);
+  }
+
   /** Tokens of the owner's sequence at `length` and past it are void. */
   rollback(owner: number, length: number): void {
     if (owner === this.owner && this.held.length > length) this.held.truncate(length);

@@ -23,6 +23,8 @@ export class PipelineStatistics {
   uplinkBytes = 0;
   /** payload of this session's verdicts and witnesses */
   downlinkBytes = 0;
+  /** times that the session went on over a new link */
+  resumptions = 0;
   usage: CloudUsage | null = null;
   /** positions of the first draft of each segment in flight */
   private segments: number[] = [];
@@ -46,6 +48,13 @@ export class PipelineStatistics {
       this.judgedThrough(length);
     }
     this.segments = [];
+  }
+
+  /** What was in flight is sent again, and a draft that fell is judged again. */
+  resumed(fallen: boolean): void {
+    this.resumptions++;
+    this.segments = [];
+    if (fallen) this.rejected--;
   }
 
   private judgedThrough(position: number): void {

@@ -28,7 +28,7 @@ export interface DraftModel {
    * Feeds tokens at positions [from, from + tokens.length). What the KV holds at `from` or past it is dropped
    * first: that is the rollback. One call at a time.
    * @param read gets the logits after the last token, Float32Array[V], valid inside the call only; null: not wanted
-   * @param done called once, after `read`; an error leaves the KV with nothing at `from` or past it
+   * @param done called once, after `read`; an error leaves the KV empty
    */
   feed(
     from: number,
@@ -67,6 +67,8 @@ export interface PassResult {
   readonly answers: readonly Answer[];
   /** the row that a rejection came from, or the last row with `hold`; the receiver releases it */
   readonly held: HeldRow | null;
+  /** the row was of no use, and this item's session has to end; null: it was */
+  readonly failure: string | null;
 }
 
 /** The large model of the cloud: passes over many sequences, and answers instead of rows. */

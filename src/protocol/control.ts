@@ -5,6 +5,7 @@ import { seedText, toSeed } from "../sampling/random.ts";
 import { type SamplerSettings, samplerSettings } from "../sampling/sampler.ts";
 import { messageOf } from "../util/errors.ts";
 import { ProtocolError } from "./errors.ts";
+import type { OpenFrame } from "./frame.ts";
 
 /** The JSON inside control frames, checked once, here. JSON has no Infinity: null stands for it. */
 
@@ -59,11 +60,16 @@ const samplerSchema = z.object({
   logitBias: z.array(z.tuple([z.number(), z.number()])),
 }) satisfies z.ZodType<SamplerSettings>;
 
-const settingsSchema = z.object({
+const openSchema = z.object({
   policy: policySchema,
   sampler: samplerSchema,
   seed: z.string().max(20),
   maxTokens: count.min(1),
+  secret: z.string().min(16).max(128).nullable().default(null),
+  resume: z
+    .object({ promptTokens: count.min(1), lineage: count, epoch: count.min(1) })
+    .nullable()
+    .default(null),
 });
 
 const usageSchema = z.object({
@@ -82,8 +88,11 @@ export const doneSchema = z.object({
 
 export const errorSchema = z.object({ code: text, message: text });
 
-/** @throws ProtocolError `bad_frame` that says what in the JSON is off */
-export function parseControl<T>(schema: z.ZodType<T>, what: string, bytes: Uint8Array): T {
+/**
+ * @param session that a wrong value costs; 0: the connection
+ * @throws ProtocolError `bad_frame` that says what in the JSON is off
+ */
+export function parseControl<T>(schema: z.ZodType<T>, what: string, bytes: Uint8Array, session = 0): T {
   let value: unknown;
   try {
     value = JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(bytes));
@@ -94,23 +103,27 @@ export function parseControl<T>(schema: z.ZodType<T>, what: string, bytes: Uint8
   if (parsed.success) return parsed.data;
   const issue = parsed.error.issues[0];
   const place = issue?.path.join(".") || "it";
-  throw new ProtocolError("bad_frame", `the ${what} frame is wrong at ${place}: ${issue?.message}`);
+  throw new ProtocolError("bad_frame", `the ${what} frame is wrong at ${place}: ${issue?.message}`, session);
 }
 
-export function settingsJson(settings: SessionSettings): unknown {
-  return { ...settings, seed: seedText(settings.seed) };
+export function openJson({ settings, secret, resume }: OpenFrame): unknown {
+  return { ...settings, seed: seedText(settings.seed), secret, resume };
 }
 
-/** @throws ProtocolError `bad_frame`, or `bad_setting` that costs the session only */
-export function parseSettings(bytes: Uint8Array, session: number): SessionSettings {
-  const raw = parseControl(settingsSchema, "open", bytes);
+/** The JSON of an open frame. @throws ProtocolError `bad_frame`, or `bad_setting` that costs the session only */
+export function parseOpen(
+  bytes: Uint8Array,
+  session: number,
+): Omit<OpenFrame, "type" | "session" | "tokens"> {
+  const raw = parseControl(openSchema, "open", bytes, session);
   try {
-    return {
+    const settings: SessionSettings = {
       policy: checkPolicy(raw.policy),
       sampler: samplerSettings(raw.sampler),
       seed: toSeed(raw.seed),
       maxTokens: raw.maxTokens,
     };
+    return { settings, secret: raw.secret, resume: raw.resume };
   } catch (error) {
     throw new ProtocolError("bad_setting", messageOf(error), session);
   }

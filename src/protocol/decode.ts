@@ -1,12 +1,5 @@
 import type { Rejection } from "../sampling/question.ts";
-import {
-  doneSchema,
-  errorSchema,
-  helloSchema,
-  parseControl,
-  parseSettings,
-  welcomeSchema,
-} from "./control.ts";
+import { doneSchema, errorSchema, helloSchema, parseControl, parseOpen, welcomeSchema } from "./control.ts";
 import { ProtocolError } from "./errors.ts";
 import {
   DraftFlag,
@@ -177,9 +170,12 @@ function decodeOpen(reader: Reader): Frame {
   const tokenCount = reader.u32("prompt length", PROTOCOL_LIMITS.promptTokens + 1);
   const jsonBytes = reader.u32("settings length", PROTOCOL_LIMITS.controlBytes + 1);
   if (tokenCount === 0) throw bad("an empty prompt");
-  const prompt = reader.tokens(tokenCount);
-  const settings = parseSettings(reader.raw(jsonBytes), reader.session);
-  return reader.done({ type: "open", session: reader.session, settings, prompt });
+  const tokens = reader.tokens(tokenCount);
+  const { settings, secret, resume } = parseOpen(reader.raw(jsonBytes), reader.session);
+  if (resume && (secret === null || resume.promptTokens > tokenCount)) {
+    throw bad("a resumption needs the secret, and no more prompt than tokens");
+  }
+  return reader.done({ type: "open", session: reader.session, settings, tokens, secret, resume });
 }
 
 function decodeDraft(reader: Reader): DraftFrame {

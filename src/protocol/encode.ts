@@ -1,5 +1,5 @@
 import { assert, unreachable } from "../util/assert.ts";
-import { settingsJson } from "./control.ts";
+import { openJson } from "./control.ts";
 import {
   DraftFlag,
   type DraftFrame,
@@ -64,6 +64,27 @@ class Writer {
   }
 }
 
+/** Payload bytes of a frame, without making them where that is cheap. */
+export function frameBytes(frame: Frame): number {
+  switch (frame.type) {
+    case "draft":
+      return draftBytes(frame);
+    case "verdict":
+      return verdictBytes(frame);
+    case "witnessRequest":
+      return HEADER_BYTES + 12;
+    case "witnesses":
+      return witnessesBytes(frame);
+    case "cancel":
+      return HEADER_BYTES;
+    case "ping":
+    case "pong":
+      return HEADER_BYTES + 8;
+    default:
+      return encode(frame).length;
+  }
+}
+
 /** A frame as bytes, in a buffer of its own: a socket may hold it for as long as it likes. */
 export function encode(frame: Frame): Uint8Array {
   switch (frame.type) {
@@ -113,23 +134,34 @@ function control(type: number, session: number, body: unknown): Uint8Array {
 }
 
 function encodeOpen(frame: OpenFrame): Uint8Array {
-  const json = new TextEncoder().encode(JSON.stringify(settingsJson(frame.settings)));
-  const size = HEADER_BYTES + 8 + frame.prompt.byteLength + json.length;
+  const json = new TextEncoder().encode(JSON.stringify(openJson(frame)));
+  const size = HEADER_BYTES + 8 + frame.tokens.byteLength + json.length;
   const writer = new Writer(FrameType.open, 0, 0, frame.session, size);
-  writer.u32(frame.prompt.length);
+  writer.u32(frame.tokens.length);
   writer.u32(json.length);
-  writer.raw(frame.prompt);
+  writer.raw(frame.tokens);
   writer.raw(json);
   return writer.done();
+}
+
+function draftBytes({ tokens, q }: DraftFrame): number {
+  return HEADER_BYTES + 16 + tokens.byteLength + (q.kind === "none" ? 0 : q.values.byteLength);
+}
+
+function verdictBytes({ tokens, rejection }: VerdictFrame): number {
+  return HEADER_BYTES + 8 + tokens.byteLength + rejectionBytes(rejection);
+}
+
+function witnessesBytes({ reply }: WitnessesFrame): number {
+  const body = reply.kind === "dense" ? reply.probabilities.byteLength : 8 * reply.witnesses.ids.length;
+  return HEADER_BYTES + 16 + body;
 }
 
 function encodeDraft(frame: DraftFrame): Uint8Array {
   const { q, tokens } = frame;
   const kind = { none: 0, sparse: DraftFlag.sparseQ, dense: DraftFlag.denseQ }[q.kind];
   const flags = kind | (frame.final ? DraftFlag.final : 0);
-  const qBytes = q.kind === "none" ? 0 : q.values.byteLength;
-  const size = HEADER_BYTES + 16 + tokens.byteLength + qBytes;
-  const writer = new Writer(FrameType.draft, flags, tokens.length, frame.session, size);
+  const writer = new Writer(FrameType.draft, flags, tokens.length, frame.session, draftBytes(frame));
   writer.u32(frame.lineage);
   writer.u32(frame.first);
   writer.u32(frame.committedThrough);
@@ -152,8 +184,7 @@ function encodeVerdict(frame: VerdictFrame): Uint8Array {
     : rejection.kind === "dense"
       ? VerdictFlag.denseRejection
       : VerdictFlag.sparseRejection;
-  const size = HEADER_BYTES + 8 + tokens.byteLength + rejectionBytes(rejection);
-  const writer = new Writer(FrameType.verdict, flags, tokens.length, frame.session, size);
+  const writer = new Writer(FrameType.verdict, flags, tokens.length, frame.session, verdictBytes(frame));
   writer.u32(frame.lineage);
   writer.u32(frame.first);
   writer.raw(tokens);
@@ -176,9 +207,8 @@ function encodeWitnesses(frame: WitnessesFrame): Uint8Array {
   const { reply } = frame;
   const dense = reply.kind === "dense";
   const count = dense ? 0 : reply.witnesses.ids.length;
-  const body = dense ? reply.probabilities.byteLength : 8 * count;
   const flags = dense ? WitnessesFlag.dense : 0;
-  const writer = new Writer(FrameType.witnesses, flags, count, frame.session, HEADER_BYTES + 16 + body);
+  const writer = new Writer(FrameType.witnesses, flags, count, frame.session, witnessesBytes(frame));
   writer.u32(frame.lineage);
   writer.u32(frame.position);
   writer.u32(frame.from);

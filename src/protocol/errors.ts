@@ -12,6 +12,7 @@ export type ProtocolErrorCode =
   | "bad_draft"
   | "unexpected_frame"
   | "slow_peer"
+  | "superseded"
   | "model_output"
   | "shutting_down"
   | "internal";

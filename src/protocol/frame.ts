@@ -71,8 +71,22 @@ export interface OpenFrame {
   readonly type: "open";
   readonly session: number;
   readonly settings: SessionSettings;
-  /** prompt token ids, Int32Array[n], at least one */
-  readonly prompt: Int32Array;
+  /** what is committed, Int32Array[n], at least one token: the prompt, and after a resumption the answer so far */
+  readonly tokens: Int32Array;
+  /** known to this edge only: whoever has it may resume the session; null: nobody */
+  readonly secret: string | null;
+  /** null: a new session */
+  readonly resume: Resumption | null;
+}
+
+/** Goes on with a session whose link broke, on this cloud or another. */
+export interface Resumption {
+  /** how many of the tokens are the prompt */
+  readonly promptTokens: number;
+  /** of the drafts that follow: those that were undecided come again, with the same number and the same q */
+  readonly lineage: number;
+  /** 1 for the first resumption; a smaller one than the cloud has seen is late */
+  readonly epoch: number;
 }
 
 /** q of each draft: one number, the whole row (Float32Array[n * width]), or nothing under Gumbel coupling. */

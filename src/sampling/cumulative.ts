@@ -26,3 +26,21 @@ export function indexAt(weights: Weights, u: number, total = sum(weights)): numb
   }
   return last;
 }
+
+/** `indexAt` for many draws in one run over the weights. @returns Int32Array[us.length], in the order of `us` */
+export function indicesAt(weights: Weights, us: readonly number[], total = sum(weights)): Int32Array {
+  const order = Array.from(us.keys()).sort((a, b) => us[a]! - us[b]!);
+  const found = new Int32Array(us.length);
+  let next = 0;
+  let running = 0;
+  let last = 0;
+  for (let i = 0; i < weights.length && next < order.length; i++) {
+    const weight = weights[i]!;
+    if (!(weight > 0)) continue;
+    running += weight;
+    last = i;
+    while (next < order.length && running > us[order[next]!]! * total) found[order[next++]!] = i;
+  }
+  while (next < order.length) found[order[next++]!] = last;
+  return found;
+}

@@ -1,5 +1,5 @@
 import { assert } from "../util/assert.ts";
-import { indexAt, sum } from "./cumulative.ts";
+import { indexAt, indicesAt, sum } from "./cumulative.ts";
 import { GUMBEL_MAX, gumbel, gumbelPair, type Seed } from "./random.ts";
 import { selectTop } from "./select.ts";
 
@@ -165,7 +165,7 @@ export class DenseDistribution implements Distribution {
     const headWeights = Float32Array.from(head.ids, (id) => tail[id]!);
     for (const id of head.ids) tail[id] = 0;
     const tailTotal = sum(tail);
-    const tokens = Int32Array.from(us, (u) => indexAt(tail, u, tailTotal));
+    const tokens = indicesAt(tail, us, tailTotal);
     for (const [i, id] of head.ids.entries()) tail[id] = headWeights[i]!;
     return tokens;
   }

@@ -100,16 +100,42 @@ describe("samplerSettings", () => {
   });
 
   it.each([
-    [{ temperature: -1 }, "temperature must be from 0 to 100, not -1"],
-    [{ temperature: Number.NaN }, "temperature must be from 0 to 100"],
+    [{ temperature: -1 }, "temperature must be 0, or from 0.0001 to 100, not -1"],
+    [{ temperature: Number.NaN }, "temperature must be 0, or from 0.0001 to 100"],
     [{ topK: 1.5 }, "topK must be a whole number, 0 or more, not 1.5"],
     [{ topP: 0 }, "topP must be above 0 and at most 1, not 0"],
     [{ minP: 2 }, "minP must be from 0 to 1, not 2"],
-    [{ repetitionPenalty: 0 }, "repetitionPenalty must be above 0"],
+    [{ repetitionPenalty: 0 }, "repetitionPenalty must be from 0.01"],
     [{ presencePenalty: 11 }, "presencePenalty must be from -10 to 10"],
     [{ penaltyLastN: 1e9 }, "penaltyLastN must be a whole number from 0 to 4096"],
     [{ logitBias: [[-1, 2]] as [number, number][] }, "logitBias must be at most"],
   ])("refuses %j", (given, message) => {
     expect(() => samplerSettings(given)).toThrow(message);
+  });
+});
+
+describe("rows that are of no use", () => {
+  const nan = new Float32Array(64).fill(Number.NaN);
+  const half = Float32Array.from({ length: 64 }, (_, i) => (i < 40 ? Number.NaN : i));
+  it.each([
+    ["nothing finite", nan, {}],
+    ["nothing finite, top-k", nan, { topK: 5 }],
+    ["nothing finite, min-p", nan, { minP: 0.1 }],
+    ["some of it, top-k", half, { topK: 30 }],
+  ])("%s: a typed error, and never a wrong token", (_, row, given) => {
+    const apply = () => applySampler(row, samplerSettings(given), new Int32Array(0), new SamplerWorkspace());
+    expect(apply).toThrow(expect.objectContaining({ code: "model_output" }));
+  });
+
+  it("has settings that cannot make one of a good row", () => {
+    const row = Float32Array.from({ length: 64 }, (_, i) => i - 32);
+    const settings = samplerSettings({
+      temperature: 1e-4,
+      topK: 20,
+      repetitionPenalty: 0.01,
+      logitBias: Array.from({ length: 1024 }, (): [number, number] => [5, 1e4]),
+    });
+    const distribution = applySampler(row, settings, Int32Array.of(5, 6), new SamplerWorkspace());
+    expect(distribution.sample(0.5)).toBe(5);
   });
 });

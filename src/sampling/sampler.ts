@@ -1,7 +1,7 @@
 import { assert } from "../util/assert.ts";
 import { SettingError } from "../util/errors.ts";
 import { DenseDistribution, type Distribution, SparseDistribution } from "./distribution.ts";
-import { argmax, selectTop } from "./select.ts";
+import { argmax, badLogits, selectTop, sortByValue } from "./select.ts";
 import { softmaxTotal, softmaxWeights } from "./softmax.ts";
 
 /**
@@ -43,7 +43,15 @@ export const DEFAULT_SAMPLER: SamplerSettings = {
 };
 
 /** Bounds of what a peer or a user may ask for; each keeps a row's cost or its numbers in hand. */
-export const SAMPLER_LIMITS = { temperature: 100, penaltyLastN: 4096, logitBiasEntries: 1024 } as const;
+export const SAMPLER_LIMITS = {
+  temperature: 100,
+  /** 1 / T times a logit stays far from overflow */
+  leastTemperature: 1e-4,
+  leastRepetitionPenalty: 0.01,
+  penaltyLastN: 4096,
+  logitBias: 1e4,
+  logitBiasEntries: 1024,
+} as const;
 
 /**
  * The defaults with what was given, checked.
@@ -58,8 +66,9 @@ export function samplerSettings(given: Partial<SamplerSettings> = {}): SamplerSe
   const inRange = (x: number, low: number, high: number) => x >= low && x <= high;
   check(
     "temperature",
-    inRange(settings.temperature, 0, SAMPLER_LIMITS.temperature),
-    `from 0 to ${SAMPLER_LIMITS.temperature}`,
+    settings.temperature === 0 ||
+      inRange(settings.temperature, SAMPLER_LIMITS.leastTemperature, SAMPLER_LIMITS.temperature),
+    `0, or from ${SAMPLER_LIMITS.leastTemperature} to ${SAMPLER_LIMITS.temperature}`,
   );
   check(
     "topK",
@@ -70,8 +79,8 @@ export function samplerSettings(given: Partial<SamplerSettings> = {}): SamplerSe
   check("minP", settings.minP >= 0 && settings.minP <= 1, "from 0 to 1");
   check(
     "repetitionPenalty",
-    settings.repetitionPenalty > 0 && settings.repetitionPenalty <= 10,
-    "above 0 and at most 10",
+    inRange(settings.repetitionPenalty, SAMPLER_LIMITS.leastRepetitionPenalty, 10),
+    `from ${SAMPLER_LIMITS.leastRepetitionPenalty} to 10`,
   );
   check("presencePenalty", inRange(settings.presencePenalty, -10, 10), "from -10 to 10");
   check("frequencyPenalty", inRange(settings.frequencyPenalty, -10, 10), "from -10 to 10");
@@ -83,8 +92,10 @@ export function samplerSettings(given: Partial<SamplerSettings> = {}): SamplerSe
   check(
     "logitBias",
     settings.logitBias.length <= SAMPLER_LIMITS.logitBiasEntries &&
-      settings.logitBias.every(([id, bias]) => Number.isInteger(id) && id >= 0 && Number.isFinite(bias)),
-    `at most ${SAMPLER_LIMITS.logitBiasEntries} pairs of token id and finite number`,
+      settings.logitBias.every(
+        ([id, bias]) => Number.isInteger(id) && id >= 0 && Math.abs(bias) <= SAMPLER_LIMITS.logitBias,
+      ),
+    `at most ${SAMPLER_LIMITS.logitBiasEntries} pairs of token id and a number of at most ${SAMPLER_LIMITS.logitBias} either way`,
   );
   return settings;
 }
@@ -220,7 +231,7 @@ function atLeast(logits: Float32Array, least: number): Int32Array {
   const ids: number[] = [];
   for (let id = 0; id < logits.length; id++) if (logits[id]! >= least) ids.push(id);
   assert(ids.length > 0, "min-p keeps at least the likeliest token");
-  return Int32Array.from(ids).sort((a, b) => logits[b]! - logits[a]! || a - b);
+  return sortByValue(logits, Int32Array.from(ids));
 }
 
 function fromCandidates(
@@ -230,5 +241,6 @@ function fromCandidates(
 ): SparseDistribution {
   const maximum = logits[kept[0]!]!;
   const weights = Float64Array.from(kept, (id) => Math.exp((logits[id]! - maximum) * inverseTemperature));
+  if (!weights.every(Number.isFinite)) throw badLogits();
   return new SparseDistribution(kept, weights);
 }

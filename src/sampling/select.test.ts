@@ -15,6 +15,25 @@ describe("selectTop", () => {
   });
 });
 
+describe("selectTop of many", () => {
+  it("orders any row as the heap would: negatives, zeros of both signs and infinities included", () => {
+    const special = fc.constantFrom(0, -0, Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY, 1e-40, -1e-40);
+    const value = fc.oneof(fc.float({ noNaN: true }), special);
+    fc.assert(
+      fc.property(fc.array(value, { minLength: 520, maxLength: 700 }), (values) => {
+        const row = Float32Array.from(values);
+        expect([...selectTop(row, 513)]).toEqual(byValue(row).slice(0, 513));
+      }),
+      { numRuns: 50 },
+    );
+  });
+});
+
+/** With a comparison, and infinities that do not subtract. */
+function byValue(row: Float32Array): number[] {
+  return [...row.keys()].sort((a, b) => (row[a]! === row[b]! ? a - b : row[a]! < row[b]! ? 1 : -1));
+}
+
 describe("argmax", () => {
   it("takes the lowest of equals and refuses a row without numbers", () => {
     expect(argmax(Float32Array.of(1, 3, 3, 2))).toBe(1);

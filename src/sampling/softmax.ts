@@ -1,4 +1,4 @@
-import { PicoSpecError } from "../util/errors.ts";
+import { badLogits } from "./select.ts";
 
 /**
  * exp and softmax over rows of V numbers. Math.exp is slow over a whole vocabulary and not specified to the
@@ -58,7 +58,7 @@ export function softmaxWeights(
   }
   const total = sumEven + sumOdd;
   if (!(total > 0)) {
-    throw new PicoSpecError("model_output", "the model gave no finite logits; its file may be damaged");
+    throw badLogits();
   }
   return total;
 }

@@ -39,7 +39,7 @@ export function chatPrompt(
     throw new TemplateError("template", message, { cause: error });
   }
   // Many templates write the begin token that the tokenizer adds as well: it must not stand twice.
-  const { beginText } = tokenizer;
-  if (beginText !== "" && text.startsWith(beginText)) text = text.slice(beginText.length);
+  const { beginText, addsBegin } = tokenizer;
+  if (addsBegin && beginText !== "" && text.startsWith(beginText)) text = text.slice(beginText.length);
   return tokenizer.encode(text, true);
 }

@@ -6,12 +6,14 @@ export interface Tokenizer {
   /** text of the token that begins a sequence; empty where there is none */
   readonly beginText: string;
   readonly endText: string;
+  /** whether `encode` puts the begin token before the text */
+  readonly addsBegin: boolean;
   /**
    * Token ids of a prompt, the begin token included where the model wants one.
    * @param special whether text such as <|user|> stands for the special token of that name
    */
   encode(text: string, special: boolean): Int32Array;
-  /** The bytes that a token adds to the text: a character may be spread over several tokens. Special tokens have none. */
+  /** The bytes that a token adds to the text: a character may be spread over several tokens. Special tokens and ids past the vocabulary have none. */
   piece(token: number): Uint8Array;
 }
 

@@ -60,6 +60,7 @@ class WanTransport implements Transport {
   private readonly up: Link;
   private readonly down: Link;
   private open = true;
+  private handlers: TransportHandlers | null = null;
 
   constructor(inner: Transport, up: Link, down: Link) {
     this.inner = inner;
@@ -72,6 +73,7 @@ class WanTransport implements Transport {
   }
 
   start(handlers: TransportHandlers): void {
+    this.handlers = handlers;
     this.inner.start({
       message: (bytes) => {
         if (this.down.queuedBytes + bytes.length > MOST_QUEUED_BYTES) return this.overflow(handlers);
@@ -83,7 +85,11 @@ class WanTransport implements Transport {
   }
 
   send(bytes: Uint8Array): void {
-    if (this.open) this.up.carry(bytes.length, () => this.inner.send(bytes));
+    if (!this.open || !this.handlers) return;
+    if (this.up.queuedBytes + bytes.length > MOST_QUEUED_BYTES) {
+      const { handlers } = this;
+      this.up.carry(0, () => this.open && this.overflow(handlers));
+    } else this.up.carry(bytes.length, () => this.inner.send(bytes));
   }
 
   close(): void {

@@ -225,6 +225,35 @@ describe("a context", () => {
   });
 });
 
+describe("a model that is closed", () => {
+  it("ends the decode that runs, and lets nobody start another on freed memory", async () => {
+    const drafter = await llamaDraftModel(model, { threads: 1 });
+    const outcomes: (string | undefined)[] = [];
+    await new Promise<void>((resolve) => {
+      drafter.feed(0, new Int32Array(64).fill(7), null, (first) => {
+        outcomes.push(first?.code);
+        drafter.feed(0, Int32Array.of(7), null, (second) => {
+          outcomes.push(second?.code);
+          resolve();
+        });
+      });
+      drafter.close();
+    });
+    expect(outcomes).toEqual(["closed", "closed"]);
+  });
+
+  it("is not freed while a context of it is being made", async () => {
+    const other = await LlamaModel.load(TARGET, { gpu: "off" });
+    const making = LlamaContext.create(other, SHAPE);
+    other.close();
+    const context = await making;
+    context.add(0, Int32Array.of(0, 2, 300), 1);
+    await decode(context);
+    expect(context.row(2).length).toBe(2048);
+    context.close();
+  });
+});
+
 describe("the models behind the engine's interface", () => {
   it("draft: the row after what was fed, and the KV rolled back to where the next feed starts", async () => {
     const drafter = await llamaDraftModel(model, { threads: 1 });

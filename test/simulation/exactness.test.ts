@@ -208,8 +208,9 @@ describe("control: the same test fails", () => {
     const broken: Broken = Pipeline.prototype;
     const drafted = broken.drafted;
     vi.spyOn(broken, "drafted").mockImplementation(function (this: Broken, ...event: Broken[]) {
-      const somethingToSend = this.tokens.length > this.sent;
-      if (q >= 0.2 || !somethingToSend || event[0] !== this.version) return drafted.apply(this, event);
+      const somethingToSend = this.sequence.length > this.sequence.sent;
+      if (q >= 0.2 || !somethingToSend || event[0] !== this.sequence.version)
+        return drafted.apply(this, event);
       this.drafting = false;
       this.send();
     });

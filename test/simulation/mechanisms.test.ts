@@ -126,7 +126,7 @@ describe("the window", () => {
   it("off: the edge drafts on without end, and the cloud refuses more than was agreed", () => {
     const broken: Broken = Pipeline.prototype;
     vi.spyOn(broken, "mayDraft").mockImplementation(function (this: Broken) {
-      return !this.drafting && !this.draftsEnd();
+      return !this.drafting && !this.sequence.draftsStop();
     });
     expect(() => tell({ schedule: slow })).toThrow(/"failed"|'failed'|expected/);
   });
@@ -260,9 +260,10 @@ describe("Interrupt", () => {
     const broken: Broken = Pipeline.prototype;
     const rollback = broken.rollback;
     vi.spyOn(broken, "rollback").mockImplementation(function (this: Broken, length: Broken) {
-      const { version, drafting } = this;
+      const { drafting, sequence } = this;
+      const { version } = sequence;
       rollback.call(this, length);
-      this.version = version;
+      sequence.version = version;
       this.drafting = drafting;
     });
     vi.spyOn(ParallelDrafter.prototype, "interrupt").mockImplementation(() => {});

@@ -170,10 +170,31 @@ export const GOLDEN: readonly { readonly name: string; readonly frame: Frame; re
         seed: { low: 5, high: 1 },
         maxTokens: 64,
       },
-      prompt: Int32Array.of(0, 2, 300),
+      tokens: Int32Array.of(0, 2, 300),
+      secret: null,
+      resume: null,
     },
-    hex: `03 00 0000 07000000 03000000 78010000 00000000 02000000 2c010000 ${text(
-      '{"policy":{"target":true,"coupling":"rejection","segmentTokens":4,"windowTokens":8,"patienceMs":null,"bonusToken":false,"preVerify":true,"truncateAfterMs":250,"exchange":"sparse","topK":10},"sampler":{"temperature":1,"topK":0,"topP":1,"minP":0,"repetitionPenalty":1,"presencePenalty":0,"frequencyPenalty":0,"penaltyLastN":64,"logitBias":[]},"seed":"4294967301","maxTokens":64}',
+    hex: `03 00 0000 07000000 03000000 94010000 00000000 02000000 2c010000 ${text(
+      '{"policy":{"target":true,"coupling":"rejection","segmentTokens":4,"windowTokens":8,"patienceMs":null,"bonusToken":false,"preVerify":true,"truncateAfterMs":250,"exchange":"sparse","topK":10},"sampler":{"temperature":1,"topK":0,"topP":1,"minP":0,"repetitionPenalty":1,"presencePenalty":0,"frequencyPenalty":0,"penaltyLastN":64,"logitBias":[]},"seed":"4294967301","maxTokens":64,"secret":null,"resume":null}',
+    )}`,
+  },
+  {
+    name: "open, resumed",
+    frame: {
+      type: "open",
+      session: 7,
+      settings: {
+        policy: POLICIES.picospec,
+        sampler: DEFAULT_SAMPLER,
+        seed: { low: 5, high: 1 },
+        maxTokens: 64,
+      },
+      tokens: Int32Array.of(0, 2, 300),
+      secret: "0123456789abcdef",
+      resume: { promptTokens: 2, lineage: 3, epoch: 1 },
+    },
+    hex: `03 00 0000 07000000 03000000 c6010000 00000000 02000000 2c010000 ${text(
+      '{"policy":{"target":true,"coupling":"rejection","segmentTokens":4,"windowTokens":8,"patienceMs":null,"bonusToken":false,"preVerify":true,"truncateAfterMs":250,"exchange":"sparse","topK":10},"sampler":{"temperature":1,"topK":0,"topP":1,"minP":0,"repetitionPenalty":1,"presencePenalty":0,"frequencyPenalty":0,"penaltyLastN":64,"logitBias":[]},"seed":"4294967301","maxTokens":64,"secret":"0123456789abcdef","resume":{"promptTokens":2,"lineage":3,"epoch":1}}',
     )}`,
   },
   {

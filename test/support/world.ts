@@ -11,6 +11,7 @@ import { type PaceProfile, pacedDrafter, pacedTarget } from "../../src/engine/pa
 import { ToyDraftModel, type ToyLanguage, ToyTargetModel } from "../../src/engine/toy.ts";
 import { decode } from "../../src/protocol/decode.ts";
 import type { Frame } from "../../src/protocol/frame.ts";
+import { wireLink } from "../../src/protocol/link.ts";
 import { Purpose, type Seed, toSeed, uniform } from "../../src/sampling/random.ts";
 import { type SamplerSettings, samplerSettings } from "../../src/sampling/sampler.ts";
 import { VirtualClock } from "../../src/sim/virtual-clock.ts";
@@ -190,10 +191,14 @@ export class World {
       schedule.pace,
       this.clock,
     );
+    const own = options.drafter ?? new ParallelDrafter(this.options.drafter?.(toy) ?? toy);
     new EdgeClient({
-      transport: this.link(network),
+      link: wireLink(this.link(network)),
+      reconnect: null,
+      reconnectWithinMs: 0,
+      secret: null,
       fingerprint: "toy",
-      drafter: new ParallelDrafter(this.options.drafter?.(toy) ?? toy),
+      drafter: own,
       clock: this.clock,
       client: "test",
       ready: (error, client) => {
@@ -234,6 +239,8 @@ export interface GenerateOptions {
   readonly listener?: Partial<SessionListener>;
   /** another than the schedule's */
   readonly network?: WanProfile;
+  /** one that several runs share */
+  readonly drafter?: ParallelDrafter;
   /** the user changes their mind */
   readonly cancelAtMs?: number;
 }

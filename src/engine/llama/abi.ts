@@ -154,6 +154,7 @@ export interface LlamaApi {
   isHybrid(model: Pointer): boolean;
   hasEncoder(model: Pointer): boolean;
   decode: Native<[context: Pointer, batch: Batch], number>;
+  synchronize: Native<[context: Pointer], void>;
   logitsAt(context: Pointer, index: number): Pointer | null;
   seqRm(memory: Pointer, sequence: number, from: number, to: number): boolean;
   seqCp(memory: Pointer, source: number, target: number, from: number, to: number): void;
@@ -206,6 +207,7 @@ export function bindLlama(library: LibraryHandle): LlamaApi {
     isHybrid: bind("model_is_hybrid", "bool", ["void *"]),
     hasEncoder: bind("model_has_encoder", "bool", ["void *"]),
     decode: bind("decode", "int32_t", ["void *", batch]),
+    synchronize: bind("synchronize", "void", ["void *"]),
     logitsAt: bind("get_logits_ith", "void *", ["void *", "int32_t"]),
     seqRm: bind("memory_seq_rm", "bool", ["void *", "int32_t", "int32_t", "int32_t"]),
     seqCp: bind("memory_seq_cp", "void", ["void *", "int32_t", "int32_t", "int32_t", "int32_t"]),

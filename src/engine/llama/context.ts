@@ -49,7 +49,6 @@ export class LlamaContext {
 
   private constructor(model: LlamaModel, options: ContextOptions, pointer: Pointer) {
     this.model = model;
-    model.retain();
     this.options = options;
     this.vocabularySize = model.vocabularySize;
     this.pointer = pointer;
@@ -95,10 +94,13 @@ export class LlamaContext {
       kv_unified: sequences > 1,
       swa_full: true,
     };
-    const pointer = await new Promise<Pointer | null>((resolve, reject) => {
-      api.contextInit.async(model.pointer, params, (error, made) => (error ? reject(error) : resolve(made)));
+    // Held from here on: the model must not be freed while its context is being made.
+    model.retain();
+    const pointer = await new Promise<Pointer | null>((resolve) => {
+      api.contextInit.async(model.pointer, params, (error, made) => resolve(error ? null : made));
     });
     if (pointer === null) {
+      model.release();
       const message = `no memory for ${sequences} sequences of ${contextTokens} tokens; ask for fewer`;
       throw new EngineError("no_memory", message);
     }
@@ -106,6 +108,7 @@ export class LlamaContext {
     const back = [api.nCtx(pointer), api.nBatch(pointer), api.nSeqMax(pointer)];
     if (back[0] !== cells || back[1] !== batchTokens || back[2] !== sequences) {
       api.contextFree(pointer);
+      model.release();
       const message = `llama.cpp ${model.library.version} understood ${back.join(", ")} for ${cells}, ${batchTokens}, ${sequences}: its structures are not those that PicoSpec was made for`;
       throw new EngineError("engine_version", message);
     }
@@ -183,15 +186,25 @@ export class LlamaContext {
     );
     this.decoding = true;
     this.batch.n_tokens = this.size;
-    this.model.library.api.decode.async(this.pointer, this.batch, (error, code) => {
+    this.decodeAndWait((error, code) => {
       this.decoding = false;
       // After an error some of the batch may be in the cache: nobody could say what, so all of it goes.
       const failure = error || code !== 0 ? decodeError(error, code) : null;
       if (failure) this.abandon();
       this.size = 0;
       this.rows = 0;
-      done(this.closing ? new EngineError("closed", "the model was closed") : failure);
+      // Before anybody could start the next decode on it.
       if (this.closing) this.free();
+      done(this.closing ? closedError() : failure);
+    });
+  }
+
+  /** On a GPU llama_decode only queues the work: without the second call the event loop would wait for it. */
+  private decodeAndWait(done: (error: unknown, code: number) => void): void {
+    const { api, usesGpu } = this.model.library;
+    api.decode.async(this.pointer, this.batch, (error, code) => {
+      if (error || !usesGpu) done(error, code);
+      else api.synchronize.async(this.pointer, (failed) => done(failed, code));
     });
   }
 
@@ -215,16 +228,22 @@ export class LlamaContext {
     this.rows = 0;
   }
 
+  /** It takes no more work. */
+  get closed(): boolean {
+    return this.closing;
+  }
+
+  /** Forgets all that a sequence holds. */
+  clear(sequence: number): void {
+    this.model.library.api.seqRm(this.memory, sequence, -1, -1);
+    this.lengths[sequence] = 0;
+  }
+
   /** Frees it, after a decode that is under way. */
   close(): void {
     if (this.closing) return;
     this.closing = true;
     if (!this.decoding) this.free();
-  }
-
-  private clear(sequence: number): void {
-    this.model.library.api.seqRm(this.memory, sequence, -1, -1);
-    this.lengths[sequence] = 0;
   }
 
   private free(): void {
@@ -238,6 +257,10 @@ export class LlamaContext {
     const known = Number.isInteger(sequence) && sequence >= 0 && sequence < this.options.sequences;
     assert(known && this.open, `there is no sequence ${sequence}`);
   }
+}
+
+export function closedError(): EngineError {
+  return new EngineError("closed", "the model was closed");
 }
 
 function decodeError(error: unknown, code: number): EngineError {

@@ -21,6 +21,8 @@ export interface LlamaLibrary {
   /** the platform package that it came from */
   readonly build: string;
   readonly version: string;
+  /** passes run on a GPU */
+  readonly usesGpu: boolean;
 }
 
 /** Packages of each platform: GPU builds first, the plain build last. */
@@ -100,7 +102,7 @@ function open(build: string, folder: string): LlamaLibrary {
       `${build} holds llama.cpp ${version}, and PicoSpec needs ${ours}`,
     );
   }
-  return { api, build, version };
+  return { api, build, version, usesGpu: api.supportsGpu() };
 }
 
 /**

@@ -10,7 +10,7 @@ import {
   type TargetModel,
 } from "../engine.ts";
 import { RowAnswers } from "../rows.ts";
-import { LlamaContext } from "./context.ts";
+import { closedError, LlamaContext } from "./context.ts";
 import type { LlamaModel } from "./model.ts";
 
 export interface EngineOptions {
@@ -54,6 +54,10 @@ export async function llamaDraftModel(model: LlamaModel, options: EngineOptions)
     info: infoOf(model, tokens),
     feedTokens: context.options.batchTokens,
     feed(from, tokens, read, done) {
+      if (context.closed) {
+        queueMicrotask(() => done(closedError()));
+        return;
+      }
       assert(from <= context.length(0), `fed at ${from}, but the KV ends at ${context.length(0)}`);
       try {
         context.truncate(0, from);
@@ -96,6 +100,10 @@ export async function llamaTargetModel(model: LlamaModel, options: TargetOptions
     passTokens: context.options.batchTokens,
     passRows,
     pass(items, done) {
+      if (context.closed) {
+        queueMicrotask(() => done(closedError(), []));
+        return;
+      }
       let firstRows: number[];
       try {
         firstRows = items.map((item) => addItem(context, item));
@@ -113,7 +121,7 @@ export async function llamaTargetModel(model: LlamaModel, options: TargetOptions
         try {
           results = items.map((item, i) => answers.result(item, (row) => context.row(firstRows[i]! + row)));
         } catch (failure) {
-          for (const { sequence } of items) context.truncate(sequence, 0);
+          for (const { sequence } of items) context.clear(sequence);
           done(engineError(failure), []);
           return;
         }

@@ -8,6 +8,7 @@ export class LlamaTokenizer implements Tokenizer {
   readonly vocabularySize: number;
   readonly beginText: string;
   readonly endText: string;
+  readonly addsBegin: boolean;
   private readonly model: LlamaModel;
   private readonly pieces = new Map<number, Uint8Array>();
   private buffer = new Uint8Array(256);
@@ -19,6 +20,7 @@ export class LlamaTokenizer implements Tokenizer {
     const { api } = model.library;
     this.beginText = this.text(api.vocabBos(model.vocab));
     this.endText = this.text(api.vocabEos(model.vocab));
+    this.addsBegin = this.encode("", false)[0] === api.vocabBos(model.vocab);
   }
 
   encode(text: string, special: boolean): Int32Array {
@@ -41,7 +43,8 @@ export class LlamaTokenizer implements Tokenizer {
     const known = this.pieces.get(token);
     if (known) return known;
     const { api } = this.model.library;
-    assert(token >= 0 && token < this.vocabularySize, `there is no token ${token}`);
+    // The other model of a pair may have more: padding, which is no text.
+    if (token < 0 || token >= this.vocabularySize) return new Uint8Array(0);
     const convert = () =>
       api.tokenToPiece(this.model.vocab, token, this.buffer, this.buffer.length, 0, false);
     let size = convert();

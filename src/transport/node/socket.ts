@@ -25,8 +25,10 @@ export function connect(url: string): Promise<Transport> {
       new ConnectionError("bad_url", `a cloud's address is ws://HOST:PORT or wss://…, not "${url}"`),
     );
   }
+  // A fragment means nothing to a server, and the socket refuses it.
+  parsed.hash = "";
   return new Promise((resolve, reject) => {
-    const socket = new WS(url, {
+    const socket = new WS(parsed.href, {
       perMessageDeflate: false,
       maxPayload: MOST_MESSAGE_BYTES,
       handshakeTimeout: CONNECT_TIMEOUT_MS,

@@ -1,0 +1,213 @@
+import { type Frame, PROTOCOL_VERSION, type TargetInfo } from "../protocol/frame.ts";
+import type { FrameLink } from "../protocol/link.ts";
+import type { CancelTimer, Clock } from "../util/clock.ts";
+import { messageOf, PicoSpecError } from "../util/errors.ts";
+
+/** The cloud refused the edge, went away, or broke the protocol. `code` is the cloud's own where it gave one. */
+export class CloudError extends PicoSpecError {
+  override readonly name = "CloudError";
+}
+
+/** Makes a link anew; tells once. */
+export type Reconnect = (done: (error: Error | null, link: FrameLink | null) => void) => void;
+
+export interface ConnectionOptions {
+  /** the connection's from here on; it closes it */
+  readonly link: FrameLink;
+  /** null: a link that broke stays broken */
+  readonly reconnect: Reconnect | null;
+  /** how long to try for a new link before giving up */
+  readonly reconnectWithinMs: number;
+  /** of the drafter's tokenizer */
+  readonly fingerprint: string;
+  /** name and version of this software */
+  readonly client: string;
+  readonly clock: Clock;
+}
+
+export interface ConnectionHandlers {
+  /** the cloud has accepted the edge: for the first time, or again */
+  up(target: TargetInfo): void;
+  /** the link broke and is being made anew */
+  down(): void;
+  frame(frame: Frame, payloadBytes: number): void;
+  /** for good; nothing follows */
+  failed(error: CloudError): void;
+}
+
+const HANDSHAKE_TIMEOUT_MS = 15_000;
+/** How often the cloud is asked whether it is there, while something is expected of it. */
+const PING_MS = 5_000;
+const SILENT_AFTER_MS = 20_000;
+/** Tries for a new link: soon at first, then less and less often. */
+const FIRST_RETRY_MS = 100;
+const LONGEST_RETRY_MS = 5_000;
+
+/** What a cloud says for which another try, or another server, may do. */
+const PASSING = new Set(["connection_lost", "unreachable", "shutting_down", "server_full", "slow_peer"]);
+
+/** The edge's end of the link to its cloud: handshake, pings, and a new link where one broke. */
+export class Connection {
+  private readonly options: ConnectionOptions;
+  private readonly handlers: ConnectionHandlers;
+  private link: FrameLink | null = null;
+  private target: TargetInfo | null = null;
+  /** the cloud has answered the hello on this link */
+  private greeted = false;
+  private ended = false;
+  private expecting = false;
+  private lastHeardMs = 0;
+  private roundTripMs = -1;
+  /** since when there is no link; -1: there is one */
+  private downSinceMs = -1;
+  private tries = 0;
+  private cancelTimer: CancelTimer = () => {};
+
+  constructor(options: ConnectionOptions, handlers: ConnectionHandlers) {
+    this.options = options;
+    this.handlers = handlers;
+    this.take(options.link);
+  }
+
+  /** The cloud can be spoken to. */
+  get isUp(): boolean {
+    return this.greeted && !this.ended;
+  }
+
+  /** Latest round trip of a ping, ms; -1 before the first. */
+  get rttMs(): number {
+    return this.roundTripMs;
+  }
+
+  /** @returns payload bytes; 0 where there is no link, and what was said is lost */
+  send(frame: Frame): number {
+    return this.greeted && this.link ? this.link.send(frame) : 0;
+  }
+
+  /** Whether something is expected of the cloud: silence only counts then. */
+  expect(something: boolean): void {
+    if (this.expecting === something) return;
+    this.expecting = something;
+    if (!this.greeted) return;
+    this.lastHeardMs = this.options.clock.nowMs();
+    this.watch();
+  }
+
+  close(): void {
+    this.ended = true;
+    this.cancelTimer();
+    this.link?.close();
+  }
+
+  private take(link: FrameLink): void {
+    const { clock, client, fingerprint } = this.options;
+    this.link = link;
+    this.greeted = false;
+    this.lastHeardMs = clock.nowMs();
+    this.timer(HANDSHAKE_TIMEOUT_MS, () =>
+      this.lost("unreachable", "the cloud does not answer; is it a PicoSpec cloud?"),
+    );
+    // What an earlier link still says is nobody's business.
+    const current = () => this.link === link && !this.ended;
+    link.start({
+      frame: (frame, bytes) => current() && this.receive(frame, bytes),
+      garbage: (error) => current() && this.fail("bad_frame", messageOf(error)),
+      closed: (reason) => current() && this.lost("connection_lost", reason),
+    });
+    link.send({ type: "hello", protocol: PROTOCOL_VERSION, client, fingerprint });
+  }
+
+  private receive(frame: Frame, payloadBytes: number): void {
+    this.lastHeardMs = this.options.clock.nowMs();
+    if (frame.type === "welcome") this.welcomed(frame.protocol, frame.target);
+    else if (frame.type === "pong") this.roundTripMs = this.lastHeardMs - frame.sentAtMs;
+    else if (frame.type === "ping") this.send({ type: "pong", sentAtMs: frame.sentAtMs });
+    else if (frame.type === "error" && frame.session === 0) this.lost(frame.code, frame.message);
+    else if (this.greeted) this.handlers.frame(frame, payloadBytes);
+    else this.fail("unexpected_frame", `a cloud begins with welcome, not ${frame.type}`);
+  }
+
+  private welcomed(protocol: number, target: TargetInfo): void {
+    if (this.greeted) return;
+    if (protocol !== PROTOCOL_VERSION) {
+      this.fail(
+        "protocol_version",
+        `the cloud speaks protocol ${protocol}, and this edge ${PROTOCOL_VERSION}`,
+      );
+      return;
+    }
+    if (this.target && !sameTarget(this.target, target)) {
+      this.fail("other_target", `the cloud came back with ${target.name}, which is not what answered before`);
+      return;
+    }
+    this.target = target;
+    this.greeted = true;
+    this.downSinceMs = -1;
+    this.tries = 0;
+    this.watch();
+    this.handlers.up(target);
+  }
+
+  /** Asks the cloud from time to time whether it is there; a link can die without a word. */
+  private watch(): void {
+    const { clock } = this.options;
+    this.cancelTimer();
+    if (!this.expecting) return;
+    const silentMs = clock.nowMs() - this.lastHeardMs;
+    if (silentMs > SILENT_AFTER_MS) {
+      this.lost("connection_lost", `the cloud has said nothing for ${Math.round(silentMs / 1000)} s`);
+      return;
+    }
+    this.send({ type: "ping", sentAtMs: clock.nowMs() });
+    this.timer(PING_MS, () => this.watch());
+  }
+
+  /** The link is of no use any more: another one may be. */
+  private lost(code: string, reason: string): void {
+    const { clock, reconnect, reconnectWithinMs } = this.options;
+    this.link?.close();
+    this.link = null;
+    const wasUp = this.greeted;
+    this.greeted = false;
+    this.cancelTimer();
+    if (this.downSinceMs < 0) this.downSinceMs = clock.nowMs();
+    const waitMs = Math.min(LONGEST_RETRY_MS, FIRST_RETRY_MS * 2 ** this.tries++);
+    const tooLate = clock.nowMs() + waitMs > this.downSinceMs + reconnectWithinMs;
+    // A cloud that was never there is not waited for: the address may be wrong.
+    if (!reconnect || !this.target || !PASSING.has(code) || tooLate) {
+      this.fail(code, reason);
+      return;
+    }
+    this.timer(waitMs, () => this.tryAgain(reconnect, reason));
+    if (wasUp) this.handlers.down();
+  }
+
+  private tryAgain(reconnect: Reconnect, reason: string): void {
+    reconnect((error, link) => {
+      if (this.ended) link?.close();
+      else if (link) this.take(link);
+      else this.lost("connection_lost", error ? messageOf(error) : reason);
+    });
+  }
+
+  private fail(code: string, message: string): void {
+    if (this.ended) return;
+    this.close();
+    this.handlers.failed(new CloudError(code, message));
+  }
+
+  private timer(afterMs: number, callback: () => void): void {
+    const { clock } = this.options;
+    this.cancelTimer();
+    this.cancelTimer = clock.schedule(clock.nowMs() + afterMs, callback);
+  }
+}
+
+function sameTarget(a: TargetInfo, b: TargetInfo): boolean {
+  return (
+    a.fingerprint === b.fingerprint &&
+    a.vocabularySize === b.vocabularySize &&
+    a.contextTokens === b.contextTokens &&
+    a.endTokens.join() === b.endTokens.join()
+  );
+}

@@ -1,4 +1,5 @@
 import type { DraftModel, EngineError } from "../engine/engine.ts";
+import { propose } from "../sampling/propose.ts";
 import { SpeculativeKvCache } from "./speculative-kv-cache.ts";
 
 /** One draft to make. */
@@ -20,6 +21,7 @@ export interface DraftRequest {
  */
 export class ParallelDrafter {
   readonly model: DraftModel;
+  readonly choose: typeof propose;
   private readonly cache = new SpeculativeKvCache();
   /** at most one an owner */
   private readonly waiting: DraftRequest[] = [];
@@ -27,8 +29,10 @@ export class ParallelDrafter {
   private busy = false;
   private owners = 0;
 
-  constructor(model: DraftModel) {
+  /** @param choose makes the draft of a row; a simulation decides without one */
+  constructor(model: DraftModel, choose: typeof propose = propose) {
     this.model = model;
+    this.choose = choose;
   }
 
   /** A name for a sequence that drafts will be asked for. */

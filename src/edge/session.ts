@@ -7,7 +7,7 @@ import type {
   VerdictFrame,
   WitnessesFrame,
 } from "../protocol/frame.ts";
-import { type Proposal, propose } from "../sampling/propose.ts";
+import type { Proposal } from "../sampling/propose.ts";
 import { historyTokens } from "../sampling/sampler.ts";
 import { assert, unreachable } from "../util/assert.ts";
 import type { CancelTimer, Clock } from "../util/clock.ts";
@@ -205,7 +205,7 @@ export class EdgeSession {
           .prefix(position)
           .subarray(Math.max(0, position - historyTokens(sampler)));
         try {
-          made = propose(row, sampler, history, policy.coupling, seed, position, lineage);
+          made = drafter.choose(row, sampler, history, policy.coupling, seed, position, lineage);
         } catch (error) {
           made = messageOf(error);
         }

@@ -10,8 +10,10 @@ import { type DraftModel, type PassItem, rowsOf, type TargetModel } from "./engi
 export interface PaceProfile {
   /** a pass over one token */
   readonly passMs: number;
-  /** each further token with a row in the same pass */
+  /** each row past the free ones in the same pass */
   readonly passMsPerToken: number;
+  /** rows that cost nothing more than one does: a GPU is bound by memory up to there */
+  readonly passFreeRows: number;
   /** prompt tokens on top of that */
   readonly prefillTokensPerSecond: number;
   /** one token of the drafter */
@@ -24,6 +26,7 @@ export const PACE_PROFILES = {
   standard: {
     passMs: 100,
     passMsPerToken: 0,
+    passFreeRows: 1,
     prefillTokensPerSecond: 2000,
     draftMs: 10,
     draftPrefillTokensPerSecond: 1000,
@@ -32,6 +35,7 @@ export const PACE_PROFILES = {
   "paper-qwen": {
     passMs: 72,
     passMsPerToken: 0,
+    passFreeRows: 1,
     prefillTokensPerSecond: 2000,
     draftMs: 24.4,
     draftPrefillTokensPerSecond: 500,
@@ -40,6 +44,7 @@ export const PACE_PROFILES = {
   "paper-llama": {
     passMs: 146,
     passMsPerToken: 0,
+    passFreeRows: 1,
     prefillTokensPerSecond: 1000,
     draftMs: 24.4,
     draftPrefillTokensPerSecond: 500,
@@ -54,14 +59,18 @@ export function paceNamed(name: string): PaceProfile {
 }
 
 /** Time of a pass by the profile, ms. */
-export function passTimeMs(items: readonly PassItem[], profile: PaceProfile): number {
+export function passTimeMs(
+  items: readonly PassItem[],
+  profile: Pick<PaceProfile, "passMs" | "passMsPerToken" | "passFreeRows" | "prefillTokensPerSecond">,
+): number {
   let rows = 0;
   let prefill = 0;
   for (const item of items) {
     rows += rowsOf(item);
     prefill += item.tokens.length - rowsOf(item);
   }
-  const decodeMs = rows > 0 ? profile.passMs + profile.passMsPerToken * (rows - 1) : 0;
+  const decodeMs =
+    rows > 0 ? profile.passMs + profile.passMsPerToken * Math.max(0, rows - profile.passFreeRows) : 0;
   return decodeMs + (prefill * 1000) / profile.prefillTokensPerSecond;
 }
 

@@ -53,6 +53,7 @@ export const scenarioSchema = z.strictObject({
   ).default(0),
 
   // text and policies
+  vocabularySize: count("tokens", "of the target: what a dense exchange sends").default(151_936),
   promptTokens: count("tokens", "of the prompt").default(128),
   answerTokens: count("tokens", "of an answer").default(300),
   segmentTokens: count("tokens", "drafts a frame of vanilla and picospec; 0: their own", 0).default(0),

@@ -9,6 +9,10 @@ export interface LinkProfile {
   readonly jitterMs: number;
   /** megabits a second; Infinity: no limit */
   readonly mbps: number;
+  /** share of messages that are lost and sent again, as TCP does: all behind them wait */
+  readonly loss?: number;
+  /** what a loss costs */
+  readonly lossDelayMs?: number;
 }
 
 /** What an emulated link adds on the way from edge to cloud (up) and back (down). */
@@ -28,7 +32,7 @@ export function symmetricWan(
 }
 
 /** When messages of one direction arrive: they leave one after the other at the link's rate. */
-class Link {
+export class DelayLine {
   queuedBytes = 0;
   private freeAtMs = 0;
   private lastArrivalMs = 0;
@@ -43,9 +47,11 @@ class Link {
   }
 
   carry(bytes: number, arrive: () => void): void {
-    const { delayMs, jitterMs, mbps } = this.profile;
+    const { delayMs, jitterMs, mbps, loss = 0, lossDelayMs = 0 } = this.profile;
     this.freeAtMs = Math.max(this.freeAtMs, this.clock.nowMs()) + (bytes * 8) / (mbps * 1000);
-    const arrivalMs = this.freeAtMs + delayMs + jitterMs * this.random();
+    const jitter = jitterMs > 0 ? jitterMs * this.random() : 0;
+    const lost = loss > 0 && this.random() < loss ? lossDelayMs : 0;
+    const arrivalMs = this.freeAtMs + delayMs + jitter + lost;
     this.lastArrivalMs = Math.max(this.lastArrivalMs, arrivalMs);
     this.queuedBytes += bytes;
     this.clock.schedule(this.lastArrivalMs, () => {
@@ -57,12 +63,12 @@ class Link {
 
 class WanTransport implements Transport {
   private readonly inner: Transport;
-  private readonly up: Link;
-  private readonly down: Link;
+  private readonly up: DelayLine;
+  private readonly down: DelayLine;
   private open = true;
   private handlers: TransportHandlers | null = null;
 
-  constructor(inner: Transport, up: Link, down: Link) {
+  constructor(inner: Transport, up: DelayLine, down: DelayLine) {
     this.inner = inner;
     this.up = up;
     this.down = down;
@@ -111,5 +117,9 @@ class WanTransport implements Transport {
  * @param random uniform draws in [0, 1) for the jitter
  */
 export function wan(inner: Transport, profile: WanProfile, clock: Clock, random: () => number): Transport {
-  return new WanTransport(inner, new Link(profile.up, clock, random), new Link(profile.down, clock, random));
+  return new WanTransport(
+    inner,
+    new DelayLine(profile.up, clock, random),
+    new DelayLine(profile.down, clock, random),
+  );
 }

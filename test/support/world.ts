@@ -49,6 +49,7 @@ export function steadySchedule(rttMs: number, passMs: number, draftMs: number): 
     pace: {
       passMs,
       passMsPerToken: 0,
+      passFreeRows: 1,
       prefillTokensPerSecond: 1e6,
       draftMs,
       draftPrefillTokensPerSecond: 1e6,
@@ -102,6 +103,7 @@ export function randomSchedule(random: () => number): Schedule {
     pace: {
       passMs: pick(0, 3, 30, 100),
       passMsPerToken: pick(0, 2),
+      passFreeRows: 1,
       prefillTokensPerSecond: perSecond(),
       draftMs: pick(0, 1, 10, 60),
       draftPrefillTokensPerSecond: perSecond(),

@@ -26,7 +26,7 @@ const ROOMS: Record<string, readonly string[]> = {
   edge: ["engine", "transport", "text", "protocol"],
   cloud: ["engine", "transport", "text", "protocol"],
   sim: ["edge", "cloud", "perf", "engine", "transport"],
-  bench: ["edge", "cloud", "sim", "perf", "engine/llama", "transport/node"],
+  bench: ["edge", "cloud", "cloud/server.ts", "sim", "perf", "engine/llama", "transport/node"],
   cli: ["edge", "cloud", "cloud/server.ts", "sim", "bench", "engine/llama", "transport/node"],
   "transport/node": ["transport"],
   "cloud/server.ts": ["cloud", "transport/node"],

@@ -4,6 +4,7 @@ import {
   type Frame,
   type HelloFrame,
   type OpenFrame,
+  type PingFrame,
   PROTOCOL_VERSION,
   type TargetInfo,
 } from "../protocol/frame.ts";
@@ -163,7 +164,7 @@ export class RequestHandler {
         this.route(id, frame, nowMs, out);
         break;
       case "ping":
-        out.push({ kind: "send", connection: id, frame: { type: "pong", sentAtMs: frame.sentAtMs } });
+        out.push({ kind: "send", connection: id, frame: pongFor(frame) });
         break;
       case "pong":
         break; // nobody asked, and it does no harm
@@ -272,6 +273,11 @@ export class RequestHandler {
       else session.end("cancelled", effects);
     });
   }
+}
+
+/** The answer to a ping, with its padding where that is wanted. */
+function pongFor({ sentAtMs, paddingBytes, echo }: PingFrame): PingFrame {
+  return { type: "pong", sentAtMs, paddingBytes: echo ? paddingBytes : 0, echo: false };
 }
 
 function errorFrame(session: number, { code, message }: ProtocolError): Frame {

@@ -80,7 +80,7 @@ export class SessionTable {
       const session = this.byKey.get(key) ?? this.leaving.get(key);
       assert(session, "a session stays known until its pass is over");
       if (this.leaving.delete(key)) this.kv.release(key);
-      this.run(session, out, (effects) => session.passEnded(answers, held, nowMs, effects));
+      this.run(session, out, (effects) => session.passEnded(answers, held, tookMs, nowMs, effects));
       if (failure !== null) this.fail(session, new ProtocolError("model_output", failure), out);
     }
   }
@@ -94,7 +94,7 @@ export class SessionTable {
       const session = this.byKey.get(key);
       if (!session) continue;
       // Out of the pass first: a session in one would keep its sequence.
-      session.passEnded([], false, nowMs, []);
+      session.passEnded([], false, 0, nowMs, []);
       this.fail(session, error, out);
     }
   }

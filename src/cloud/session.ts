@@ -89,6 +89,8 @@ export class CloudSession {
   private outOfDraftsSinceMs = -1;
   private gapMs = -1;
   private targetPasses = 0;
+  private targetRows = 0;
+  private targetMs = 0;
   private prefillPasses = 0;
   private fedTokens = 0;
   private evictions = 0;
@@ -236,8 +238,15 @@ export class CloudSession {
    * The pass is over.
    * @param answers one for each question, up to the first that was not "accepted"
    * @param held a row was kept: that of a rejection, or the last one
+   * @param tookMs how long it took
    */
-  passEnded(answers: readonly Answer[], held: boolean, nowMs: number, out: SessionEffect[]): void {
+  passEnded(
+    answers: readonly Answer[],
+    held: boolean,
+    tookMs: number,
+    nowMs: number,
+    out: SessionEffect[],
+  ): void {
     const plan = this.running;
     assert(plan, "a pass ended that never began");
     this.running = null;
@@ -252,6 +261,8 @@ export class CloudSession {
     if (plan.questions.length === 0 && !plan.hold) this.prefillPasses++;
     else {
       this.targetPasses++;
+      this.targetRows += plan.questions.length + (plan.hold ? 1 : 0);
+      this.targetMs += tookMs;
       this.apply(plan.questions, answers, nowMs, out);
     }
     this.askHeldRow(out);
@@ -355,12 +366,14 @@ export class CloudSession {
   }
 
   private doneFrame(reason: StopReason): Frame {
-    const { targetPasses, prefillPasses, fedTokens, evictions } = this;
+    const { targetPasses, targetRows, targetMs, prefillPasses, fedTokens, evictions } = this;
     const committedTokens = this.sequence.committed - this.promptLength;
     const usage = {
       promptTokens: this.promptLength,
       committedTokens,
       targetPasses,
+      targetRows,
+      targetMs,
       prefillPasses,
       fedTokens,
       evictions,

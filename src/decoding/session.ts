@@ -20,6 +20,10 @@ export interface CloudUsage {
   readonly committedTokens: number;
   /** passes in which the session had rows computed */
   readonly targetPasses: number;
+  /** rows that were computed in them, those of other sessions not counted */
+  readonly targetRows: number;
+  /** how long they took, ms */
+  readonly targetMs: number;
   /** passes in which only a part of its prompt was fed */
   readonly prefillPasses: number;
   /** tokens of the session that were fed to the target, prefill and rebuilding included */

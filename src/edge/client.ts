@@ -50,6 +50,11 @@ export class EdgeClient {
     return this.connection.rttMs;
   }
 
+  /** Measures the link: see `Connection.ping`. */
+  ping(paddingBytes: number, echo: boolean, done: (roundTripMs: number) => void): void {
+    this.connection.ping(paddingBytes, echo, done);
+  }
+
   /**
    * Opens a session. Everything that happens to it, refusal by the cloud included, is told to the listener.
    * @throws SettingError for settings or a prompt that cannot be

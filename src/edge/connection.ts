@@ -1,4 +1,4 @@
-import { type Frame, PROTOCOL_VERSION, type TargetInfo } from "../protocol/frame.ts";
+import { type Frame, type PingFrame, PROTOCOL_VERSION, type TargetInfo } from "../protocol/frame.ts";
 import type { FrameLink } from "../protocol/link.ts";
 import type { CancelTimer, Clock } from "../util/clock.ts";
 import { messageOf, PicoSpecError } from "../util/errors.ts";
@@ -61,6 +61,8 @@ export class Connection {
   /** since when there is no link; -1: there is one */
   private downSinceMs = -1;
   private tries = 0;
+  /** pings of `ping` that are out, by when they were sent */
+  private readonly pings = new Map<number, (roundTripMs: number) => void>();
   private cancelTimer: CancelTimer = () => {};
 
   constructor(options: ConnectionOptions, handlers: ConnectionHandlers) {
@@ -93,6 +95,18 @@ export class Connection {
     this.watch();
   }
 
+  /**
+   * Asks for a pong, with padding to measure bandwidth by.
+   * @param echo the padding comes back as well
+   * @param done round trip, ms; never called when the link breaks first
+   */
+  ping(paddingBytes: number, echo: boolean, done: (roundTripMs: number) => void): void {
+    let sentAtMs = this.options.clock.nowMs();
+    while (this.pings.has(sentAtMs)) sentAtMs += 1e-6;
+    this.pings.set(sentAtMs, done);
+    this.send({ type: "ping", sentAtMs, paddingBytes, echo });
+  }
+
   close(): void {
     this.ended = true;
     this.cancelTimer();
@@ -103,6 +117,7 @@ export class Connection {
     const { clock, client, fingerprint } = this.options;
     this.link = link;
     this.greeted = false;
+    this.pings.clear();
     this.lastHeardMs = clock.nowMs();
     this.timer(HANDSHAKE_TIMEOUT_MS, () =>
       this.lost("unreachable", "the cloud does not answer; is it a PicoSpec cloud?"),
@@ -120,11 +135,18 @@ export class Connection {
   private receive(frame: Frame, payloadBytes: number): void {
     this.lastHeardMs = this.options.clock.nowMs();
     if (frame.type === "welcome") this.welcomed(frame.protocol, frame.target);
-    else if (frame.type === "pong") this.roundTripMs = this.lastHeardMs - frame.sentAtMs;
-    else if (frame.type === "ping") this.send({ type: "pong", sentAtMs: frame.sentAtMs });
+    else if (frame.type === "pong") this.ponged(frame);
     else if (frame.type === "error" && frame.session === 0) this.lost(frame.code, frame.message);
     else if (this.greeted) this.handlers.frame(frame, payloadBytes);
     else this.fail("unexpected_frame", `a cloud begins with welcome, not ${frame.type}`);
+  }
+
+  private ponged({ sentAtMs, paddingBytes }: PingFrame): void {
+    const roundTripMs = this.lastHeardMs - sentAtMs;
+    const asked = this.pings.get(sentAtMs);
+    this.pings.delete(sentAtMs);
+    if (paddingBytes === 0 && !asked) this.roundTripMs = roundTripMs;
+    asked?.(roundTripMs);
   }
 
   private welcomed(protocol: number, target: TargetInfo): void {
@@ -158,7 +180,7 @@ export class Connection {
       this.lost("connection_lost", `the cloud has said nothing for ${Math.round(silentMs / 1000)} s`);
       return;
     }
-    this.send({ type: "ping", sentAtMs: clock.nowMs() });
+    this.send({ type: "ping", sentAtMs: clock.nowMs(), paddingBytes: 0, echo: false });
     this.timer(PING_MS, () => this.watch());
   }
 

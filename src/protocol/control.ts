@@ -76,6 +76,8 @@ const usageSchema = z.object({
   promptTokens: count,
   committedTokens: count,
   targetPasses: count,
+  targetRows: count,
+  targetMs: z.number().min(0),
   prefillPasses: count,
   fedTokens: count,
   evictions: count,

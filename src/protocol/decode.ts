@@ -8,6 +8,8 @@ import {
   type Frame,
   FrameType,
   HEADER_BYTES,
+  PingFlag,
+  type PingFrame,
   PROTOCOL_LIMITS,
   VerdictFlag,
   WitnessesFlag,
@@ -152,9 +154,9 @@ export function decode(received: Uint8Array): Frame {
     case FrameType.cancel:
       return reader.done({ type: "cancel", session: reader.session });
     case FrameType.ping:
-      return reader.done({ type: "ping", sentAtMs: reader.f64() });
+      return decodePing(reader, "ping");
     case FrameType.pong:
-      return reader.done({ type: "pong", sentAtMs: reader.f64() });
+      return decodePing(reader, "pong");
     default:
       throw bad(`there is no frame type ${reader.type}`);
   }
@@ -164,6 +166,14 @@ function controlBytes(reader: Reader): Uint8Array {
   const json = reader.rest();
   if (json.length > PROTOCOL_LIMITS.controlBytes) throw bad("a control frame over its limit");
   return json;
+}
+
+function decodePing(reader: Reader, type: "ping" | "pong"): PingFrame {
+  if (reader.flags > PingFlag.echo) throw bad("unknown flags");
+  const sentAtMs = reader.f64();
+  const paddingBytes = reader.u32("padding", PROTOCOL_LIMITS.paddingBytes + 1);
+  reader.raw(paddingBytes);
+  return reader.done({ type, sentAtMs, paddingBytes, echo: reader.flags === PingFlag.echo });
 }
 
 function decodeOpen(reader: Reader): Frame {

@@ -7,6 +7,7 @@ import {
   FrameType,
   HEADER_BYTES,
   type OpenFrame,
+  PingFlag,
   PROTOCOL_LIMITS,
   VerdictFlag,
   type VerdictFrame,
@@ -79,7 +80,7 @@ export function frameBytes(frame: Frame): number {
       return HEADER_BYTES;
     case "ping":
     case "pong":
-      return HEADER_BYTES + 8;
+      return HEADER_BYTES + 12 + frame.paddingBytes;
     default:
       return encode(frame).length;
   }
@@ -117,8 +118,11 @@ export function encode(frame: Frame): Uint8Array {
       return new Writer(FrameType.cancel, 0, 0, frame.session, HEADER_BYTES).done();
     case "ping":
     case "pong": {
-      const writer = new Writer(FrameType[frame.type], 0, 0, 0, HEADER_BYTES + 8);
+      const flags = frame.echo ? PingFlag.echo : 0;
+      const writer = new Writer(FrameType[frame.type], flags, 0, 0, frameBytes(frame));
       writer.f64(frame.sentAtMs);
+      writer.u32(frame.paddingBytes);
+      writer.raw(new Uint8Array(frame.paddingBytes));
       return writer.done();
     }
     default:

@@ -17,6 +17,7 @@ export const PROTOCOL_LIMITS = {
   verdictTokens: 1024,
   headTokens: 256,
   witnesses: 1024,
+  paddingBytes: 256 * 1024,
   vocabulary: 1024 * 1024,
   /** positions, lineages and session ids stay below this */
   counter: 2 ** 31,
@@ -166,10 +167,15 @@ export interface ErrorFrame {
   readonly message: string;
 }
 
-/** `sentAtMs` is the sender's own clock; the pong gives it back. */
+/**
+ * `sentAtMs` is the sender's own clock; the pong gives it back. Padding measures bandwidth: with `echo` the pong
+ * carries as much, and without none.
+ */
 export interface PingFrame {
   readonly type: "ping" | "pong";
   readonly sentAtMs: number;
+  readonly paddingBytes: number;
+  readonly echo: boolean;
 }
 
 export type Frame =
@@ -190,4 +196,5 @@ export const HEADER_BYTES = 8;
 
 export const DraftFlag = { sparseQ: 1, denseQ: 2, final: 4 } as const;
 export const VerdictFlag = { sparseRejection: 1, denseRejection: 2 } as const;
+export const PingFlag = { echo: 1 } as const;
 export const WitnessesFlag = { dense: 1 } as const;

@@ -10,6 +10,8 @@ const usage = {
   promptTokens: 3,
   committedTokens: 5,
   targetPasses: 2,
+  targetRows: 7,
+  targetMs: 200.5,
   prefillPasses: 0,
   fedTokens: 8,
   evictions: 0,
@@ -133,8 +135,21 @@ export const GOLDEN: readonly { readonly name: string; readonly frame: Frame; re
     hex: "07 01 0000 07000000 02000000 15000000 01040000 02000000 0000803e 0000403f",
   },
   { name: "cancel", frame: { type: "cancel", session: 7 }, hex: "08 00 0000 07000000" },
-  { name: "ping", frame: { type: "ping", sentAtMs: 1.5 }, hex: "0b 00 0000 00000000 000000000000f83f" },
-  { name: "pong", frame: { type: "pong", sentAtMs: 1.5 }, hex: "0c 00 0000 00000000 000000000000f83f" },
+  {
+    name: "ping",
+    frame: { type: "ping", sentAtMs: 1.5, paddingBytes: 0, echo: false },
+    hex: "0b 00 0000 00000000 000000000000f83f 00000000",
+  },
+  {
+    name: "ping, padded",
+    frame: { type: "ping", sentAtMs: 1.5, paddingBytes: 4, echo: true },
+    hex: "0b 01 0000 00000000 000000000000f83f 04000000 00000000",
+  },
+  {
+    name: "pong",
+    frame: { type: "pong", sentAtMs: 1.5, paddingBytes: 0, echo: false },
+    hex: "0c 00 0000 00000000 000000000000f83f 00000000",
+  },
   {
     name: "hello",
     frame: { type: "hello", protocol: 1, client: "me/1", fingerprint: "ab" },

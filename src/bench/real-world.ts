@@ -18,6 +18,7 @@ import { systemClock } from "../transport/node/clock.ts";
 import { connect } from "../transport/node/socket.ts";
 import { symmetricWan, wan } from "../transport/wan.ts";
 import { PicoSpecError } from "../util/errors.ts";
+import { timing } from "./measure.ts";
 import type { RealAnswer } from "./predict.ts";
 
 /** The emulated part of a real run. */
@@ -43,6 +44,7 @@ interface Sample {
   readonly ms: number;
 }
 
+const PINGS = 11;
 const PREFILL_TOKENS_PER_SECOND = 4000;
 
 /** A cloud and an edge on real models over a real socket; pace and network are emulated, and times are kept. */
@@ -55,6 +57,7 @@ export class RealWorld {
   private readonly passes: Sample[];
   private readonly drafts: Sample[];
   private readonly setting: Setting;
+  private rttMs = 0;
 
   private constructor(parts: {
     server: CloudServer;
@@ -112,7 +115,13 @@ export class RealWorld {
       client: "bench",
     });
     const closers = [drafter.model, target, draftModel, targetModel].map((part) => () => part.close());
-    return new RealWorld({ server, client, drafter, tokenizer, closers, passes, drafts, setting });
+    const world = new RealWorld({ server, client, drafter, tokenizer, closers, passes, drafts, setting });
+    const pings: number[] = [];
+    for (let i = 0; i < PINGS; i++) {
+      pings.push(await new Promise<number>((resolve) => client.ping(0, false, resolve)));
+    }
+    world.rttMs = timing(pings).median;
+    return world;
   }
 
   forgetTimes(): void {
@@ -132,6 +141,7 @@ export class RealWorld {
     const sampler = samplerSettings({ temperature });
     const settings = { policy, sampler, seed: toSeed(seed), maxTokens: 200 };
     const flags: number[] = [];
+    let fellAt = -1;
     if (!policy.target) {
       const options = { settings, prompt, tokenizer };
       const { statistics } = await generateAlone(this.drafter, tokenizer.endTokens(), systemClock, options);
@@ -139,7 +149,10 @@ export class RealWorld {
     }
     const statistics = await new Promise<PipelineStatistics>((resolve, reject) => {
       const listener: SessionListener = {
-        token: (_, origin) => flags.push(origin === "draft" ? 1 : origin === "correction" ? 0 : -1),
+        discarded: (_, position) => {
+          fellAt = position;
+        },
+        token: (_, origin, position) => flags.push(origin === "draft" ? 1 : position === fellAt ? 0 : -1),
         finished: (outcome: Outcome, counted) =>
           outcome.kind === "done"
             ? resolve(counted)
@@ -158,7 +171,7 @@ export class RealWorld {
     const mean = (samples: readonly Sample[], fallback: number) =>
       samples.length > 0 ? samples.reduce((sum, { ms }) => sum + ms, 0) / samples.length : fallback;
     return {
-      rttMs: this.client.rttMs > 0 ? Math.max(this.setting.rttMs, this.client.rttMs) : this.setting.rttMs,
+      rttMs: this.rttMs,
       passMs: mean(decode, passMs),
       passMsPerToken: 0,
       prefillTokensPerSecond: PREFILL_TOKENS_PER_SECOND,

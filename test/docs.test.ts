@@ -6,6 +6,7 @@ import { benchCommand } from "../src/cli/bench.ts";
 import { cloudCommand } from "../src/cli/cloud.ts";
 import { demoCommand } from "../src/cli/demo.ts";
 import { runCommand } from "../src/cli/run.ts";
+import { simulateCommand } from "../src/cli/simulate.ts";
 import { POLICIES } from "../src/decoding/policy.ts";
 import { FrameType, PROTOCOL_LIMITS } from "../src/protocol/frame.ts";
 import { GOLDEN } from "./support/golden-frames.ts";
@@ -24,7 +25,7 @@ const PAGES = [
 ];
 const README = read("README.md");
 const PROTOCOL = read("docs/protocol.md");
-const commands = [demoCommand(), cloudCommand(), runCommand(), benchCommand()];
+const commands = [demoCommand(), cloudCommand(), runCommand(), simulateCommand(), benchCommand()];
 
 /** Fenced blocks of a language, without their fences. */
 function blocks(page: string, language: string): string[] {

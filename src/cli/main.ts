@@ -6,6 +6,7 @@ import { demoCommand } from "./demo.ts";
 import { Exit } from "./exit.ts";
 import { version } from "./node.ts";
 import { runCommand } from "./run.ts";
+import { simulateCommand } from "./simulate.ts";
 
 /**
  * The command line.
@@ -29,7 +30,7 @@ Examples:
   $ picospec cloud --model target.gguf --port 4747        serve a large model
   $ picospec run "Why is the sky blue?" --cloud ws://127.0.0.1:4747 --model drafter.gguf`,
     );
-  for (const command of [demoCommand(), cloudCommand(), runCommand(), benchCommand()]) {
+  for (const command of [demoCommand(), cloudCommand(), runCommand(), simulateCommand(), benchCommand()]) {
     program.addCommand(command.exitOverride().showHelpAfterError("(add --help for what there is)"));
   }
   try {

@@ -3,7 +3,6 @@ import type { Frame } from "../protocol/frame.ts";
 import type { Answer, Question } from "../sampling/question.ts";
 import type { KvCacheLimits } from "./kv-cache.ts";
 import type { PassLimits } from "./scheduler.ts";
-import type { PassPlan } from "./session.ts";
 
 /** What goes into the cloud's state machine and what comes out of it. */
 
@@ -17,6 +16,52 @@ export interface CloudLimits extends PassLimits, KvCacheLimits {
   /** a connection that has not said hello by then is cut off: it holds a place */
   readonly helloWithinMs: number;
 }
+
+// One session
+
+export type SessionEffect =
+  | { readonly kind: "send"; readonly frame: Frame }
+  /** a question about the held row; its answer comes back through `answered` */
+  | { readonly kind: "ask"; readonly question: Question }
+  | { readonly kind: "releaseRow" }
+  /** nothing follows, but for the end of a pass that is under way */
+  | { readonly kind: "ended" };
+
+/**
+ * What a session would do with a pass. `now`: somebody waits for it. `ahead`: a row that later drafts will be
+ * decided by; it rides along, or has a pass of its own when that is over before the drafts come. `along`: it waits
+ * for drafts and only rides along.
+ */
+export interface Work {
+  readonly need: "none" | "along" | "ahead" | "now";
+  /** tokens without rows that have to be fed first */
+  readonly prefillTokens: number;
+  readonly rows: number;
+}
+
+/** What a pass does for a session. */
+export interface PassPlan {
+  /** position of tokens[0] */
+  readonly from: number;
+  readonly tokens: Int32Array;
+  /** one for each of the last tokens, but for the very last with `hold` */
+  readonly questions: readonly Question[];
+  readonly hold: boolean;
+}
+
+export interface SessionIdentity {
+  /** unique on this cloud */
+  readonly key: number;
+  readonly connection: number;
+  /** what the edge calls it */
+  readonly id: number;
+  /** who knows it may resume the session; null: nobody */
+  readonly secret: string | null;
+  /** how often it was resumed before it came here */
+  readonly epoch: number;
+}
+
+// All of them
 
 /** One session's part of a pass, for the verifier. */
 export interface PassShare extends PassPlan {

@@ -1,5 +1,6 @@
 import type { KvCache, Tenant } from "./kv-cache.ts";
-import type { CloudSession, PassPlan, Work } from "./session.ts";
+import type { PassPlan, Work } from "./machine.ts";
+import type { CloudSession } from "./session.ts";
 
 /**
  * What goes into the next pass: a pure function of the sessions, the KV and the time. One pass at a time; every
@@ -36,6 +37,8 @@ export interface SchedulerState {
   readonly limits: PassLimits;
   /** how long a pass takes, ms; -1 when unknown */
   readonly passMs: number;
+  /** what one more row in it costs, ms */
+  readonly msPerRow: number;
 }
 
 interface Candidate {
@@ -57,7 +60,8 @@ export function nextPass(state: SchedulerState, nowMs: number): Schedule {
   }
   // Whoever has waited longest first; rows ahead of drafts only fill what is left.
   candidates.sort((a, b) => rank(a) - rank(b) || a.session.readySinceMs - b.session.readySinceMs);
-  const pass = new PassBuilder(state, nowMs);
+  const tokensPerMs = candidates.reduce((sum, { session }) => sum + session.tokensPerMs, 0);
+  const pass = new PassBuilder(state, tokensPerMs, nowMs);
   for (const candidate of candidates) {
     if (!pass.add(candidate)) wakeAtMs = Math.min(wakeAtMs, kv.freeAtMs(pass.tenant));
   }
@@ -70,7 +74,7 @@ function rank({ work }: Candidate): number {
 
 /** Whether this alone is worth a pass. A row ahead is, when the pass is over before the drafts come. */
 function launches({ session, work }: Candidate, passMs: number): boolean {
-  if (work.need === "now") return true;
+  if (work.need !== "ahead") return work.need === "now";
   return passMs >= 0 && session.draftGapMs >= passMs;
 }
 
@@ -78,14 +82,17 @@ class PassBuilder {
   readonly grants: Grant[] = [];
   readonly evicted: CloudSession[] = [];
   private readonly state: SchedulerState;
+  private readonly tokensPerMs: number;
   private readonly nowMs: number;
   private readonly members = new Set<number>();
   private tokensLeft: number;
   private rowsLeft: number;
   private prefillLeft: number;
 
-  constructor(state: SchedulerState, nowMs: number) {
+  /** @param tokensPerMs at which the server's tokens come: what a row's time is worth */
+  constructor(state: SchedulerState, tokensPerMs: number, nowMs: number) {
     this.state = state;
+    this.tokensPerMs = tokensPerMs;
     this.nowMs = nowMs;
     this.tokensLeft = state.limits.passTokens;
     this.rowsLeft = state.limits.passRows;
@@ -111,11 +118,12 @@ class PassBuilder {
     if (this.evicted.includes(session)) return true;
     const prefill = Math.min(work.prefillTokens, this.prefillLeft, this.tokensLeft);
     const reaches = prefill === work.prefillTokens;
-    const rows = reaches ? Math.min(work.rows, this.rowsLeft, this.tokensLeft - prefill) : 0;
+    const worth = session.worthwhileRows(this.tokensPerMs, this.state.msPerRow, work.rows);
+    const rows = reaches ? Math.min(worth, this.rowsLeft, this.tokensLeft - prefill) : 0;
     if (prefill + rows === 0) return true; // no room in this pass, the next one is near
     let sequence = kv.sequenceOf(key);
     if (sequence < 0) {
-      if (work.need === "ahead") return true;
+      if (work.need !== "now") return true;
       const acquired = kv.acquire(key, this.tenant, this.nowMs);
       if (!acquired) return false;
       sequence = acquired.sequence;

@@ -1,12 +1,10 @@
 import { ProtocolError } from "../protocol/errors.ts";
 import { assert, unreachable } from "../util/assert.ts";
 import { KvCache } from "./kv-cache.ts";
-import type { CloudEffect, CloudLimits, PassOutcome } from "./machine.ts";
-import { nextPass } from "./scheduler.ts";
-import type { CloudSession, SessionEffect } from "./session.ts";
-
-/** Weight of a new sample in the estimate of how long a pass takes. */
-const PASS_WEIGHT = 0.3;
+import type { CloudEffect, CloudLimits, PassOutcome, SessionEffect } from "./machine.ts";
+import { PassCost } from "./pass-cost.ts";
+import { type Grant, nextPass } from "./scheduler.ts";
+import type { CloudSession } from "./session.ts";
 
 /** The open sessions, the KV that they share, and the one pass that is under way. */
 export class SessionTable {
@@ -21,7 +19,9 @@ export class SessionTable {
   /** keys of the sessions in the pass under way */
   private members: readonly number[] | null = null;
   private passStartedMs = 0;
-  private passMs = -1;
+  private passRows = 0;
+  private passDecodesOnly = false;
+  private readonly cost = new PassCost();
 
   constructor(limits: CloudLimits) {
     this.limits = limits;
@@ -57,11 +57,15 @@ export class SessionTable {
   /** Starts the next pass when none is under way and somebody has work; says when to look again, by `otherWakeMs` at the latest. */
   schedule(nowMs: number, otherWakeMs: number, out: CloudEffect[]): void {
     if (this.members) return;
-    const { kv, limits, passMs } = this;
-    const { grants, wakeAtMs } = nextPass({ sessions: this.byKey, kv, limits, passMs }, nowMs);
+    const { kv, limits } = this;
+    const { passMs, msPerRow } = this.cost;
+    const { grants, wakeAtMs } = nextPass({ sessions: this.byKey, kv, limits, passMs, msPerRow }, nowMs);
     if (grants.length > 0) {
       this.members = grants.map(({ session }) => session.identity.key);
       this.passStartedMs = nowMs;
+      const rowsOf = ({ plan }: Grant) => plan.questions.length + (plan.hold ? 1 : 0);
+      this.passRows = grants.reduce((sum, grant) => sum + rowsOf(grant), 0);
+      this.passDecodesOnly = grants.every((grant) => grant.plan.tokens.length === rowsOf(grant));
       const shares = grants.map(({ session, sequence, plan }) => {
         const { from, tokens, questions, hold } = plan;
         return { session: session.identity.key, sequence, from, tokens, questions, hold };
@@ -74,7 +78,7 @@ export class SessionTable {
 
   passEnded(outcomes: readonly PassOutcome[], nowMs: number, out: CloudEffect[]): void {
     const tookMs = nowMs - this.passStartedMs;
-    this.passMs = this.passMs < 0 ? tookMs : this.passMs + PASS_WEIGHT * (tookMs - this.passMs);
+    this.cost.add(this.passRows, tookMs, this.passDecodesOnly);
     this.members = null;
     for (const { session: key, answers, held, failure } of outcomes) {
       const session = this.byKey.get(key) ?? this.leaving.get(key);

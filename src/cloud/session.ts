@@ -3,6 +3,8 @@ import { ProtocolError } from "../protocol/errors.ts";
 import type { DraftFrame, Frame, WitnessRequestFrame } from "../protocol/frame.ts";
 import type { Answer, Question, Rejection } from "../sampling/question.ts";
 import { assert } from "../util/assert.ts";
+import type { PassPlan, SessionEffect, SessionIdentity, Work } from "./machine.ts";
+import { Outlook } from "./outlook.ts";
 import { decidedToken, questionAbout, refillQuestion } from "./questions.ts";
 import { DraftedSequence } from "./sequence.ts";
 
@@ -15,52 +17,10 @@ import { DraftedSequence } from "./sequence.ts";
  * time. So between passes either the row is held or cached < committed.
  */
 
-export type SessionEffect =
-  | { readonly kind: "send"; readonly frame: Frame }
-  /** a question about the held row; its answer comes back through `answered` */
-  | { readonly kind: "ask"; readonly question: Question }
-  | { readonly kind: "releaseRow" }
-  /** nothing follows, but for the end of a pass that is under way */
-  | { readonly kind: "ended" };
-
-/**
- * What a session would do with a pass. `now`: somebody waits for it. `ahead`: a row that later drafts will be
- * decided by; it rides along, or has a pass of its own when that is over before the drafts come.
- */
-export interface Work {
-  readonly need: "none" | "ahead" | "now";
-  /** tokens without rows that have to be fed first */
-  readonly prefillTokens: number;
-  readonly rows: number;
-}
-
-/** What a pass does for a session. */
-export interface PassPlan {
-  /** position of tokens[0] */
-  readonly from: number;
-  readonly tokens: Int32Array;
-  /** one for each of the last tokens, but for the very last with `hold` */
-  readonly questions: readonly Question[];
-  readonly hold: boolean;
-}
-
 /** How far the cloud decodes past what the edge has read: one that went away costs no more than this. */
 const RUN_AHEAD_TOKENS = 256;
-/** Weight of a new sample in the estimate of how long drafts are in coming. */
-const GAP_WEIGHT = 0.3;
+const PASS_WEIGHT = 0.3;
 const NO_WORK: Work = { need: "none", prefillTokens: 0, rows: 0 };
-
-export interface SessionIdentity {
-  /** unique on this cloud */
-  readonly key: number;
-  readonly connection: number;
-  /** what the edge calls it */
-  readonly id: number;
-  /** who knows it may resume the session; null: nobody */
-  readonly secret: string | null;
-  /** how often it was resumed before it came here */
-  readonly epoch: number;
-}
 
 export class CloudSession {
   readonly identity: SessionIdentity;
@@ -83,17 +43,19 @@ export class CloudSession {
   private running: PassPlan | null = null;
   private asking: Question | WitnessRequestFrame | null = null;
   private reason: StopReason | "failed" | null = null;
-  /** until when the cloud waits for drafts before it decodes by itself */
-  private waitUntilMs: number;
-  /** since when it could compute a row ahead of drafts; -1: it could not */
-  private outOfDraftsSinceMs = -1;
-  private gapMs = -1;
-  private targetPasses = 0;
-  private targetRows = 0;
-  private targetMs = 0;
-  private prefillPasses = 0;
-  private fedTokens = 0;
-  private evictions = 0;
+  private readonly outlook = new Outlook();
+  /** when the next pass may start; drafts under rejection coupling never wait */
+  private launchAtMs: number;
+  private decidedAtMs: number;
+  private passMs = -1;
+  private readonly usage = {
+    targetPasses: 0,
+    targetRows: 0,
+    targetMs: 0,
+    prefillPasses: 0,
+    fedTokens: 0,
+    evictions: 0,
+  };
 
   constructor(
     identity: SessionIdentity,
@@ -112,7 +74,8 @@ export class CloudSession {
     this.lastHeardMs = nowMs;
     this.readySinceMs = nowMs;
     // The first row comes with the prompt: there is nothing to wait for.
-    this.waitUntilMs = nowMs;
+    this.launchAtMs = nowMs;
+    this.decidedAtMs = nowMs;
   }
 
   get ended(): boolean {
@@ -126,7 +89,18 @@ export class CloudSession {
 
   /** How long drafts are in coming once the session has run out of them, ms; -1 when unknown. */
   get draftGapMs(): number {
-    return this.gapMs;
+    return this.outlook.gapMs;
+  }
+
+  /** Rate at which its tokens come, tokens/ms. */
+  get tokensPerMs(): number {
+    return this.outlook.tokensPerMs(this.passMs);
+  }
+
+  /** Rows that are worth their time, where the policy lets the cloud choose. */
+  worthwhileRows(tokensPerMs: number, msPerRow: number, most: number): number {
+    if (!this.settings.policy.adaptive) return most;
+    return this.outlook.worthwhileRows(tokensPerMs, msPerRow, most);
   }
 
   /** Since when nothing has come of the edge that the session waits for; Infinity: it waits for the cloud itself. */
@@ -143,19 +117,21 @@ export class CloudSession {
     const prefillTokens = Math.max(0, committed - 1 - cached);
     const lastRow = this.lastRow();
     const rows = pending + (lastRow === "none" ? 0 : 1);
-    if (pending > 0 || (!this.primed && prefillTokens > 0)) return { need: "now", prefillTokens, rows };
-    if (lastRow === "sample") {
-      const tooFarAhead = committed - this.edgeCommitted >= RUN_AHEAD_TOKENS;
-      return nowMs >= this.waitUntilMs && !tooFarAhead ? { need: "now", prefillTokens, rows } : NO_WORK;
+    if (!this.primed && prefillTokens > 0) return { need: "now", prefillTokens, rows };
+    if (this.settings.policy.coupling === "gumbel" || (pending === 0 && lastRow === "sample")) {
+      if (pending === 0 && committed - this.edgeCommitted >= RUN_AHEAD_TOKENS) return NO_WORK;
+      if (nowMs >= this.launchAtMs) return { need: "now", prefillTokens, rows };
+      return this.launchAtMs === Number.POSITIVE_INFINITY ? NO_WORK : { need: "along", prefillTokens, rows };
     }
+    if (pending > 0) return { need: "now", prefillTokens, rows };
     // A row ahead is not worth rebuilding the KV for.
     return lastRow === "hold" && prefillTokens === 0 ? { need: "ahead", prefillTokens, rows } : NO_WORK;
   }
 
-  /** When `work` changes although nothing happens: the patience ends. Infinity: never. */
+  /** When `work` changes although nothing happens: the wait is over. Infinity: never. */
   wakeAtMs(nowMs: number): number {
-    const waits = !this.ended && !this.running && this.sequence.pending === 0 && nowMs < this.waitUntilMs;
-    return waits && this.lastRow() === "sample" ? this.waitUntilMs : Number.POSITIVE_INFINITY;
+    const waits = !this.ended && !this.running && nowMs < this.launchAtMs;
+    return waits && this.lastRow() === "sample" ? this.launchAtMs : Number.POSITIVE_INFINITY;
   }
 
   /**
@@ -178,7 +154,7 @@ export class CloudSession {
     for (let i = 0; i < rows - (hold ? 1 : 0); i++)
       questions.push(questionAbout(this.settings, this.sequence, i));
     this.running = { from, tokens: this.sequence.slice(from, to), questions, hold };
-    this.fedTokens += to - from;
+    this.usage.fedTokens += to - from;
     return this.running;
   }
 
@@ -186,7 +162,7 @@ export class CloudSession {
   evicted(): void {
     assert(!this.running, "a session in a pass keeps its KV");
     this.sequence.cached = 0;
-    this.evictions++;
+    this.usage.evictions++;
   }
 
   // What happens to it
@@ -201,20 +177,20 @@ export class CloudSession {
   draft(frame: DraftFrame, nowMs: number, out: SessionEffect[]): void {
     if (this.ended) return; // the edge did not know yet
     this.lastHeardMs = nowMs;
-    const hadPending = this.sequence.pending > 0;
+    const before = this.sequence.pending;
     if (frame.tokens.length > 0) {
       const rejectedAt = this.resampling ? this.sequence.committed : -1;
       if (this.sequence.take(frame, rejectedAt)) {
         this.resampling = false;
-        this.noteDrafts(nowMs);
+        // Drafts for what is committed already are no help, however fast they come.
+        const added = this.sequence.pending - before;
+        if (added > 0) this.outlook.arrived(added, nowMs);
       }
     }
     this.edgeCommitted = Math.max(this.edgeCommitted, Math.min(frame.committedThrough, this.sequence.length));
-    if (frame.final && !this.yielded) {
-      this.yielded = true;
-      this.waitUntilMs = nowMs;
-    }
-    if (!hadPending) this.readySinceMs = nowMs;
+    if (frame.final) this.yielded = true;
+    this.planLaunch(nowMs);
+    if (before === 0) this.readySinceMs = nowMs;
     this.askHeldRow(out);
   }
 
@@ -258,11 +234,12 @@ export class CloudSession {
     this.primed ||= this.sequence.cached >= this.sequence.committed - 1;
     this.readySinceMs = nowMs;
     this.rowHeld = held;
-    if (plan.questions.length === 0 && !plan.hold) this.prefillPasses++;
+    if (plan.questions.length === 0 && !plan.hold) this.usage.prefillPasses++;
     else {
-      this.targetPasses++;
-      this.targetRows += plan.questions.length + (plan.hold ? 1 : 0);
-      this.targetMs += tookMs;
+      this.usage.targetPasses++;
+      this.usage.targetRows += plan.questions.length + (plan.hold ? 1 : 0);
+      this.usage.targetMs += tookMs;
+      this.passMs = this.passMs < 0 ? tookMs : this.passMs + PASS_WEIGHT * (tookMs - this.passMs);
       this.apply(plan.questions, answers, nowMs, out);
     }
     this.askHeldRow(out);
@@ -308,7 +285,9 @@ export class CloudSession {
     const { sequence } = this;
     const first = sequence.committed;
     let rejection: Rejection | null = null;
+    const { lineageDead } = sequence;
     for (const [i, answer] of answers.entries()) {
+      if (questions[i]!.ask === "decide") this.outlook.judged(answer.kind === "accepted");
       if (answer.kind === "rejected") {
         rejection = answer.rejection;
         sequence.reject();
@@ -316,12 +295,23 @@ export class CloudSession {
       } else sequence.commit(decidedToken(questions[i]!, answer));
       if (sequence.stopped()) break;
     }
-    this.waitUntilMs = nowMs + (this.yielded ? 0 : this.settings.policy.patienceMs);
-    this.outOfDraftsSinceMs = sequence.pending === 0 && !this.resampling ? nowMs : -1;
+    if (questions.length > 0) this.noteOutlook(sequence.committed - first, !lineageDead, nowMs);
+    this.decidedAtMs = nowMs;
+    this.planLaunch(nowMs);
     this.readySinceMs = nowMs;
     this.announce(first, rejection, out);
     const reason = sequence.stopped();
     if (reason) this.end(reason, out);
+  }
+
+  /** What a decision teaches of drafts. A gap counts only where a row could be computed meanwhile. */
+  private noteOutlook(tokens: number, wasAlive: boolean, nowMs: number): void {
+    const { pending, lineageDead } = this.sequence;
+    this.outlook.committed(tokens, nowMs);
+    // Under rejection coupling both kinds of gap are one.
+    const missed = this.settings.policy.coupling === "rejection" || (lineageDead && wasAlive);
+    if (pending === 0 && !this.resampling && !this.rowHeld) this.outlook.dry(missed, nowMs);
+    else this.outlook.busy();
   }
 
   /** What an edge knows already, its own correction, needs no verdict. */
@@ -358,26 +348,20 @@ export class CloudSession {
     return preVerify ? "hold" : "none";
   }
 
-  private noteDrafts(nowMs: number): void {
-    if (this.outOfDraftsSinceMs < 0) return;
-    const gapMs = nowMs - this.outOfDraftsSinceMs;
-    this.gapMs = this.gapMs < 0 ? gapMs : this.gapMs + GAP_WEIGHT * (gapMs - this.gapMs);
-    this.outOfDraftsSinceMs = -1;
+  /** When to go on: after the patience where there are no drafts, else at once, or a moment later if that yields more. */
+  private planLaunch(nowMs: number): void {
+    const { segmentTokens, patienceMs, coupling, adaptive } = this.settings.policy;
+    const { pending } = this.sequence;
+    if (this.yielded) this.launchAtMs = nowMs;
+    else if (coupling === "rejection" || segmentTokens === 0 || (pending === 0 && patienceMs > 0)) {
+      this.launchAtMs = this.decidedAtMs + patienceMs;
+    } else if (!adaptive) this.launchAtMs = nowMs;
+    else this.launchAtMs = this.outlook.launchAtMs(pending, this.passMs, this.decidedAtMs, nowMs);
   }
 
   private doneFrame(reason: StopReason): Frame {
-    const { targetPasses, targetRows, targetMs, prefillPasses, fedTokens, evictions } = this;
     const committedTokens = this.sequence.committed - this.promptLength;
-    const usage = {
-      promptTokens: this.promptLength,
-      committedTokens,
-      targetPasses,
-      targetRows,
-      targetMs,
-      prefillPasses,
-      fedTokens,
-      evictions,
-    };
+    const usage = { promptTokens: this.promptLength, committedTokens, ...this.usage };
     return { type: "done", session: this.identity.id, reason, usage };
   }
 }

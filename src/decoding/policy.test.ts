@@ -8,7 +8,7 @@ describe("policies", () => {
 
   it("names what there is when a name is unknown", () => {
     expect(() => policyNamed("toString")).toThrow(
-      /unknown policy "toString"; there are cloud, edge, vanilla/,
+      /unknown policy "toString"; there are cloud, race, edge, vanilla/,
     );
   });
 

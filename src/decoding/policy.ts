@@ -7,11 +7,16 @@ export interface DecodingPolicy {
   readonly target: boolean;
   /** how drafts and target are tied together */
   readonly coupling: Coupling;
+  /** the edge chooses segment and window, and the cloud rows and starts of passes, from what they measure */
+  readonly adaptive: boolean;
   /** drafts a frame; 0: the edge drafts nothing */
   readonly segmentTokens: number;
-  /** most undecided drafts at any time, sent or not */
+  /** most undecided drafts at any time, sent or not; with `adaptive` a bound for the choice */
   readonly windowTokens: number;
-  /** how long the cloud waits for drafts before it decodes by itself; Infinity: never by itself */
+  /**
+   * how long the cloud waits for drafts before it decodes by itself: 0 for speed, Infinity for cost (a pass only when
+   * there are drafts)
+   */
   readonly patienceMs: number;
   /** rejection only: the cloud adds its own next token when all drafts of a pass stand */
   readonly bonusToken: boolean;
@@ -31,6 +36,7 @@ export const POLICY_LIMITS = { segmentTokens: 64, windowTokens: 256, topK: 256 }
 const picospec: DecodingPolicy = {
   target: true,
   coupling: "rejection",
+  adaptive: false,
   segmentTokens: 4,
   windowTokens: 8,
   patienceMs: Number.POSITIVE_INFINITY,
@@ -52,8 +58,20 @@ const cloud: DecodingPolicy = {
   truncateAfterMs: Number.POSITIVE_INFINITY,
 };
 
+/**
+ * Ours: the cloud never stops, and drafts let it skip ahead. Gumbel coupling, so that the text is that of `cloud` for
+ * the same seed. A segment of one: a draft travels as soon as it is made.
+ */
+const race: DecodingPolicy = {
+  ...cloud,
+  adaptive: true,
+  segmentTokens: 1,
+  windowTokens: 128,
+};
+
 export const POLICIES = {
   cloud,
+  race,
   /** the small model alone: what the user has offline */
   edge: { ...cloud, target: false, segmentTokens: 1, windowTokens: 1 },
   /** stop-and-wait speculative decoding over the network */
@@ -64,8 +82,8 @@ export const POLICIES = {
     preVerify: false,
     truncateAfterMs: Number.POSITIVE_INFINITY,
   },
-  /** the paper */
-  picospec,
+  /** the paper; by default each side chooses its sizes within them */
+  picospec: { ...picospec, adaptive: true },
   /** the paper's ablation without Parallel Drafting: one segment in flight */
   "picospec-no-parallel-drafting": { ...picospec, windowTokens: 4 },
   /** the paper's ablation without Fast Verification */

@@ -3,6 +3,7 @@ import type { DoneFrame, ErrorFrame, VerdictFrame, WitnessesFrame } from "../pro
 import type { Rejection } from "../sampling/question.ts";
 import type { ResidualStep } from "../sampling/rejection.ts";
 import { assert, unreachable } from "../util/assert.ts";
+import { Adaptation } from "./adaptation.ts";
 import type { EdgeEffect, EdgeEvent, Outcome, TokenOrigin } from "./machine.ts";
 import { Replacement } from "./replacement.ts";
 import { EdgeSequence } from "./sequence.ts";
@@ -25,6 +26,7 @@ export interface DrafterReach {
 
 export class Pipeline {
   readonly statistics = new PipelineStatistics();
+  private readonly adaptation: Adaptation;
   private readonly settings: SessionSettings;
   private readonly drafter: DrafterReach;
   /** a decided token is none of the drafter's: it cannot go on after that */
@@ -33,6 +35,7 @@ export class Pipeline {
   /** how far the cloud knows that its verdicts were read */
   private acknowledged: number;
   private drafting = false;
+  private draftStartedMs = 0;
   private segmentStartedMs = -1;
   /** the draft that fell and is being replaced */
   private replacement: Replacement | null = null;
@@ -44,6 +47,7 @@ export class Pipeline {
 
   constructor(settings: SessionSettings, prompt: Int32Array, rule: StopRule, drafter: DrafterReach) {
     this.settings = settings;
+    this.adaptation = new Adaptation(settings.policy);
     this.drafter = drafter;
     this.strange = prompt.some((token) => token >= drafter.vocabularySize);
     this.sequence = new EdgeSequence(prompt, rule);
@@ -120,6 +124,7 @@ export class Pipeline {
     assert(position === this.sequence.length, "a draft continues the sequence");
     if (this.segmentStartedMs < 0) this.segmentStartedMs = nowMs;
     this.sequence.push(token);
+    this.adaptation.drafted(nowMs - this.draftStartedMs);
     this.statistics.drafted++;
     if (!this.settings.policy.target) {
       this.commit(nowMs, "draft");
@@ -140,10 +145,12 @@ export class Pipeline {
     if (this.mayDraft()) {
       const { version, length: position, lineage } = this.sequence;
       this.drafting = true;
+      this.draftStartedMs = nowMs;
       if (this.segmentStartedMs < 0) this.segmentStartedMs = nowMs;
       this.out.push({ kind: "draft", version, position, lineage });
     }
-    const atMs = this.truncateAtMs();
+    // Without a link nothing is sent, however late it is: the wake would come at once, again and again.
+    const atMs = this.suspended ? Number.POSITIVE_INFINITY : this.truncateAtMs();
     if (this.sequence.unsentDrafts > 0 && Number.isFinite(atMs)) this.out.push({ kind: "wake", atMs });
   }
 
@@ -153,9 +160,9 @@ export class Pipeline {
   }
 
   private mayDraft(): boolean {
-    const { segmentTokens, windowTokens } = this.settings.policy;
+    const { windowTokens } = this.adaptation.limits;
     return (
-      segmentTokens > 0 &&
+      this.settings.policy.segmentTokens > 0 &&
       !this.drafting &&
       !this.yielded &&
       !this.waitsForVerdict() &&
@@ -185,7 +192,8 @@ export class Pipeline {
   private isDue(nowMs: number): boolean {
     const { sent, committed, length, unsentDrafts, undecided } = this.sequence;
     if (sent === length) return false;
-    const { segmentTokens, windowTokens, preVerify } = this.settings.policy;
+    const { preVerify } = this.settings.policy;
+    const { segmentTokens, windowTokens } = this.adaptation.limits;
     // Fast Verification: the correction goes at once, so that its row is ready when drafts follow.
     if (sent < committed && (preVerify || this.yielded || this.sequence.stopped())) return true;
     if (unsentDrafts === 0) return false;
@@ -257,6 +265,7 @@ export class Pipeline {
         return;
       }
     }
+    if (frame.tokens.length > 0) this.adaptation.verdict(frame.tokens.length, nowMs);
     if (frame.rejection) this.rejected(frame.rejection);
   }
 
@@ -264,15 +273,21 @@ export class Pipeline {
     const { sequence } = this;
     const drafted = position < sequence.length;
     if (drafted && sequence.at(position) === token) {
-      if (position < sequence.sent) this.statistics.accepted++;
+      if (position < sequence.sent) this.judged(true);
       this.commit(nowMs, "draft");
       return;
     }
-    if (drafted && position < sequence.sent) this.statistics.rejected++;
+    if (drafted && position < sequence.sent) this.judged(false);
     // Also where the cloud is ahead of a draft that is only being made.
     if (drafted || this.drafting) this.rollback(position);
     sequence.push(token);
     this.commit(nowMs, "target");
+  }
+
+  private judged(stood: boolean): void {
+    this.adaptation.judged(stood);
+    if (stood) this.statistics.accepted++;
+    else this.statistics.rejected++;
   }
 
   private rejected(rejection: Rejection): void {
@@ -285,7 +300,7 @@ export class Pipeline {
       this.giveUp("bad_verdict", "the cloud rejected a draft, and there is nothing to resample with");
       return;
     }
-    this.statistics.rejected++;
+    this.judged(false);
     this.replacement = new Replacement(position, lineage, this.sequence.at(position));
     // Before the rollback: the draw needs q of the rejected draft.
     this.out.push({ kind: "resample", position, lineage, rejection });

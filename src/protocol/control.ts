@@ -38,6 +38,7 @@ export const welcomeSchema = z.object({
 const policySchema = z.object({
   target: z.boolean(),
   coupling: z.enum(["rejection", "gumbel"]),
+  adaptive: z.boolean(),
   segmentTokens: z.number(),
   windowTokens: z.number(),
   patienceMs: orInfinity,

@@ -1,5 +1,6 @@
 import type { DecodingPolicy } from "../decoding/policy.ts";
 import type { PipelineStatistics } from "../edge/statistics.ts";
+import { sized } from "../perf/renewal.ts";
 import type { Scenario } from "../perf/scenario.ts";
 import { toSeed } from "../sampling/random.ts";
 import { assert } from "../util/assert.ts";
@@ -50,18 +51,11 @@ export function simulate(
 ): SimulatedPolicy[] {
   const results: SimulatedPolicy[] = [];
   for (const { name, policy } of policies) {
-    const answers = runAnswers(scenario, sized(policy, scenario), options);
+    const answers = runAnswers(scenario, sized(policy, scenario.segmentTokens), options);
     const base = results[0]?.tokensPerSecond ?? Number.NaN;
     results.push(summary(name, answers, options.edges, base));
   }
   return results;
-}
-
-/** The scenario's segments for policies that take the paper's own. */
-export function sized(policy: DecodingPolicy, { segmentTokens }: Scenario): DecodingPolicy {
-  if (segmentTokens === 0 || policy.segmentTokens === 0 || policy.coupling !== "rejection") return policy;
-  const segments = policy.windowTokens / policy.segmentTokens;
-  return { ...policy, segmentTokens, windowTokens: segmentTokens * segments };
 }
 
 /** Every edge asks its questions one after the other; the edges start spread over one round trip and pass. */

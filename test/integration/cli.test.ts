@@ -292,12 +292,16 @@ describe("the cloud's door", () => {
 });
 
 describe("help", () => {
-  it.each([["--help"], ["demo", "--help"], ["cloud", "--help"], ["run", "--help"], ["bench", "--help"]])(
-    "%s %s has examples",
-    async (...args) => {
-      const { status, stdout } = await picospec(args.filter(Boolean));
-      expect(status).toBe(0);
-      expect(stdout).toMatch(/Examples?:\n {2}\$ picospec/);
-    },
-  );
+  it.each([
+    ["--help"],
+    ["demo", "--help"],
+    ["cloud", "--help"],
+    ["run", "--help"],
+    ["simulate", "--help"],
+    ["bench", "--help"],
+  ])("%s %s has examples", async (...args) => {
+    const { status, stdout } = await picospec(args.filter(Boolean));
+    expect(status).toBe(0);
+    expect(stdout).toMatch(/Examples?:\n {2}\$ picospec/);
+  });
 });

@@ -10,6 +10,9 @@ import type { DraftFrame, VerdictFrame } from "../../src/protocol/frame.ts";
 import { toSeed } from "../../src/sampling/random.ts";
 import { draws, type Passed, type Run, type Schedule, steadySchedule, tap, World } from "../support/world.ts";
 
+/** The paper's pipeline, with sizes that stay as they are. */
+const PICOSPEC: DecodingPolicy = { ...POLICIES.picospec, adaptive: false };
+
 /**
  * Every mechanism of the pipeline, under a fake clock: what it is for can be seen in who says what and when, and
  * is gone when the mechanism is switched off. Temperature 0, a round trip of 60 ms unless said otherwise.
@@ -48,7 +51,7 @@ interface Setting {
 }
 
 function tell(setting: Setting): Story {
-  const { policy = POLICIES.picospec, language = twins, schedule = steadySchedule(60, 50, 10) } = setting;
+  const { policy = PICOSPEC, language = twins, schedule = steadySchedule(60, 50, 10) } = setting;
   const { prompt = PROMPT, maxTokens = 40, temperature = 0, drafter } = setting;
   const log: Passed[] = [];
   const tokenAtMs: number[] = [];
@@ -99,7 +102,7 @@ describe("Parallel Drafting", () => {
 
   it("is faster where drafts are right", () => {
     const end = (policy: DecodingPolicy) => tell({ policy }).tokenAtMs.at(-1)!;
-    expect(end(POLICIES.picospec)).toBeLessThan(0.75 * end(POLICIES["picospec-no-parallel-drafting"]));
+    expect(end(PICOSPEC)).toBeLessThan(0.75 * end(POLICIES["picospec-no-parallel-drafting"]));
   });
 });
 
@@ -118,9 +121,7 @@ describe("the window", () => {
 
   it("bounds the drafts in flight", () => {
     expect(mostInFlight(tell({ schedule: slow }))).toBe(8);
-    expect(mostInFlight(tell({ schedule: slow, policy: { ...POLICIES.picospec, windowTokens: 20 } }))).toBe(
-      20,
-    );
+    expect(mostInFlight(tell({ schedule: slow, policy: { ...PICOSPEC, windowTokens: 20 } }))).toBe(20);
   });
 
   it("off: the edge drafts on without end, and the cloud refuses more than was agreed", () => {
@@ -189,7 +190,7 @@ describe("Fast Verification", () => {
 });
 
 /** A window so large that the drafter is never idle. */
-const busy: DecodingPolicy = { ...POLICIES.picospec, segmentTokens: 2, windowTokens: 40 };
+const busy: DecodingPolicy = { ...PICOSPEC, segmentTokens: 2, windowTokens: 40 };
 
 describe("Overlapped communication", () => {
   const slowDrafts = steadySchedule(60, 50, 47);
@@ -320,7 +321,7 @@ describe("Latency-aware truncation", () => {
   const sizes = (story: Story) => story.drafts().map(({ frame }) => frame.tokens.length);
 
   it("sends what there is when a segment takes longer than it should", () => {
-    const story = tell({ schedule: slow, policy: { ...POLICIES.picospec, truncateAfterMs: 130 } });
+    const story = tell({ schedule: slow, policy: { ...PICOSPEC, truncateAfterMs: 130 } });
     expect(Math.max(...sizes(story))).toBeLessThan(4);
     expect(story.tokenAtMs[0]).toBeLessThan(tell({ schedule: slow }).tokenAtMs[0]! - 50);
   });
@@ -375,11 +376,11 @@ describe("Separate rejection sampling", () => {
   };
 
   it("exchanges O(K) bytes; off: a row of the vocabulary travels", () => {
-    const sparse = bytes(POLICIES.picospec);
+    const sparse = bytes(PICOSPEC);
     expect(sparse.up).toBeLessThan(150);
     expect(sparse.down).toBeLessThan(200);
     expect(bytes(POLICIES["picospec-no-separate-rejection"]).up).toBeGreaterThan(4 * 512);
-    expect(bytes({ ...POLICIES.picospec, exchange: "denseDown" }).down).toBeGreaterThan(2 * 512);
+    expect(bytes({ ...PICOSPEC, exchange: "denseDown" }).down).toBeGreaterThan(2 * 512);
   });
 });
 
@@ -389,7 +390,7 @@ describe("a drafter whose context ends", () => {
       ...model,
       info: { ...model.info, contextTokens: 20 },
     });
-    for (const policy of [POLICIES.picospec, POLICIES.vanilla]) {
+    for (const policy of [PICOSPEC, POLICIES.vanilla]) {
       const story = tell({ language: strangers, drafter: short, policy });
       expect(story.run.tokens).toEqual(tell({ language: strangers }).run.tokens);
       expect(story.run.origins.slice(20).every((origin) => origin === "target")).toBe(true);

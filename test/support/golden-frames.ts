@@ -189,8 +189,8 @@ export const GOLDEN: readonly { readonly name: string; readonly frame: Frame; re
       secret: null,
       resume: null,
     },
-    hex: `03 00 0000 07000000 03000000 94010000 00000000 02000000 2c010000 ${text(
-      '{"policy":{"target":true,"coupling":"rejection","segmentTokens":4,"windowTokens":8,"patienceMs":null,"bonusToken":false,"preVerify":true,"truncateAfterMs":250,"exchange":"sparse","topK":10},"sampler":{"temperature":1,"topK":0,"topP":1,"minP":0,"repetitionPenalty":1,"presencePenalty":0,"frequencyPenalty":0,"penaltyLastN":64,"logitBias":[]},"seed":"4294967301","maxTokens":64,"secret":null,"resume":null}',
+    hex: `03 00 0000 07000000 03000000 a4010000 00000000 02000000 2c010000 ${text(
+      '{"policy":{"target":true,"coupling":"rejection","adaptive":true,"segmentTokens":4,"windowTokens":8,"patienceMs":null,"bonusToken":false,"preVerify":true,"truncateAfterMs":250,"exchange":"sparse","topK":10},"sampler":{"temperature":1,"topK":0,"topP":1,"minP":0,"repetitionPenalty":1,"presencePenalty":0,"frequencyPenalty":0,"penaltyLastN":64,"logitBias":[]},"seed":"4294967301","maxTokens":64,"secret":null,"resume":null}',
     )}`,
   },
   {
@@ -208,8 +208,8 @@ export const GOLDEN: readonly { readonly name: string; readonly frame: Frame; re
       secret: "0123456789abcdef",
       resume: { promptTokens: 2, lineage: 3, epoch: 1 },
     },
-    hex: `03 00 0000 07000000 03000000 c6010000 00000000 02000000 2c010000 ${text(
-      '{"policy":{"target":true,"coupling":"rejection","segmentTokens":4,"windowTokens":8,"patienceMs":null,"bonusToken":false,"preVerify":true,"truncateAfterMs":250,"exchange":"sparse","topK":10},"sampler":{"temperature":1,"topK":0,"topP":1,"minP":0,"repetitionPenalty":1,"presencePenalty":0,"frequencyPenalty":0,"penaltyLastN":64,"logitBias":[]},"seed":"4294967301","maxTokens":64,"secret":"0123456789abcdef","resume":{"promptTokens":2,"lineage":3,"epoch":1}}',
+    hex: `03 00 0000 07000000 03000000 d6010000 00000000 02000000 2c010000 ${text(
+      '{"policy":{"target":true,"coupling":"rejection","adaptive":true,"segmentTokens":4,"windowTokens":8,"patienceMs":null,"bonusToken":false,"preVerify":true,"truncateAfterMs":250,"exchange":"sparse","topK":10},"sampler":{"temperature":1,"topK":0,"topP":1,"minP":0,"repetitionPenalty":1,"presencePenalty":0,"frequencyPenalty":0,"penaltyLastN":64,"logitBias":[]},"seed":"4294967301","maxTokens":64,"secret":"0123456789abcdef","resume":{"promptTokens":2,"lineage":3,"epoch":1}}',
     )}`,
   },
   {

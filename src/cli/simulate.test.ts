@@ -1,0 +1,129 @@
+import { describe, expect, it } from "vitest";
+import { POLICIES } from "../decoding/policy.ts";
+import { scenarioNamed } from "../perf/scenarios.ts";
+import { simulate } from "../sim/simulate.ts";
+import { parseSweep, simulateSweep } from "../sim/sweep.ts";
+import { timeline } from "../sim/timeline.ts";
+import { defaultPolicies } from "./simulate.ts";
+import { policyChart, sweepChart } from "./simulate-charts.ts";
+import { timelineText } from "./simulate-timeline.ts";
+import { policyCsv, policyTable, type SimulatedRun, sweepCsv, sweepTable } from "./simulate-view.ts";
+
+const scenario = { ...scenarioNamed("laptop-gpu"), answerTokens: 20 };
+const policies = (["cloud", "vanilla"] as const).map((name) => ({ name, policy: POLICIES[name] }));
+const options = { seed: 5, edges: 1, answers: 3 };
+const run: SimulatedRun = { title: 'laptop, "new"', scenario, ...options, seed: "5" };
+const results = simulate(scenario, policies, options);
+const sweep = parseSweep("rtt=20:40:20");
+const points = simulateSweep(scenario, sweep, policies, options);
+
+it("runs every policy with a target by default, the cloud first, and no ablation", () => {
+  const names = defaultPolicies().map(({ name }) => name);
+  expect(names).toEqual(expect.arrayContaining(["cloud", "vanilla", "picospec"]));
+  expect(names[0]).toBe("cloud");
+  expect(names).not.toContain("edge");
+  expect(names.filter((name) => name.includes("-no-"))).toEqual([]);
+});
+
+describe("the tables", () => {
+  it("have a line a policy, and say what they are of and that it is simulated", () => {
+    const lines = policyTable(run, results).split("\n");
+    expect(lines[0]).toMatch(/^Simulated: laptop, "new"\. A laptop/);
+    expect(lines[1]).toMatch(/^Round trip 40 ms, jitter up to 4 ms, a draft takes 6 ms, a pass 45 ms, /);
+    expect(lines[3]).toMatch(/^simulated +speed-up +tokens\/s +accepted +passes\/token +bytes up\/token/);
+    expect(lines[4]).toMatch(/^cloud +1\.00x ±0\.00 +\d+\.\d ±\d\.\d +– +1\.00 /);
+    expect(lines[5]).toMatch(/^vanilla +\d\.\d\dx ±\d\.\d\d /);
+    expect(lines.at(-1)).toMatch(/^Simulated, not measured: 1 edge with 3 answers of 20 tokens; seed 5\./);
+  });
+
+  it("have the rate of all edges together where there are several", () => {
+    expect(policyTable(run, results)).not.toMatch(/of all edges/);
+    expect(policyTable({ ...run, edges: 4 }, results)).toMatch(/of all edges.*4 edges, each with 3 answers/s);
+  });
+
+  it("say that the small model's text is another", () => {
+    const alone = simulate(scenario, [...policies, { name: "edge", policy: POLICIES.edge }], options);
+    expect(policyTable(run, alone)).toMatch(/The text of edge is the small model's own/);
+    expect(policyTable(run, results)).not.toMatch(/small model's own/);
+  });
+
+  it("have a line a value of a sweep, whose own value in the scenario is not named", () => {
+    const lines = sweepTable(run, sweep, points).split("\n");
+    expect(lines[1]).toMatch(/^Jitter up to 4 ms/);
+    expect(lines[3]).toMatch(/^rttMs +cloud, tokens\/s +vanilla, speed-up$/);
+    expect(lines.slice(4, 6).map((line) => line.split(" ")[0])).toEqual(["20", "40"]);
+    expect(lines.at(-1)).toMatch(/Simulated, not measured: .*at each rttMs/);
+  });
+});
+
+describe("CSV", () => {
+  it("has the names of JSON, quotes where they are needed, and nothing where a number does not apply", () => {
+    const [names, cloud, vanilla] = policyCsv(run, results).split("\n");
+    expect(names).toMatch(/^simulated,seed,edges,answers,policy,tokensPerSecond,speedup,acceptanceRate,/);
+    expect(names!.split(",").slice(4)).toEqual(Object.keys(results[0]!));
+    expect(cloud).toMatch(/^"laptop, ""new""",5,1,3,cloud,[\d.]+,1,,1,/);
+    expect(vanilla).toContain(`,vanilla,${results[1]!.tokensPerSecond},${results[1]!.speedup},`);
+  });
+
+  it("has a column for the field that is swept", () => {
+    const lines = sweepCsv(run, sweep, points).split("\n");
+    expect(lines).toHaveLength(1 + 2 * 2);
+    expect(lines[0]).toMatch(/,answers,rttMs,policy,/);
+    expect(lines.slice(1).map((line) => line.split(",").slice(5, 7).join())).toEqual([
+      "20,cloud",
+      "20,vanilla",
+      "40,cloud",
+      "40,vanilla",
+    ]);
+  });
+});
+
+describe("charts say what they show, and that it is simulated", () => {
+  it("over a field", async () => {
+    const svg = await sweepChart(run, sweep, points);
+    expect(svg).toMatch(/Simulated speed-up over rttMs: laptop, "new"/);
+    expect(svg).toMatch(/rttMs: round trip, .* \(ms\)/);
+    expect(svg).toMatch(/Simulated, not measured: 1 edge with 3 answers of 20 tokens; seed 5/);
+    expect(svg).toContain("vanilla");
+    const alone = points.map((point) => ({ ...point, results: point.results.slice(0, 1) }));
+    expect(await sweepChart(run, sweep, alone)).toContain("cloud");
+  });
+
+  it("by policy", async () => {
+    const svg = await policyChart(run, results);
+    expect(svg).toMatch(/Simulated tokens\/s: laptop, "new"/);
+    expect(svg).toMatch(/Simulated, not measured: /);
+    expect(svg).toContain("vanilla");
+  });
+});
+
+describe("a timeline as text", () => {
+  const text = (seed: number) =>
+    timelineText(
+      { ...run, seed: String(seed) },
+      policies.map((one) => timeline(scenario, one, seed)),
+    );
+
+  it("is the same for the same seed", () => {
+    expect(text(1)).toBe(text(1));
+    expect(text(2)).not.toBe(text(1));
+  });
+
+  it("has a line for each thing that happens", () => {
+    const lines = text(1).split("\n");
+    const has = (pattern: RegExp) => expect(lines.some((line) => pattern.test(line))).toBe(true);
+    has(/^Simulated: laptop/);
+    has(/^cloud \(simulated\)$/);
+    has(/^ +0\.0 {2}edge → cloud {2}open +\[0, 128\) +\d+ B, arrives 2\d\.\d$/);
+    has(/^ +[\d.]+ {9}cloud {2}pass 2 starts: 1 token, 1 row$/);
+    has(/^ +[\d.]+ {9}cloud {2}pass 2 ends$/);
+    has(/^ +[\d.]+ {2}edge +the target's own: \[128, 129\)$/);
+    has(/^vanilla \(simulated\)$/);
+    has(/^ +[\d.]+ {2}edge → cloud {2}draft +lineage 0 {2}\[128, 132\) +56 B, arrives [\d.]+$/);
+    has(/^ +[\d.]+ {2}cloud → edge {2}verdict +lineage \d+ .*\b\d+ falls +\d+ B, arrives [\d.]+$/);
+    has(/^ +[\d.]+ {2}edge +rollback to (\d+): \[\1, \d+\) dropped \(\d\)$/);
+    has(/^ +[\d.]+ {2}edge +correction, drawn here: \[\d+, \d+\)$/);
+    has(/^ +[\d.]+ {2}edge +done: length$/);
+    has(/^ +20 tokens in [\d.]+ ms: [\d.]+ tokens\/s, \d+ passes with rows, \d+ of \d+ judged drafts/);
+  });
+});

@@ -1,0 +1,120 @@
+import { waitMs, worthwhileRows } from "./launch.ts";
+
+/** Weight of a new sample in estimates of times. */
+const TIME_WEIGHT = 0.3;
+/** Judged drafts and passes fade to half of their weight over some 35. */
+const FADING = 0.98;
+/** What is believed of acceptance before any draft was judged, and how many drafts that counts as. */
+const PRIOR_ACCEPTANCE = 0.7;
+const PRIOR_WEIGHT = 4;
+/** A frame that is later than expected by this much, or by twice its usual deviation, is not waited for. */
+const LEAST_SLACK_MS = 1;
+
+/** A running mean of a time, with its mean deviation. */
+class TimeEstimate {
+  meanMs = -1;
+  deviationMs = 0;
+
+  add(ms: number): void {
+    if (this.meanMs < 0) this.meanMs = ms;
+    else {
+      this.deviationMs += TIME_WEIGHT * (Math.abs(ms - this.meanMs) - this.deviationMs);
+      this.meanMs += TIME_WEIGHT * (ms - this.meanMs);
+    }
+  }
+}
+
+/** What the cloud has learnt of a session's drafts: when they come, and how often they stand. */
+export class Outlook {
+  /** out of drafts until the first comes: because the edge had to start over, or was not fast enough */
+  private readonly afterMiss = new TimeEstimate();
+  private readonly afterHits = new TimeEstimate();
+  private readonly spacing = new TimeEstimate();
+  private stood = PRIOR_ACCEPTANCE * PRIOR_WEIGHT;
+  private judgedDrafts = PRIOR_WEIGHT;
+  private tokens = 0;
+  private tokensMs = 0;
+  private countedToMs = -1;
+  /** since when it could go on with drafts if there were any; -1: there are, or it could not */
+  private drySinceMs = -1;
+  private missed = false;
+  private lastFrameMs = -1;
+  private frameTokens = 1;
+
+  /** How long drafts are in coming once there are none, ms; -1 when unknown. */
+  get gapMs(): number {
+    return this.afterMiss.meanMs;
+  }
+
+  get acceptance(): number {
+    return this.stood / this.judgedDrafts;
+  }
+
+  /** Rate at which the session's tokens come, tokens/ms. @param passMs time of a pass, for a start */
+  tokensPerMs(passMs: number): number {
+    if (this.tokensMs > 0) return this.tokens / this.tokensMs;
+    return passMs > 0 ? 1 / passMs : 0;
+  }
+
+  judged(stood: boolean): void {
+    this.stood = FADING * this.stood + (stood ? 1 : 0);
+    this.judgedDrafts = FADING * this.judgedDrafts + 1;
+  }
+
+  /** A pass of the session committed tokens. */
+  committed(tokens: number, nowMs: number): void {
+    if (this.countedToMs >= 0) {
+      this.tokens = FADING * this.tokens + tokens;
+      this.tokensMs = FADING * this.tokensMs + (nowMs - this.countedToMs);
+    }
+    this.countedToMs = nowMs;
+  }
+
+  /** There are no drafts from now on. @param missed one did not stand: the edge has to start over */
+  dry(missed: boolean, nowMs: number): void {
+    this.drySinceMs = nowMs;
+    this.missed = missed;
+  }
+
+  /** Nothing is waited for: there are drafts, or the session could not go on with them. */
+  busy(): void {
+    this.drySinceMs = -1;
+  }
+
+  arrived(tokens: number, nowMs: number): void {
+    if (this.drySinceMs >= 0) (this.missed ? this.afterMiss : this.afterHits).add(nowMs - this.drySinceMs);
+    else if (this.lastFrameMs >= 0) this.spacing.add(nowMs - this.lastFrameMs);
+    this.drySinceMs = -1;
+    this.lastFrameMs = nowMs;
+    this.frameTokens = tokens;
+  }
+
+  /**
+   * When to start the next pass: now, or when drafts that are worth waiting for should have come.
+   * @param sinceMs when it could have started
+   */
+  launchAtMs(pending: number, passMs: number, sinceMs: number, nowMs: number): number {
+    const gap = this.missed ? this.afterMiss : this.afterHits;
+    const next = pending > 0 ? this.spacing : gap;
+    const fromMs = pending > 0 ? this.lastFrameMs : this.drySinceMs;
+    if (next.meanMs < 0 || fromMs < 0) return nowMs;
+    const expectedMs = fromMs + next.meanMs;
+    const slackMs = Math.max(LEAST_SLACK_MS, 2 * next.deviationMs);
+    // It should have been here by now: who knows when it comes.
+    if (nowMs > expectedMs + slackMs) return nowMs;
+    const outlook = {
+      pending,
+      acceptance: this.acceptance,
+      nextInMs: Math.max(0, expectedMs - nowMs),
+      spacingMs: Math.max(0.1, this.spacing.meanMs),
+      frameTokens: this.frameTokens,
+      passMs,
+    };
+    const wait = waitMs(outlook, this.tokensPerMs(passMs), nowMs - sinceMs);
+    return wait < 0 ? nowMs : nowMs + wait + slackMs;
+  }
+
+  worthwhileRows(tokensPerMs: number, msPerRow: number, most: number): number {
+    return worthwhileRows(this.acceptance, tokensPerMs, msPerRow, most);
+  }
+}

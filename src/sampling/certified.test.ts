@@ -1,0 +1,166 @@
+import fc from "fast-check";
+import { describe, expect, it } from "vitest";
+import { certifiedWinner, type Knowledge, loudest, touchedTokens } from "./coupling.ts";
+import { Purpose, type Seed, toSeed, uniform } from "./random.ts";
+import { applySampler, type SamplerSettings, SamplerWorkspace } from "./sampler.ts";
+import { selectTop } from "./select.ts";
+
+interface Case {
+  readonly row: Float32Array;
+  readonly settings: SamplerSettings;
+  readonly history: Int32Array;
+  readonly seed: Seed;
+  readonly position: number;
+  readonly topCount: number;
+  readonly noiseCount: number;
+}
+
+/** A row from a seed: bell-shaped logits, or in steps so that many are equal, or some impossible. */
+function rowOf(size: number, seed: number, spread: number, kind: "bell" | "steps" | "holes"): Float32Array {
+  const draw = (token: number, index: number) => uniform(toSeed(seed), Purpose.draft, token, 0, index);
+  return Float32Array.from({ length: size }, (_, token) => {
+    const logit = spread * (draw(token, 0) + draw(token, 1) + draw(token, 2) - 1.5);
+    if (kind === "steps") return Math.round(logit);
+    return kind === "holes" && draw(token, 3) < 0.6 && token > 0 ? -Infinity : logit;
+  });
+}
+
+const settings = fc.record({
+  temperature: fc.constantFrom(0, 0.3, 0.7, 1, 1, 2),
+  topK: fc.constantFrom(0, 0, 1, 5, 40, 1000),
+  topP: fc.constantFrom(1, 1, 0.95, 0.6, 0.05),
+  minP: fc.constantFrom(0, 0, 0.05, 0.4, 1),
+  repetitionPenalty: fc.constantFrom(1, 1, 1.3, 0.8),
+  presencePenalty: fc.constantFrom(0, 0, 1.5, -1.5),
+  frequencyPenalty: fc.constantFrom(0, 0.4),
+  penaltyLastN: fc.constantFrom(0, 3, 64),
+  logitBias: fc.oneof(
+    fc.constant<[number, number][]>([]),
+    fc.array(fc.tuple(fc.nat(40), fc.constantFrom(-100, -2, 0, 3, 12)), { maxLength: 4 }),
+  ),
+});
+
+const cases: fc.Arbitrary<Case> = fc
+  .record({
+    size: fc.oneof(fc.integer({ min: 1, max: 12 }), fc.integer({ min: 13, max: 400 })),
+    rowSeed: fc.nat(),
+    spread: fc.constantFrom(1, 5, 12, 30),
+    kind: fc.constantFrom<"bell" | "steps" | "holes">("bell", "bell", "steps", "holes"),
+    settings,
+    history: fc.array(fc.nat(45), { maxLength: 8 }),
+    seed: fc.nat().map(toSeed),
+    position: fc.nat(1000),
+    // Shares of the vocabulary, small ones often.
+    top: fc.double({ min: 0, max: 1, noNaN: true }),
+    noise: fc.double({ min: 0, max: 1, noNaN: true }),
+  })
+  .map(({ size, rowSeed, spread, kind, history, top, noise, ...rest }) => ({
+    ...rest,
+    row: rowOf(size, rowSeed, spread, kind),
+    history: Int32Array.from(history),
+    topCount: Math.max(1, Math.round(size * top ** 3)),
+    noiseCount: Math.round(size * noise ** 3),
+  }));
+
+function someLogits(row: Float32Array, ids: Int32Array) {
+  return { ids, logits: Float32Array.from(ids, (id) => row[id]!) };
+}
+
+/** What an engine would say of a row: its top, its loudest tokens and, if asked, those that bias and penalties move. */
+function knowledgeOf(c: Case, withTouched = true): Knowledge {
+  const { row, seed, position, topCount, noiseCount } = c;
+  const loud = noiseCount > 0 ? [...loudest(seed, position, row.length, noiseCount).ids] : [];
+  const touched = withTouched
+    ? [...touchedTokens(c.settings, c.history)].filter((id) => id < row.length)
+    : [];
+  return {
+    vocabularySize: row.length,
+    top: someLogits(row, selectTop(row, topCount)),
+    others: someLogits(row, Int32Array.from([...loud, ...touched])),
+  };
+}
+
+const denseWinner = ({ row, settings, history, seed, position }: Case) =>
+  applySampler(row, settings, history, new SamplerWorkspace()).winner(seed, position);
+
+type Certify = typeof certifiedWinner;
+
+const certificate = (c: Case, certify: Certify = certifiedWinner, knowledge = knowledgeOf(c)) =>
+  certify(knowledge, c.settings, c.history, c.seed, c.position);
+
+/** A certain winner is the dense one, for any row, settings and knowledge. */
+function certainIsRight(certify: Certify, withTouched: fc.Arbitrary<boolean> = fc.boolean()) {
+  return fc.property(cases, withTouched, (c, touched) => {
+    const certified = certificate(c, certify, knowledgeOf(c, touched));
+    return certified.kind !== "certain" || certified.token === denseWinner(c);
+  });
+}
+
+const RUNS = { numRuns: 5000, seed: 7 };
+
+describe("a certified winner", () => {
+  it("is the winner of the whole row after the whole chain, whenever it is certain", () => {
+    fc.assert(certainIsRight(certifiedWinner), RUNS);
+  });
+
+  it("comes once enough is known, by asking for what is said to be needed", () => {
+    fc.assert(
+      fc.property(cases, (c) => {
+        const size = c.row.length;
+        let asked = { ...c, topCount: 1, noiseCount: 0 };
+        let knowledge = knowledgeOf(asked, false);
+        for (let turn = 0; turn < 30; turn++) {
+          const certified = certificate(c, certifiedWinner, knowledge);
+          if (certified.kind === "certain") {
+            expect(certified.token).toBe(denseWinner(c));
+            return;
+          }
+          const { topCount, noiseCount } = asked;
+          if (certified.need === "more top") asked = { ...asked, topCount: Math.min(size, topCount * 2) };
+          if (certified.need === "more noise") {
+            asked = { ...asked, noiseCount: Math.min(size, Math.max(1, noiseCount * 2)) };
+          }
+          knowledge = knowledgeOf(asked);
+        }
+        throw new Error("asked 30 times");
+      }),
+      { numRuns: 1000, seed: 8 },
+    );
+  });
+
+  it.each<[string, Certify]>([
+    [
+      // A loud token that the noise list certifies may lie outside of the nucleus, where it must not win.
+      "certifies under top-p by the noise list",
+      (knowledge, s, ...rest) => certifiedWinner(knowledge, { ...s, topP: 1 }, ...rest),
+    ],
+    ["forgets min-p", (knowledge, s, ...rest) => certifiedWinner(knowledge, { ...s, minP: 0 }, ...rest)],
+    ["forgets top-k", (knowledge, s, ...rest) => certifiedWinner(knowledge, { ...s, topK: 0 }, ...rest)],
+    [
+      "forgets the penalties",
+      (knowledge, s, _history, ...rest) => certifiedWinner(knowledge, s, new Int32Array(0), ...rest),
+    ],
+    [
+      "takes the known tokens for all there are",
+      ({ top, others }, s, history, seed, position) => {
+        const ids = [...new Set([...top.ids, ...others.ids])];
+        const vocabularySize = Math.max(...ids) + 1;
+        const row = new Float32Array(vocabularySize).fill(-Infinity);
+        for (const { ids, logits } of [top, others])
+          for (const [i, id] of ids.entries()) row[id] = logits[i]!;
+        const token = applySampler(row, s, history, new SamplerWorkspace()).winner(seed, position);
+        return { kind: "certain", token };
+      },
+    ],
+    [
+      "takes the last of the top for twice as unlikely as it is",
+      (knowledge, s, ...rest) => {
+        const ids = Int32Array.from([...knowledge.top.ids, -1]);
+        const logits = Float32Array.from([...knowledge.top.logits, knowledge.top.logits.at(-1)! - Math.LN2]);
+        return certifiedWinner({ ...knowledge, top: { ids, logits } }, s, ...rest);
+      },
+    ],
+  ])("control: one that %s is caught by the same property", (_, certify) => {
+    expect(fc.check(certainIsRight(certify, fc.constant(true)), RUNS).failed).toBe(true);
+  });
+});

@@ -64,7 +64,8 @@ const ROWS: readonly (readonly [string, (run: RunReport) => string])[] = [
 ];
 
 /** The comparison as a table, a column a policy. */
-export function demoTable({ runs, emulated }: DemoReport): string {
+export function demoTable(report: DemoReport): string {
+  const { runs, emulated } = report;
   const base = runs[0]!;
   const rows = [
     ["", ...runs.map((run) => run.policy)],
@@ -72,7 +73,18 @@ export function demoTable({ runs, emulated }: DemoReport): string {
     ["speed-up", ...runs.map((run) => figure(run.tokensPerSecond / base.tokensPerSecond, 2, "x"))],
     ["same text as the cloud alone", ...runs.map((run) => (run.text === base.text ? "yes" : "no"))],
   ];
+  const verdict = sameness(report);
   const { rttMs, pace } = emulated;
   const label = pace === null ? "" : `, and emulated hardware (${pace})`;
-  return `${table(rows)}\n\nMeasured over an emulated network (RTT ${rttMs} ms)${label}.`;
+  return `${table(rows)}\n\n${verdict}\nMeasured over an emulated network (RTT ${rttMs} ms)${label}.`;
+}
+
+/** Whether the texts are the cloud's own, in words. */
+function sameness({ runs }: DemoReport): string {
+  const base = runs[0]!;
+  // The small model alone says what it likes.
+  const others = runs.slice(1).filter((run) => run.policy !== "edge");
+  const different = others.filter((run) => run.text !== base.text).map((run) => run.policy);
+  if (different.length === 0) return "All texts of the target are identical.";
+  return `Not the same text, but a sample of the same distribution: ${different.join(", ")}.`;
 }

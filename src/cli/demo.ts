@@ -21,8 +21,10 @@ const PROMPT = "Tell me a story about a frog and a lantern.";
 
 export function demoCommand(): Command {
   return new Command("demo")
-    .description("one prompt, answered by the cloud alone and then with PicoSpec, on the bundled models")
-    .addOption(policyListOption("picospec"))
+    .description(
+      "one prompt, answered by the cloud alone, by the paper's pipeline and by race, on the bundled models",
+    )
+    .addOption(policyListOption("picospec,race"))
     .addOption(new Option("--prompt <text>", "the question").default(PROMPT))
     .addOption(
       new Option("--rtt <ms>", "round trip of the emulated network").argParser(number(0, 10_000)).default(60),
@@ -51,7 +53,7 @@ Accepted drafts are green, corrections yellow, the target's own tokens plain, an
 
 Examples:
   $ picospec demo
-  $ picospec demo --policy vanilla,picospec --rtt 120
+  $ picospec demo --policy vanilla,picospec,race --rtt 120
   $ picospec demo --prompt "Tell me a story about a fox and a map." --temperature 0.7 --seed 7
   $ picospec demo --pace off --rtt 0              (no emulation: the bundled models as fast as they are)
   $ picospec demo --json --policy vanilla,picospec,edge`,

@@ -47,6 +47,8 @@ export interface NamedPolicy {
 
 const namedPolicy = checked((name): NamedPolicy => ({ name, policy: policyNamed(name) }));
 
+const namedPolicies = (text: string) => text.split(",").map((name) => namedPolicy(name.trim()));
+
 export const policyNames = Object.keys(POLICIES).join(", ");
 
 export function policyOption(fallback: string): Option {
@@ -57,8 +59,8 @@ export function policyOption(fallback: string): Option {
 
 export function policyListOption(fallback: string): Option {
   return new Option("--policy <names>", `policies to run after the cloud alone, with commas: ${policyNames}`)
-    .argParser((text) => text.split(",").map((name) => namedPolicy(name.trim())))
-    .default([namedPolicy(fallback)], fallback);
+    .argParser(namedPolicies)
+    .default(namedPolicies(fallback), fallback);
 }
 
 export interface NamedPace {

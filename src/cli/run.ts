@@ -55,7 +55,7 @@ export function runCommand(): Command {
         "the drafter, a GGUF file with the target's tokenizer",
       ).makeOptionMandatory(),
     )
-    .addOption(policyOption("picospec"))
+    .addOption(policyOption("race"))
     .addOption(new Option("--system <text>", "a system message before the prompt"))
     .addOption(new Option("--raw", "send the prompt as it is, without the model's chat template"))
     .addOption(

@@ -37,12 +37,12 @@ describe("run", () => {
     const { status, stdout, stderr } = await run("--temperature", "0");
     expect(status).toBe(0);
     expect(stdout).toMatch(/frog.*\n$/s);
-    expect(stderr).toMatch(/^\[picospec: \d+ tokens at [\d.]+\/s, .*ended by end, seed \d+\]\n$/);
+    expect(stderr).toMatch(/^\[race: \d+ tokens at [\d.]+\/s, .*ended by end, seed \d+\]\n$/);
   });
 
   it("says the same with every policy at temperature 0, and prints one JSON object", async () => {
     const texts: string[] = [];
-    for (const policy of ["cloud", "vanilla", "picospec", "picospec-no-separate-rejection"]) {
+    for (const policy of ["cloud", "vanilla", "picospec", "race", "picospec-no-separate-rejection"]) {
       const { status, stdout } = await run("--temperature", "0", "--policy", policy, "--json");
       const report = JSON.parse(stdout);
       expect([status, report.policy]).toEqual([0, policy]);
@@ -150,8 +150,10 @@ describe("demo", () => {
     ]);
     expect(status).toBe(0);
     expect(stdout).toMatch(/Emulated network: RTT 20 ms\. Emulated hardware \(standard\)/);
-    expect(stdout).toMatch(/target passes a token +1\.00 +0\.\d\d/);
-    expect(stdout).toMatch(/same text as the cloud alone +yes +yes/);
+    expect(stdout).toMatch(/cloud +picospec +race\n/);
+    expect(stdout).toMatch(/target passes a token +1\.00 +0\.\d\d +\d\.\d\d/);
+    expect(stdout).toMatch(/same text as the cloud alone +yes +yes +yes/);
+    expect(stdout).toMatch(/All texts of the target are identical\./);
     expect(stdout).toMatch(
       /Measured over an emulated network \(RTT 20 ms\), and emulated hardware \(standard\)\./,
     );
@@ -192,7 +194,7 @@ describe("bad input ends in one clear line and a non-zero exit", () => {
       () => ["run", "x", "--cloud", "localhost", "--model", DRAFTER],
       /a cloud's address is ws:\/\/HOST:PORT/,
     ],
-    ["no cloud where one is needed", () => ["run", "x", "--model", DRAFTER], /policy picospec needs a cloud/],
+    ["no cloud where one is needed", () => ["run", "x", "--model", DRAFTER], /policy race needs a cloud/],
     [
       "a prompt longer than the context",
       () => ["run", "word ".repeat(600), "--cloud", cloud.url, "--model", DRAFTER],
@@ -206,7 +208,7 @@ describe("bad input ends in one clear line and a non-zero exit", () => {
     [
       "a policy that is not there",
       () => ["run", "x", "--cloud", cloud.url, "--model", DRAFTER, "--policy", "best"],
-      /unknown policy "best"; there are cloud, edge/,
+      /unknown policy "best"; there are cloud, race, edge/,
     ],
     ["a pace that is not there", () => ["demo", "--pace", "warp"], /unknown pace "warp"; there are standard/],
     ["a seed that is no number", () => ["demo", "--seed", "x"], /seed must be a whole number/],

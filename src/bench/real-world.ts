@@ -38,7 +38,8 @@ export interface MeasuredTimes {
   readonly draftPrefillTokensPerSecond: number;
 }
 
-interface Sample {
+/** One call of a model. */
+export interface Sample {
   readonly prefill: number;
   readonly rows: number;
   readonly ms: number;
@@ -204,7 +205,8 @@ function timedTarget(model: TargetModel, samples: Sample[]): TargetModel {
   };
 }
 
-function timedDrafter(model: DraftModel, samples: Sample[]): DraftModel {
+/** Keeps how long each feed took. */
+export function timedDrafter(model: DraftModel, samples: Sample[]): DraftModel {
   const { info, feedTokens } = model;
   return {
     ...{ info, feedTokens },

@@ -5,6 +5,7 @@ import { cloudCommand } from "./cloud.ts";
 import { demoCommand } from "./demo.ts";
 import { Exit } from "./exit.ts";
 import { version } from "./node.ts";
+import { planCommand } from "./plan.ts";
 import { runCommand } from "./run.ts";
 import { simulateCommand } from "./simulate.ts";
 
@@ -30,7 +31,14 @@ Examples:
   $ picospec cloud --model target.gguf --port 4747        serve a large model
   $ picospec run "Why is the sky blue?" --cloud ws://127.0.0.1:4747 --model drafter.gguf`,
     );
-  for (const command of [demoCommand(), cloudCommand(), runCommand(), simulateCommand(), benchCommand()]) {
+  for (const command of [
+    demoCommand(),
+    cloudCommand(),
+    runCommand(),
+    planCommand(),
+    simulateCommand(),
+    benchCommand(),
+  ]) {
     program.addCommand(command.exitOverride().showHelpAfterError("(add --help for what there is)"));
   }
   try {

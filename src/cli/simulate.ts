@@ -36,13 +36,12 @@ import {
 /** Most answers of one run, all edges together: each is kept until the end. */
 const MOST_ANSWERS = 1_000_000;
 
-interface SimulateValues {
+interface SimulateValues extends SetValue {
   readonly scenario: string;
   readonly policy: readonly NamedPolicy[];
   readonly edges: number;
   readonly answers?: number;
   readonly seed: Seed;
-  readonly set?: readonly Setting[];
   readonly sweep?: Sweep;
   readonly json?: true;
   readonly csv?: true;
@@ -71,9 +70,20 @@ function checked<T>(parse: (text: string) => T): (text: string) => T {
   };
 }
 
+export interface SetValue {
+  readonly set?: readonly Setting[];
+}
+
+export function setOption(): Option {
+  const setting = checked(parseSetting);
+  return new Option(
+    "--set <field=value>",
+    "change a field of the scenario; null: no limit; may be given again",
+  ).argParser((text, before: readonly Setting[] = []) => [...before, setting(text)]);
+}
+
 export function simulateCommand(): Command {
   const policies = defaultPolicies();
-  const setting = checked(parseSetting);
   return new Command("simulate")
     .description("what policies come to on a network and machines that you describe, under virtual time")
     .addOption(
@@ -96,12 +106,7 @@ export function simulateCommand(): Command {
         .argParser(checked(toSeed))
         .default(toSeed(1), "1"),
     )
-    .addOption(
-      new Option(
-        "--set <field=value>",
-        "change a field of the scenario; null: no limit; may be given again",
-      ).argParser((text, before: readonly Setting[] = []) => [...before, setting(text)]),
-    )
+    .addOption(setOption())
     .addOption(
       new Option("--sweep <field=from:to:step>", "run at each value of a field").argParser(
         checked(parseSweep),
@@ -232,7 +237,7 @@ function seed32({ low, high }: Seed): number {
 }
 
 /** @throws SettingError for a name that is not there, a file that is none, and fields that cannot be */
-function readScenario(given: string): Scenario {
+export function readScenario(given: string): Scenario {
   if (Object.hasOwn(SCENARIOS, given) || !/[./\\]/.test(given)) return scenarioNamed(given);
   const text = readText(given);
   let value: unknown;

@@ -2,7 +2,7 @@ import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { certifiedWinner, type Knowledge, loudest, touchedTokens } from "./coupling.ts";
 import { Purpose, type Seed, toSeed, uniform } from "./random.ts";
-import { applySampler, type SamplerSettings, SamplerWorkspace } from "./sampler.ts";
+import { applySampler, type SamplerSettings, SamplerWorkspace, samplerSettings } from "./sampler.ts";
 import { selectTop } from "./select.ts";
 
 interface Case {
@@ -130,7 +130,7 @@ describe("a certified winner", () => {
 
   it.each<[string, Certify]>([
     [
-      // A loud token that the noise list certifies may lie outside of the nucleus, where it must not win.
+      // Each of its errors is a token outside of the nucleus, where no noise may make it win.
       "certifies under top-p by the noise list",
       (knowledge, s, ...rest) => certifiedWinner(knowledge, { ...s, topP: 1 }, ...rest),
     ],
@@ -162,5 +162,50 @@ describe("a certified winner", () => {
     ],
   ])("control: one that %s is caught by the same property", (_, certify) => {
     expect(fc.check(certainIsRight(certify, fc.constant(true)), RUNS).failed).toBe(true);
+  });
+});
+
+const ROWS = 30;
+const DRAWS = 5;
+
+/** Like a model's rows: a bell of small logits, and a few hundred likelier tokens that fall as log(rank). */
+function modelLike(index: number): Float32Array {
+  const row = rowOf(8192, index, 6, "bell");
+  const draw = (token: number, which: number) => uniform(toSeed(index), Purpose.draft, token, 1, which);
+  for (let rank = 1; rank <= 300; rank++) {
+    const token = Math.floor(8192 * draw(rank, 0));
+    row[token] = Math.max(row[token]!, 14 - [1.2, 2, 3][index % 3]! * Math.log(rank) + draw(rank, 1));
+  }
+  return row;
+}
+
+describe("from 64 of the top and 64 of the noise, in rows like a model's", () => {
+  const rows = Array.from({ length: ROWS }, (_, i) => modelLike(i));
+  it.each<[string, Partial<SamplerSettings>, number]>([
+    ["greedy", { temperature: 0 }, 1],
+    ["plain", {}, 0.98],
+    ["temperature 0.7", { temperature: 0.7 }, 1],
+    ["min-p 0.05", { minP: 0.05 }, 1],
+    ["llama.cpp's default", { temperature: 0.8, topK: 40, topP: 0.95, minP: 0.05 }, 1],
+    ["top-p 0.95", { topP: 0.95 }, 0.8],
+    ["penalties", { repetitionPenalty: 1.1, presencePenalty: 0.3, temperature: 0.8 }, 0.98],
+  ])("is certain often enough: %s", (_, given, least) => {
+    let certain = 0;
+    for (let i = 0; i < ROWS * DRAWS; i++) {
+      const c: Case = {
+        row: rows[i % ROWS]!,
+        settings: samplerSettings(given),
+        history: Int32Array.from({ length: 32 }, (_, j) => 97 * i + j),
+        seed: toSeed(i),
+        position: i,
+        topCount: 64,
+        noiseCount: 64,
+      };
+      const certified = certificate(c);
+      if (certified.kind !== "certain") continue;
+      certain++;
+      expect(certified.token).toBe(denseWinner(c));
+    }
+    expect(certain / (ROWS * DRAWS)).toBeGreaterThanOrEqual(least);
   });
 });

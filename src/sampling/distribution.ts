@@ -1,7 +1,11 @@
 import { assert } from "../util/assert.ts";
 import { indexAt, indicesAt, sum } from "./cumulative.ts";
-import { GUMBEL_MAX, gumbel, gumbelPair, type Seed } from "./random.ts";
+import { NOISE_CHUNK, SHORTFALL_UNIT, shortfalls } from "./noise.ts";
+import { gumbel, type Seed } from "./random.ts";
 import { selectTop } from "./select.ts";
+
+/** Leaves room for the rounding of logarithms where noise is only bounded. */
+const ROUNDING = 1 - 1e-9;
 
 /** The K likeliest tokens and what they leave. Probabilities are rounded to 32 bits, as they travel. */
 export interface Head {
@@ -123,25 +127,23 @@ export class DenseDistribution implements Distribution {
     return indexAt(this.weights, u, this.total);
   }
 
-  /** O(V), but noise is only computed for tokens that could still win with the largest noise there is. */
+  /** O(V), but logarithms are only taken for tokens that could still win by what is known of their noise. */
   winner(seed: Seed, position: number): number {
-    const noise = new Float64Array(2);
-    const first = selectTop(this.weights, 1)[0]!;
-    let best = first;
-    let bestScore = Math.log(this.weights[first]!) + gumbel(seed, position, first);
-    let floor = Math.exp(bestScore - GUMBEL_MAX);
-    for (let even = 0; even < this.weights.length; even += 2) {
-      const pairHasChance = this.weights[even]! >= floor || (this.weights[even + 1] ?? 0) >= floor;
-      if (!pairHasChance) continue;
-      gumbelPair(seed, position, even, noise);
-      for (let half = 0; half < 2; half++) {
-        const weight = this.weights[even + half] ?? 0;
-        if (!(weight > 0)) continue;
-        const score = Math.log(weight) + noise[half]!;
-        if (score > bestScore || (score === bestScore && even + half < best)) {
+    let best = -1;
+    let bestScore = -Infinity;
+    let unitToBeat = 0;
+    for (let from = 0; from < this.weights.length; from += NOISE_CHUNK) {
+      const weights = this.weights.subarray(from, from + NOISE_CHUNK);
+      const short = shortfalls(seed, position, from, weights.length);
+      for (let i = 0; ; i++) {
+        i = nextContender(weights, short, i, unitToBeat);
+        if (i === weights.length) break;
+        if (weights[i] === 0) continue;
+        const score = Math.log(weights[i]!) + gumbel(seed, position, from + i);
+        if (score > bestScore) {
+          best = from + i;
           bestScore = score;
-          best = even + half;
-          floor = Math.exp(bestScore - GUMBEL_MAX);
+          unitToBeat = Math.exp(score) * SHORTFALL_UNIT * ROUNDING;
         }
       }
     }
@@ -176,4 +178,14 @@ export class DenseDistribution implements Distribution {
     for (let id = 0; id < this.weights.length; id++) probabilities[id] = this.weights[id]! / this.total;
     return probabilities;
   }
+}
+
+/**
+ * First index from `from` on whose score may reach log(unitToBeat / SHORTFALL_UNIT), or the length: weight w with
+ * shortfall n scores below log w - log(n * SHORTFALL_UNIT). A loop of its own, which compilers make fast.
+ */
+function nextContender(weights: Float32Array, short: Int32Array, from: number, unitToBeat: number): number {
+  let i = from;
+  while (i < weights.length && weights[i]! < short[i]! * unitToBeat) i++;
+  return i;
 }

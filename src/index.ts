@@ -14,6 +14,7 @@ export {
 export type { CloudUsage, SessionSettings, StopReason } from "./decoding/session.ts";
 export { EdgeClient, type EdgeClientOptions } from "./edge/client.ts";
 export { CloudError, type Reconnect } from "./edge/connection.ts";
+export type { Drafter, DrafterReach, DraftRequest } from "./edge/drafter.ts";
 export {
   type ConnectOptions,
   connectEdge,
@@ -24,6 +25,7 @@ export {
   type ResumeOptions,
   type TextPart,
 } from "./edge/generate.ts";
+export { LookupDrafter, TwoDrafters } from "./edge/lookup-drafter.ts";
 export type { Outcome, TokenOrigin } from "./edge/machine.ts";
 export { ParallelDrafter } from "./edge/parallel-drafter.ts";
 export { type RunReport, runReport } from "./edge/report.ts";

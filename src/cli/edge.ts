@@ -1,3 +1,5 @@
+import type { Drafter } from "../edge/drafter.ts";
+import { LookupDrafter, TwoDrafters } from "../edge/lookup-drafter.ts";
 import { ParallelDrafter } from "../edge/parallel-drafter.ts";
 import type { DraftModel } from "../engine/engine.ts";
 import type { GpuChoice } from "../engine/llama/library.ts";
@@ -8,9 +10,11 @@ import { type PaceProfile, pacedDrafter } from "../engine/paced.ts";
 import { systemClock } from "../transport/node/clock.ts";
 import { progressBar } from "./output.ts";
 
+export type DrafterKind = "model" | "lookup" | "both";
+
 /** The small model of this device, ready to draft. */
 export interface LoadedDrafter {
-  readonly drafter: ParallelDrafter;
+  readonly drafter: Drafter;
   readonly tokenizer: LlamaTokenizer;
   readonly chatTemplate: string | null;
   close(): void;
@@ -22,22 +26,34 @@ export interface DrafterOptions {
   readonly gpu: GpuChoice;
   /** emulated hardware, or null */
   readonly pace: PaceProfile | null;
+  /** who drafts: the model, a look into the text, or whichever has the longer agreeing history */
+  readonly kind?: DrafterKind;
   /** wraps the model: to watch it */
   readonly watch?: (model: DraftModel) => DraftModel;
 }
 
 /** @throws EngineError for a file that is not there, is no GGUF, or is no model for this */
 export async function loadDrafter(options: DrafterOptions): Promise<LoadedDrafter> {
-  const { file, threads, gpu, pace, watch } = options;
+  const { file, threads, gpu, pace, watch, kind = "model" } = options;
   const bar = progressBar(`loading ${file}`);
-  const model = await LlamaModel.load(file, { gpu, progress: bar.update }).finally(bar.end);
+  const model = await LlamaModel.load(file, {
+    gpu,
+    progress: bar.update,
+    vocabularyOnly: kind === "lookup",
+  }).finally(bar.end);
+  const tokenizer = new LlamaTokenizer(model);
+  const { chatTemplate } = model.file;
+  if (kind === "lookup") {
+    return { drafter: new LookupDrafter(), tokenizer, chatTemplate, close: () => model.close() };
+  }
   const plain = await llamaDraftModel(model, { threads });
   const paced = pace ? pacedDrafter(plain, pace, systemClock) : plain;
   const drafter = watch?.(paced) ?? paced;
+  const own = new ParallelDrafter(drafter);
   return {
-    drafter: new ParallelDrafter(drafter),
-    tokenizer: new LlamaTokenizer(model),
-    chatTemplate: model.file.chatTemplate,
+    drafter: kind === "both" ? new TwoDrafters(own) : own,
+    tokenizer,
+    chatTemplate,
     close() {
       drafter.close();
       model.close();

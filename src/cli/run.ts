@@ -14,7 +14,7 @@ import { chatPrompt } from "../text/chat-template.ts";
 import { systemClock } from "../transport/node/clock.ts";
 import { connect } from "../transport/node/socket.ts";
 import { SettingError } from "../util/errors.ts";
-import { type LoadedDrafter, loadDrafter } from "./edge.ts";
+import { type DrafterKind, type LoadedDrafter, loadDrafter } from "./edge.ts";
 import { Exit, INTERRUPTED } from "./exit.ts";
 import { freshSecret, freshSeed, software } from "./node.ts";
 import {
@@ -36,6 +36,7 @@ interface RunValues extends GpuValue, SeedValue, SamplerOptionValues {
   readonly cloud?: string;
   readonly model: string;
   readonly policy: NamedPolicy;
+  readonly drafter: DrafterKind;
   readonly system?: string;
   readonly raw?: true;
   readonly maxTokens: number;
@@ -52,8 +53,13 @@ export function runCommand(): Command {
     .addOption(
       new Option(
         "--model <file>",
-        "the drafter, a GGUF file with the target's tokenizer",
+        "the drafter, a GGUF file with the target's tokenizer (of which --drafter lookup takes nothing else)",
       ).makeOptionMandatory(),
+    )
+    .addOption(
+      new Option("--drafter <kind>", "who drafts: the model, a look into the text, or the likelier of both")
+        .choices(["model", "lookup", "both"])
+        .default("both"),
     )
     .addOption(policyOption("race"))
     .addOption(new Option("--system <text>", "a system message before the prompt"))
@@ -87,6 +93,7 @@ Examples:
   $ picospec run "Tell me a story." --cloud ws://127.0.0.1:4747 --model drafter.gguf
   $ picospec run "2 + 2?" --cloud wss://gpu.example.org --model drafter.gguf --temperature 0 --json
   $ picospec run "Tell me a story." --model drafter.gguf --policy edge      (the small model alone, offline)
+  $ picospec run "Say it again." --cloud ws://127.0.0.1:4747 --model any-of-the-family.gguf --drafter lookup
   $ cat question.txt | picospec run - --cloud ws://127.0.0.1:4747 --model drafter.gguf`,
     )
     .action(run);
@@ -98,7 +105,8 @@ async function run(prompt: string, values: RunValues): Promise<void> {
     throw new SettingError("cloud", `policy ${policy.name} needs a cloud: give --cloud ws://HOST:PORT`);
   }
   const question = prompt === "-" ? await stdin() : prompt;
-  const drafter = await loadDrafter({ file: values.model, threads, gpu, pace: null });
+  const kind = policy.policy.target ? values.drafter : "model";
+  const drafter = await loadDrafter({ file: values.model, threads, gpu, pace: null, kind });
   try {
     const client = policy.policy.target ? await openCloud(values.cloud!, values.reconnect, drafter) : null;
     try {

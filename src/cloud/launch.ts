@@ -14,6 +14,8 @@ export interface DraftOutlook {
   readonly nextInMs: number;
   /** between frames after that, ms */
   readonly spacingMs: number;
+  /** how much later than expected a frame is still waited for, ms */
+  readonly slackMs: number;
   /** drafts a frame */
   readonly frameTokens: number;
   /** time of a pass, ms */
@@ -42,7 +44,7 @@ const MOST_PENDING = 2;
  * @returns -1: start now
  */
 export function waitMs(outlook: DraftOutlook, tokensPerMs: number, waitedMs: number): number {
-  const { nextInMs, spacingMs, pending, passMs } = outlook;
+  const { nextInMs, spacingMs, slackMs, pending, passMs } = outlook;
   const mostMs = MOST_OF_PASS * passMs - waitedMs;
   if (pending > MOST_PENDING || mostMs <= 0) return -1;
   const now = tokensOfTwoPasses(outlook, 0);
@@ -57,7 +59,7 @@ export function waitMs(outlook: DraftOutlook, tokensPerMs: number, waitedMs: num
       waitForMs = atMs;
     }
   }
-  return waitForMs;
+  return waitForMs < 0 ? -1 : Math.min(waitForMs + slackMs, mostMs);
 }
 
 function tokensOfTwoPasses(outlook: DraftOutlook, startMs: number): number {

@@ -107,11 +107,12 @@ export class Outlook {
       acceptance: this.acceptance,
       nextInMs: Math.max(0, expectedMs - nowMs),
       spacingMs: Math.max(0.1, this.spacing.meanMs),
+      slackMs,
       frameTokens: this.frameTokens,
       passMs,
     };
     const wait = waitMs(outlook, this.tokensPerMs(passMs), nowMs - sinceMs);
-    return wait < 0 ? nowMs : nowMs + wait + slackMs;
+    return wait < 0 ? nowMs : nowMs + wait;
   }
 
   worthwhileRows(tokensPerMs: number, msPerRow: number, most: number): number {

@@ -6,12 +6,12 @@ import { unreachable } from "../util/assert.ts";
 import { SettingError } from "../util/errors.ts";
 import { checkDraftSize, frameProblem } from "./boundary.ts";
 import { CloudError, Connection, type ConnectionOptions } from "./connection.ts";
-import type { ParallelDrafter } from "./parallel-drafter.ts";
+import type { Drafter } from "./drafter.ts";
 import { EdgeSession, type SessionListener } from "./session.ts";
 
 export interface EdgeClientOptions extends ConnectionOptions {
   /** null: only policies that draft nothing */
-  readonly drafter: ParallelDrafter | null;
+  readonly drafter: Drafter | null;
   /** a fresh secret for each session, 16 characters or more that nobody can guess; null: none is resumed */
   readonly secret: (() => string) | null;
   /** the cloud has accepted the edge, or has not; called once */
@@ -116,6 +116,15 @@ export class EdgeClient {
     if (!policy.target) throw new SettingError("policy", "this policy wants no cloud: generate alone");
     if (policy.segmentTokens > 0 && !this.options.drafter) {
       throw new SettingError("policy", "this policy drafts, and there is no drafter: give a --model");
+    }
+    if (
+      policy.segmentTokens > 0 &&
+      policy.coupling === "rejection" &&
+      !this.options.drafter?.alwaysProposes
+    ) {
+      const message =
+        "this policy needs a drafter that always has a draft, and looking into the text does not: take race";
+      throw new SettingError("policy", message);
     }
     if (!Number.isInteger(maxTokens) || maxTokens < 1 || maxTokens >= PROTOCOL_LIMITS.counter) {
       throw new SettingError("maxTokens", `maxTokens must be a whole number of 1 or more, not ${maxTokens}`);

@@ -6,8 +6,8 @@ import type { Clock } from "../util/clock.ts";
 import { SettingError } from "../util/errors.ts";
 import { EdgeClient } from "./client.ts";
 import { CloudError, type Reconnect } from "./connection.ts";
+import type { Drafter } from "./drafter.ts";
 import type { TokenOrigin } from "./machine.ts";
-import type { ParallelDrafter } from "./parallel-drafter.ts";
 import { EdgeSession, type SessionListener } from "./session.ts";
 import type { PipelineStatistics } from "./statistics.ts";
 
@@ -17,7 +17,7 @@ export interface ConnectOptions {
   /** the client's from here on */
   readonly transport: Transport;
   readonly tokenizer: Tokenizer;
-  readonly drafter: ParallelDrafter | null;
+  readonly drafter: Drafter | null;
   readonly clock: Clock;
   /** name and version of this software */
   readonly client: string;
@@ -95,17 +95,22 @@ export function generate(client: EdgeClient, options: GenerateOptions): Promise<
  * @param endTokens of the drafter itself: there is no target to say
  */
 export function generateAlone(
-  drafter: ParallelDrafter,
+  drafter: Drafter,
   endTokens: readonly number[],
   clock: Clock,
   options: GenerateOptions,
 ): Promise<Generated> {
   const { settings, prompt } = options;
+  if (!drafter.alwaysProposes) {
+    return Promise.reject(
+      new SettingError("policy", "the policy edge needs a model of its own: give a --model"),
+    );
+  }
   if (settings.policy.target || prompt.length === 0) {
     const message = settings.policy.target ? "this policy needs a cloud" : "the prompt is empty";
     return Promise.reject(new SettingError(settings.policy.target ? "policy" : "prompt", message));
   }
-  const { contextTokens, vocabularySize } = drafter.model.info;
+  const { contextTokens, vocabularySize } = drafter.reach;
   const rule: StopRule = {
     promptLength: prompt.length,
     maxTokens: settings.maxTokens,

@@ -8,7 +8,13 @@ import type { ResidualStep } from "../sampling/rejection.ts";
 export type EdgeEvent =
   | { readonly kind: "start" }
   /** the drafter's choice; late ones (of an older version) are dropped */
-  | { readonly kind: "drafted"; readonly version: number; readonly position: number; readonly token: number }
+  | {
+      readonly kind: "drafted";
+      readonly version: number;
+      readonly position: number;
+      /** null: there is nothing to propose here */
+      readonly token: number | null;
+    }
   | { readonly kind: "draftFailed"; readonly message: string }
   | { readonly kind: "frame"; readonly frame: VerdictFrame | WitnessesFrame | DoneFrame | ErrorFrame }
   | { readonly kind: "resampled"; readonly step: ResidualStep }

@@ -1,25 +1,17 @@
-import type { DraftModel, EngineError } from "../engine/engine.ts";
-import { propose } from "../sampling/propose.ts";
+import { type DraftModel, EngineError } from "../engine/engine.ts";
+import { type Proposal, propose } from "../sampling/propose.ts";
+import { historyTokens } from "../sampling/sampler.ts";
+import { PicoSpecError } from "../util/errors.ts";
+import type { Drafter, DrafterReach, DraftRequest } from "./drafter.ts";
 import { SpeculativeKvCache } from "./speculative-kv-cache.ts";
-
-/** One draft to make. */
-export interface DraftRequest {
-  /** whose sequence it continues */
-  readonly owner: number;
-  /** the tokens before the draft, Int32Array[n]: read when its turn comes */
-  readonly prefix: () => Int32Array;
-  /** the drafter's logits after the prefix, Float32Array[V], valid inside the call only */
-  readonly read: (logits: Float32Array) => void;
-  /** after `read`, once the model is free again; not called for a draft that was interrupted */
-  readonly done: (error: EngineError | null) => void;
-}
 
 /**
  * Makes drafts one after the other on the one drafter of the device, while earlier ones are on their way. An
  * interrupt takes effect at once for a draft that waits, between two feeds of a long prompt, and otherwise when
  * the step that runs is over: its result is dropped.
  */
-export class ParallelDrafter {
+export class ParallelDrafter implements Drafter {
+  readonly alwaysProposes = true;
   readonly model: DraftModel;
   readonly choose: typeof propose;
   private readonly cache = new SpeculativeKvCache();
@@ -35,18 +27,19 @@ export class ParallelDrafter {
     this.choose = choose;
   }
 
-  /** A name for a sequence that drafts will be asked for. */
+  get reach(): DrafterReach {
+    return this.model.info;
+  }
+
   newOwner(): number {
     return ++this.owners;
   }
 
-  /** Queues a draft; the owner has no other waiting. */
   propose(request: DraftRequest): void {
     this.waiting.push(request);
     this.next();
   }
 
-  /** The sequence is void from `length` on, and a draft of it that is made or waits is no longer wanted. */
   interrupt(owner: number, length: number): void {
     const index = this.waiting.findIndex((request) => request.owner === owner);
     if (index >= 0) this.waiting.splice(index, 1);
@@ -71,8 +64,9 @@ export class ParallelDrafter {
     this.cache.fed(from, tokens);
     this.busy = true;
     const wanted = () => this.current === request;
+    let made: Proposal | PicoSpecError = new EngineError("no_row", "the drafter gave no row");
     const read = (logits: Float32Array) => {
-      if (wanted()) request.read(logits);
+      if (wanted()) made = this.draftFrom(logits, prefix, request);
     };
     this.model.feed(from, tokens, last ? read : null, (error) => {
       this.busy = false;
@@ -80,9 +74,28 @@ export class ParallelDrafter {
       const finished = wanted() && (last || error !== null);
       if (finished) {
         this.current = null;
-        request.done(error);
+        const failure = error ?? (made instanceof PicoSpecError ? made : null);
+        request.done(failure, made instanceof PicoSpecError ? null : made);
       }
       this.next();
     });
+  }
+
+  private draftFrom(
+    logits: Float32Array,
+    prefix: Int32Array,
+    request: DraftRequest,
+  ): Proposal | PicoSpecError {
+    const { sampler, coupling, seed, lineage, vocabularySize } = request;
+    // What a drafter has past the target's vocabulary is padding.
+    const row = logits.length > vocabularySize ? logits.subarray(0, vocabularySize) : logits;
+    const position = prefix.length;
+    const history = prefix.subarray(Math.max(0, position - historyTokens(sampler)));
+    try {
+      return this.choose(row, sampler, history, coupling, seed, position, lineage);
+    } catch (error) {
+      if (error instanceof PicoSpecError) return error;
+      throw error;
+    }
   }
 }

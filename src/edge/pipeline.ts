@@ -4,6 +4,7 @@ import type { Rejection } from "../sampling/question.ts";
 import type { ResidualStep } from "../sampling/rejection.ts";
 import { assert, unreachable } from "../util/assert.ts";
 import { Adaptation } from "./adaptation.ts";
+import type { DrafterReach } from "./drafter.ts";
 import type { EdgeEffect, EdgeEvent, Outcome, TokenOrigin } from "./machine.ts";
 import { Replacement } from "./replacement.ts";
 import { EdgeSequence } from "./sequence.ts";
@@ -17,13 +18,6 @@ import { PipelineStatistics } from "./statistics.ts";
 /** The cloud stops a little past what it knows to be read; it is told at least this often. */
 const ACKNOWLEDGE_TOKENS = 64;
 
-/** What a drafter can go on from; without one, 0 and 0. */
-export interface DrafterReach {
-  /** most tokens that it can look back on */
-  readonly contextTokens: number;
-  readonly vocabularySize: number;
-}
-
 export class Pipeline {
   readonly statistics = new PipelineStatistics();
   private readonly adaptation: Adaptation;
@@ -36,6 +30,8 @@ export class Pipeline {
   private acknowledged: number;
   private drafting = false;
   private draftStartedMs = 0;
+  /** the drafter has nothing to propose at this length */
+  private emptyAt = -1;
   private segmentStartedMs = -1;
   /** the draft that fell and is being replaced */
   private replacement: Replacement | null = null;
@@ -107,7 +103,8 @@ export class Pipeline {
         // All of the text is here: that the last word of the cloud is missing costs the user nothing.
         const reason = this.sequence.stopped();
         if (reason) this.finish({ kind: "done", reason, usage: null });
-        else this.fail(event.code, lostMessage(event.code, event.reason));
+        else if (event.code !== "connection_lost") this.fail(event.code, event.reason);
+        else this.fail(event.code, `the cloud went away: ${event.reason}`);
         break;
       }
       default:
@@ -117,11 +114,15 @@ export class Pipeline {
 
   // Drafting
 
-  private drafted(version: number, position: number, token: number, nowMs: number): void {
+  private drafted(version: number, position: number, token: number | null, nowMs: number): void {
     // A rollback overtook it: what it continues is no longer there.
     if (version !== this.sequence.version) return;
     this.drafting = false;
     assert(position === this.sequence.length, "a draft continues the sequence");
+    if (token === null) {
+      this.emptyAt = position;
+      return;
+    }
     if (this.segmentStartedMs < 0) this.segmentStartedMs = nowMs;
     this.sequence.push(token);
     this.adaptation.drafted(nowMs - this.draftStartedMs);
@@ -165,6 +166,7 @@ export class Pipeline {
       this.settings.policy.segmentTokens > 0 &&
       !this.drafting &&
       !this.yielded &&
+      this.sequence.length !== this.emptyAt &&
       !this.waitsForVerdict() &&
       this.sequence.undecided < windowTokens &&
       this.drafterReaches() &&
@@ -336,6 +338,7 @@ export class Pipeline {
     const discarded = this.sequence.rollback(length);
     this.statistics.rolledBack(length, discarded.length, wasSent);
     this.drafting = false;
+    this.emptyAt = -1;
     this.segmentStartedMs = -1;
     this.out.push({ kind: "rollback", length, discarded });
   }
@@ -393,8 +396,4 @@ export class Pipeline {
     if (outcome.kind === "done") this.statistics.usage = outcome.usage;
     this.out.push({ kind: "finished", outcome });
   }
-}
-
-function lostMessage(code: string, reason: string): string {
-  return code === "connection_lost" ? `the cloud went away: ${reason}` : reason;
 }

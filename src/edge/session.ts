@@ -7,13 +7,10 @@ import type {
   VerdictFrame,
   WitnessesFrame,
 } from "../protocol/frame.ts";
-import type { Proposal } from "../sampling/propose.ts";
-import { historyTokens } from "../sampling/sampler.ts";
 import { assert, unreachable } from "../util/assert.ts";
 import type { CancelTimer, Clock } from "../util/clock.ts";
-import { messageOf } from "../util/errors.ts";
+import type { Drafter } from "./drafter.ts";
 import type { EdgeEffect, EdgeEvent, Outcome, Segment, TokenOrigin } from "./machine.ts";
-import type { ParallelDrafter } from "./parallel-drafter.ts";
 import { Pipeline } from "./pipeline.ts";
 import { RejectionSampler } from "./rejection-sampler.ts";
 import type { PipelineStatistics } from "./statistics.ts";
@@ -34,7 +31,7 @@ export interface EdgeSessionOptions {
   readonly prompt: Int32Array;
   readonly rule: StopRule;
   /** null: the policy drafts nothing */
-  readonly drafter: ParallelDrafter | null;
+  readonly drafter: Drafter | null;
   /** of the target: what the drafter has past it is never drafted */
   readonly vocabularySize: number;
   readonly clock: Clock;
@@ -66,9 +63,9 @@ export class EdgeSession {
       settings,
       prompt,
       rule,
-      drafter?.model.info ?? { contextTokens: 0, vocabularySize: 0 },
+      drafter?.reach ?? { contextTokens: 0, vocabularySize: 0 },
     );
-    const width = Math.min(vocabularySize, drafter?.model.info.vocabularySize ?? vocabularySize);
+    const width = Math.min(vocabularySize, drafter?.reach.vocabularySize ?? vocabularySize);
     this.sampler = new RejectionSampler(settings.seed, settings.policy.exchange, width);
   }
 
@@ -194,30 +191,16 @@ export class EdgeSession {
     const { drafter, settings, vocabularySize } = this.options;
     assert(drafter, "a policy that drafts needs a drafter");
     const { sampler, policy, seed } = settings;
-    let made: Proposal | string = "the drafter gave no row";
     drafter.propose({
-      owner: this.owner,
+      ...{ owner: this.owner, sampler, coupling: policy.coupling, seed, lineage, vocabularySize },
       prefix: () => this.pipeline.prefix(position),
-      read: (logits) => {
-        // What a drafter has past the target's vocabulary is padding.
-        const row = logits.length > vocabularySize ? logits.subarray(0, vocabularySize) : logits;
-        const history = this.pipeline
-          .prefix(position)
-          .subarray(Math.max(0, position - historyTokens(sampler)));
-        try {
-          made = drafter.choose(row, sampler, history, policy.coupling, seed, position, lineage);
-        } catch (error) {
-          made = messageOf(error);
-        }
-      },
-      done: (error) => {
-        const proposal = made;
-        if (error || typeof proposal === "string") {
-          this.dispatch({ kind: "draftFailed", message: error?.message ?? String(proposal) });
+      done: (error, proposal) => {
+        if (error) {
+          this.dispatch({ kind: "draftFailed", message: error.message });
           return;
         }
-        if (policy.coupling === "rejection") this.sampler.drafted(position, proposal);
-        this.dispatch({ kind: "drafted", version, position, token: proposal.token });
+        if (proposal && policy.coupling === "rejection") this.sampler.drafted(position, proposal);
+        this.dispatch({ kind: "drafted", version, position, token: proposal?.token ?? null });
       },
     });
   }

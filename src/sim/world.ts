@@ -173,7 +173,7 @@ export class SimEdge {
     };
     const { drafter } = this;
     const { clock } = this.world;
-    const { vocabularySize } = drafter.model.info;
+    const { vocabularySize } = drafter.reach;
     const local = {
       id: 1,
       settings,

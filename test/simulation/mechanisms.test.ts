@@ -8,7 +8,17 @@ import type { DraftModel } from "../../src/engine/engine.ts";
 import type { ToyLanguage } from "../../src/engine/toy.ts";
 import type { DraftFrame, VerdictFrame } from "../../src/protocol/frame.ts";
 import { toSeed } from "../../src/sampling/random.ts";
+import { samplerSettings } from "../../src/sampling/sampler.ts";
 import { draws, type Passed, type Run, type Schedule, steadySchedule, tap, World } from "../support/world.ts";
+
+/** What a draft is asked for with, beside its place. */
+const REQUEST = {
+  sampler: samplerSettings(),
+  coupling: "rejection",
+  seed: toSeed(1),
+  lineage: 0,
+  vocabularySize: 4,
+} as const;
 
 /** The paper's pipeline, with sizes that stay as they are. */
 const PICOSPEC: DecodingPolicy = { ...POLICIES.picospec, adaptive: false };
@@ -285,7 +295,7 @@ describe("Interrupt", () => {
     const request = (owner: number, length: number) => ({
       owner,
       prefix: () => new Int32Array(length),
-      read: () => {},
+      ...REQUEST,
       done: vi.fn(),
     });
     const [running, waiting] = [request(a, 3), request(b, 5)];
@@ -308,7 +318,7 @@ describe("Interrupt", () => {
     const drafter = new ParallelDrafter(model);
     const owner = drafter.newOwner();
     const done = vi.fn();
-    drafter.propose({ owner, prefix: () => new Int32Array(45), read: () => {}, done });
+    drafter.propose({ ...REQUEST, owner, prefix: () => new Int32Array(45), done });
     pending.shift()![1](null);
     drafter.interrupt(owner, 12);
     pending.shift()![1](null);

@@ -2,6 +2,7 @@ import { Cloud } from "../../src/cloud/cloud.ts";
 import type { CloudLimits } from "../../src/cloud/machine.ts";
 import type { DecodingPolicy } from "../../src/decoding/policy.ts";
 import { EdgeClient } from "../../src/edge/client.ts";
+import type { Drafter } from "../../src/edge/drafter.ts";
 import type { Outcome, TokenOrigin } from "../../src/edge/machine.ts";
 import { ParallelDrafter } from "../../src/edge/parallel-drafter.ts";
 import type { SessionListener } from "../../src/edge/session.ts";
@@ -242,7 +243,7 @@ export interface GenerateOptions {
   /** another than the schedule's */
   readonly network?: WanProfile;
   /** one that several runs share */
-  readonly drafter?: ParallelDrafter;
+  readonly drafter?: Drafter;
   /** the user changes their mind */
   readonly cancelAtMs?: number;
 }

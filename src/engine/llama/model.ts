@@ -7,6 +7,8 @@ import { type GpuChoice, type LlamaLibrary, loadLibrary } from "./library.ts";
 
 export interface LoadOptions {
   readonly gpu?: GpuChoice;
+  /** only the tokenizer: nothing can be computed with it */
+  readonly vocabularyOnly?: boolean;
   /** how much is loaded, 0 to 1 */
   readonly progress?: (fraction: number) => void;
 }
@@ -38,7 +40,8 @@ export class LlamaModel {
    * Loads off the event loop.
    * @throws EngineError `no_model`, `not_gguf`, `bad_model`, `unsupported_model`, `no_engine`, `engine_version`
    */
-  static async load(path: string, { gpu = "auto", progress }: LoadOptions = {}): Promise<LlamaModel> {
+  static async load(path: string, options: LoadOptions = {}): Promise<LlamaModel> {
+    const { gpu = "auto", vocabularyOnly = false, progress } = options;
     const file = await readModelFile(path);
     const library = loadLibrary(gpu);
     const { api } = library;
@@ -48,7 +51,7 @@ export class LlamaModel {
           return true;
         })
       : null;
-    const params = { ...api.modelDefaultParams(), progress_callback: callback };
+    const params = { ...api.modelDefaultParams(), progress_callback: callback, vocab_only: vocabularyOnly };
     if (gpu === "off") params.n_gpu_layers = 0;
     const pointer = await new Promise<Pointer | null>((resolve, reject) => {
       api.modelLoad.async(path, params, (error, loaded) => (error ? reject(error) : resolve(loaded)));

@@ -20,60 +20,77 @@ export interface DraftOutlook {
   readonly frameTokens: number;
   /** time of a pass, ms */
   readonly passMs: number;
+  /** the edge is starting over after a draft that fell, and no pass has been since */
+  readonly afterMiss: boolean;
+  /** rate at which the session's tokens come, tokens/ms */
+  readonly tokensPerMs: number;
+  /** what another row costs the pass, ms */
+  readonly msPerRow: number;
 }
 
 /** Frames that are looked ahead for. */
-const MOST_FRAMES = 8;
+const MOST_FRAMES = 12;
 /**
  * A moment, and no more: drafts do not come for ever at the pace of the last few, since the edge's window closes and
- * a draft falls. Over the scenarios and the grid of docs/performance.md waits of up to a tenth of a pass, with few
- * drafts at hand, won up to 4% and lost nothing; longer ones, or with more at hand, lost up to a third.
+ * a draft falls. Over the grid of docs/performance.md longer waits with drafts at hand lost up to a third. After a
+ * miss the edge starts over with a window that is open: there the expectation is good for longer.
  */
 const MOST_OF_PASS = 0.1;
 const MOST_PENDING = 2;
+const MOST_OF_PASS_AFTER_MISS = 0.5;
 
 /**
  * How long to wait for more drafts before starting a pass, ms.
  *
- * Drafts that come during a pass are not lost: the next pass takes them all. So two passes are compared, now or a
- * little later. The first commits E(m) tokens for m drafts, E(m) = 1 + a + … + a^m. With probability a^(m+1) nothing
- * fell and its last token is the next draft too: then the second pass goes on with the drafts that came meanwhile but
- * for that one; otherwise it has none. Waiting t puts off everything after it, which costs rate * t tokens.
- * @param tokensPerMs rate at which the session's tokens come
+ * A pass over m drafts commits E(m) tokens, E(m) = 1 + a + … + a^m. Afterwards the edge has to start over, which is
+ * where things were before, unless nothing fell and the last token is the next draft too: with probability a^(m+1)
+ * another pass follows at once, over the drafts that came meanwhile but for that one. Drafts that come during a pass
+ * are not lost, so waiting only pays for what it adds to this one. All time costs tokens at the usual rate.
  * @param waitedMs how long it has waited already
  * @returns -1: start now
  */
-export function waitMs(outlook: DraftOutlook, tokensPerMs: number, waitedMs: number): number {
-  const { nextInMs, spacingMs, slackMs, pending, passMs } = outlook;
-  const mostMs = MOST_OF_PASS * passMs - waitedMs;
-  if (pending > MOST_PENDING || mostMs <= 0) return -1;
-  const now = tokensOfTwoPasses(outlook, 0);
-  let best = 0;
+export function waitMs(outlook: DraftOutlook, waitedMs: number): number {
+  const { nextInMs, spacingMs, pending, passMs, afterMiss } = outlook;
+  const mostMs = (afterMiss ? MOST_OF_PASS_AFTER_MISS : MOST_OF_PASS) * passMs - waitedMs;
+  if (mostMs <= 0 || (!afterMiss && pending > MOST_PENDING)) return -1;
+  let best = worth(outlook, 0);
   let waitForMs = -1;
   for (let frame = 0; frame < MOST_FRAMES; frame++) {
     const atMs = nextInMs + frame * spacingMs;
     if (!(atMs <= mostMs)) break;
-    const net = tokensOfTwoPasses(outlook, atMs) - now - tokensPerMs * atMs;
-    if (net > best) {
-      best = net;
+    const value = worth(outlook, atMs);
+    if (value > best) {
+      best = value;
       waitForMs = atMs;
     }
   }
-  return waitForMs < 0 ? -1 : Math.min(waitForMs + slackMs, mostMs);
+  // Until then, and a little longer for a frame that is late, but never past the bound.
+  return waitForMs < 0 ? -1 : Math.min(mostMs, waitForMs + outlook.slackMs);
 }
 
-function tokensOfTwoPasses(outlook: DraftOutlook, startMs: number): number {
-  const { pending, acceptance, passMs } = outlook;
+/** Tokens of the pass that starts then, and of the one that may follow it, less what their time costs. */
+function worth(outlook: DraftOutlook, startMs: number): number {
+  const { pending, acceptance, passMs, tokensPerMs } = outlook;
   const before = startMs === 0 ? 0 : draftsBy(outlook, startMs);
   const during = draftsBy(outlook, startMs + passMs) - before;
   const goesOn = acceptance ** (pending + before + 1);
-  const second = during === 0 ? 1 : goesOn * tokensOfPass(acceptance, during - 1) + (1 - goesOn);
-  return tokensOfPass(acceptance, pending + before) + second;
+  const passCost = tokensPerMs * passMs;
+  const next = during === 0 ? 0 : Math.max(0, tokensOfPass(outlook, during - 1) - passCost);
+  return tokensOfPass(outlook, pending + before) - passCost - tokensPerMs * startMs + goesOn * next;
 }
 
-/** 1 + a + … + a^drafts. */
-function tokensOfPass(acceptance: number, drafts: number): number {
-  return acceptance === 1 ? drafts + 1 : (1 - acceptance ** (drafts + 1)) / (1 - acceptance);
+/** 1 + a + … + a^drafts, less what the rows cost; no draft is taken that is not worth its row. */
+function tokensOfPass({ acceptance, tokensPerMs, msPerRow }: DraftOutlook, drafts: number): number {
+  const cost = tokensPerMs * msPerRow;
+  let tokens = 1;
+  for (
+    let i = 0, chance = acceptance;
+    i < drafts && chance > Math.max(cost, 1e-3);
+    i++, chance *= acceptance
+  ) {
+    tokens += chance - cost;
+  }
+  return tokens;
 }
 
 /** Drafts that should have come by then. */

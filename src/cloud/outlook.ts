@@ -2,6 +2,7 @@ import { waitMs, worthwhileRows } from "./launch.ts";
 
 /** Weight of a new sample in estimates of times. */
 const TIME_WEIGHT = 0.3;
+const SLOW_WEIGHT = 0.02;
 /** Judged drafts and passes fade to half of their weight over some 35. */
 const FADING = 0.98;
 /** What is believed of acceptance before any draft was judged, and how many drafts that counts as. */
@@ -39,6 +40,8 @@ export class Outlook {
   private drySinceMs = -1;
   private missed = false;
   private lastFrameMs = -1;
+  /** the edge starts over, and no pass has been since */
+  private startsOver = false;
   private frameTokens = 1;
 
   /** How long drafts are in coming once there are none, ms; -1 when unknown. */
@@ -74,6 +77,17 @@ export class Outlook {
   dry(missed: boolean, nowMs: number): void {
     this.drySinceMs = nowMs;
     this.missed = missed;
+    this.startsOver = missed;
+  }
+
+  /** Another pass is over, and the edge has not started over yet. */
+  stillDry(): void {
+    this.startsOver = true;
+  }
+
+  /** A pass over the session's drafts starts. */
+  launched(): void {
+    this.startsOver = false;
   }
 
   /** Nothing is waited for: there are drafts, or the session could not go on with them. */
@@ -83,17 +97,25 @@ export class Outlook {
 
   arrived(tokens: number, nowMs: number): void {
     if (this.drySinceMs >= 0) (this.missed ? this.afterMiss : this.afterHits).add(nowMs - this.drySinceMs);
-    else if (this.lastFrameMs >= 0) this.spacing.add(nowMs - this.lastFrameMs);
+    else if (this.lastFrameMs >= 0) this.noteSpacing(nowMs - this.lastFrameMs);
     this.drySinceMs = -1;
     this.lastFrameMs = nowMs;
     this.frameTokens = tokens;
   }
 
+  /** How fast drafts come while the edge's window is open: longer gaps are mostly those of a closed one. */
+  private noteSpacing(ms: number): void {
+    const { meanMs } = this.spacing;
+    if (meanMs < 0 || ms < 2 * meanMs) this.spacing.add(ms);
+    else this.spacing.meanMs += SLOW_WEIGHT * (ms - meanMs);
+  }
+
   /**
    * When to start the next pass: now, or when drafts that are worth waiting for should have come.
+   * @param msPerRow what another row costs a pass
    * @param sinceMs when it could have started
    */
-  launchAtMs(pending: number, passMs: number, sinceMs: number, nowMs: number): number {
+  launchAtMs(pending: number, passMs: number, msPerRow: number, sinceMs: number, nowMs: number): number {
     const gap = this.missed ? this.afterMiss : this.afterHits;
     const next = pending > 0 ? this.spacing : gap;
     const fromMs = pending > 0 ? this.lastFrameMs : this.drySinceMs;
@@ -110,8 +132,11 @@ export class Outlook {
       slackMs,
       frameTokens: this.frameTokens,
       passMs,
+      afterMiss: this.startsOver,
+      tokensPerMs: this.tokensPerMs(passMs),
+      msPerRow,
     };
-    const wait = waitMs(outlook, this.tokensPerMs(passMs), nowMs - sinceMs);
+    const wait = waitMs(outlook, nowMs - sinceMs);
     return wait < 0 ? nowMs : nowMs + wait;
   }
 

@@ -48,6 +48,8 @@ export class CloudSession {
   private launchAtMs: number;
   private decidedAtMs: number;
   private passMs = -1;
+  /** what a row costs a pass on this server, as of the last pass */
+  private msPerRow = 0;
   private readonly usage = {
     targetPasses: 0,
     targetRows: 0,
@@ -99,6 +101,7 @@ export class CloudSession {
 
   /** Rows that are worth their time, where the policy lets the cloud choose. */
   worthwhileRows(tokensPerMs: number, msPerRow: number, most: number): number {
+    this.msPerRow = msPerRow;
     if (!this.settings.policy.adaptive) return most;
     return this.outlook.worthwhileRows(tokensPerMs, msPerRow, most);
   }
@@ -131,7 +134,8 @@ export class CloudSession {
   /** When `work` changes although nothing happens: the wait is over. Infinity: never. */
   wakeAtMs(nowMs: number): number {
     const waits = !this.ended && !this.running && nowMs < this.launchAtMs;
-    return waits && this.lastRow() === "sample" ? this.launchAtMs : Number.POSITIVE_INFINITY;
+    const wouldGoOn = this.sequence.pending > 0 || this.lastRow() === "sample";
+    return waits && wouldGoOn ? this.launchAtMs : Number.POSITIVE_INFINITY;
   }
 
   /**
@@ -154,6 +158,7 @@ export class CloudSession {
     for (let i = 0; i < rows - (hold ? 1 : 0); i++)
       questions.push(questionAbout(this.settings, this.sequence, i));
     this.running = { from, tokens: this.sequence.slice(from, to), questions, hold };
+    this.outlook.launched();
     this.usage.fedTokens += to - from;
     return this.running;
   }
@@ -310,8 +315,9 @@ export class CloudSession {
     this.outlook.committed(tokens, nowMs);
     // Under rejection coupling both kinds of gap are one.
     const missed = this.settings.policy.coupling === "rejection" || (lineageDead && wasAlive);
-    if (pending === 0 && !this.resampling && !this.rowHeld) this.outlook.dry(missed, nowMs);
-    else this.outlook.busy();
+    if (pending > 0 || this.resampling || this.rowHeld) this.outlook.busy();
+    else if (lineageDead && !wasAlive) this.outlook.stillDry();
+    else this.outlook.dry(missed, nowMs);
   }
 
   /** What an edge knows already, its own correction, needs no verdict. */
@@ -352,11 +358,13 @@ export class CloudSession {
   private planLaunch(nowMs: number): void {
     const { segmentTokens, patienceMs, coupling, adaptive } = this.settings.policy;
     const { pending } = this.sequence;
-    if (this.yielded) this.launchAtMs = nowMs;
+    // No draft can come any more: there is nothing to wait for.
+    if (this.yielded || this.sequence.full) this.launchAtMs = nowMs;
     else if (coupling === "rejection" || segmentTokens === 0 || (pending === 0 && patienceMs > 0)) {
       this.launchAtMs = this.decidedAtMs + patienceMs;
     } else if (!adaptive) this.launchAtMs = nowMs;
-    else this.launchAtMs = this.outlook.launchAtMs(pending, this.passMs, this.decidedAtMs, nowMs);
+    else
+      this.launchAtMs = this.outlook.launchAtMs(pending, this.passMs, this.msPerRow, this.decidedAtMs, nowMs);
   }
 
   private doneFrame(reason: StopReason): Frame {

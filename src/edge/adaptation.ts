@@ -81,7 +81,9 @@ export class Adaptation {
         this.verdictMs < 0 ? sinceMs : this.verdictMs + TIME_WEIGHT * (sinceMs - this.verdictMs);
     }
     this.lastVerdictMs = nowMs;
-    if (this.policy.coupling === "gumbel") this.weighGain(tokens);
+    // A cloud that never decodes by itself waits for drafts, however little they bring.
+    const cloudGoesOn = this.policy.patienceMs < Number.POSITIVE_INFINITY;
+    if (this.policy.coupling === "gumbel" && cloudGoesOn) this.weighGain(tokens);
   }
 
   /**

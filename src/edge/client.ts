@@ -117,11 +117,8 @@ export class EdgeClient {
     if (policy.segmentTokens > 0 && !this.options.drafter) {
       throw new SettingError("policy", "this policy drafts, and there is no drafter: give a --model");
     }
-    if (
-      policy.segmentTokens > 0 &&
-      policy.coupling === "rejection" &&
-      !this.options.drafter?.alwaysProposes
-    ) {
+    const cloudGoesOn = policy.patienceMs < Number.POSITIVE_INFINITY;
+    if (policy.segmentTokens > 0 && !cloudGoesOn && !this.options.drafter?.alwaysProposes) {
       const message =
         "this policy needs a drafter that always has a draft, and looking into the text does not: take race";
       throw new SettingError("policy", message);

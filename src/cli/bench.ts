@@ -1,14 +1,28 @@
+import { mkdirSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
 import { Argument, Command, Option } from "commander";
 import { benchEngine, type EngineTiming } from "../bench/engine.ts";
+import { GRID_LEVELS } from "../bench/grid.ts";
+import { gridCharts } from "../bench/grid-charts.ts";
+import { type GridReport, gridReport } from "../bench/grid-report.ts";
 import type { Timing } from "../bench/measure.ts";
 import { benchOwnCode, type OwnCodeTiming } from "../bench/own-code.ts";
+import { type PaperReport, paperReport } from "../bench/paper-report.ts";
+import { paperChart } from "../bench/paper-report-chart.ts";
+import { loadDrawing } from "../bench/plot/page.ts";
 import { type Prediction, predict } from "../bench/predict.ts";
 import { BENCH_PROMPTS } from "../bench/prompts.ts";
 import { benchRows, type RowTiming } from "../bench/rows.ts";
+import { scaleCharts } from "../bench/scale-charts.ts";
+import { type ScaleReport, scaleReport } from "../bench/scale-report.ts";
 import { POLICIES } from "../decoding/policy.ts";
+import { PicoSpecError } from "../util/errors.ts";
+import { gridText } from "./bench-grid.ts";
+import { paperText } from "./bench-paper.ts";
+import { scaleText } from "./bench-scale.ts";
 import { BUNDLED_DRAFTER, BUNDLED_TARGET } from "./node.ts";
 import { whole } from "./options.ts";
-import { table } from "./output.ts";
+import { progressBar, table } from "./output.ts";
 
 /** The object that `bench --json` prints; what was not asked for is missing. */
 interface BenchReport {
@@ -16,10 +30,13 @@ interface BenchReport {
   rows?: RowTiming[];
   engine?: EngineTiming[];
   predict?: Prediction[];
+  grid?: GridReport;
+  paper?: PaperReport;
+  scale?: ScaleReport;
 }
 
-const SUITES = ["own-code", "rows", "engine", "predict"] as const;
-/** What is measured unless something is asked for: seconds, and not minutes. */
+const SUITES = ["own-code", "rows", "engine", "predict", "grid", "paper", "scale"] as const;
+/** What runs unless something is asked for: measurements of seconds, and not minutes. */
 const QUICK: readonly Suite[] = ["own-code", "rows", "engine"];
 type Suite = (typeof SUITES)[number];
 
@@ -37,13 +54,15 @@ interface BenchValues {
   readonly model: string;
   readonly drafter: string;
   readonly tokens: number;
+  readonly cells: keyof typeof GRID_LEVELS;
+  readonly svg?: string;
   readonly json?: true;
 }
 
 export function benchCommand(): Command {
   return new Command("bench")
     .description(
-      "measure PicoSpec's own cost on this machine: its code, row extraction, its way into llama.cpp",
+      "measure PicoSpec's own cost on this machine: its code, row extraction, its way into llama.cpp; or simulate it against other ways, the paper, and many users",
     )
     .addArgument(new Argument("[suites...]", `what to measure (default: ${QUICK.join(" ")})`).choices(SUITES))
     .addOption(new Option("--model <file>", "target for the suite engine").default(BUNDLED_TARGET, "bundled"))
@@ -55,6 +74,12 @@ export function benchCommand(): Command {
         .argParser(whole(1, 1_000_000))
         .default(1000),
     )
+    .addOption(
+      new Option("--cells <grid>", "how fine the suite grid is")
+        .choices(Object.keys(GRID_LEVELS))
+        .default("coarse"),
+    )
+    .addOption(new Option("--svg <folder>", "write the charts of grid, paper and scale there as well"))
     .addOption(new Option("--json", "print one JSON object"))
     .addHelpText(
       "after",
@@ -65,7 +90,13 @@ Examples:
   $ picospec bench
   $ picospec bench rows own-code --json
   $ picospec bench predict                        (the simulator against real runs: some ten minutes)
-  $ picospec bench engine --model target.gguf --drafter drafter.gguf`,
+  $ picospec bench engine --model target.gguf --drafter drafter.gguf
+
+Simulated, not measured:
+  $ picospec bench grid                           (race against its rivals everywhere: two minutes)
+  $ picospec bench grid --cells full --svg charts (the same, finer: twenty minutes)
+  $ picospec bench paper                          (what was published, its formulas and our simulator)
+  $ picospec bench scale                          (up to 10,000 users of one server: some minutes)`,
     )
     .action(bench);
 }
@@ -73,11 +104,63 @@ Examples:
 async function bench(suites: readonly Suite[], values: BenchValues): Promise<void> {
   const wanted = (suite: Suite) => (suites.length === 0 ? QUICK : suites).includes(suite);
   const report: BenchReport = {};
+  // What a chart needs is missing now, and not in twenty minutes.
+  if (values.svg !== undefined) await prepareCharts(values.svg);
   if (wanted("own-code")) report.ownCode = benchOwnCode();
   if (wanted("rows")) report.rows = benchRows();
   if (wanted("engine")) report.engine = await benchEngine(values.model, values.drafter);
   if (wanted("predict")) report.predict = await predictAll(values);
+  if (wanted("grid")) report.grid = gridWithBar(values);
+  if (wanted("paper")) report.paper = paperReport();
+  if (wanted("scale")) report.scale = scaleAll();
+  if (values.svg !== undefined) writeCharts(values.svg, await charts(report));
   console.log(values.json ? JSON.stringify(report, null, 2) : tables(report).join("\n\n"));
+}
+
+function gridWithBar({ cells }: BenchValues): GridReport {
+  const bar = progressBar(`simulating the ${cells} grid`);
+  try {
+    return gridReport(GRID_LEVELS[cells], bar.update);
+  } finally {
+    bar.end();
+  }
+}
+
+/** Minutes, so each load is told as it comes. */
+function scaleAll(): ScaleReport {
+  return scaleReport(undefined, (policy, { edges, tokensPerSecond }) => {
+    console.error(`${edges} edges, ${policy}: simulated ${tokensPerSecond.toFixed(2)} tokens/s each`);
+  });
+}
+
+async function charts({ grid, paper, scale }: BenchReport): Promise<Record<string, string>> {
+  return {
+    ...(grid && (await gridCharts(grid))),
+    ...(paper && { "paper.svg": await paperChart(paper) }),
+    ...(scale && (await scaleCharts(scale))),
+  };
+}
+
+async function prepareCharts(folder: string): Promise<void> {
+  await loadDrawing();
+  writing(folder, () => mkdirSync(folder, { recursive: true }));
+}
+
+function writeCharts(folder: string, files: Record<string, string>): void {
+  for (const [name, svg] of Object.entries(files)) {
+    const path = join(folder, name);
+    writing(path, () => writeFileSync(path, svg));
+    console.error(`chart: ${path}`);
+  }
+}
+
+function writing(path: string, work: () => void): void {
+  try {
+    work();
+  } catch (cause) {
+    const reason = (cause as NodeJS.ErrnoException).code;
+    throw new PicoSpecError("bad_file", `cannot write ${path} (${reason})`, { cause });
+  }
 }
 
 /** Every policy, 1,000 tokens and more each: minutes, so each result is told as it comes. */
@@ -122,7 +205,7 @@ function predictionTable(predictions: readonly Prediction[]): string {
   return `${table([head, ...lines])}\n\nlargest error from a trace: ${(100 * worst).toFixed(1)}%`;
 }
 
-function tables({ ownCode, rows, engine, predict: predicted }: BenchReport): string[] {
+function tables({ ownCode, rows, engine, predict: predicted, grid, paper, scale }: BenchReport): string[] {
   const parts: string[] = [];
   if (ownCode) {
     const lines = ownCode.map((row) => [row.policy, ms(row.edgeMsPerToken), ms(row.cloudMsPerToken)]);
@@ -150,6 +233,9 @@ function tables({ ownCode, rows, engine, predict: predicted }: BenchReport): str
     parts.push(table([head, ...lines]));
   }
   if (predicted) parts.push(predictionTable(predicted));
+  if (grid) parts.push(gridText(grid));
+  if (paper) parts.push(paperText(paper));
+  if (scale) parts.push(scaleText(scale));
   return parts;
 }
 

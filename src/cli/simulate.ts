@@ -2,14 +2,13 @@ import { readFileSync, writeFileSync } from "node:fs";
 import { basename } from "node:path";
 import { Command, InvalidArgumentError, Option } from "commander";
 import { POLICIES, type PolicyName } from "../decoding/policy.ts";
-import { parseScenario, type Scenario } from "../perf/scenario.ts";
+import { parseScenario, type Scenario, scenarioFields } from "../perf/scenario.ts";
 import { SCENARIOS, scenarioNamed } from "../perf/scenarios.ts";
 import { type Seed, seedText, toSeed } from "../sampling/random.ts";
 import { type NamedPolicy, type SimulatedPolicy, type SimulateOptions, simulate } from "../sim/simulate.ts";
 import {
   checkPolicies,
   fieldNamed,
-  fields,
   parseSetting,
   parseSweep,
   type Setting,
@@ -140,7 +139,7 @@ Examples:
 
 async function run(values: SimulateValues): Promise<void> {
   if (values.scenarios) {
-    const described = fields();
+    const described = scenarioFields();
     if (values.json) printJson({ scenarios: Object.values(SCENARIOS), fields: described });
     else console.log(scenarioList(Object.values(SCENARIOS), described));
     return;

@@ -25,8 +25,9 @@ export interface RunReport {
 }
 
 export function runReport(policy: string, text: string, statistics: PipelineStatistics): RunReport {
-  const { tokens, accepted, rejected, rounds, rollbacks, usage, startedMs, firstTokenMs, lastTokenMs } =
-    statistics;
+  const { tokens, accepted, rejected, rounds, rollbacks, startedMs, firstTokenMs, lastTokenMs } = statistics;
+  // What a session was before its link broke is not in the usage.
+  const usage = statistics.resumptions === 0 ? statistics.usage : null;
   const judged = accepted + rejected;
   const perToken = (count: number) => round(count / Math.max(1, tokens));
   const seconds = Math.max(0, lastTokenMs - startedMs) / 1000;

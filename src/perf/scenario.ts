@@ -75,9 +75,15 @@ export interface ScenarioField {
 export function scenarioFields(): ScenarioField[] {
   return Object.entries(scenarioSchema.shape).map(([name, field]) => ({
     name: name as keyof Scenario,
-    meaning: field.description ?? "",
+    meaning: describe(field),
     fallback: field instanceof z.ZodDefault ? field.def.defaultValue : undefined,
   }));
+}
+
+/** A default hides the description of what it wraps. */
+function describe(field: z.ZodType): string {
+  if (field.description !== undefined) return field.description;
+  return field instanceof z.ZodDefault ? describe(field.unwrap() as z.ZodType) : "";
 }
 
 /** @throws SettingError that names the field, what it is and what it has to be */

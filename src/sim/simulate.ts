@@ -4,6 +4,7 @@ import { sized } from "../perf/renewal.ts";
 import type { Scenario } from "../perf/scenario.ts";
 import { toSeed } from "../sampling/random.ts";
 import { assert } from "../util/assert.ts";
+import { PicoSpecError } from "../util/errors.ts";
 import type { AcceptanceModel } from "./acceptance.ts";
 import { type SimEdge, World } from "./world.ts";
 
@@ -58,6 +59,9 @@ export function simulate(
   return results;
 }
 
+/** A link that breaks before anything is through would go on for ever: simulated time without a decision. */
+const MOST_SILENCE_MS = 600_000;
+
 /** Every edge asks its questions one after the other; the edges start spread over one round trip and pass. */
 export function runAnswers(
   scenario: Scenario,
@@ -68,18 +72,29 @@ export function runAnswers(
   const bySeed = acceptance && ((given: { low: number }, coupled: boolean) => acceptance(given.low, coupled));
   const world = new World({ scenario, seed, ...(bySeed ? { acceptance: bySeed } : {}) });
   const done: PipelineStatistics[] = [];
+  let progressMs = 0;
+  const token = () => {
+    progressMs = world.clock.nowMs();
+  };
   const next = (edge: SimEdge, index: number, number: number) => {
     if (number === answers) {
       edge.close();
       return;
     }
     const own = toSeed((BigInt(seed) << 32n) | BigInt(index * answers + number));
-    edge.ask(policy, own, ({ outcome, statistics }) => {
-      assert(outcome.kind === "done", `a simulated answer failed: ${JSON.stringify(outcome)}`);
-      done.push(statistics);
-      // Not within the session's own last turn.
-      world.clock.schedule(world.clock.nowMs(), () => next(edge, index, number + 1));
-    });
+    edge.ask(
+      policy,
+      own,
+      ({ outcome, statistics }) => {
+        if (outcome.kind === "failed") {
+          throw new PicoSpecError(outcome.code, `a simulated answer failed: ${outcome.message}`);
+        }
+        done.push(statistics);
+        // Not within the session's own last turn.
+        world.clock.schedule(world.clock.nowMs(), () => next(edge, index, number + 1));
+      },
+      { token },
+    );
   };
   for (let index = 0; index < edges; index++) {
     const edge = world.edge();
@@ -89,7 +104,12 @@ export function runAnswers(
       else next(edge, index, 0);
     });
   }
-  while (done.length < edges * answers) assert(world.clock.step(), "the simulation came to rest too early");
+  while (done.length < edges * answers) {
+    assert(world.clock.step(), "the simulation came to rest too early");
+    if (world.clock.nowMs() < progressMs + MOST_SILENCE_MS) continue;
+    const message = `nothing has been decided for ${MOST_SILENCE_MS / 60_000} simulated minutes: this network does not carry that policy`;
+    throw new PicoSpecError("no_progress", message);
+  }
   return done;
 }
 
@@ -107,7 +127,8 @@ function summary(
   const judged = accepted + total((answer) => answer.rejected);
   const between = total((answer) => Math.max(0, answer.tokens - 1));
   const tokensPerSecond = tokens / seconds;
-  const passes = answers.every((answer) => answer.usage)
+  // What a session was before its link broke is not in the usage.
+  const passes = answers.every((answer) => answer.usage && answer.resumptions === 0)
     ? total((answer) => answer.usage!.targetPasses) / tokens
     : null;
   return {
@@ -121,7 +142,7 @@ function summary(
     wastedDraftsPerToken: total((answer) => answer.discarded) / tokens,
     tokensPerSecondError: ratioError(answers, tokensPerSecond, seconds),
     timeToFirstTokenMs: total((answer) => answer.firstTokenMs - answer.startedMs) / answers.length,
-    msPerToken: total((answer) => answer.lastTokenMs - answer.firstTokenMs) / between,
+    msPerToken: total((answer) => answer.lastTokenMs - answer.firstTokenMs) / Math.max(1, between),
     totalTokensPerSecond: tokensPerSecond * edges,
   };
 }

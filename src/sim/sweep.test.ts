@@ -6,7 +6,6 @@ import { SettingError } from "../util/errors.ts";
 import type { SimulatedPolicy } from "./simulate.ts";
 import {
   fieldNamed,
-  fields,
   MOST_SWEEP_VALUES,
   parseSetting,
   parseSweep,
@@ -52,7 +51,7 @@ describe("a field", () => {
   });
 
   it("has a meaning, and a unit unless it is a text", () => {
-    for (const field of fields()) {
+    for (const field of scenarioFields()) {
       expect(field.meaning, field.name).not.toBe("");
       if (typeof field.fallback !== "string") expect(unitOf(field), field.name).not.toBe("");
     }

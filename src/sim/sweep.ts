@@ -1,4 +1,3 @@
-import { z } from "zod";
 import { checkPolicy } from "../decoding/policy.ts";
 import { sized } from "../perf/renewal.ts";
 import { type Scenario, type ScenarioField, scenarioFields, scenarioSchema } from "../perf/scenario.ts";
@@ -34,7 +33,7 @@ const UNIT_SUFFIX = /(?:Ms|Mbps|TokensPerSecond|PerHour|PerToken|Tokens|Rows)$/;
  * @throws SettingError that lists the fields with their units
  */
 export function fieldNamed(name: string): ScenarioField {
-  const known = fields();
+  const known = scenarioFields();
   const exact = known.find((field) => field.name === name);
   if (exact) return exact;
   const short = known.filter((field) => field.name.replace(UNIT_SUFFIX, "") === name);
@@ -48,15 +47,6 @@ export function fieldNamed(name: string): ScenarioField {
     return unit ? `${field.name} (${unit})` : field.name;
   });
   throw new SettingError("field", `unknown field "${name}"; there are ${all.join(", ")}`);
-}
-
-/** All fields. A default hides the description of what it is the default of. */
-export function fields(): ScenarioField[] {
-  return scenarioFields().map((field) => {
-    const schema: z.ZodType = scenarioSchema.shape[field.name];
-    const inner = schema instanceof z.ZodDefault ? (schema.unwrap() as z.ZodType) : schema;
-    return { ...field, meaning: field.meaning || (inner.description ?? "") };
-  });
 }
 
 /** "ms" of "ms: round trip"; nothing for a text. */

@@ -151,7 +151,7 @@ export class SimEdge {
   ): void {
     const { promptTokens, answerTokens } = this.scenario;
     const settings = { policy, sampler: GREEDY, seed, maxTokens: answerTokens };
-    const prompt = new Int32Array(promptTokens);
+    const prompt = distinctPrompt(promptTokens, seed);
     const listener: SessionListener = {
       ...also,
       finished: (outcome, statistics) => {
@@ -201,6 +201,11 @@ export class SimEdge {
       this.planBreak();
     });
   }
+}
+
+/** No two sessions share a prefix: else a KV would hold what a new prompt has to feed. */
+function distinctPrompt(tokens: number, seed: Seed): Int32Array {
+  return Int32Array.from({ length: tokens }, (_, i) => (i < 11 ? (seed.low >>> (3 * i)) & 7 : 0));
 }
 
 function networkOf(scenario: Scenario): WanProfile {

@@ -1,0 +1,85 @@
+import type { CellResult, GridCell, Rival } from "../bench/grid.ts";
+import type { PairedRatio } from "../bench/grid-paired.ts";
+import type { Comparison, GridReport, RegionReport, Side } from "../bench/grid-report.ts";
+import { table } from "./output.ts";
+
+/** The suite grid as text. */
+
+const NAMES: Record<Rival, string> = {
+  cloud: "the cloud alone",
+  picospec: "picospec's preset",
+  best: "picospec's best sizes",
+};
+
+export function gridText({ race, control, cells, region }: GridReport): string {
+  const answers = cells.map((result) => result.answers);
+  const heading = `race over a grid of ${cells.length} cells. Simulated: one edge on an idle cloud, ${Math.min(...answers)} to ${Math.max(...answers)} answers of 300 tokens each.`;
+  return [
+    heading,
+    quantileTable(race),
+    race.map(barLine).join("\n"),
+    ...race.map((one) => worstTable(one, "race")),
+    "The control, race without adaptation, has to fail:",
+    quantileTable(control),
+    control.map(barLine).join("\n"),
+    regionText(region),
+  ].join("\n\n");
+}
+
+function quantileTable(comparisons: readonly Comparison[]): string {
+  const head = ["against", "least", "1%", "5%", "25%", "median", "75%", "95%", "most", "cells below 1"];
+  const lines = comparisons.map(({ rival, quantiles, cells, cellsBelowOne }) => [
+    NAMES[rival],
+    ...Object.values(quantiles).map((value) => value.toFixed(3)),
+    `${((100 * cellsBelowOne) / cells).toFixed(1)}%`,
+  ]);
+  return table([head, ...lines]);
+}
+
+function barLine({ rival, bar, holds, cells, cellsBelowBar, cellsSurelyBelowBar }: Comparison): string {
+  const promise = `at least ${bar} of ${NAMES[rival]}`;
+  if (holds) return `${promise}: holds in all ${cells} cells`;
+  return `${promise}: FAILS in ${cellsBelowBar} of ${cells} cells, in ${cellsSurelyBelowBar} with the whole interval`;
+}
+
+function worstTable({ rival, worst }: Comparison, side: Side): string {
+  const head = [`worst against ${NAMES[rival]}`, "ratio", "95% interval", "answers"];
+  const best = rival === "best";
+  const lines = worst.map((result) => [
+    cellText(result.cell),
+    result[side][rival].ratio.toFixed(3),
+    intervalText(result[side][rival]),
+    String(result.answers),
+    ...(best ? [sizesText(result)] : []),
+  ]);
+  return table([best ? [...head, "its n, window"] : head, ...lines]);
+}
+
+function cellText({ rttMs, passMs, rowCost, draftShare, acceptance }: GridCell): string {
+  const percent = `${Number((100 * rowCost).toPrecision(3))}%`;
+  return `RTT ${rttMs}, pass ${passMs} ms, row ${percent}, t_d/t_v ${draftShare}, acceptance ${acceptance}`;
+}
+
+function intervalText({ low, high }: PairedRatio): string {
+  return `${low.toFixed(3)} to ${high.toFixed(3)}`;
+}
+
+function sizesText({ best }: CellResult): string {
+  return `${best.segmentTokens}, ${best.windowTokens}`;
+}
+
+function regionText({ points, reach }: RegionReport): string {
+  const rtts = [...new Set(points.map(({ rttMs }) => rttMs))];
+  const lines = reach.map(({ acceptance, rttMs: most }) => [
+    String(acceptance),
+    ...rtts.map((rttMs) => {
+      const point = points.find((one) => one.rttMs === rttMs && one.acceptance === acceptance)!;
+      return point.ratio.ratio.toFixed(2);
+    }),
+    most === null ? "nowhere" : `${most.toFixed(0)} ms`,
+  ]);
+  return [
+    "race (simulated) over co-located speculation at its best draft length (closed form); a draft 10 ms, a pass 100 ms:",
+    table([["acceptance \\ RTT, ms", ...rtts.map(String), "faster up to"], ...lines]),
+  ].join("\n");
+}

@@ -5,6 +5,7 @@ import { describe, expect, it } from "vitest";
 import { benchCommand } from "../src/cli/bench.ts";
 import { cloudCommand } from "../src/cli/cloud.ts";
 import { demoCommand } from "../src/cli/demo.ts";
+import { planCommand } from "../src/cli/plan.ts";
 import { runCommand } from "../src/cli/run.ts";
 import { simulateCommand } from "../src/cli/simulate.ts";
 import { POLICIES } from "../src/decoding/policy.ts";
@@ -25,7 +26,14 @@ const PAGES = [
 ];
 const README = read("README.md");
 const PROTOCOL = read("docs/protocol.md");
-const commands = [demoCommand(), cloudCommand(), runCommand(), simulateCommand(), benchCommand()];
+const commands = [
+  demoCommand(),
+  cloudCommand(),
+  runCommand(),
+  planCommand(),
+  simulateCommand(),
+  benchCommand(),
+];
 
 /** Fenced blocks of a language, without their fences. */
 function blocks(page: string, language: string): string[] {

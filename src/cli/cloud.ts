@@ -4,6 +4,7 @@ import { serveCloud } from "../cloud/server.ts";
 import { LlamaModel, type LoadOptions } from "../engine/llama/model.ts";
 import { llamaTargetModel } from "../engine/llama/models.ts";
 import { LlamaTokenizer } from "../engine/llama/tokenizer.ts";
+import { vocabularyFile } from "../engine/llama/vocabulary.ts";
 import { pacedTarget } from "../engine/paced.ts";
 import { systemClock } from "../transport/node/clock.ts";
 import { software } from "./node.ts";
@@ -77,6 +78,7 @@ async function serve(values: CloudValues): Promise<void> {
   const { name, fingerprint, chatTemplate } = model.file;
   const server = await serveCloud({
     model: target,
+    tokenizer: await vocabularyFile(values.model),
     description: { name, fingerprint, chatTemplate, endTokens: tokenizer.endTokens() },
     host,
     port,

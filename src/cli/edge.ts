@@ -1,3 +1,7 @@
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import type { EdgeClient } from "../edge/client.ts";
 import type { Drafter } from "../edge/drafter.ts";
 import { LookupDrafter, TwoDrafters } from "../edge/lookup-drafter.ts";
 import { ParallelDrafter } from "../edge/parallel-drafter.ts";
@@ -59,4 +63,21 @@ export async function loadDrafter(options: DrafterOptions): Promise<LoadedDrafte
       model.close();
     },
   };
+}
+
+/** The target's tokenizer, from the cloud: for a device without a model. */
+export async function cloudTokenizer(client: EdgeClient): Promise<Omit<LoadedDrafter, "drafter">> {
+  const bytes = await new Promise<Uint8Array>((resolve, reject) => {
+    client.requestTokenizer((error, file) => (error ? reject(error) : resolve(file)));
+  });
+  const folder = await mkdtemp(join(tmpdir(), "picospec-"));
+  try {
+    const path = join(folder, "tokenizer.gguf");
+    await writeFile(path, bytes);
+    const model = await LlamaModel.load(path, { gpu: "off", vocabularyOnly: true });
+    const tokenizer = new LlamaTokenizer(model);
+    return { tokenizer, chatTemplate: model.file.chatTemplate, close: () => model.close() };
+  } finally {
+    await rm(folder, { recursive: true });
+  }
 }

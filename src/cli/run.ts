@@ -1,6 +1,7 @@
 import { availableParallelism } from "node:os";
 import { Command, Option } from "commander";
 import type { EdgeClient } from "../edge/client.ts";
+import type { Drafter } from "../edge/drafter.ts";
 import {
   connectEdge,
   type Generated,
@@ -8,13 +9,15 @@ import {
   generate,
   generateAlone,
 } from "../edge/generate.ts";
+import { LookupDrafter } from "../edge/lookup-drafter.ts";
 import { type RunReport, runReport } from "../edge/report.ts";
 import { seedText } from "../sampling/random.ts";
 import { chatPrompt } from "../text/chat-template.ts";
+import type { Tokenizer } from "../text/tokenizer.ts";
 import { systemClock } from "../transport/node/clock.ts";
 import { connect } from "../transport/node/socket.ts";
 import { SettingError } from "../util/errors.ts";
-import { type DrafterKind, type LoadedDrafter, loadDrafter } from "./edge.ts";
+import { cloudTokenizer, type DrafterKind, type LoadedDrafter, loadDrafter } from "./edge.ts";
 import { Exit, INTERRUPTED } from "./exit.ts";
 import { freshSecret, freshSeed, software } from "./node.ts";
 import {
@@ -34,7 +37,7 @@ import { figure } from "./output.ts";
 
 interface RunValues extends GpuValue, SeedValue, SamplerOptionValues {
   readonly cloud?: string;
-  readonly model: string;
+  readonly model?: string;
   readonly policy: NamedPolicy;
   readonly drafter: DrafterKind;
   readonly system?: string;
@@ -53,8 +56,8 @@ export function runCommand(): Command {
     .addOption(
       new Option(
         "--model <file>",
-        "the drafter, a GGUF file with the target's tokenizer (of which --drafter lookup takes nothing else)",
-      ).makeOptionMandatory(),
+        "the drafter, a GGUF file with the target's tokenizer; --drafter lookup can do without",
+      ),
     )
     .addOption(
       new Option("--drafter <kind>", "who drafts: the model, a look into the text, or the likelier of both")
@@ -93,39 +96,66 @@ Examples:
   $ picospec run "Tell me a story." --cloud ws://127.0.0.1:4747 --model drafter.gguf
   $ picospec run "2 + 2?" --cloud wss://gpu.example.org --model drafter.gguf --temperature 0 --json
   $ picospec run "Tell me a story." --model drafter.gguf --policy edge      (the small model alone, offline)
-  $ picospec run "Say it again." --cloud ws://127.0.0.1:4747 --model any-of-the-family.gguf --drafter lookup
+  $ picospec run "Say it again." --cloud ws://127.0.0.1:4747 --drafter lookup      (no model on this device)
   $ cat question.txt | picospec run - --cloud ws://127.0.0.1:4747 --model drafter.gguf`,
     )
     .action(run);
 }
 
 async function run(prompt: string, values: RunValues): Promise<void> {
-  const { policy, threads, gpu } = values;
-  if (policy.policy.target && values.cloud === undefined) {
+  const { policy, model, cloud } = values;
+  if (policy.policy.target && cloud === undefined) {
     throw new SettingError("cloud", `policy ${policy.name} needs a cloud: give --cloud ws://HOST:PORT`);
   }
   const question = prompt === "-" ? await stdin() : prompt;
+  if (model === undefined) await runWithoutModel(question, values);
+  else await runWithModel(question, model, values);
+}
+
+async function runWithModel(question: string, file: string, values: RunValues): Promise<void> {
+  const { policy, threads, gpu } = values;
   const kind = policy.policy.target ? values.drafter : "model";
-  const drafter = await loadDrafter({ file: values.model, threads, gpu, pace: null, kind });
+  const loaded = await loadDrafter({ file, threads, gpu, pace: null, kind });
   try {
-    const client = policy.policy.target ? await openCloud(values.cloud!, values.reconnect, drafter) : null;
+    const client = policy.policy.target ? await openCloud(values, loaded.tokenizer, loaded.drafter) : null;
     try {
-      await answer(question, values, drafter, client);
+      await answer(question, values, loaded, client);
     } finally {
       client?.close();
     }
   } finally {
-    drafter.close();
+    loaded.close();
+  }
+}
+
+/** The tokenizer comes from the cloud. */
+async function runWithoutModel(question: string, values: RunValues): Promise<void> {
+  const { policy, drafter: kind } = values;
+  const drafts = policy.policy.segmentTokens > 0;
+  if (!policy.policy.target || (drafts && kind !== "lookup")) {
+    throw new SettingError("model", "give --model FILE, or --drafter lookup to draft without a model");
+  }
+  const drafter = new LookupDrafter();
+  const client = await openCloud(values, { fingerprint: "" }, drafter);
+  try {
+    const vocabulary = await cloudTokenizer(client);
+    try {
+      await answer(question, values, { drafter, ...vocabulary }, client);
+    } finally {
+      vocabulary.close();
+    }
+  } finally {
+    client.close();
   }
 }
 
 async function openCloud(
-  url: string,
-  reconnect: number,
-  { drafter, tokenizer }: LoadedDrafter,
+  { cloud, reconnect }: RunValues,
+  tokenizer: Pick<Tokenizer, "fingerprint">,
+  drafter: Drafter,
 ): Promise<EdgeClient> {
-  const transport = await connect(url);
-  const resume = { reconnect: () => connect(url), withinMs: reconnect * 1000, secret: freshSecret };
+  const transport = await connect(cloud!);
+  const resume = { reconnect: () => connect(cloud!), withinMs: reconnect * 1000, secret: freshSecret };
   return connectEdge({ transport, tokenizer, drafter, clock: systemClock, client: software(), resume });
 }
 

@@ -19,6 +19,8 @@ export interface CloudOptions {
   /** name and version of this software */
   readonly server: string;
   readonly limits?: Partial<CloudLimits>;
+  /** a GGUF file without tensors, for edges that have no tokenizer; null or left out: they need their own */
+  readonly tokenizer?: Uint8Array | null;
 }
 
 /** Bounds that keep one cloud on its feet, whatever its edges do. */
@@ -55,7 +57,12 @@ export class Cloud {
     const { contextTokens, vocabularySize } = model.info;
     const info: TargetInfo = { ...description, contextTokens, vocabularySize };
     this.clock = clock;
-    this.handler = new RequestHandler(info, options.server, cloudLimits(model, options.limits));
+    this.handler = new RequestHandler(
+      info,
+      options.server,
+      cloudLimits(model, options.limits),
+      options.tokenizer ?? null,
+    );
     this.verifier = new Verifier(model);
   }
 

@@ -23,14 +23,19 @@ export class RequestHandler {
   private readonly target: TargetInfo;
   private readonly server: string;
   private readonly limits: CloudLimits;
+  private readonly tokenizer: Uint8Array | null;
   private readonly table: SessionTable;
   /** until when each connection has to say hello; null: it has */
   private readonly helloByMs = new Map<number, number | null>();
   private nextKey = 1;
   private closing = false;
 
-  /** @param server what the welcome says of this software, for example "picospec/0.1.0" */
-  constructor(target: TargetInfo, server: string, limits: CloudLimits) {
+  /**
+   * @param server what the welcome says of this software, for example "picospec/0.1.0"
+   * @param tokenizer what an edge without one gets; null: it has to bring its own
+   */
+  constructor(target: TargetInfo, server: string, limits: CloudLimits, tokenizer: Uint8Array | null = null) {
+    this.tokenizer = tokenizer;
     this.target = target;
     this.server = server;
     this.limits = limits;
@@ -168,6 +173,10 @@ export class RequestHandler {
         break;
       case "pong":
         break; // nobody asked, and it does no harm
+      case "tokenizerRequest":
+        this.sendTokenizer(id, out);
+        break;
+      case "tokenizer":
       case "welcome":
       case "verdict":
       case "witnesses":
@@ -185,7 +194,7 @@ export class RequestHandler {
     if (frame.protocol !== PROTOCOL_VERSION) {
       const message = `the edge speaks protocol ${frame.protocol} and this cloud ${PROTOCOL_VERSION}; use one version of PicoSpec on both sides`;
       this.failConnection(id, new ProtocolError("protocol_version", message), out);
-    } else if (frame.fingerprint !== target.fingerprint) {
+    } else if (frame.fingerprint !== "" && frame.fingerprint !== target.fingerprint) {
       const message = `the drafter's tokenizer ${frame.fingerprint.slice(0, 80)} is not the target's ${target.fingerprint} (${target.name}); take a drafter of the same family`;
       this.failConnection(id, new ProtocolError("tokenizer_mismatch", message), out);
     } else {
@@ -193,6 +202,15 @@ export class RequestHandler {
       const welcome = { type: "welcome", protocol: PROTOCOL_VERSION, server, target } as const;
       out.push({ kind: "send", connection: id, frame: welcome });
     }
+  }
+
+  private sendTokenizer(id: number, out: CloudEffect[]): void {
+    if (this.tokenizer) {
+      out.push({ kind: "send", connection: id, frame: { type: "tokenizer", file: this.tokenizer } });
+      return;
+    }
+    const message = "this cloud gives no tokenizer away; bring a model of the target's family";
+    this.failConnection(id, new ProtocolError("no_tokenizer", message), out);
   }
 
   private open(id: number, frame: OpenFrame, nowMs: number, out: CloudEffect[]): void {

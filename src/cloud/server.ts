@@ -14,6 +14,8 @@ export interface ServerOptions {
   readonly port: number;
   readonly server: string;
   readonly limits?: Partial<CloudLimits>;
+  /** for edges without a tokenizer */
+  readonly tokenizer?: Uint8Array | null;
 }
 
 export interface CloudServer {
@@ -29,8 +31,15 @@ export interface CloudServer {
  * @throws ConnectionError `port_in_use`, `cannot_listen`
  */
 export async function serveCloud(options: ServerOptions): Promise<CloudServer> {
-  const { model, description, server, limits, host = "127.0.0.1", port } = options;
-  const cloud = new Cloud({ model, description, clock: systemClock, server, ...(limits ? { limits } : {}) });
+  const { model, description, server, limits, tokenizer = null, host = "127.0.0.1", port } = options;
+  const cloud = new Cloud({
+    model,
+    description,
+    clock: systemClock,
+    server,
+    tokenizer,
+    ...(limits ? { limits } : {}),
+  });
   const listener: Listener = await listen({ host, port, connected: (transport) => cloud.accept(transport) });
   const name = host.includes(":") ? `[${host}]` : host;
   return {

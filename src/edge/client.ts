@@ -26,6 +26,7 @@ export class EdgeClient {
   private knownTarget: TargetInfo | null = null;
   private nextSession = 1;
   private failure: CloudError | null = null;
+  private tokenizerAsked: ((error: CloudError | null, file: Uint8Array) => void) | null = null;
 
   constructor(options: EdgeClientOptions) {
     this.options = options;
@@ -53,6 +54,12 @@ export class EdgeClient {
   /** Measures the link: see `Connection.ping`. */
   ping(paddingBytes: number, echo: boolean, done: (roundTripMs: number) => void): void {
     this.connection.ping(paddingBytes, echo, done);
+  }
+
+  /** Asks for the target's tokenizer, a GGUF file without tensors: for an edge that has no model. */
+  requestTokenizer(done: (error: CloudError | null, file: Uint8Array) => void): void {
+    this.tokenizerAsked = done;
+    this.connection.send({ type: "tokenizerRequest" });
   }
 
   /**
@@ -160,6 +167,11 @@ export class EdgeClient {
         session.receive(frame);
         break;
       }
+      case "tokenizer":
+        this.tokenizerAsked?.(null, frame.file.slice());
+        this.tokenizerAsked = null;
+        break;
+      case "tokenizerRequest":
       case "hello":
       case "open":
       case "draft":
@@ -177,6 +189,8 @@ export class EdgeClient {
   private failed(error: CloudError): void {
     if (this.failure) return;
     this.failure = error;
+    this.tokenizerAsked?.(error, new Uint8Array(0));
+    this.tokenizerAsked = null;
     for (const session of [...this.sessions.values()]) session.lost(error.code, error.message);
     if (!this.knownTarget) this.options.ready(error, this);
   }

@@ -16,7 +16,8 @@ import type { PipelineStatistics } from "./statistics.ts";
 export interface ConnectOptions {
   /** the client's from here on */
   readonly transport: Transport;
-  readonly tokenizer: Tokenizer;
+  /** an empty fingerprint: the edge has none, and will ask the cloud for it */
+  readonly tokenizer: Pick<Tokenizer, "fingerprint">;
   readonly drafter: Drafter | null;
   readonly clock: Clock;
   /** name and version of this software */

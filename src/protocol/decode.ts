@@ -157,6 +157,12 @@ export function decode(received: Uint8Array): Frame {
       return decodePing(reader, "ping");
     case FrameType.pong:
       return decodePing(reader, "pong");
+    case FrameType.tokenizerRequest:
+      return reader.done({ type: "tokenizerRequest" });
+    case FrameType.tokenizer: {
+      const bytes = reader.u32("tokenizer", PROTOCOL_LIMITS.frameBytes);
+      return reader.done({ type: "tokenizer", file: reader.raw(bytes) });
+    }
     default:
       throw bad(`there is no frame type ${reader.type}`);
   }

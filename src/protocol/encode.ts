@@ -125,6 +125,14 @@ export function encode(frame: Frame): Uint8Array {
       writer.raw(new Uint8Array(frame.paddingBytes));
       return writer.done();
     }
+    case "tokenizerRequest":
+      return new Writer(FrameType.tokenizerRequest, 0, 0, 0, HEADER_BYTES).done();
+    case "tokenizer": {
+      const writer = new Writer(FrameType.tokenizer, 0, 0, 0, HEADER_BYTES + 4 + frame.file.length);
+      writer.u32(frame.file.length);
+      writer.raw(frame.file);
+      return writer.done();
+    }
     default:
       return unreachable(frame);
   }

@@ -13,6 +13,7 @@ export type ProtocolErrorCode =
   | "unexpected_frame"
   | "slow_peer"
   | "superseded"
+  | "no_tokenizer"
   | "model_output"
   | "shutting_down"
   | "internal";

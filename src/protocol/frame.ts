@@ -37,6 +37,8 @@ export const FrameType = {
   error: 10,
   ping: 11,
   pong: 12,
+  tokenizerRequest: 13,
+  tokenizer: 14,
 } as const;
 
 /** Edge to cloud, once, first. */
@@ -44,7 +46,7 @@ export interface HelloFrame {
   readonly type: "hello";
   readonly protocol: number;
   readonly client: string;
-  /** of the drafter's tokenizer */
+  /** of the drafter's tokenizer; empty: the edge has none, and will ask for it */
   readonly fingerprint: string;
 }
 
@@ -178,7 +180,20 @@ export interface PingFrame {
   readonly echo: boolean;
 }
 
+/** Edge to cloud: it has no tokenizer of its own. */
+export interface TokenizerRequestFrame {
+  readonly type: "tokenizerRequest";
+}
+
+/** Cloud to edge: the metadata of the target's GGUF file, as a GGUF file without tensors. */
+export interface TokenizerFrame {
+  readonly type: "tokenizer";
+  readonly file: Uint8Array;
+}
+
 export type Frame =
+  | TokenizerRequestFrame
+  | TokenizerFrame
   | HelloFrame
   | WelcomeFrame
   | OpenFrame

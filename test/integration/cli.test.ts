@@ -85,6 +85,15 @@ describe("run", () => {
     expect(stdout).toMatch(/^Once upon a time/);
   });
 
+  it("drafts without a model on this device, by the target's tokenizer from the cloud: the same text", async () => {
+    const { status, stdout } = await picospec([
+      ...["run", QUESTION, "--cloud", cloud.url, "--drafter", "lookup", "--temperature", "0", "--json"],
+    ]);
+    expect(status).toBe(0);
+    const alone = await run("--policy", "cloud", "--temperature", "0", "--json");
+    expect(JSON.parse(stdout).text).toBe(JSON.parse(alone.stdout).text);
+  });
+
   it("ends with status 130 and what it has when it is interrupted", async () => {
     const { spawn } = await import("node:child_process");
     const slow = await startCloud(["--pace", "standard"]);
@@ -194,6 +203,16 @@ describe("bad input ends in one clear line and a non-zero exit", () => {
       () => ["run", "x", "--cloud", "localhost", "--model", DRAFTER],
       /a cloud's address is ws:\/\/HOST:PORT/,
     ],
+    [
+      "neither a model nor a look into the text",
+      () => ["run", "x", "--cloud", cloud.url],
+      /give --model FILE, or/,
+    ],
+    [
+      "nothing to plan for",
+      () => ["plan"],
+      /give --cloud URL and --model FILE to measure, or --scenario NAME/,
+    ],
     ["no cloud where one is needed", () => ["run", "x", "--model", DRAFTER], /policy race needs a cloud/],
     [
       "a prompt longer than the context",
@@ -261,6 +280,36 @@ describe("a cloud that comes back", () => {
       await (await again!).stop();
     },
   );
+});
+
+describe("plan", () => {
+  it("measures a cloud in less than ten seconds, and says what to choose and whether it pays", async () => {
+    const paced = await startCloud(["--pace", "standard"]);
+    const startMs = Date.now();
+    const args = ["plan", "--cloud", paced.url, "--model", DRAFTER, "--answers", "4", "--json"];
+    const { status, stdout, stderr } = await picospec(args);
+    // The probe has ten seconds; the rest is for starting and for the simulations.
+    expect(Date.now() - startMs).toBeLessThan(60_000);
+    expect(status, stderr).toBe(0);
+    const { scenario, measured, policies, choice, advice } = JSON.parse(stdout);
+    expect(scenario.passMs).toBeGreaterThan(90);
+    expect(scenario.passMs).toBeLessThan(140);
+    expect(Object.keys(measured)).toEqual(
+      expect.arrayContaining(["rttMs", "passMs", "draftMs", "acceptance"]),
+    );
+    expect(policies[0]).toMatchObject({ policy: "cloud", speedup: { value: 1 } });
+    expect(["race", "picospec", "vanilla"]).toContain(choice);
+    expect(advice[0]).toMatch(/PicoSpec pays off here/);
+    await paced.stop();
+  });
+
+  it("says that it does not pay where it does not", async () => {
+    const bad = ["--set", "draft=60", "--set", "acceptance=0.2", "--set", "acceptanceCoupled=0.2"];
+    const { status, stdout } = await picospec(["plan", "--scenario", "transatlantic", ...bad]);
+    expect(status).toBe(0);
+    expect(stdout).toMatch(/cloud \(take this\)/);
+    expect(stdout).toMatch(/PicoSpec does not pay off here: .*\nA draft takes nearly as long as a pass/);
+  });
 });
 
 describe("the cloud's door", () => {

@@ -213,6 +213,16 @@ export const GOLDEN: readonly { readonly name: string; readonly frame: Frame; re
     )}`,
   },
   {
+    name: "tokenizerRequest",
+    frame: { type: "tokenizerRequest" },
+    hex: "0d 00 0000 00000000",
+  },
+  {
+    name: "tokenizer",
+    frame: { type: "tokenizer", file: Uint8Array.of(0x47, 0x47, 0x55, 0x46) },
+    hex: "0e 00 0000 00000000 04000000 47475546",
+  },
+  {
     name: "done",
     frame: { type: "done", session: 7, reason: "end", usage },
     hex: `09 00 0000 07000000 ${text(JSON.stringify({ reason: "end", usage }))}`,

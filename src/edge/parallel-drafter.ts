@@ -64,7 +64,7 @@ export class ParallelDrafter implements Drafter {
     this.cache.fed(from, tokens);
     this.busy = true;
     const wanted = () => this.current === request;
-    let made: Proposal | PicoSpecError = new EngineError("no_row", "the drafter gave no row");
+    let made: Proposal | PicoSpecError | null = null;
     const read = (logits: Float32Array) => {
       if (wanted()) made = this.draftFrom(logits, prefix, request);
     };
@@ -74,8 +74,10 @@ export class ParallelDrafter implements Drafter {
       const finished = wanted() && (last || error !== null);
       if (finished) {
         this.current = null;
-        const failure = error ?? (made instanceof PicoSpecError ? made : null);
-        request.done(failure, made instanceof PicoSpecError ? null : made);
+        const result = made ?? new EngineError("no_row", "the drafter gave no row");
+        if (error) request.done(error, null);
+        else if (result instanceof PicoSpecError) request.done(result, null);
+        else request.done(null, result);
       }
       this.next();
     });

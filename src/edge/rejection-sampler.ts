@@ -73,10 +73,12 @@ export class RejectionSampler {
    * decided already, a correction, has no q: with 0 it stands for certain.
    */
   probabilities(first: number, tokens: number): DraftProbabilities {
-    const proposals = Array.from({ length: tokens }, (_, i) => this.proposals.get(first + i));
     if (this.exchange !== "denseUp") {
-      return { kind: "sparse", values: Float32Array.from(proposals, (proposal) => proposal?.q ?? 0) };
+      const values = new Float32Array(tokens);
+      for (let i = 0; i < tokens; i++) values[i] = this.proposals.get(first + i)?.q ?? 0;
+      return { kind: "sparse", values };
     }
+    const proposals = Array.from({ length: tokens }, (_, i) => this.proposals.get(first + i));
     const rows = proposals.map((proposal) => proposal?.distribution?.dense(this.width) ?? null);
     const values = new Float32Array(tokens * this.width);
     for (const [i, row] of rows.entries()) if (row) values.set(row, i * this.width);

@@ -192,7 +192,12 @@ export class EdgeSession {
     assert(drafter, "a policy that drafts needs a drafter");
     const { sampler, policy, seed } = settings;
     drafter.propose({
-      ...{ owner: this.owner, sampler, coupling: policy.coupling, seed, lineage, vocabularySize },
+      owner: this.owner,
+      sampler,
+      coupling: policy.coupling,
+      seed,
+      lineage,
+      vocabularySize,
       prefix: () => this.pipeline.prefix(position),
       done: (error, proposal) => {
         if (error) {

@@ -47,11 +47,13 @@ export class World {
   private readonly options: WorldOptions;
   private readonly judges: Judges;
   private readonly network: WanProfile;
+  private readonly chance: Seed;
   private draws = 0;
 
   constructor(options: WorldOptions) {
     const { scenario, limits = {} } = options;
     this.options = options;
+    this.chance = toSeed(options.seed);
     this.network = networkOf(scenario);
     const byChance = (seed: Seed, coupled: boolean) => {
       const acceptance = coupled ? scenario.acceptanceCoupled : scenario.acceptance;
@@ -72,7 +74,7 @@ export class World {
 
   /** Uniform draws in [0, 1), the same for the same seed. */
   readonly random = (): number => {
-    return uniform(toSeed(this.options.seed), Purpose.draft, 0, 0, this.draws++);
+    return uniform(this.chance, Purpose.draft, 0, 0, this.draws++);
   };
 
   /** An edge with a link and a drafter of its own. */

@@ -3,8 +3,8 @@ import { waitMs, worthwhileRows } from "./launch.ts";
 /** Weight of a new sample in estimates of times. */
 const TIME_WEIGHT = 0.3;
 const SLOW_WEIGHT = 0.02;
-/** Judged drafts and passes fade to half of their weight over some 35. */
-const FADING = 0.98;
+/** Judged drafts and passes fade to half of their weight over some 70. */
+const FADING = 0.99;
 /** What is believed of acceptance before any draft was judged, and how many drafts that counts as. */
 const PRIOR_ACCEPTANCE = 0.7;
 const PRIOR_WEIGHT = 4;

@@ -17,7 +17,7 @@ const FADING = 0.98;
 const PRIOR_ACCEPTANCE = 0.7;
 const PRIOR_WEIGHT = 4;
 /** A draft that has less than this chance of being reached and standing is not made. */
-const LEAST_CHANCE = 0.05;
+const LEAST_CHANCE = 0.02;
 /** A frame holds up its first draft by at most this share of a pass. */
 const SEGMENT_SHARE_OF_PASS = 1 / 16;
 const MOST_SEGMENT_TOKENS = 8;

@@ -2,6 +2,8 @@ import { afterEach, describe, expect, it, vi } from "vitest";
 import { DraftedSequence } from "../../src/cloud/sequence.ts";
 import { checkPolicy, type DecodingPolicy, POLICIES } from "../../src/decoding/policy.ts";
 import { stopReasonAt } from "../../src/decoding/session.ts";
+import type { Drafter } from "../../src/edge/drafter.ts";
+import { LookupDrafter, TwoDrafters } from "../../src/edge/lookup-drafter.ts";
 import { ParallelDrafter } from "../../src/edge/parallel-drafter.ts";
 import { Pipeline } from "../../src/edge/pipeline.ts";
 import { pacedDrafter } from "../../src/engine/paced.ts";
@@ -39,7 +41,7 @@ function language(seed: number, pick: Pick): ToyLanguage {
   };
 }
 
-/** A drafter of the same family, one that speaks another language, one with fewer or more tokens, one that ends early. */
+/** One of the same family, one that speaks another language, one with fewer or more tokens, one that ends early. */
 function drafterOf(toy: ToyLanguage, seed: number, pick: Pick): ToyLanguage {
   const stranger = { ...toy, seed: toSeed(seed + 1_000_000) };
   const short = { ...toy, contextTokens: pick(3, 8, 16) };
@@ -82,13 +84,14 @@ function samplerOf(pick: Pick): Partial<SamplerSettings> {
   );
 }
 
-function policyOf(pick: Pick): DecodingPolicy {
+function policyOf(pick: Pick, drafter: Drafter): DecodingPolicy {
   const segmentTokens = pick(1, 1, 2, 3, 8);
   return checkPolicy({
     ...POLICIES.race,
     segmentTokens,
     windowTokens: segmentTokens * pick(1, 2, 4, 16),
-    patienceMs: pick(0, 0, 20, Number.POSITIVE_INFINITY),
+    // Who may have nothing to propose needs a cloud that goes on by itself.
+    patienceMs: pick(0, 0, 20, drafter.alwaysProposes ? Number.POSITIVE_INFINITY : 20),
     adaptive: pick(true, false),
     truncateAfterMs: pick(5, 40, Number.POSITIVE_INFINITY),
   });
@@ -117,9 +120,10 @@ function run(seed: number): Trial {
   const options = () => ({ sampler, network: randomSchedule(random).network });
   const alone = world.generate(POLICIES.cloud, prompt, key, maxTokens, options());
   const races = Array.from({ length: pick(1, 1, 2) }, () => {
-    const model = new ToyDraftModel(drafterOf(toy, seed, pick), world.clock, schedule.feedTokens);
-    const drafter = new ParallelDrafter(pacedDrafter(model, randomSchedule(random).pace, world.clock));
-    return world.generate(policyOf(pick), prompt, key, maxTokens, { ...options(), drafter });
+    const toyDrafter = new ToyDraftModel(drafterOf(toy, seed, pick), world.clock, schedule.feedTokens);
+    const model = new ParallelDrafter(pacedDrafter(toyDrafter, randomSchedule(random).pace, world.clock));
+    const drafter = pick<Drafter>(model, model, model, model, new TwoDrafters(model), new LookupDrafter());
+    return world.generate(policyOf(pick, drafter), prompt, key, maxTokens, { ...options(), drafter });
   });
   world.clock.run(Number.POSITIVE_INFINITY, 1_000_000);
   expect(world.cloud.openSessions).toBe(0);
@@ -189,6 +193,15 @@ describe("the race says what the cloud alone says for the same seed", () => {
       expect(met[name as keyof typeof met], name).toBeGreaterThan(share * SEEDS);
     }
   });
+});
+
+it("a drafter that may have nothing to propose is refused where the cloud never decodes by itself", () => {
+  const random = draws(1);
+  const toy = language(1, (...choices) => choices[0]!);
+  const world = new World({ language: toy, schedule: randomSchedule(random), random });
+  const patient = { ...POLICIES.race, patienceMs: Number.POSITIVE_INFINITY };
+  world.generate(patient, [1, 2], toSeed(1), 5, { drafter: new LookupDrafter() });
+  expect(() => world.clock.run()).toThrow(/needs a drafter that always has a draft/);
 });
 
 describe("control: the same test catches", () => {

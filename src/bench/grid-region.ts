@@ -5,8 +5,8 @@ import { runAnswers } from "../sim/simulate.ts";
 import { type PairedRatio, pairedRatio } from "./grid-paired.ts";
 
 /**
- * Where `race` beats co-located speculation at its best draft length: arXiv 2606.25091 says that drafting on the
- * edge cannot, over a wide-area network. `race` is simulated, co-location is the closed form, which favours it: its
+ * Where `race` beats co-located speculation at its best draft length: arXiv 2606.25091 says that pipelined drafts
+ * of an edge can where the round trip is shorter than the time of drafting, and not over a wide-area network. `race` is simulated, co-location is the closed form, which favours it: its
  * drafts and passes cost nothing but their time, and its drafter is as fast as the edge's.
  */
 
@@ -29,13 +29,13 @@ export const REGION_LEVELS = {
   acceptance: [0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.85, 0.9, 0.95, 0.98],
 } as const satisfies RegionLevels;
 
-const DRAFT_MS = 10;
+export const REGION_DRAFT_MS = 10;
 const PASS_MS = 100;
 const SEED = 1;
 
 export function regionScenario(rttMs: number, acceptance: number): Scenario {
   return parseScenario({
-    ...{ rttMs, draftMs: DRAFT_MS, passMs: PASS_MS, acceptance, acceptanceCoupled: acceptance },
+    ...{ rttMs, draftMs: REGION_DRAFT_MS, passMs: PASS_MS, acceptance, acceptanceCoupled: acceptance },
     ...{ promptTokens: 128, answerTokens: 300 },
   });
 }
@@ -53,8 +53,7 @@ function regionPoint(rttMs: number, acceptance: number, answers: number): Region
   const own = done.map(({ startedMs, lastTokenMs }) => lastTokenMs - startedMs);
   const { gamma, tokensPerSecond } = bestColocated(serverTimes(scenario), acceptance);
   const { promptTokens, prefillTokensPerSecond, answerTokens } = scenario;
-  const colocatedMs =
-    rttMs + 1000 * (promptTokens / prefillTokensPerSecond + answerTokens / tokensPerSecond);
+  const colocatedMs = rttMs + 1000 * (promptTokens / prefillTokensPerSecond + answerTokens / tokensPerSecond);
   const ratio = pairedRatio(own, Array(answers).fill(colocatedMs));
   return { rttMs, acceptance, ratio, colocatedGamma: gamma };
 }

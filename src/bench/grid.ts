@@ -38,7 +38,7 @@ export const GRID_LEVELS = {
   },
 } as const satisfies Record<string, GridLevels>;
 
-/** What `race` is compared with, and the least of its rate that we promise in every cell. */
+/** What `race` is compared with, and the least of its rate that it is to have in every cell. */
 export const GRID_BARS = { cloud: 0.98, picospec: 0.99, best: 0.97 } as const;
 export type Rival = keyof typeof GRID_BARS;
 export const RIVALS = Object.keys(GRID_BARS) as Rival[];

@@ -1,0 +1,106 @@
+import {
+  type DraftModel,
+  EngineError,
+  type HeldRow,
+  type PassItem,
+  type PassResult,
+  type TargetModel,
+} from "../../src/engine/engine.ts";
+import type { ToyDraftModel, ToyTargetModel } from "../../src/engine/toy.ts";
+import { PicoSpecError } from "../../src/util/errors.ts";
+import type { TokenBuffer } from "../../src/util/token-buffer.ts";
+import type { EdgePlan, WorldPlan } from "./plan.ts";
+
+/** Toy models that fail as the contracts of `TargetModel` and `DraftModel` let them, and some that take too long. */
+
+/** What a model holds: an inspection reads it, and a failure empties it. */
+export function targetKv(model: ToyTargetModel): readonly TokenBuffer[] {
+  return (model as unknown as { kv: TokenBuffer[] }).kv;
+}
+
+export function drafterKv(model: ToyDraftModel): TokenBuffer {
+  return (model as unknown as { kv: TokenBuffer }).kv;
+}
+
+/** @param blame whoever has a sequence now; their session may end with the code that is told later */
+export function failingTarget(
+  toy: ToyTargetModel,
+  fails: WorldPlan["targetFails"],
+  random: () => number,
+  blame: (sequence: number) => (code: string) => void,
+): TargetModel {
+  const breakable = (row: HeldRow, mayFail: (code: string) => void): HeldRow => ({
+    answer(question) {
+      if (random() >= fails.held) return row.answer(question);
+      mayFail("model_output");
+      throw new PicoSpecError("model_output", "this row has no finite number");
+    },
+    release: () => row.release(),
+  });
+  const withHarm = (result: PassResult, { sequence }: PassItem): PassResult => {
+    const { held } = result;
+    if (random() >= fails.row) return held ? { ...result, held: breakable(held, blame(sequence)) } : result;
+    held?.release();
+    blame(sequence)("model_output");
+    // As `RowAnswers` has it: what was answered before the row that is of no use stands.
+    const answers = result.answers.slice(0, Math.floor(random() * result.answers.length));
+    return { answers, held: null, failure: "a row has no finite number" };
+  };
+  return {
+    info: toy.info,
+    sequences: toy.sequences,
+    passTokens: toy.passTokens,
+    passRows: toy.passRows,
+    pass(items, done) {
+      const falls = random() < fails.pass;
+      toy.pass(items, (error, results) => {
+        if (!falls) {
+          const harmed = results.map((result, i) => withHarm(result, items[i]!));
+          done(error, harmed);
+          return;
+        }
+        for (const { held } of results) held?.release();
+        for (const { sequence } of items) {
+          targetKv(toy)[sequence]!.truncate(0);
+          blame(sequence)("internal");
+        }
+        done(new EngineError("decode_failed", "no memory"), []);
+      });
+    },
+    close: () => toy.close(),
+  };
+}
+
+/** Knows fewer tokens than the target, and shorter texts; stalls and fails as planned. */
+export function failingDrafter(
+  toy: ToyDraftModel,
+  plan: EdgePlan,
+  random: () => number,
+  isHarmed: () => boolean,
+  later: (afterMs: number, callback: () => void) => void,
+  failed: () => void,
+): DraftModel {
+  const { drafter, drafterStalls, drafterFails } = plan;
+  return {
+    info: { ...toy.info, ...narrowed(drafter) },
+    feedTokens: toy.feedTokens,
+    feed(from, tokens, read, done) {
+      const falls = random() < drafterFails;
+      const stallMs = isHarmed() && random() < drafterStalls.chance ? drafterStalls.forMs : 0;
+      const narrow = read && ((row: Float32Array) => read(row.subarray(0, drafter.vocabularySize)));
+      toy.feed(from, tokens, falls ? null : narrow, (error) =>
+        later(stallMs, () => {
+          if (!falls) return done(error);
+          drafterKv(toy).truncate(0);
+          failed();
+          done(new EngineError("decode_failed", "no memory"));
+        }),
+      );
+    },
+    close: () => toy.close(),
+  };
+}
+
+function narrowed({ contextTokens, vocabularySize }: EdgePlan["drafter"]) {
+  return { contextTokens, vocabularySize };
+}

@@ -1,0 +1,21 @@
+import { planOf } from "./plan.ts";
+import { FuzzWorld } from "./world.ts";
+
+/** What a seed came to. */
+export interface Found {
+  readonly sessions: number;
+  readonly happened: ReadonlyMap<string, number>;
+}
+
+/** @throws Error that names the command which replays the seed, with what did not hold as its cause */
+export function trySeed(seed: number, note?: (line: string) => void): Found {
+  try {
+    const world = new FuzzWorld(planOf(seed), { judges: true, ...(note ? { note } : {}) });
+    world.run();
+    return { sessions: world.runs.length, happened: world.happened };
+  } catch (error) {
+    const why = error instanceof Error ? error.message : String(error);
+    const replay = `npm run fuzz -- --seed ${seed} --timeline`;
+    throw new Error(`seed ${seed}: ${why}; replay it with: ${replay}`, { cause: error });
+  }
+}

@@ -1,0 +1,107 @@
+import { Cloud } from "../../src/cloud/cloud.ts";
+import { pacedTarget } from "../../src/engine/paced.ts";
+import { ToyTargetModel } from "../../src/engine/toy.ts";
+import { END_TOKEN } from "../support/world.ts";
+import { failingTarget } from "./engines.ts";
+import type { FaultyLink } from "./link.ts";
+import { Process } from "./process.ts";
+import { checkClosed } from "./rest.ts";
+import type { FuzzWorld } from "./world.ts";
+
+/** One life of a server: when it dies, its sessions, its memory and its links are gone. */
+export interface Life {
+  readonly process: Process;
+  readonly toy: ToyTargetModel;
+  readonly cloud: Cloud;
+  /** by the cloud's number of the connection */
+  readonly links: Map<number, FaultyLink>;
+}
+
+/** A cloud at an address, with the target model behind it. */
+export class FuzzServer {
+  readonly name: string;
+  /** null while it is down */
+  life: Life | null = null;
+  private readonly world: FuzzWorld;
+
+  constructor(world: FuzzWorld, name: string) {
+    this.world = world;
+    this.name = name;
+    this.start();
+  }
+
+  accept(life: Life, link: FaultyLink): void {
+    life.process.run(() => {
+      const { nextConnection } = life.cloud as unknown as { nextConnection: number };
+      life.links.set(nextConnection, link);
+      life.cloud.accept(link.cloud);
+    });
+  }
+
+  stall(forMs: number): void {
+    this.world.note(() => `${this.name} stalls for ${forMs} ms`);
+    this.life?.process.stall(forMs);
+  }
+
+  /** @param silent the machine is gone: nobody closes its connections */
+  crash(silent: boolean, downMs: number): void {
+    const { life, world } = this;
+    if (!life) return;
+    world.note(() => `${this.name} crashes${silent ? " without a word" : ""}, for ${downMs} ms`);
+    this.die(life, silent);
+    world.later(downMs, () => this.start());
+  }
+
+  shutDown(graceMs: number, downMs: number): void {
+    const { life, world } = this;
+    if (!life) return;
+    world.note(() => `${this.name} shuts down, for ${downMs} ms`);
+    let closed = false;
+    life.process.run(() => {
+      life.cloud.close();
+      closed = true;
+    });
+    world.later(graceMs, () => {
+      if (this.life !== life) return;
+      if (closed && world.judges) checkClosed(this.name, life);
+      this.die(life, false);
+      world.later(downMs, () => this.start());
+    });
+  }
+
+  private die(life: Life, silent: boolean): void {
+    life.process.kill();
+    this.life = null;
+    for (const link of life.links.values()) {
+      link.pipes.up.cut();
+      if (silent) link.pipes.down.cut();
+      // What the machine had sent arrives before the news that nobody is there any more.
+      else link.pipes.down.carry(0, () => link.edge.hangUp("the server is gone"));
+    }
+  }
+
+  private start(): void {
+    const { world } = this;
+    const { language, schedule, targetFails } = world.plan;
+    const process: Process = new Process(world.clock, () => world.touched.add(this));
+    const { passTokens = 256, passRows = 64 } = schedule.limits;
+    const { sequences } = schedule;
+    const toy = new ToyTargetModel(language, process, { sequences, passTokens, passRows });
+    const failing = failingTarget(toy, targetFails, world.random, (sequence) => {
+      const run = world.runWith(this, sequence);
+      return (code) => {
+        world.count(`failure ${code}`);
+        run?.mayFail(code);
+      };
+    });
+    const cloud = new Cloud({
+      model: pacedTarget(failing, schedule.pace, process),
+      description: { name: "toy", fingerprint: "toy", endTokens: [END_TOKEN], chatTemplate: null },
+      clock: process,
+      server: "fuzz",
+      limits: schedule.limits,
+    });
+    this.life = { process, toy, cloud, links: new Map() };
+    world.note(() => `${this.name} is up`);
+  }
+}

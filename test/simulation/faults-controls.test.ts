@@ -1,0 +1,317 @@
+import { afterEach, describe, expect, it, vi } from "vitest";
+import { KvCache } from "../../src/cloud/kv-cache.ts";
+import { RequestHandler } from "../../src/cloud/request-handler.ts";
+import { DraftedSequence } from "../../src/cloud/sequence.ts";
+import { CloudSession } from "../../src/cloud/session.ts";
+import { SessionTable } from "../../src/cloud/session-table.ts";
+import { Connection } from "../../src/edge/connection.ts";
+import { Pipeline } from "../../src/edge/pipeline.ts";
+import { RejectionSampler } from "../../src/edge/rejection-sampler.ts";
+import { SpeculativeKvCache } from "../../src/edge/speculative-kv-cache.ts";
+import { Broken, type Invariant } from "../fuzz/hold.ts";
+import { trySeed } from "../fuzz/search.ts";
+
+/** The fault search is worth what it catches: for every kind of invariant, a system with one thing broken. */
+
+const SEEDS = 2000;
+
+/** What the search says first of this kind, or what it says otherwise. */
+function found(kind: Invariant): string {
+  const others = new Set<string>();
+  for (let seed = 0; seed < SEEDS; seed++) {
+    try {
+      trySeed(seed);
+    } catch (error) {
+      const { cause, message } = error as Error;
+      if (cause instanceof Broken && cause.invariant === kind) return message;
+      others.add(cause instanceof Broken ? cause.invariant : `${cause}`);
+    }
+  }
+  return `${SEEDS} seeds, and only ${[...others].join(", ") || "nothing"}`;
+}
+
+// biome-ignore lint/suspicious/noExplicitAny: a control reaches into what is private
+type Inside = any;
+type Instead = (self: Inside, real: (...args: Inside[]) => Inside, args: Inside[]) => unknown;
+
+/** The method of every object of this type does something else. */
+function sabotage(type: { readonly prototype: Inside }, method: string, instead: Instead): void {
+  const real = type.prototype[method];
+  vi.spyOn(type.prototype, method).mockImplementation(function (this: Inside, ...args: Inside[]) {
+    return instead(this, (...given) => real.apply(this, given), args);
+  });
+}
+
+afterEach(() => {
+  vi.restoreAllMocks();
+});
+
+/** Each: who, which of its methods, what it does instead, and what the search has to say. */
+type Control = readonly [
+  what: string,
+  type: { readonly prototype: unknown },
+  method: string,
+  Instead,
+  says: RegExp,
+];
+
+const RESUMING: readonly Control[] = [
+  [
+    "a resumption without the lineage of its drafts",
+    Pipeline,
+    "resume",
+    (self, real) => {
+      real();
+      for (const [i, effect] of self.out.entries()) {
+        if (effect.kind === "open") self.out[i] = { ...effect, resume: { ...effect.resume, lineage: 0 } };
+      }
+    },
+    /outcome: .* bad_draft, lineage \d+ starts/,
+  ],
+  [
+    "undecided drafts that a resumption does not tell again",
+    Pipeline,
+    "resume",
+    (self, real) => {
+      if (self.sequence.undecided > 0) self.rollback(self.sequence.committed);
+      real();
+    },
+    /text: .* would have been right/,
+  ],
+  [
+    "a draw that starts over with a fresh draft",
+    Pipeline,
+    "restore",
+    (self) => {
+      self.replacement = null;
+    },
+    /text: .* would have been right/,
+  ],
+  [
+    "an old epoch that is taken for the new one",
+    RequestHandler,
+    "refusal",
+    (_, real, args) => {
+      const refusal = real(...args);
+      return refusal?.code === "superseded" ? null : refusal;
+    },
+    /outcome: .* never ends/,
+  ],
+  [
+    "an orphan that goes on beside the session that resumed it",
+    SessionTable,
+    "withSecret",
+    () => undefined,
+    /agreement: .* is there twice/,
+  ],
+  [
+    "a cloud that takes the answer so far for a part of the prompt",
+    RequestHandler,
+    "open",
+    (_, real, [id, frame, ...rest]) => {
+      const { resume, tokens } = frame;
+      real(id, resume ? { ...frame, resume: { ...resume, promptTokens: tokens.length } } : frame, ...rest);
+    },
+    /agreement: .* has another prompt on the cloud/,
+  ],
+  [
+    "a token that is told again after a resumption",
+    Pipeline,
+    "resume",
+    (self, real) => {
+      real();
+      const position = self.sequence.committed - 1;
+      if (position < self.sequence.promptLength) return;
+      self.out.push({ kind: "emit", position, token: self.sequence.at(position), origin: "target" });
+    },
+    /order: .* is told position \d+, and \d+ is next/,
+  ],
+  [
+    "an edge that gives up when its link breaks",
+    Connection,
+    "tryAgain",
+    (self) => self.fail("connection_lost", "the link broke"),
+    /outcome: .* fails for no reason: connection_lost/,
+  ],
+  [
+    "an edge that spins while its link is down",
+    Pipeline,
+    "goOn",
+    (self, real, args) => {
+      real(...args);
+      const atMs = self.truncateAtMs();
+      const late = self.suspended && self.sequence.unsentDrafts > 0 && Number.isFinite(atMs);
+      if (late) self.out.push({ kind: "wake", atMs });
+    },
+    /bounds: still busy/,
+  ],
+];
+
+const DECIDING: readonly Control[] = [
+  [
+    "a verdict that the edge drops",
+    Pipeline,
+    "verdict",
+    (self, real, args) => {
+      if (args[0].first % 7 !== 6 || self.dropped) real(...args);
+      else self.dropped = true;
+    },
+    /outcome: .*(bad_verdict|never ends)/,
+  ],
+  [
+    "a correction that is drawn from p",
+    RejectionSampler,
+    "resample",
+    (_, real, args) => {
+      const { kind, ids } = args[2];
+      return kind === "sparse" ? { kind: "token", token: ids[0] } : real(...args);
+    },
+    /text: .* would have been right/,
+  ],
+  [
+    "a cloud that decides another correction than the edge",
+    DraftedSequence,
+    "commit",
+    (self, real, [token]) => {
+      const correction = self.pending > 0 && self.draft(0).q === 0;
+      if (correction) self.dropPending();
+      real(correction ? (token + 1) % self.vocabularySize : token);
+    },
+    /agreement: .* and the cloud \d+/,
+  ],
+  [
+    "a session that goes on after its end",
+    Pipeline,
+    "finish",
+    (self, real, args) => {
+      real(...args);
+      self.finished = false;
+    },
+    /order: .* is told a token after its end/,
+  ],
+];
+
+const MEMORY: readonly Control[] = [
+  [
+    "a target whose memory is not rolled back",
+    DraftedSequence,
+    "dropPending",
+    (self, real) => {
+      const { cached } = self;
+      real();
+      self.cached = Math.min(cached, self.committed + 1);
+    },
+    /memory: .* has another token at \d+ in memory/,
+  ],
+  [
+    "a session that does not know of its eviction",
+    CloudSession,
+    "evicted",
+    () => {},
+    /memory: .* in a memory that it has not/,
+  ],
+  [
+    "a drafter whose memory is not rolled back",
+    SpeculativeKvCache,
+    "rollback",
+    () => {},
+    /memory: .* holds (more than|what) /,
+  ],
+  [
+    "a drafter that takes another session's memory for this one's",
+    SpeculativeKvCache,
+    "missingFrom",
+    (self, real, [owner, prefix]) => {
+      if (self.owner >= 0) self.owner = owner;
+      return real(owner, prefix);
+    },
+    /memory: .* holds (more than|what) /,
+  ],
+];
+
+const BOUNDS: readonly Control[] = [
+  [
+    "an edge that drafts past its window",
+    Pipeline,
+    "mayDraft",
+    (self, real) => {
+      const { sequence, drafting, yielded } = self;
+      if (sequence.undecided < self.settings.policy.windowTokens) return real();
+      return sequence.undecided > 0 && !drafting && !yielded && sequence.draftsStop() === null;
+    },
+    /bounds: .* has \d+ drafts/,
+  ],
+  [
+    "an edge that pings without measure",
+    Connection,
+    "timer",
+    (_, real, [afterMs, callback]) => real(afterMs === 5000 ? 4 : afterMs, callback),
+    /bounds: \d+ bytes wait/,
+  ],
+  [
+    "a cloud that runs ahead of an edge that hears nothing",
+    CloudSession,
+    "work",
+    (self, real, args) => {
+      const { edgeCommitted } = self;
+      self.edgeCommitted = self.sequence.committed;
+      const work = real(...args);
+      self.edgeCommitted = edgeCommitted;
+      return work;
+    },
+    /bounds: .* tokens ahead of its edge/,
+  ],
+];
+
+const REST: readonly Control[] = [
+  [
+    "a cloud that keeps the memory of sessions that are gone",
+    KvCache,
+    "release",
+    () => {},
+    /rest: .* keeps a sequence for session \d+/,
+  ],
+  [
+    "a cloud that keeps the rows of sessions that are gone",
+    CloudSession,
+    "dropHeldRow",
+    (self) => {
+      self.rowHeld = false;
+    },
+    /rest: .* holds \d+ rows for/,
+  ],
+  [
+    "a cloud that keeps the sessions of a link that is gone",
+    RequestHandler,
+    "disconnected",
+    (self, _, [id]) => {
+      self.helloByMs.delete(id);
+    },
+    /rest: .* is left with/,
+  ],
+  [
+    "a cloud that keeps the secrets of sessions that are gone",
+    SessionTable,
+    "remove",
+    (self, real, [session]) => {
+      real(session);
+      const { secret, key } = session.identity;
+      if (secret !== null) self.bySecret.set(secret, key);
+    },
+    /rest: .* keeps the secret of session \d+/,
+  ],
+];
+
+describe.each([
+  ["resuming", RESUMING],
+  ["deciding", DECIDING],
+  ["memory", MEMORY],
+  ["bounds", BOUNDS],
+  ["rest", REST],
+] as const)("the search catches, about %s:", (_, controls) => {
+  it.each(controls)("%s", (_what, type, method, instead, says) => {
+    sabotage(type, method, instead);
+    const kind = /^\W*(\w+)/.exec(says.source)![1] as Invariant;
+    expect(found(kind)).toMatch(says);
+  });
+});

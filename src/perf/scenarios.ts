@@ -44,6 +44,30 @@ const given: Record<string, Given> = {
     segmentTokens: 7,
     ...greedy(0.9),
   },
+  acespec: {
+    description:
+      "AceSpec (arXiv 2609.02514) reports 1.75 times the cloud alone on the pair and task of paper-qwen-gsm8k. Its RTT and acceptance are not known to us: these are that scenario's.",
+    rttMs: 15,
+    draftMs: 24.4,
+    passMs: 72,
+    segmentTokens: 4,
+    ...greedy(0.8),
+  },
+  bundled: {
+    description:
+      "The bundled pair as it is, one thread each of a shared x64 machine, over loopback: measured with picospec bench engine and passes of 1 to 16 rows; acceptance on a story at temperature 0.",
+    rttMs: 0.4,
+    draftMs: 0.2,
+    draftPrefillTokensPerSecond: 40_000,
+    passMs: 0.8,
+    passMsPerToken: 0.7,
+    prefillTokensPerSecond: 1500,
+    sequences: 8,
+    promptTokens: 20,
+    answerTokens: 115,
+    vocabularySize: 2048,
+    ...greedy(0.67),
+  },
   demo: {
     description: "The default of picospec demo: paced engines, the bundled pair on a story, temperature 0.",
     rttMs: 60,

@@ -42,6 +42,8 @@ export class Outlook {
   private lastFrameMs = -1;
   /** the edge starts over, and no pass has been since */
   private startsOver = false;
+  /** the cloud has gone on since the miss */
+  private overtaken = false;
   private frameTokens = 1;
 
   /** How long drafts are in coming once there are none, ms; -1 when unknown. */
@@ -78,11 +80,12 @@ export class Outlook {
     this.drySinceMs = nowMs;
     this.missed = missed;
     this.startsOver = missed;
+    this.overtaken = false;
   }
 
-  /** Another pass is over, and the edge has not started over yet. */
+  /** Another pass is over, and the edge has not started over yet: what it drafts then is for a place that is past. */
   stillDry(): void {
-    this.startsOver = true;
+    this.overtaken = true;
   }
 
   /** A pass over the session's drafts starts. */
@@ -99,6 +102,7 @@ export class Outlook {
     if (this.drySinceMs >= 0) (this.missed ? this.afterMiss : this.afterHits).add(nowMs - this.drySinceMs);
     else if (this.lastFrameMs >= 0) this.noteSpacing(nowMs - this.lastFrameMs);
     this.drySinceMs = -1;
+    this.overtaken = false;
     this.lastFrameMs = nowMs;
     this.frameTokens = tokens;
   }
@@ -119,7 +123,7 @@ export class Outlook {
     const gap = this.missed ? this.afterMiss : this.afterHits;
     const next = pending > 0 ? this.spacing : gap;
     const fromMs = pending > 0 ? this.lastFrameMs : this.drySinceMs;
-    if (next.meanMs < 0 || fromMs < 0) return nowMs;
+    if (next.meanMs < 0 || fromMs < 0 || this.overtaken) return nowMs;
     const expectedMs = fromMs + next.meanMs;
     const slackMs = Math.max(LEAST_SLACK_MS, 2 * next.deviationMs);
     // It should have been here by now: who knows when it comes.

@@ -5,9 +5,10 @@ import { runAnswers } from "../sim/simulate.ts";
 import { type PairedRatio, pairedRatio } from "./grid-paired.ts";
 
 /**
- * Where `race` beats co-located speculation at its best draft length: arXiv 2606.25091 says that pipelined drafts
- * of an edge can where the round trip is shorter than the time of drafting, and not over a wide-area network. `race` is simulated, co-location is the closed form, which favours it: its
- * drafts and passes cost nothing but their time, and its drafter is as fast as the edge's.
+ * Where `race` beats co-located speculation at its best draft length. arXiv 2606.25091 says that pipelined drafts of
+ * an edge can where the round trip is shorter than the time of drafting, and not over a wide-area network. `race` is
+ * simulated; co-location is its closed form, which favours it: drafts and passes cost nothing but their time, and its
+ * drafter is as fast as the edge's.
  */
 
 export interface RegionPoint {

@@ -1,5 +1,5 @@
 import { POLICIES } from "../decoding/policy.ts";
-import { asyncTokensPerSecond } from "../perf/formulas.ts";
+import { asyncTokensPerSecond, syncLatencyMs, tokensPerBonusCycle } from "../perf/formulas.ts";
 import {
   type DraftLengthDoubt,
   draftLengthDoubt,
@@ -74,6 +74,10 @@ export interface DraftLengthReport {
 export interface Contradiction extends DraftLengthDoubt {
   readonly column: PaperColumnName;
   readonly accepted: number;
+  /** that a cycle of the published vanilla takes, if it is worth as many tokens as our fit says, a bonus included */
+  readonly vanillaCycleMs: number;
+  /** T_draft + T_verify of the row with a dense exchange: what such a cycle should take at most */
+  readonly denseCycleMs: number;
 }
 
 export interface PaperReport {
@@ -92,11 +96,7 @@ export function paperReport(answers = PAPER_ANSWERS): PaperReport {
     closedForms: NAMES.flatMap((name) => PAPER_ROWS.map((row) => closedForm(name, row))),
     columns: NAMES.map((name) => columnReport(name, answers)),
     draftLengths: PAPER_DRAFT_LENGTHS.map(({ gamma }) => draftLengthReport(gamma, answers)),
-    contradictions: NAMES.map((column) => ({
-      column,
-      accepted: PAPER_COLUMNS[column].accepted,
-      ...draftLengthDoubt(PAPER_COLUMNS[column], PAPER_GAMMA),
-    })),
+    contradictions: NAMES.map(contradiction),
   };
 }
 
@@ -105,6 +105,18 @@ function closedForm(column: PaperColumnName, row: PaperRowName): ClosedFormRow {
   const tokensPerSecond = predictedTokensPerSecond(row, times, fit.alpha, fit.gamma);
   const published = times.tokensPerSecond;
   return { column, row, published, tokensPerSecond, error: tokensPerSecond / published - 1 };
+}
+
+function contradiction(name: PaperColumnName): Contradiction {
+  const column: PaperColumn = PAPER_COLUMNS[name];
+  const { accepted, fit, cloudTokensPerSecond, vanillaSpeedUp, withoutSeparateRejection } = column;
+  const tokens = tokensPerBonusCycle(fit.alpha, fit.gamma);
+  return {
+    ...{ column: name, accepted },
+    ...draftLengthDoubt(column, PAPER_GAMMA),
+    vanillaCycleMs: (1000 * tokens) / (vanillaSpeedUp * cloudTokensPerSecond),
+    denseCycleMs: syncLatencyMs(withoutSeparateRejection),
+  };
 }
 
 export function columnReport(column: PaperColumnName, answers: number): ColumnReport {

@@ -89,7 +89,6 @@ export const SCALE_SIZE: ScaleSize = {
 const LEAST_PASSES = { warm: 15, counted: 10 };
 /** Of all sessions together: chance evens out over many of them, and over time where they are few. */
 const LEAST_COUNTED_MS = 120_000;
-const MOST_SESSIONS = 10_000;
 /** Bisection ends here. */
 const PRECISION = 1.02;
 
@@ -140,7 +139,7 @@ function longEnough(scenario: Scenario, policy: DecodingPolicy, edges: number, o
 
 /**
  * Most sessions that still have the rate, by bisection between numbers of them that have been tried: a session is
- * slower the more there are.
+ * slower the more there are. At most the largest number that was tried.
  */
 export function sessionsAt(
   rate: (sessions: number) => number,
@@ -148,7 +147,7 @@ export function sessionsAt(
   tried: readonly number[],
 ): number {
   let low = 0;
-  let high = MOST_SESSIONS;
+  let high = Math.max(...tried) + 1;
   for (const sessions of [...tried].sort((a, b) => a - b)) {
     if (sessions >= high) break;
     if (rate(sessions) >= demand) low = sessions;

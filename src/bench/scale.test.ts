@@ -46,8 +46,9 @@ describe("the most sessions at a rate", () => {
     expect(tries.size).toBeLessThan(12);
   });
 
-  it("is exact where numbers are small, and 0 where one session is too slow already", () => {
-    expect(sessionsAt(rate, 140, [])).toBe(7);
+  it("is exact where numbers are small, 0 where one is too slow already, and never more than was tried", () => {
+    expect(sessionsAt(rate, 140, [100])).toBe(7);
     expect(sessionsAt(rate, 2000, [10, 100])).toBe(0);
+    expect(sessionsAt(rate, 1, [10, 100])).toBe(100);
   });
 });

@@ -37,9 +37,9 @@ function quantileTable(comparisons: readonly Comparison[]): string {
 }
 
 function barLine({ rival, bar, holds, cells, cellsBelowBar, cellsSurelyBelowBar }: Comparison): string {
-  const promise = `at least ${bar} of ${NAMES[rival]}`;
-  if (holds) return `${promise}: holds in all ${cells} cells`;
-  return `${promise}: FAILS in ${cellsBelowBar} of ${cells} cells, in ${cellsSurelyBelowBar} with the whole interval`;
+  const what = `at least ${bar} of ${NAMES[rival]}`;
+  if (holds) return `${what}: holds in all ${cells} cells`;
+  return `${what}: FAILS in ${cellsBelowBar} of ${cells} cells, in ${cellsSurelyBelowBar} with the whole interval`;
 }
 
 function worstTable({ rival, worst }: Comparison, side: Side): string {
@@ -70,16 +70,18 @@ function sizesText({ best }: CellResult): string {
 
 function regionText({ points, reach }: RegionReport): string {
   const rtts = [...new Set(points.map(({ rttMs }) => rttMs))];
-  const lines = reach.map(({ acceptance, rttMs: most }) => [
+  const lines = reach.map(({ acceptance, rttMs: most, colocatedGamma, draftingMs }) => [
     String(acceptance),
     ...rtts.map((rttMs) => {
       const point = points.find((one) => one.rttMs === rttMs && one.acceptance === acceptance)!;
       return point.ratio.ratio.toFixed(2);
     }),
+    String(colocatedGamma),
+    `${draftingMs} ms`,
     most === null ? "nowhere" : `${most.toFixed(0)} ms`,
   ]);
   return [
     "race (simulated) over co-located speculation at its best draft length (closed form); a draft 10 ms, a pass 100 ms:",
-    table([["acceptance \\ RTT, ms", ...rtts.map(String), "faster up to"], ...lines]),
+    table([["acceptance \\ RTT, ms", ...rtts.map(String), "its n", "n t_d", "faster up to"], ...lines]),
   ].join("\n");
 }

@@ -25,6 +25,7 @@ export function paperText(report: PaperReport): string {
     ["Where published numbers contradict one another:", ...report.contradictions.flatMap(contradiction)].join(
       "\n",
     ),
+    ["What they do not explain:", ...report.contradictions.map(slowVanilla)].join("\n"),
   ].join("\n\n");
 }
 
@@ -117,6 +118,11 @@ function contradiction({
     `  ${column}: ${accepted} accepted a cycle with drafts of ${PAPER_GAMMA}${acceptedTooMany ? ", which is more than there are" : ""};`,
     `    ${cycle}${tokensTooMany ? `, more than ${PAPER_GAMMA} and a bonus` : ""}; whatever the acceptance, a formula is off by ${percent(worstError, "")}`,
   ];
+}
+
+function slowVanilla({ column, vanillaCycleMs, denseCycleMs }: Contradiction): string {
+  const dense = `drafts and a verification with a dense exchange take ${denseCycleMs.toFixed(0)} ms`;
+  return `  ${column}: a cycle of the published vanilla takes ${vanillaCycleMs.toFixed(0)} ms, but ${dense}`;
 }
 
 function title({ pair, benchmark }: ColumnReport): string {

@@ -10,6 +10,8 @@ const PRIOR_ACCEPTANCE = 0.7;
 const PRIOR_WEIGHT = 4;
 /** A frame that is later than expected by this much, or by twice its usual deviation, is not waited for. */
 const LEAST_SLACK_MS = 1;
+/** Drafts that are less likely than this to be of use are not waited for. */
+const LEAST_CHANCE = 0.5;
 
 /** A running mean of a time, with its mean deviation. */
 class TimeEstimate {
@@ -42,8 +44,8 @@ export class Outlook {
   private lastFrameMs = -1;
   /** the edge starts over, and no pass has been since */
   private startsOver = false;
-  /** the cloud has gone on since the miss */
-  private overtaken = false;
+  /** tokens that the cloud has gone on by since the miss: drafts of them have to agree before others are of use */
+  private overtaken = 0;
   private frameTokens = 1;
 
   /** How long drafts are in coming once there are none, ms; -1 when unknown. */
@@ -80,12 +82,18 @@ export class Outlook {
     this.drySinceMs = nowMs;
     this.missed = missed;
     this.startsOver = missed;
-    this.overtaken = false;
+    this.overtaken = 0;
   }
 
-  /** Another pass is over, and the edge has not started over yet: what it drafts then is for a place that is past. */
-  stillDry(): void {
-    this.overtaken = true;
+  /** Another pass is over, and the edge has not started over yet: it will draft places that are past. */
+  stillDry(tokens: number): void {
+    this.startsOver = true;
+    this.overtaken += tokens;
+  }
+
+  /** The edge drafts what the cloud has said already: what it drafts next will be of use. */
+  caughtUp(): void {
+    this.overtaken = 0;
   }
 
   /** A pass over the session's drafts starts. */
@@ -102,7 +110,7 @@ export class Outlook {
     if (this.drySinceMs >= 0) (this.missed ? this.afterMiss : this.afterHits).add(nowMs - this.drySinceMs);
     else if (this.lastFrameMs >= 0) this.noteSpacing(nowMs - this.lastFrameMs);
     this.drySinceMs = -1;
-    this.overtaken = false;
+    this.overtaken = 0;
     this.lastFrameMs = nowMs;
     this.frameTokens = tokens;
   }
@@ -123,7 +131,8 @@ export class Outlook {
     const gap = this.missed ? this.afterMiss : this.afterHits;
     const next = pending > 0 ? this.spacing : gap;
     const fromMs = pending > 0 ? this.lastFrameMs : this.drySinceMs;
-    if (next.meanMs < 0 || fromMs < 0 || this.overtaken) return nowMs;
+    const inVain = this.acceptance ** this.overtaken < LEAST_CHANCE;
+    if (next.meanMs < 0 || fromMs < 0 || inVain) return nowMs;
     const expectedMs = fromMs + next.meanMs;
     const slackMs = Math.max(LEAST_SLACK_MS, 2 * next.deviationMs);
     // It should have been here by now: who knows when it comes.

@@ -190,6 +190,7 @@ export class CloudSession {
         // Drafts for what is committed already are no help, however fast they come.
         const added = this.sequence.pending - before;
         if (added > 0) this.outlook.arrived(added, nowMs);
+        else if (!this.sequence.lineageDead) this.outlook.caughtUp();
       }
     }
     this.edgeCommitted = Math.max(this.edgeCommitted, Math.min(frame.committedThrough, this.sequence.length));
@@ -316,7 +317,7 @@ export class CloudSession {
     // Under rejection coupling both kinds of gap are one.
     const missed = this.settings.policy.coupling === "rejection" || (lineageDead && wasAlive);
     if (pending > 0 || this.resampling || this.rowHeld) this.outlook.busy();
-    else if (lineageDead && !wasAlive) this.outlook.stillDry();
+    else if (lineageDead && !wasAlive) this.outlook.stillDry(tokens);
     else this.outlook.dry(missed, nowMs);
   }
 

@@ -7,6 +7,7 @@ import {
   type Rival,
   runCell,
 } from "./grid.ts";
+import type { PairedRatio } from "./grid-paired.ts";
 import {
   REGION_DRAFT_MS,
   REGION_LEVELS,
@@ -45,6 +46,13 @@ export interface Comparison {
   readonly worst: readonly CellResult[];
 }
 
+/** A cell that is below a bar, and the same with drafts that take a little longer: whether events coincided. */
+export interface MissedCell {
+  readonly rival: Rival;
+  readonly result: CellResult;
+  readonly nudged: PairedRatio;
+}
+
 export interface RegionReport {
   readonly points: readonly RegionPoint[];
   readonly reach: readonly RegionReach[];
@@ -66,10 +74,15 @@ export interface GridReport {
   /** of `race` without adaptation: it should fail, or the grid is too easy */
   readonly control: readonly Comparison[];
   readonly cells: readonly CellResult[];
+  /** the worst of each rival, where there are any */
+  readonly missed: readonly MissedCell[];
   readonly region: RegionReport;
 }
 
 const WORST = 10;
+/** By how much longer drafts take in a cell that is looked at again. */
+export const NUDGE = 0.02;
+const NUDGED_ANSWERS = [16];
 const REGION_ANSWERS = 16;
 
 /** @param progress hears what share of it is done */
@@ -79,13 +92,27 @@ export function gridReport(levels: GridLevels, progress: (fraction: number) => v
     progress(index / all.length);
     return runCell(cell);
   });
+  const race = RIVALS.map((rival) => comparison(cells, "race", rival));
   return {
     levels,
-    race: RIVALS.map((rival) => comparison(cells, "race", rival)),
+    race,
     control: RIVALS.map((rival) => comparison(cells, "control", rival)),
     cells,
+    missed: race.flatMap(missedCells),
     region: regionReport(REGION_LEVELS, REGION_ANSWERS),
   };
+}
+
+/**
+ * In the simulator things can happen in the very same moment, again and again: where two drafts take as long as one
+ * pass, each second one comes just as a pass starts without it. Nothing real keeps such a beat.
+ */
+function missedCells({ rival, bar, worst }: Comparison): MissedCell[] {
+  const below = worst.filter(({ race }) => race[rival].ratio < bar);
+  return below.map((result) => {
+    const cell = { ...result.cell, draftShare: result.cell.draftShare * (1 + NUDGE) };
+    return { rival, result, nudged: runCell(cell, NUDGED_ANSWERS).race[rival] };
+  });
 }
 
 export function comparison(cells: readonly CellResult[], side: Side, rival: Rival): Comparison {

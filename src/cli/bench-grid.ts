@@ -1,6 +1,13 @@
 import type { CellResult, GridCell, Rival } from "../bench/grid.ts";
 import type { PairedRatio } from "../bench/grid-paired.ts";
-import type { Comparison, GridReport, RegionReport, Side } from "../bench/grid-report.ts";
+import {
+  type Comparison,
+  type GridReport,
+  type MissedCell,
+  NUDGE,
+  type RegionReport,
+  type Side,
+} from "../bench/grid-report.ts";
 import { table } from "./output.ts";
 
 /** The suite grid as text. */
@@ -11,7 +18,7 @@ const NAMES: Record<Rival, string> = {
   best: "picospec's best sizes",
 };
 
-export function gridText({ race, control, cells, region }: GridReport): string {
+export function gridText({ race, control, cells, missed, region }: GridReport): string {
   const answers = cells.map((result) => result.answers);
   const heading = `race over a grid of ${cells.length} cells. Simulated: one edge on an idle cloud, ${Math.min(...answers)} to ${Math.max(...answers)} answers of 300 tokens each.`;
   return [
@@ -19,6 +26,7 @@ export function gridText({ race, control, cells, region }: GridReport): string {
     quantileTable(race),
     race.map(barLine).join("\n"),
     ...race.map((one) => worstTable(one, "race")),
+    ...(missed.length > 0 ? [missedTable(missed)] : []),
     "The control, race without adaptation, has to fail:",
     quantileTable(control),
     control.map(barLine).join("\n"),
@@ -53,6 +61,18 @@ function worstTable({ rival, worst }: Comparison, side: Side): string {
     ...(best ? [sizesText(result)] : []),
   ]);
   return table([best ? [...head, "its n, window"] : head, ...lines]);
+}
+
+function missedTable(missed: readonly MissedCell[]): string {
+  const head = ["below their bar", "against", "ratio", `a draft ${100 * NUDGE}% longer`, "95% interval"];
+  const lines = missed.map(({ rival, result, nudged }) => [
+    cellText(result.cell),
+    NAMES[rival],
+    result.race[rival].ratio.toFixed(3),
+    nudged.ratio.toFixed(3),
+    intervalText(nudged),
+  ]);
+  return table([head, ...lines]);
 }
 
 function cellText({ rttMs, passMs, rowCost, draftShare, acceptance }: GridCell): string {

@@ -32,6 +32,9 @@ function gridOf(ratios: readonly number[]): GridReport {
     race: compared,
     control: compared,
     cells,
+    missed: cells
+      .filter(({ race }) => race.best.ratio < 0.97)
+      .map((result) => ({ rival: "best" as const, result, nudged: { ratio: 1.01, low: 1, high: 1.02 } })),
     region: {
       points: [{ rttMs: 10, acceptance: 0.8, ratio, colocatedGamma: 6 }],
       reach: [{ acceptance: 0.8, colocatedGamma: 6, draftingMs: 60, rttMs: null }],
@@ -46,6 +49,7 @@ describe("the grid", () => {
       "at least 0.98 of the cloud alone: FAILS in 2 of 3 cells, in 1 with the whole interval",
     );
     expect(text).toMatch(/RTT 0, pass 50 ms, row 2%, t_d\/t_v 0.2, acceptance 0.8 +0.500 +0.490 to 0.510/);
+    expect(text).toMatch(/acceptance 0.8 +picospec's best sizes +0.500 +1.010 +1.000 to 1.020/);
     expect(text).toMatch(/simulated/i);
   });
 

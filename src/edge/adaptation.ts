@@ -12,8 +12,8 @@ export interface DraftLimits {
 
 /** Weight of a new sample in estimates of times. */
 const TIME_WEIGHT = 0.1;
-/** Judged drafts fade to half of their weight over some 35. */
-const FADING = 0.98;
+/** Judged drafts fade to half of their weight over some 27. */
+const FADING = 0.975;
 const PRIOR_ACCEPTANCE = 0.7;
 const PRIOR_WEIGHT = 4;
 /** A draft that has less than this chance of being reached and standing is not made. */

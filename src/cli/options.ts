@@ -29,8 +29,8 @@ export function whole(low: number, high: number): (text: string) => number {
   };
 }
 
-/** Turns a typed error of a room into one of the command line. */
-function checked<T>(parse: (text: string) => T): (text: string) => T {
+/** A room's own parser as one of the command line: where it throws, the user is told so in one line. @throws InvalidArgumentError */
+export function checked<T>(parse: (text: string) => T): (text: string) => T {
   return (text) => {
     try {
       return parse(text);

@@ -1,6 +1,6 @@
 import { readFileSync, writeFileSync } from "node:fs";
 import { basename } from "node:path";
-import { Command, InvalidArgumentError, Option } from "commander";
+import { Command, Option } from "commander";
 import { POLICIES, type PolicyName } from "../decoding/policy.ts";
 import { parseScenario, type Scenario, scenarioFields } from "../perf/scenario.ts";
 import { SCENARIOS, scenarioNamed } from "../perf/scenarios.ts";
@@ -19,7 +19,7 @@ import {
 } from "../sim/sweep.ts";
 import { TIMELINE_TOKENS, type Timeline, timeline } from "../sim/timeline.ts";
 import { messageOf, PicoSpecError, SettingError } from "../util/errors.ts";
-import { policyListOption, whole } from "./options.ts";
+import { checked, policyListOption, whole } from "./options.ts";
 import { progressBar } from "./output.ts";
 import { policyChart, sweepChart } from "./simulate-charts.ts";
 import { timelineText } from "./simulate-timeline.ts";
@@ -56,17 +56,6 @@ export function defaultPolicies(): NamedPolicy[] {
   return names
     .filter((name) => POLICIES[name].target && !isAblation(name))
     .map((name) => ({ name, policy: POLICIES[name] }));
-}
-
-/** Fails in one line of the command line's where a room's own parser does. */
-function checked<T>(parse: (text: string) => T): (text: string) => T {
-  return (text) => {
-    try {
-      return parse(text);
-    } catch (error) {
-      throw new InvalidArgumentError(`${messageOf(error)}.`);
-    }
-  };
 }
 
 export interface SetValue {

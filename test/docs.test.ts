@@ -2,12 +2,7 @@ import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import type { Command } from "commander";
 import { describe, expect, it } from "vitest";
-import { benchCommand } from "../src/cli/bench.ts";
-import { cloudCommand } from "../src/cli/cloud.ts";
-import { demoCommand } from "../src/cli/demo.ts";
-import { planCommand } from "../src/cli/plan.ts";
-import { runCommand } from "../src/cli/run.ts";
-import { simulateCommand } from "../src/cli/simulate.ts";
+import { commands as allCommands } from "../src/cli/main.ts";
 import { POLICIES } from "../src/decoding/policy.ts";
 import { FrameType, PROTOCOL_LIMITS } from "../src/protocol/frame.ts";
 import { GOLDEN } from "./support/golden-frames.ts";
@@ -26,14 +21,7 @@ const PAGES = [
 ];
 const README = read("README.md");
 const PROTOCOL = read("docs/protocol.md");
-const commands = [
-  demoCommand(),
-  cloudCommand(),
-  runCommand(),
-  planCommand(),
-  simulateCommand(),
-  benchCommand(),
-];
+const commands = allCommands();
 
 /** Fenced blocks of a language, without their fences. */
 function blocks(page: string, language: string): string[] {

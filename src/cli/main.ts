@@ -9,6 +9,11 @@ import { planCommand } from "./plan.ts";
 import { runCommand } from "./run.ts";
 import { simulateCommand } from "./simulate.ts";
 
+/** All commands, new ones each time. */
+export function commands(): Command[] {
+  return [demoCommand(), cloudCommand(), runCommand(), planCommand(), simulateCommand(), benchCommand()];
+}
+
 /**
  * The command line.
  * @returns the exit status: 0, 1 for what failed, 2 for a wrong command line
@@ -31,14 +36,7 @@ Examples:
   $ picospec cloud --model target.gguf --port 4747        serve a large model
   $ picospec run "Why is the sky blue?" --cloud ws://127.0.0.1:4747 --model drafter.gguf`,
     );
-  for (const command of [
-    demoCommand(),
-    cloudCommand(),
-    runCommand(),
-    planCommand(),
-    simulateCommand(),
-    benchCommand(),
-  ]) {
+  for (const command of commands()) {
     program.addCommand(command.exitOverride().showHelpAfterError("(add --help for what there is)"));
   }
   try {

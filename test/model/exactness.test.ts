@@ -1,11 +1,8 @@
-import { mkdtempSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { POLICIES } from "../../src/decoding/policy.ts";
 import { LlamaContext } from "../../src/engine/llama/context.ts";
 import { PROMPTS } from "../support/prompts.ts";
-import { writeRandomGguf } from "../support/random-gguf.ts";
+import { openRandomPair, RANDOM_SHAPES } from "../support/random-pair.ts";
 import { RealPair } from "../support/real-pair.ts";
 
 /** Temperature 0 on real models: PicoSpec says what the cloud alone says. */
@@ -54,22 +51,13 @@ async function scoreGap(pair: RealPair, prefix: readonly number[], a: number, b:
   return gap;
 }
 
-describe.each([
-  ["SentencePiece, V = 32,000", { kind: "spm", vocabularySize: 32_000 }],
-  ["byte-level BPE, V = 9,000, another padding on each side", { kind: "bpe", vocabularySize: 9000 }],
-] as const)("random weights, F16: %s", (_, shape) => {
-  const folder = mkdtempSync(join(tmpdir(), "picospec-"));
+describe.each(RANDOM_SHAPES)("random weights, F16: %s", (_, shape, padding) => {
   let pair: RealPair;
+  let close: () => void;
   beforeAll(async () => {
-    const padding = shape.kind === "bpe" ? [0, 64] : [0, 0];
-    writeRandomGguf(join(folder, "target.gguf"), { ...shape, layers: 4, seed: 3, padding: padding[0]! });
-    writeRandomGguf(join(folder, "drafter.gguf"), { ...shape, layers: 1, seed: 3, padding: padding[1]! });
-    pair = await RealPair.open(join(folder, "target.gguf"), join(folder, "drafter.gguf"));
+    ({ pair, close } = await openRandomPair(shape, padding));
   });
-  afterAll(() => {
-    pair.close();
-    rmSync(folder, { recursive: true });
-  });
+  afterAll(() => close());
 
   it("is identical to the cloud alone, or first differs at a score gap of at most 0.05", async () => {
     let [accepted, judged] = [0, 0];

@@ -1,6 +1,3 @@
-import { mkdtempSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
 import { POLICIES } from "../../src/decoding/policy.ts";
 import { Pipeline } from "../../src/edge/pipeline.ts";
@@ -9,7 +6,7 @@ import { propose } from "../../src/sampling/propose.ts";
 import { gumbel, Purpose, toSeed, uniform } from "../../src/sampling/random.ts";
 import type { SamplerSettings } from "../../src/sampling/sampler.ts";
 import { PROMPTS } from "../support/prompts.ts";
-import { writeRandomGguf } from "../support/random-gguf.ts";
+import { openRandomPair, RANDOM_SHAPES } from "../support/random-pair.ts";
 import { RealPair } from "../support/real-pair.ts";
 
 /** The race on real models: for one seed it says what the cloud alone says, whatever drafts. */
@@ -172,22 +169,13 @@ async function scoreGap(
  * F16 weights: logits move by up to 1e-2 with the shape of a pass, and near-ties may flip. A text may first differ
  * where the two scores are within .05 / T, and at most 2% of texts may.
  */
-describe.each([
-  ["SentencePiece, V = 32,000", { kind: "spm", vocabularySize: 32_000 }],
-  ["byte-level BPE, V = 9,000, another padding on each side", { kind: "bpe", vocabularySize: 9000 }],
-] as const)("random weights, F16: %s", (_, shape) => {
-  const folder = mkdtempSync(join(tmpdir(), "picospec-"));
+describe.each(RANDOM_SHAPES)("random weights, F16: %s", (_, shape, padding) => {
   let pair: RealPair;
+  let close: () => void;
   beforeAll(async () => {
-    const padding = shape.kind === "bpe" ? [0, 64] : [0, 0];
-    writeRandomGguf(join(folder, "target.gguf"), { ...shape, layers: 4, seed: 3, padding: padding[0]! });
-    writeRandomGguf(join(folder, "drafter.gguf"), { ...shape, layers: 1, seed: 3, padding: padding[1]! });
-    pair = await RealPair.open(join(folder, "target.gguf"), join(folder, "drafter.gguf"));
+    ({ pair, close } = await openRandomPair(shape, padding));
   });
-  afterAll(() => {
-    pair.close();
-    rmSync(folder, { recursive: true });
-  });
+  afterAll(() => close());
 
   const TEXTS = 50;
   const words = ["abc", "def", "the", "quick", "brown", "fox", "zz", "hello", "world", "q", "w", "again"];

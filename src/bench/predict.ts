@@ -3,7 +3,7 @@ import type { PipelineStatistics } from "../edge/statistics.ts";
 import { parseScenario, type Scenario } from "../perf/scenario.ts";
 import { ChanceAcceptance, TracedAcceptance } from "../sim/acceptance.ts";
 import { runAnswers, simulate } from "../sim/simulate.ts";
-import { RealWorld, type Setting } from "./real-world.ts";
+import { type RealAnswer, RealWorld, type Setting } from "./real-world.ts";
 
 /** The simulator against the real thing: real models, sockets and time; the network and the pace are emulated. */
 
@@ -34,14 +34,6 @@ export interface PredictOptions {
   readonly targetFile: string;
   readonly drafterFile: string;
   readonly progress: (prediction: Prediction) => void;
-}
-
-/** An answer as it really went. */
-export interface RealAnswer {
-  readonly promptTokens: number;
-  readonly statistics: PipelineStatistics;
-  /** for each place of the answer: 1 a draft stood, 0 one fell, -1 none was judged */
-  readonly trace: Int8Array;
 }
 
 export async function predict(options: PredictOptions): Promise<Prediction[]> {

@@ -19,7 +19,14 @@ import { connect } from "../transport/node/socket.ts";
 import { symmetricWan, wan } from "../transport/wan.ts";
 import { PicoSpecError } from "../util/errors.ts";
 import { timing } from "./measure.ts";
-import type { RealAnswer } from "./predict.ts";
+
+/** An answer as it really went. */
+export interface RealAnswer {
+  readonly promptTokens: number;
+  readonly statistics: PipelineStatistics;
+  /** for each place of the answer: 1 a draft stood, 0 one fell, -1 none was judged */
+  readonly trace: Int8Array;
+}
 
 /** The emulated part of a real run. */
 export interface Setting {

@@ -2,9 +2,16 @@ import type { ProtocolError } from "../protocol/errors.ts";
 import type { Frame } from "../protocol/frame.ts";
 import type { Answer, Question } from "../sampling/question.ts";
 import type { KvCacheLimits } from "./kv-cache.ts";
-import type { PassLimits } from "./scheduler.ts";
 
 /** What goes into the cloud's state machine and what comes out of it. */
+
+/** Bounds on one pass over the target. */
+export interface PassLimits {
+  readonly passTokens: number;
+  readonly passRows: number;
+  /** prompt tokens of all sessions in one pass, so that a long prompt does not hold up the others */
+  readonly prefillTokens: number;
+}
 
 export interface CloudLimits extends PassLimits, KvCacheLimits {
   readonly connections: number;

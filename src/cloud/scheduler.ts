@@ -1,18 +1,11 @@
 import type { KvCache, Tenant } from "./kv-cache.ts";
-import type { PassPlan, Work } from "./machine.ts";
+import type { PassLimits, PassPlan, Work } from "./machine.ts";
 import type { CloudSession } from "./session.ts";
 
 /**
  * What goes into the next pass: a pure function of the sessions, the KV and the time. One pass at a time; every
  * session that has work and a sequence is in it.
  */
-
-export interface PassLimits {
-  readonly passTokens: number;
-  readonly passRows: number;
-  /** prompt tokens of all sessions in one pass, so that a long prompt does not hold up the others */
-  readonly prefillTokens: number;
-}
 
 /** A session's share of the pass. */
 export interface Grant {

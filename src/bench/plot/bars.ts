@@ -1,9 +1,9 @@
 import type { Markish, PlotOptions } from "@observablehq/plot";
 import { PicoSpecError } from "../../util/errors.ts";
 import { type Axis, checkLog, pixel } from "./axis.ts";
+import type { Bar, BarOptions } from "./chart.ts";
 import { type LegendItem, legendMarks, legendRows, lookOf, lowered } from "./legend.ts";
 import * as paper from "./page.ts";
-import type { Bar, BarOptions } from "./plot.ts";
 import { clean, decimalsFor, numberText, shorten, textWidth, wrap } from "./text.ts";
 
 /** the part of a group's room that its bars take */

@@ -1,8 +1,8 @@
 import type { Markish, PlotOptions } from "@observablehq/plot";
 import { PicoSpecError } from "../../util/errors.ts";
 import { levelAxis, niceAbove } from "./axis.ts";
+import type { Cell, HeatmapOptions } from "./chart.ts";
 import * as paper from "./page.ts";
-import type { Cell, HeatmapOptions } from "./plot.ts";
 import { decimalsFor, numberText, shorten, textWidth, wrap } from "./text.ts";
 
 const TICK_LABEL_PX = 24;

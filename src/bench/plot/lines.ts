@@ -1,6 +1,7 @@
 import type { Markish, PlotOptions } from "@observablehq/plot";
 import { PicoSpecError } from "../../util/errors.ts";
 import { type Axis, axisOver, checkLog, pixel } from "./axis.ts";
+import type { ChartOptions, Point, Series } from "./chart.ts";
 import {
   besidePx,
   LEADER_PX,
@@ -12,7 +13,6 @@ import {
   lowered,
 } from "./legend.ts";
 import * as paper from "./page.ts";
-import type { ChartOptions, Point, Series } from "./plot.ts";
 import { clean } from "./text.ts";
 
 const INSET_PX = 10;

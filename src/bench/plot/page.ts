@@ -1,7 +1,7 @@
 import type { Markish, PlotOptions } from "@observablehq/plot";
 import { PicoSpecError } from "../../util/errors.ts";
 import { type Axis, axisOver } from "./axis.ts";
-import type { ChartOptions } from "./plot.ts";
+import type { ChartOptions } from "./chart.ts";
 import { clean, textWidth, wrap } from "./text.ts";
 
 /**

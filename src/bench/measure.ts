@@ -1,3 +1,5 @@
+import type { EdgeClient } from "../edge/client.ts";
+
 /** What a series of timings came to, in the unit of the samples. */
 export interface Timing {
   readonly median: number;
@@ -51,4 +53,11 @@ export class Ledger {
     if (part !== undefined) this.spentMs.set(part, this.spent(part) + nowMs - this.sinceMs);
     this.sinceMs = nowMs;
   }
+}
+
+/** Round trip of a ping over a real link, ms: see `Connection.ping`. */
+export function roundTrip(client: EdgeClient, paddingBytes: number, echo: boolean): Promise<number> {
+  return new Promise((resolve, reject) =>
+    client.ping(paddingBytes, echo, (error, ms) => (error ? reject(error) : resolve(ms))),
+  );
 }

@@ -8,6 +8,7 @@ import { samplerSettings } from "../sampling/sampler.ts";
 import { chatPrompt } from "../text/chat-template.ts";
 import type { Tokenizer } from "../text/tokenizer.ts";
 import { PicoSpecError } from "../util/errors.ts";
+import { roundTrip } from "./measure.ts";
 
 /** A short look at a real cloud: round trip, bandwidth, times of passes, and how often drafts stand. */
 
@@ -57,7 +58,7 @@ export async function probe(options: ProbeOptions): Promise<Measurements> {
 async function pings(client: EdgeClient): Promise<number[]> {
   const waiting: Promise<number>[] = [];
   for (let i = 0; i < PINGS; i++) {
-    waiting.push(ping(client, 0, false));
+    waiting.push(roundTrip(client, 0, false));
     await sleep(PING_SPACING_MS);
   }
   return inTime(Promise.all(waiting), TRANSFERS_WITHIN_MS);
@@ -70,9 +71,9 @@ async function transfers(client: EdgeClient): Promise<{ up: TransferSample[]; do
   for (let i = 0; i < TRANSFERS; i++) {
     for (const bytes of PADDING_BYTES) {
       if (performance.now() - startMs > TRANSFERS_WITHIN_MS) return { up, down };
-      const upMs = await inTime(ping(client, bytes, false), TRANSFERS_WITHIN_MS);
+      const upMs = await inTime(roundTrip(client, bytes, false), TRANSFERS_WITHIN_MS);
       up.push({ bytes, ms: upMs });
-      down.push({ bytes, ms: (await inTime(ping(client, bytes, true), TRANSFERS_WITHIN_MS)) - upMs });
+      down.push({ bytes, ms: (await inTime(roundTrip(client, bytes, true), TRANSFERS_WITHIN_MS)) - upMs });
     }
   }
   return { up, down };
@@ -135,10 +136,6 @@ async function answer(
   const { statistics } = await generate(client, { settings, prompt: tokens, tokenizer, signal });
   if (statistics.tokens === 0) throw noAnswer();
   return statistics;
-}
-
-function ping(client: EdgeClient, paddingBytes: number, echo: boolean): Promise<number> {
-  return new Promise((resolve) => client.ping(paddingBytes, echo, resolve));
 }
 
 async function inTime<T>(promise: Promise<T>, ms: number): Promise<T> {

@@ -18,7 +18,7 @@ import { systemClock } from "../transport/node/clock.ts";
 import { connect } from "../transport/node/socket.ts";
 import { symmetricWan, wan } from "../transport/wan.ts";
 import { PicoSpecError } from "../util/errors.ts";
-import { timing } from "./measure.ts";
+import { roundTrip, timing } from "./measure.ts";
 
 /** An answer as it really went. */
 export interface RealAnswer {
@@ -126,7 +126,7 @@ export class RealWorld {
     const world = new RealWorld({ server, client, drafter, tokenizer, closers, passes, drafts, setting });
     const pings: number[] = [];
     for (let i = 0; i < PINGS; i++) {
-      pings.push(await new Promise<number>((resolve) => client.ping(0, false, resolve)));
+      pings.push(await roundTrip(client, 0, false));
     }
     world.rttMs = timing(pings).median;
     return world;

@@ -5,7 +5,7 @@ import { samplerSettings } from "../sampling/sampler.ts";
 import { unreachable } from "../util/assert.ts";
 import { SettingError } from "../util/errors.ts";
 import { checkDraftSize, frameProblem } from "./boundary.ts";
-import { CloudError, Connection, type ConnectionOptions } from "./connection.ts";
+import { CloudError, Connection, type ConnectionOptions, type PingDone } from "./connection.ts";
 import type { Drafter } from "./drafter.ts";
 import { EdgeSession, type SessionListener } from "./session.ts";
 
@@ -52,14 +52,37 @@ export class EdgeClient {
   }
 
   /** Measures the link: see `Connection.ping`. */
-  ping(paddingBytes: number, echo: boolean, done: (roundTripMs: number) => void): void {
+  ping(paddingBytes: number, echo: boolean, done: PingDone): void {
     this.connection.ping(paddingBytes, echo, done);
   }
 
-  /** Asks for the target's tokenizer, a GGUF file without tensors: for an edge that has no model. */
+  /**
+   * Asks for the target's tokenizer, a GGUF file without tensors: for an edge that has no model. Where the link breaks
+   * it is asked for again over the next one.
+   * @param done called once, with the bytes of the file, or with an error when the connection is gone
+   * @throws CloudError `already_asked` while an earlier request is out
+   */
   requestTokenizer(done: (error: CloudError | null, file: Uint8Array) => void): void {
+    if (this.tokenizerAsked)
+      throw new CloudError("already_asked", "the tokenizer has been asked for: wait for it");
+    if (this.failure) {
+      done(this.failure, new Uint8Array(0));
+      return;
+    }
     this.tokenizerAsked = done;
+    this.noteExpected();
     this.connection.send({ type: "tokenizerRequest" });
+  }
+
+  private noteExpected(): void {
+    this.connection.expect(this.sessions.size > 0 || this.tokenizerAsked !== null);
+  }
+
+  private tokenizerCame(error: CloudError | null, file: Uint8Array): void {
+    const asked = this.tokenizerAsked;
+    this.tokenizerAsked = null;
+    this.noteExpected();
+    asked?.(error, file);
   }
 
   /**
@@ -95,13 +118,13 @@ export class EdgeClient {
         discarded: (tokens, position) => listener.discarded?.(tokens, position),
         finished: (outcome, statistics) => {
           this.sessions.delete(id);
-          this.connection.expect(this.sessions.size > 0);
+          this.noteExpected();
           listener.finished(outcome, statistics);
         },
       },
     });
     this.sessions.set(id, session);
-    this.connection.expect(true);
+    this.noteExpected();
     session.start();
     // It is opened when there is a link again.
     if (!this.connection.isUp) session.suspend();
@@ -144,8 +167,12 @@ export class EdgeClient {
   private up(target: TargetInfo): void {
     const first = this.knownTarget === null;
     this.knownTarget = target;
-    if (first) this.options.ready(null, this);
-    else for (const session of [...this.sessions.values()]) session.resume();
+    if (first) {
+      this.options.ready(null, this);
+      return;
+    }
+    for (const session of [...this.sessions.values()]) session.resume();
+    if (this.tokenizerAsked) this.connection.send({ type: "tokenizerRequest" });
   }
 
   private take(frame: Frame, bytes: number): void {
@@ -168,8 +195,7 @@ export class EdgeClient {
         break;
       }
       case "tokenizer":
-        this.tokenizerAsked?.(null, frame.file.slice());
-        this.tokenizerAsked = null;
+        this.tokenizerCame(null, frame.file.slice());
         break;
       case "tokenizerRequest":
       case "hello":
@@ -189,8 +215,7 @@ export class EdgeClient {
   private failed(error: CloudError): void {
     if (this.failure) return;
     this.failure = error;
-    this.tokenizerAsked?.(error, new Uint8Array(0));
-    this.tokenizerAsked = null;
+    if (this.tokenizerAsked) this.tokenizerCame(error, new Uint8Array(0));
     for (const session of [...this.sessions.values()]) session.lost(error.code, error.message);
     if (!this.knownTarget) this.options.ready(error, this);
   }

@@ -35,6 +35,17 @@ export interface ConnectionHandlers {
   failed(error: CloudError): void;
 }
 
+/** @param roundTripMs meaningless with an error */
+export type PingDone = (error: CloudError | null, roundTripMs: number) => void;
+
+interface AskedPing {
+  readonly sentAtMs: number;
+  readonly paddingBytes: number;
+  readonly done: PingDone;
+}
+
+/** Asked for and out at the same time. */
+const MOST_PINGS = 64;
 const HANDSHAKE_TIMEOUT_MS = 15_000;
 /** How often the cloud is asked whether it is there, while something is expected of it. */
 const PING_MS = 5_000;
@@ -61,8 +72,8 @@ export class Connection {
   /** since when there is no link; -1: there is one */
   private downSinceMs = -1;
   private tries = 0;
-  /** pings of `ping` that are out, by when they were sent */
-  private readonly pings = new Map<number, (roundTripMs: number) => void>();
+  /** what `ping` has out, oldest first */
+  private pings: AskedPing[] = [];
   private cancelTimer: CancelTimer = () => {};
 
   constructor(options: ConnectionOptions, handlers: ConnectionHandlers) {
@@ -98,26 +109,37 @@ export class Connection {
   /**
    * Asks for a pong, with padding to measure bandwidth by.
    * @param echo the padding comes back as well
-   * @param done round trip, ms; never called when the link breaks first
+   * @param done called once, with the round trip in ms, or with `connection_lost` where there is no link or it breaks
+   * first, and `too_many_pings` where 64 are out
    */
-  ping(paddingBytes: number, echo: boolean, done: (roundTripMs: number) => void): void {
-    let sentAtMs = this.options.clock.nowMs();
-    while (this.pings.has(sentAtMs)) sentAtMs += 1e-6;
-    this.pings.set(sentAtMs, done);
-    this.send({ type: "ping", sentAtMs, paddingBytes, echo });
+  ping(paddingBytes: number, echo: boolean, done: PingDone): void {
+    if (!this.isUp) done(new CloudError("connection_lost", "there is no link to the cloud"), 0);
+    else if (this.pings.length === MOST_PINGS) {
+      done(new CloudError("too_many_pings", `${MOST_PINGS} pings are out: wait for one of them`), 0);
+    } else {
+      const sentAtMs = this.options.clock.nowMs();
+      this.pings.push({ sentAtMs, paddingBytes, done });
+      this.send({ type: "ping", sentAtMs, paddingBytes, echo });
+    }
   }
 
   close(): void {
     this.ended = true;
     this.cancelTimer();
     this.link?.close();
+    this.dropPings("this connection was closed");
+  }
+
+  private dropPings(reason: string): void {
+    const { pings } = this;
+    this.pings = [];
+    for (const { done } of pings) done(new CloudError("connection_lost", reason), 0);
   }
 
   private take(link: FrameLink): void {
     const { clock, client, fingerprint } = this.options;
     this.link = link;
     this.greeted = false;
-    this.pings.clear();
     this.lastHeardMs = clock.nowMs();
     this.timer(HANDSHAKE_TIMEOUT_MS, () =>
       this.lost("unreachable", "the cloud does not answer; is it a PicoSpec cloud?"),
@@ -143,10 +165,12 @@ export class Connection {
 
   private ponged({ sentAtMs, paddingBytes }: PingFrame): void {
     const roundTripMs = this.lastHeardMs - sentAtMs;
-    const asked = this.pings.get(sentAtMs);
-    this.pings.delete(sentAtMs);
-    if (paddingBytes === 0 && !asked) this.roundTripMs = roundTripMs;
-    asked?.(roundTripMs);
+    // Pongs come in order, so among those that were sent in one moment it is the oldest.
+    const place = this.pings.findIndex(
+      (ping) => ping.sentAtMs === sentAtMs && ping.paddingBytes === paddingBytes,
+    );
+    if (place >= 0) this.pings.splice(place, 1)[0]!.done(null, roundTripMs);
+    else if (paddingBytes === 0) this.roundTripMs = roundTripMs;
   }
 
   private welcomed(protocol: number, target: TargetInfo): void {
@@ -192,6 +216,7 @@ export class Connection {
     const wasUp = this.greeted;
     this.greeted = false;
     this.cancelTimer();
+    this.dropPings(reason);
     if (this.downSinceMs < 0) this.downSinceMs = clock.nowMs();
     const waitMs = Math.min(LONGEST_RETRY_MS, FIRST_RETRY_MS * 2 ** this.tries++);
     const tooLate = clock.nowMs() + waitMs > this.downSinceMs + reconnectWithinMs;

@@ -1,3 +1,4 @@
+import { quantile } from "../perf/fit.ts";
 import {
   type CellResult,
   GRID_BARS,
@@ -140,14 +141,6 @@ export function comparison(cells: readonly CellResult[], side: Side, rival: Riva
     },
     worst: sorted.slice(0, WORST),
   };
-}
-
-/** Of sorted values; between two of them by a straight line. */
-function quantile(sorted: readonly number[], share: number): number {
-  const place = share * (sorted.length - 1);
-  const below = sorted[Math.floor(place)]!;
-  const above = sorted[Math.ceil(place)]!;
-  return below + (place - Math.floor(place)) * (above - below);
 }
 
 export function regionReport(levels: RegionLevels, answers: number): RegionReport {

@@ -1,6 +1,6 @@
 import { type DecodingPolicy, POLICIES } from "../decoding/policy.ts";
 import { parseScenario, type Scenario } from "../perf/scenario.ts";
-import { runAnswers } from "../sim/simulate.ts";
+import { runAnswers, secondsOf } from "../sim/simulate.ts";
 import { type PairedRatio, pairedRatio } from "./grid-paired.ts";
 
 /**
@@ -151,7 +151,7 @@ function compare(
 /** Of each answer, from asking to its last token. */
 function seconds(scenario: Scenario, policy: DecodingPolicy, seed: number, answers: number): number[] {
   const done = runAnswers(scenario, policy, { seed, edges: 1, answers });
-  return done.map(({ startedMs, lastTokenMs }) => (lastTokenMs - startedMs) / 1000);
+  return done.map(secondsOf);
 }
 
 function total(values: readonly number[]): number {

@@ -1,4 +1,5 @@
 import type { EdgeClient } from "../edge/client.ts";
+import { quantile } from "../perf/fit.ts";
 
 /** What a series of timings came to, in the unit of the samples. */
 export interface Timing {
@@ -10,9 +11,7 @@ export interface Timing {
 
 export function timing(samples: readonly number[]): Timing {
   const sorted = [...samples].sort((a, b) => a - b);
-  const middle = sorted.length >> 1;
-  const median = sorted.length % 2 === 1 ? sorted[middle]! : (sorted[middle - 1]! + sorted[middle]!) / 2;
-  return { median, least: sorted[0]!, most: sorted.at(-1)!, samples: sorted.length };
+  return { median: quantile(sorted, 0.5), least: sorted[0]!, most: sorted.at(-1)!, samples: sorted.length };
 }
 
 /** Time of one call, ms. */

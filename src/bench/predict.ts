@@ -2,7 +2,7 @@ import type { DecodingPolicy } from "../decoding/policy.ts";
 import type { PipelineStatistics } from "../edge/statistics.ts";
 import { parseScenario, type Scenario } from "../perf/scenario.ts";
 import { ChanceAcceptance, TracedAcceptance } from "../sim/acceptance.ts";
-import { runAnswers, simulate } from "../sim/simulate.ts";
+import { runAnswers, secondsOf, simulate } from "../sim/simulate.ts";
 import { type RealAnswer, RealWorld, type Setting } from "./real-world.ts";
 
 /** The simulator against the real thing: real models, sockets and time; the network and the pace are emulated. */
@@ -117,8 +117,4 @@ function replay(
     },
   });
   return secondsOf(simulated!);
-}
-
-function secondsOf({ startedMs, lastTokenMs }: PipelineStatistics): number {
-  return (lastTokenMs - startedMs) / 1000;
 }

@@ -4,8 +4,8 @@ import {
   type Capacity,
   colocatedCapacity,
   colocatedTokensPerSecond,
+  decodePassMs,
   edgeDraftedCapacity,
-  passTimeMs,
   plainCapacity,
   serverTimes,
 } from "../perf/colocated.ts";
@@ -184,7 +184,7 @@ function colocatedLoad(scenario: Scenario, edges: number): ColocatedLoad {
 function offloadGain(scenario: Scenario, { edges, tokensPerSecond, rowsPerPass }: Load): OffloadGain {
   const { segmentTokens: gamma } = POLICIES.vanilla;
   const server = serverTimes(scenario);
-  const passMs = passTimeMs(server, rowsPerPass);
+  const passMs = decodePassMs(server, rowsPerPass);
   const batch = rowsPerPass / (gamma + 1);
   const colocated = batch * colocatedTokensPerSecond(server, scenario.acceptance, gamma, batch);
   return {

@@ -1,5 +1,6 @@
 import type { DecodingPolicy } from "../decoding/policy.ts";
 import type { PassItem } from "../engine/engine.ts";
+import { rowsOf } from "../engine/engine.ts";
 import { parseScenario, type Scenario } from "../perf/scenario.ts";
 import { toSeed } from "../sampling/random.ts";
 import { World } from "../sim/world.ts";
@@ -117,6 +118,6 @@ class Count {
     else if (this.running && nowMs >= this.toMs) this.endedMs = nowMs;
     if (!this.running) return;
     this.passes++;
-    for (const { questions, hold } of items) this.rows += questions.length + (hold ? 1 : 0);
+    for (const item of items) this.rows += rowsOf(item);
   }
 }

@@ -1,3 +1,4 @@
+import { FadingShare, RunningMean } from "../util/estimates.ts";
 import { waitMs, worthwhileRows } from "./launch.ts";
 
 /** Weight of a new sample in estimates of times. */
@@ -13,28 +14,13 @@ const LEAST_SLACK_MS = 1;
 /** Drafts that are less likely than this to be of use are not waited for. */
 const LEAST_CHANCE = 0.5;
 
-/** A running mean of a time, with its mean deviation. */
-class TimeEstimate {
-  meanMs = -1;
-  deviationMs = 0;
-
-  add(ms: number): void {
-    if (this.meanMs < 0) this.meanMs = ms;
-    else {
-      this.deviationMs += TIME_WEIGHT * (Math.abs(ms - this.meanMs) - this.deviationMs);
-      this.meanMs += TIME_WEIGHT * (ms - this.meanMs);
-    }
-  }
-}
-
 /** What the cloud has learnt of a session's drafts: when they come, and how often they stand. */
 export class Outlook {
   /** out of drafts until the first comes: because the edge had to start over, or was not fast enough */
-  private readonly afterMiss = new TimeEstimate();
-  private readonly afterHits = new TimeEstimate();
-  private readonly spacing = new TimeEstimate();
-  private stood = PRIOR_ACCEPTANCE * PRIOR_WEIGHT;
-  private judgedDrafts = PRIOR_WEIGHT;
+  private readonly afterMiss = new RunningMean(TIME_WEIGHT);
+  private readonly afterHits = new RunningMean(TIME_WEIGHT);
+  private readonly spacing = new RunningMean(TIME_WEIGHT);
+  private readonly accepted = new FadingShare(FADING, PRIOR_ACCEPTANCE, PRIOR_WEIGHT);
   private tokens = 0;
   private tokensMs = 0;
   private countedToMs = -1;
@@ -50,11 +36,11 @@ export class Outlook {
 
   /** How long drafts are in coming once there are none, ms; -1 when unknown. */
   get gapMs(): number {
-    return this.afterMiss.meanMs;
+    return this.afterMiss.mean;
   }
 
   get acceptance(): number {
-    return this.stood / this.judgedDrafts;
+    return this.accepted.share;
   }
 
   /** Rate at which the session's tokens come, tokens/ms. @param passMs time of a pass, for a start */
@@ -64,8 +50,7 @@ export class Outlook {
   }
 
   judged(stood: boolean): void {
-    this.stood = FADING * this.stood + (stood ? 1 : 0);
-    this.judgedDrafts = FADING * this.judgedDrafts + 1;
+    this.accepted.add(stood);
   }
 
   /** A pass of the session committed tokens. */
@@ -117,9 +102,9 @@ export class Outlook {
 
   /** How fast drafts come while the edge's window is open: longer gaps are mostly those of a closed one. */
   private noteSpacing(ms: number): void {
-    const { meanMs } = this.spacing;
-    if (meanMs < 0 || ms < 2 * meanMs) this.spacing.add(ms);
-    else this.spacing.meanMs += SLOW_WEIGHT * (ms - meanMs);
+    const { mean } = this.spacing;
+    if (mean < 0 || ms < 2 * mean) this.spacing.add(ms);
+    else this.spacing.add(ms, SLOW_WEIGHT);
   }
 
   /**
@@ -132,16 +117,16 @@ export class Outlook {
     const next = pending > 0 ? this.spacing : gap;
     const fromMs = pending > 0 ? this.lastFrameMs : this.drySinceMs;
     const inVain = this.acceptance ** this.overtaken < LEAST_CHANCE;
-    if (next.meanMs < 0 || fromMs < 0 || inVain) return nowMs;
-    const expectedMs = fromMs + next.meanMs;
-    const slackMs = Math.max(LEAST_SLACK_MS, 2 * next.deviationMs);
+    if (next.mean < 0 || fromMs < 0 || inVain) return nowMs;
+    const expectedMs = fromMs + next.mean;
+    const slackMs = Math.max(LEAST_SLACK_MS, 2 * next.deviation);
     // It should have been here by now: who knows when it comes.
     if (nowMs > expectedMs + slackMs) return nowMs;
     const outlook = {
       pending,
       acceptance: this.acceptance,
       nextInMs: Math.max(0, expectedMs - nowMs),
-      spacingMs: Math.max(0.1, this.spacing.meanMs),
+      spacingMs: Math.max(0.1, this.spacing.mean),
       slackMs,
       frameTokens: this.frameTokens,
       passMs,

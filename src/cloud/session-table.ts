@@ -1,9 +1,10 @@
+import { rowsOf } from "../engine/engine.ts";
 import { ProtocolError } from "../protocol/errors.ts";
 import { assert, unreachable } from "../util/assert.ts";
 import { KvCache } from "./kv-cache.ts";
 import type { CloudEffect, CloudLimits, PassOutcome, SessionEffect } from "./machine.ts";
 import { PassCost } from "./pass-cost.ts";
-import { type Grant, nextPass } from "./scheduler.ts";
+import { nextPass } from "./scheduler.ts";
 import type { CloudSession } from "./session.ts";
 
 /** The open sessions, the KV that they share, and the one pass that is under way. */
@@ -63,9 +64,8 @@ export class SessionTable {
     if (grants.length > 0) {
       this.members = grants.map(({ session }) => session.identity.key);
       this.passStartedMs = nowMs;
-      const rowsOf = ({ plan }: Grant) => plan.questions.length + (plan.hold ? 1 : 0);
-      this.passRows = grants.reduce((sum, grant) => sum + rowsOf(grant), 0);
-      this.passDecodesOnly = grants.every((grant) => grant.plan.tokens.length === rowsOf(grant));
+      this.passRows = grants.reduce((sum, grant) => sum + rowsOf(grant.plan), 0);
+      this.passDecodesOnly = grants.every((grant) => grant.plan.tokens.length === rowsOf(grant.plan));
       const shares = grants.map(({ session, sequence, plan }) => {
         const { from, tokens, questions, hold } = plan;
         return { session: session.identity.key, sequence, from, tokens, questions, hold };

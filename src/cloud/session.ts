@@ -1,8 +1,10 @@
 import type { SessionSettings, StopReason, StopRule } from "../decoding/session.ts";
+import { rowsOf } from "../engine/engine.ts";
 import { ProtocolError } from "../protocol/errors.ts";
 import type { DraftFrame, Frame, WitnessRequestFrame } from "../protocol/frame.ts";
 import type { Answer, Question, Rejection } from "../sampling/question.ts";
 import { assert } from "../util/assert.ts";
+import { RunningMean } from "../util/estimates.ts";
 import type { PassPlan, SessionEffect, SessionIdentity, Work } from "./machine.ts";
 import { Outlook } from "./outlook.ts";
 import { decidedToken, questionAbout, refillQuestion } from "./questions.ts";
@@ -47,7 +49,7 @@ export class CloudSession {
   /** when the next pass may start; drafts under rejection coupling never wait */
   private launchAtMs: number;
   private decidedAtMs: number;
-  private passMs = -1;
+  private readonly passMs = new RunningMean(PASS_WEIGHT);
   /** what a row costs a pass on this server, as of the last pass */
   private msPerRow = 0;
   private readonly usage = {
@@ -96,7 +98,7 @@ export class CloudSession {
 
   /** Rate at which its tokens come, tokens/ms. */
   get tokensPerMs(): number {
-    return this.outlook.tokensPerMs(this.passMs);
+    return this.outlook.tokensPerMs(this.passMs.mean);
   }
 
   /** Rows that are worth their time, where the policy lets the cloud choose. */
@@ -243,9 +245,9 @@ export class CloudSession {
     if (plan.questions.length === 0 && !plan.hold) this.usage.prefillPasses++;
     else {
       this.usage.targetPasses++;
-      this.usage.targetRows += plan.questions.length + (plan.hold ? 1 : 0);
+      this.usage.targetRows += rowsOf(plan);
       this.usage.targetMs += tookMs;
-      this.passMs = this.passMs < 0 ? tookMs : this.passMs + PASS_WEIGHT * (tookMs - this.passMs);
+      this.passMs.add(tookMs);
       this.apply(plan.questions, answers, nowMs, out);
     }
     this.askHeldRow(out);
@@ -365,7 +367,13 @@ export class CloudSession {
       this.launchAtMs = this.decidedAtMs + patienceMs;
     } else if (!adaptive) this.launchAtMs = nowMs;
     else
-      this.launchAtMs = this.outlook.launchAtMs(pending, this.passMs, this.msPerRow, this.decidedAtMs, nowMs);
+      this.launchAtMs = this.outlook.launchAtMs(
+        pending,
+        this.passMs.mean,
+        this.msPerRow,
+        this.decidedAtMs,
+        nowMs,
+      );
   }
 
   private doneFrame(reason: StopReason): Frame {

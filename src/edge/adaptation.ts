@@ -1,4 +1,5 @@
 import type { DecodingPolicy } from "../decoding/policy.ts";
+import { FadingShare, RunningMean } from "../util/estimates.ts";
 
 /** How much to draft, from what the edge has seen: a pure state machine of its own, told what happens and when. */
 
@@ -31,10 +32,9 @@ const LONGEST_REST_TOKENS = 256;
 
 export class Adaptation {
   private readonly policy: DecodingPolicy;
-  private stood = PRIOR_ACCEPTANCE * PRIOR_WEIGHT;
-  private judgedDrafts = PRIOR_WEIGHT;
-  private draftMs = -1;
-  private verdictMs = -1;
+  private readonly accepted = new FadingShare(FADING, PRIOR_ACCEPTANCE, PRIOR_WEIGHT);
+  private readonly draftMs = new RunningMean(TIME_WEIGHT);
+  private readonly verdictMs = new RunningMean(TIME_WEIGHT);
   private lastVerdictMs = -1;
   /** drafts of this stretch have come to the cloud: before that no gain can be seen */
   private felt = false;
@@ -59,27 +59,22 @@ export class Adaptation {
 
   /** Probability that a draft stands when those before it do. */
   get acceptance(): number {
-    return this.stood / this.judgedDrafts;
+    return this.accepted.share;
   }
 
   /** A draft took so long, the drafter's queue included. */
   drafted(tookMs: number): void {
-    this.draftMs = this.draftMs < 0 ? tookMs : this.draftMs + TIME_WEIGHT * (tookMs - this.draftMs);
+    this.draftMs.add(tookMs);
   }
 
   judged(stood: boolean): void {
     this.felt = true;
-    this.stood = FADING * this.stood + (stood ? 1 : 0);
-    this.judgedDrafts = FADING * this.judgedDrafts + 1;
+    this.accepted.add(stood);
   }
 
   /** A verdict decided so many tokens. */
   verdict(tokens: number, nowMs: number): void {
-    if (this.lastVerdictMs >= 0) {
-      const sinceMs = nowMs - this.lastVerdictMs;
-      this.verdictMs =
-        this.verdictMs < 0 ? sinceMs : this.verdictMs + TIME_WEIGHT * (sinceMs - this.verdictMs);
-    }
+    if (this.lastVerdictMs >= 0) this.verdictMs.add(nowMs - this.lastVerdictMs);
     this.lastVerdictMs = nowMs;
     // A cloud that never decodes by itself waits for drafts, however little they bring.
     const cloudGoesOn = this.policy.patienceMs < Number.POSITIVE_INFINITY;
@@ -110,8 +105,7 @@ export class Adaptation {
 
   /** The deepest draft that still has a chance: acceptance^depth = LEAST_CHANCE, by the upper end of the estimate. */
   private worthwhileDrafts(): number {
-    const deviation = Math.sqrt((this.acceptance * (1 - this.acceptance)) / this.judgedDrafts);
-    const hopeful = Math.min(0.995, this.acceptance + deviation);
+    const hopeful = Math.min(0.995, this.acceptance + this.accepted.deviation);
     return Math.floor(Math.log(LEAST_CHANCE) / Math.log(hopeful));
   }
 
@@ -119,8 +113,9 @@ export class Adaptation {
     const { coupling, segmentTokens } = this.policy;
     // Under rejection coupling a pass over part of a segment is a pass lost: only a bad drafter makes it shorter.
     if (coupling === "rejection") return segmentTokens;
-    if (this.draftMs <= 0 || this.verdictMs <= 0) return 1;
-    const inTime = Math.floor((SEGMENT_SHARE_OF_PASS * this.verdictMs) / this.draftMs);
+    const [draftMs, verdictMs] = [this.draftMs.mean, this.verdictMs.mean];
+    if (draftMs <= 0 || verdictMs <= 0) return 1;
+    const inTime = Math.floor((SEGMENT_SHARE_OF_PASS * verdictMs) / draftMs);
     return Math.max(1, Math.min(MOST_SEGMENT_TOKENS, inTime));
   }
 }

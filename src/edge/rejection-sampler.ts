@@ -25,10 +25,6 @@ export class RejectionSampler {
     this.width = width;
   }
 
-  get undecided(): number {
-    return this.proposals.size;
-  }
-
   drafted(position: number, proposal: Proposal): void {
     this.proposals.set(position, proposal);
   }

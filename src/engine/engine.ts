@@ -88,6 +88,6 @@ export interface TargetModel {
 }
 
 /** Rows that an item wants, of its last tokens. */
-export function rowsOf(item: PassItem): number {
+export function rowsOf(item: Pick<PassItem, "questions" | "hold">): number {
   return item.questions.length + (item.hold ? 1 : 0);
 }

@@ -68,7 +68,7 @@ export function stateAfter(course: Course, index: number, start: CourseStart): P
   };
 }
 
-/** Weight of a new sample in the cloud's estimate of how long drafts are in coming: src/cloud/session.ts. */
+/** Weight of a new sample in the cloud's estimate of how long drafts are in coming: TIME_WEIGHT of src/cloud/outlook.ts. */
 const GAP_WEIGHT = 0.3;
 
 /** @param drafts how many to follow */

@@ -4,8 +4,8 @@ import {
   colocatedCapacity,
   colocatedTokensPerSecond,
   type Demand,
+  decodePassMs,
   edgeDraftedCapacity,
-  passTimeMs,
   plainCapacity,
   plainTokensPerSecond,
   type ServerTimes,
@@ -38,8 +38,8 @@ describe("co-located speculation", () => {
   });
 
   it("pays for the rows of all sessions", () => {
-    expect(passTimeMs(batched, 16)).toBe(45);
-    expect(passTimeMs(batched, 36)).toBeCloseTo(49, 12);
+    expect(decodePassMs(batched, 16)).toBe(45);
+    expect(decodePassMs(batched, 36)).toBeCloseTo(49, 12);
     const alone = colocatedTokensPerSecond(batched, 0.8, 4);
     expect(colocatedTokensPerSecond(batched, 0.8, 4, 32)).toBeLessThan(alone);
   });

@@ -26,7 +26,7 @@ export function serverTimes(scenario: Scenario): ServerTimes {
 }
 
 /** A pass over so many rows of all sessions together, ms. */
-export function passTimeMs({ passMs, passMsPerToken, passFreeRows }: ServerTimes, rows: number): number {
+export function decodePassMs({ passMs, passMsPerToken, passFreeRows }: ServerTimes, rows: number): number {
   return passMs + passMsPerToken * Math.max(0, rows - passFreeRows);
 }
 
@@ -40,13 +40,13 @@ export function colocatedTokensPerSecond(
   gamma: number,
   sessions = 1,
 ): number {
-  const cycleMs = gamma * server.draftMs + passTimeMs(server, sessions * (gamma + 1));
+  const cycleMs = gamma * server.draftMs + decodePassMs(server, sessions * (gamma + 1));
   return (1000 * tokensPerBonusCycle(acceptance, gamma)) / cycleMs;
 }
 
 /** Tokens/s of each of the sessions of a server that does not speculate. */
 export function plainTokensPerSecond(server: ServerTimes, sessions = 1): number {
-  return 1000 / passTimeMs(server, sessions);
+  return 1000 / decodePassMs(server, sessions);
 }
 
 export interface BestGamma {
@@ -104,7 +104,7 @@ export function capacity(server: ServerTimes, round: Round, demand: Demand): Omi
   const rows = server.passFreeRows + (server.passMsPerToken > 0 ? spareMs / server.passMsPerToken : Infinity);
   const batch = Math.min(demand.sequences, Math.floor(rows / round.rows));
   if (batch === 0) return { sessions: 0, batch: 0 };
-  const busyMs = round.draftingMs + passTimeMs(server, batch * round.rows);
+  const busyMs = round.draftingMs + decodePassMs(server, batch * round.rows);
   return { sessions: Math.min(demand.sequences, (batch * roundMs) / busyMs), batch };
 }
 

@@ -97,7 +97,7 @@ export interface Quantiles {
 }
 
 /** The quantile of sorted values, between two of them in proportion (type 7 of Hyndman and Fan, 1996). */
-function quantile(sorted: readonly number[], share: number): number {
+export function quantile(sorted: readonly number[], share: number): number {
   const place = share * (sorted.length - 1);
   const below = Math.floor(place);
   const above = Math.min(sorted.length - 1, below + 1);

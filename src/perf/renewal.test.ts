@@ -9,8 +9,8 @@ import {
 } from "../../test/support/timeline.ts";
 import { type DecodingPolicy, POLICIES, type PolicyName } from "../decoding/policy.ts";
 import { SettingError } from "../util/errors.ts";
-import { brokenAssumptions, firstTokenMs, scenarioRate, sized, steadyRate } from "./renewal.ts";
-import type { Scenario } from "./scenario.ts";
+import { brokenAssumptions, firstTokenMs, scenarioRate, steadyRate } from "./renewal.ts";
+import { type Scenario, sized } from "./scenario.ts";
 import { scenarioNamed } from "./scenarios.ts";
 
 /**

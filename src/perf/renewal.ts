@@ -3,7 +3,7 @@ import { SettingError } from "../util/errors.ts";
 import { type AheadPasses, allAccepted, type PipelineRules, type PipelineTimes } from "./all-accepted.ts";
 import { Cycles } from "./cycles.ts";
 import { tokensPerBonusCycle } from "./formulas.ts";
-import type { Scenario } from "./scenario.ts";
+import { type Scenario, sized } from "./scenario.ts";
 
 /**
  * Long-run throughput of our own state machines, exact (but for rounding) where these hold: one edge on an idle
@@ -100,13 +100,6 @@ export function scenarioRate(policy: DecodingPolicy, scenario: Scenario): Steady
   const times = { upMs: rttMs * upShare, downMs: rttMs * (1 - upShare), draftMs, passMs };
   const acceptance = policy.coupling === "rejection" ? scenario.acceptance : scenario.acceptanceCoupled;
   return steadyRate(sized(policy, scenario.segmentTokens), times, acceptance);
-}
-
-/** The scenario's segment for policies that draft as the paper does, as many of them in the window. 0: their own. */
-export function sized(policy: DecodingPolicy, segmentTokens: number): DecodingPolicy {
-  if (segmentTokens === 0 || policy.segmentTokens === 0 || policy.coupling !== "rejection") return policy;
-  const segments = policy.windowTokens / policy.segmentTokens;
-  return { ...policy, adaptive: false, segmentTokens, windowTokens: segmentTokens * segments };
 }
 
 /** What of a scenario the exact model leaves out, in words; empty: nothing. */

@@ -1,4 +1,5 @@
 import { z } from "zod";
+import type { DecodingPolicy } from "../decoding/policy.ts";
 import { SettingError } from "../util/errors.ts";
 
 /**
@@ -93,4 +94,11 @@ export function parseScenario(value: unknown): Scenario {
   const issue = parsed.error.issues[0]!;
   const field = issue.path.join(".") || "the scenario";
   throw new SettingError("scenario", `scenario: ${field}: ${issue.message}`);
+}
+
+/** The scenario's segment for policies that draft as the paper does, as many of them in the window. 0: their own. */
+export function sized(policy: DecodingPolicy, segmentTokens: number): DecodingPolicy {
+  if (segmentTokens === 0 || policy.segmentTokens === 0 || policy.coupling !== "rejection") return policy;
+  const segments = policy.windowTokens / policy.segmentTokens;
+  return { ...policy, adaptive: false, segmentTokens, windowTokens: segmentTokens * segments };
 }

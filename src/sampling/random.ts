@@ -90,9 +90,6 @@ export function uniform(
   return uniformFrom(block, index & 1);
 }
 
-/** Largest value that `gumbel` can take: 53 bits end there. */
-export const GUMBEL_MAX = -Math.log(-Math.log(1 - 2 ** -53));
-
 function gumbelFrom(u: number): number {
   // u = 0 would be -Infinity; half a step above it is as close to the truth as 53 bits can say.
   return -Math.log(-Math.log(u === 0 ? 2 ** -54 : u));
@@ -102,13 +99,6 @@ function gumbelFrom(u: number): number {
 export function gumbel(seed: Seed, position: number, token: number): number {
   philox4x32(token >>> 1, position, Purpose.gumbel, 0, seed.low, seed.high, block);
   return gumbelFrom(uniformFrom(block, token & 1));
-}
-
-/** The noise of an even token and of the one after it, which share a block, written to `out[0]`, `out[1]`. */
-export function gumbelPair(seed: Seed, position: number, evenToken: number, out: Float64Array): void {
-  philox4x32(evenToken >>> 1, position, Purpose.gumbel, 0, seed.low, seed.high, block);
-  out[0] = gumbelFrom(uniformFrom(block, 0));
-  out[1] = gumbelFrom(uniformFrom(block, 1));
 }
 
 /**

@@ -1,7 +1,6 @@
 import type { DecodingPolicy } from "../decoding/policy.ts";
 import type { PipelineStatistics } from "../edge/statistics.ts";
-import { sized } from "../perf/renewal.ts";
-import type { Scenario } from "../perf/scenario.ts";
+import { type Scenario, sized } from "../perf/scenario.ts";
 import { toSeed } from "../sampling/random.ts";
 import { assert } from "../util/assert.ts";
 import { PicoSpecError } from "../util/errors.ts";
@@ -147,7 +146,8 @@ function summary(
   };
 }
 
-function secondsOf({ startedMs, lastTokenMs }: PipelineStatistics): number {
+/** From the question to the last token, s. */
+export function secondsOf({ startedMs, lastTokenMs }: PipelineStatistics): number {
   return (lastTokenMs - startedMs) / 1000;
 }
 

@@ -1,6 +1,11 @@
 import { checkPolicy } from "../decoding/policy.ts";
-import { sized } from "../perf/renewal.ts";
-import { type Scenario, type ScenarioField, scenarioFields, scenarioSchema } from "../perf/scenario.ts";
+import {
+  type Scenario,
+  type ScenarioField,
+  scenarioFields,
+  scenarioSchema,
+  sized,
+} from "../perf/scenario.ts";
 import { SettingError } from "../util/errors.ts";
 import { type NamedPolicy, type SimulatedPolicy, type SimulateOptions, simulate } from "./simulate.ts";
 

@@ -199,8 +199,8 @@ describe("a drafter whose acceptance goes from .9 to .2 and back", () => {
   it("control: an estimate that forgets nothing does not follow it", () => {
     vi.spyOn(Adaptation.prototype, "judged").mockImplementation(function (this: Inside, stood) {
       this.felt = true;
-      this.stood += stood ? 1 : 0;
-      this.judgedDrafts += 1;
+      this.accepted.trueWeight += stood ? 1 : 0;
+      this.accepted.allWeight += 1;
     });
     const steps = SEEDS.slice(0, 5).map(stepsFollowed);
     expect(Math.min(...steps.map(({ down }) => down))).toBeGreaterThan(80);

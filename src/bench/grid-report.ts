@@ -47,7 +47,7 @@ export interface Comparison {
   readonly worst: readonly CellResult[];
 }
 
-/** A cell that is below a bar, and the same with drafts that take a little longer: whether events coincided. */
+/** A cell that is below a bar, and the same with drafts that take a little longer: whether it was a matter of phase. */
 export interface MissedCell {
   readonly rival: Rival;
   readonly result: CellResult;
@@ -105,8 +105,8 @@ export function gridReport(levels: GridLevels, progress: (fraction: number) => v
 }
 
 /**
- * In the simulator things can happen in the very same moment, again and again: where two drafts take as long as one
- * pass, each second one comes just as a pass starts without it. Nothing real keeps such a beat.
+ * With constant times drafts and passes can keep one phase for a whole answer: where two drafts take as long as one
+ * pass, each comes as long after a start as the one before it. Nothing real keeps such a beat.
  */
 function missedCells({ rival, bar, worst }: Comparison): MissedCell[] {
   const below = worst.filter(({ race }) => race[rival].ratio < bar);

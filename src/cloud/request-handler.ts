@@ -4,8 +4,8 @@ import {
   type Frame,
   type HelloFrame,
   type OpenFrame,
-  type PingFrame,
   PROTOCOL_VERSION,
+  pongFor,
   type TargetInfo,
 } from "../protocol/frame.ts";
 import { unreachable } from "../util/assert.ts";
@@ -291,11 +291,6 @@ export class RequestHandler {
       else session.end("cancelled", effects);
     });
   }
-}
-
-/** The answer to a ping, with its padding where that is wanted. */
-function pongFor({ sentAtMs, paddingBytes, echo }: PingFrame): PingFrame {
-  return { type: "pong", sentAtMs, paddingBytes: echo ? paddingBytes : 0, echo: false };
 }
 
 function errorFrame(session: number, { code, message }: ProtocolError): Frame {

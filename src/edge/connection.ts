@@ -40,7 +40,8 @@ export type PingDone = (error: CloudError | null, roundTripMs: number) => void;
 
 interface AskedPing {
   readonly sentAtMs: number;
-  readonly paddingBytes: number;
+  /** padding of the pong it waits for */
+  readonly backBytes: number;
   readonly done: PingDone;
 }
 
@@ -118,7 +119,7 @@ export class Connection {
       done(new CloudError("too_many_pings", `${MOST_PINGS} pings are out: wait for one of them`), 0);
     } else {
       const sentAtMs = this.options.clock.nowMs();
-      this.pings.push({ sentAtMs, paddingBytes, done });
+      this.pings.push({ sentAtMs, backBytes: echo ? paddingBytes : 0, done });
       this.send({ type: "ping", sentAtMs, paddingBytes, echo });
     }
   }
@@ -167,7 +168,7 @@ export class Connection {
     const roundTripMs = this.lastHeardMs - sentAtMs;
     // Pongs come in order, so among those that were sent in one moment it is the oldest.
     const place = this.pings.findIndex(
-      (ping) => ping.sentAtMs === sentAtMs && ping.paddingBytes === paddingBytes,
+      (ping) => ping.sentAtMs === sentAtMs && ping.backBytes === paddingBytes,
     );
     if (place >= 0) this.pings.splice(place, 1)[0]!.done(null, roundTripMs);
     else if (paddingBytes === 0) this.roundTripMs = roundTripMs;

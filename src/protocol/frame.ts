@@ -180,6 +180,11 @@ export interface PingFrame {
   readonly echo: boolean;
 }
 
+/** What answers a ping. */
+export function pongFor({ sentAtMs, paddingBytes, echo }: PingFrame): PingFrame {
+  return { type: "pong", sentAtMs, paddingBytes: echo ? paddingBytes : 0, echo: false };
+}
+
 /** Edge to cloud: it has no tokenizer of its own. */
 export interface TokenizerRequestFrame {
   readonly type: "tokenizerRequest";

@@ -16,7 +16,14 @@ import { StreamingText } from "../../src/text/tokenizer.ts";
 import { writeRandomGguf } from "../support/random-gguf.ts";
 
 const TARGET = "models/pico-target-q8_0.gguf";
-const SHAPE = { sequences: 3, contextTokens: 256, batchTokens: 32, rows: 8, threads: 1 };
+const SHAPE = {
+  sequences: 3,
+  contextTokens: 256,
+  batchTokens: 32,
+  rows: 8,
+  threads: 1,
+  batchInvariant: true,
+};
 
 const decode = (context: LlamaContext) =>
   new Promise<void>((resolve, reject) => context.decode((error) => (error ? reject(error) : resolve())));

@@ -1,9 +1,8 @@
 import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
 import { POLICIES } from "../../src/decoding/policy.ts";
 import { Pipeline } from "../../src/edge/pipeline.ts";
-import { LlamaContext } from "../../src/engine/llama/context.ts";
 import { propose } from "../../src/sampling/propose.ts";
-import { gumbel, Purpose, toSeed, uniform } from "../../src/sampling/random.ts";
+import { Purpose, toSeed, uniform } from "../../src/sampling/random.ts";
 import type { SamplerSettings } from "../../src/sampling/sampler.ts";
 import { PROMPTS } from "../support/prompts.ts";
 import { openRandomPair, RANDOM_SHAPES } from "../support/random-pair.ts";
@@ -142,33 +141,6 @@ const noisy: typeof propose = (row, sampler, history, coupling, seed, position, 
   return propose(disturbed, sampler, history, coupling, seed, position, lineage);
 };
 
-/** How far one token is ahead of another at the end of a prefix, in the score that chooses: logit / T and noise. */
-async function scoreGap(
-  { targetModel }: RealPair,
-  prefix: readonly number[],
-  a: number,
-  b: number,
-  temperature: number,
-  seed: number,
-): Promise<number> {
-  const options = { sequences: 1, contextTokens: 512, batchTokens: 512, rows: 1, threads: 1 };
-  const context = await LlamaContext.create(targetModel, options);
-  const index = context.add(0, Int32Array.from(prefix), 1);
-  await new Promise<void>((resolve, reject) =>
-    context.decode((error) => (error ? reject(error) : resolve())),
-  );
-  const row = context.row(index);
-  const noise = (token: number) =>
-    temperature === 0 ? 0 : temperature * gumbel(toSeed(seed), prefix.length, token);
-  const gap = Math.abs(row[a]! + noise(a) - (row[b]! + noise(b)));
-  context.close();
-  return temperature === 0 ? gap : gap / temperature;
-}
-
-/**
- * F16 weights: logits move by up to 1e-2 with the shape of a pass, and near-ties may flip. A text may first differ
- * where the two scores are within .05 / T, and at most 2% of texts may.
- */
 describe.each(RANDOM_SHAPES)("random weights, F16: %s", (_, shape, padding) => {
   let pair: RealPair;
   let close: () => void;
@@ -182,39 +154,25 @@ describe.each(RANDOM_SHAPES)("random weights, F16: %s", (_, shape, padding) => {
   const text = (seed: number) =>
     [1, 5, 7].map((step) => words[(seed * step + step) % words.length]).join(" ");
 
-  it.each([0, 0.7, 1])(`temperature %d: ${TEXTS} texts`, async (temperature) => {
+  it.each([0, 0.7, 1])(`temperature %d: ${TEXTS} texts, without exemption`, async (temperature) => {
     const tally = new Tally();
-    let differing = 0;
     for (let seed = 0; seed < TEXTS; seed++) {
       const prompt = pair.tokenizer.encode(text(seed), false);
       const cloud = await pair.answer(POLICIES.cloud, prompt, 40, { temperature }, seed);
       const race = await pair.answer(POLICIES.race, prompt, 40, { temperature }, seed);
       tally.add(race);
-      const first = race.tokens.findIndex((token, i) => token !== cloud.tokens[i]);
-      if (first < 0) {
-        expect(race.tokens.length).toBe(cloud.tokens.length);
-        continue;
-      }
-      differing++;
-      const prefix = [...prompt, ...race.tokens.slice(0, first)];
-      const gap = await scoreGap(pair, prefix, race.tokens[first]!, cloud.tokens[first]!, temperature, seed);
-      expect(gap).toBeLessThanOrEqual(0.05 / (temperature || 1));
+      expect(race.tokens).toEqual(cloud.tokens);
     }
-    expect(differing).toBeLessThanOrEqual(0.02 * TEXTS);
     expect(tally.accepted).toBeGreaterThan(50);
     expect(tally.rejected).toBeGreaterThan(30);
   });
 
-  it("control: a text of another seed differs, by more than such a gap", async () => {
-    let over = 0;
+  it("control: a text of another seed differs", async () => {
     for (let seed = 0; seed < 10; seed++) {
       const prompt = pair.tokenizer.encode(text(seed), false);
       const cloud = await pair.answer(POLICIES.cloud, prompt, 40, { temperature: 1 }, seed);
       const race = await pair.answer(POLICIES.race, prompt, 40, { temperature: 1 }, seed + 1);
-      const first = race.tokens.findIndex((token, i) => token !== cloud.tokens[i]);
-      const prefix = [...prompt, ...race.tokens.slice(0, first)];
-      if ((await scoreGap(pair, prefix, race.tokens[first]!, cloud.tokens[first]!, 1, seed)) > 0.05) over++;
+      expect(race.tokens).not.toEqual(cloud.tokens);
     }
-    expect(over).toBeGreaterThan(7);
   });
 });

@@ -159,6 +159,10 @@ export interface LlamaApi {
   seqRm(memory: Pointer, sequence: number, from: number, to: number): boolean;
   seqCp(memory: Pointer, source: number, target: number, from: number, to: number): void;
   seqPosMax(memory: Pointer, sequence: number): number;
+  memoryClear(memory: Pointer, data: boolean): void;
+  stateSize(context: Pointer, sequence: number): number;
+  stateGet: Native<[context: Pointer, into: Pointer, bytes: number, sequence: number], number>;
+  stateSet: Native<[context: Pointer, from: Pointer, bytes: number, sequence: number], number>;
   vocabSize(vocab: Pointer): number;
   vocabIsEog(vocab: Pointer, token: number): boolean;
   vocabText(vocab: Pointer, token: number): string;
@@ -212,6 +216,10 @@ export function bindLlama(library: LibraryHandle): LlamaApi {
     seqRm: bind("memory_seq_rm", "bool", ["void *", "int32_t", "int32_t", "int32_t"]),
     seqCp: bind("memory_seq_cp", "void", ["void *", "int32_t", "int32_t", "int32_t", "int32_t"]),
     seqPosMax: bind("memory_seq_pos_max", "int32_t", ["void *", "int32_t"]),
+    memoryClear: bind("memory_clear", "void", ["void *", "bool"]),
+    stateSize: bind("state_seq_get_size", "size_t", ["void *", "int32_t"]),
+    stateGet: bind("state_seq_get_data", "size_t", ["void *", "void *", "size_t", "int32_t"]),
+    stateSet: bind("state_seq_set_data", "size_t", ["void *", "void *", "size_t", "int32_t"]),
     vocabSize: bind("vocab_n_tokens", "int32_t", ["void *"]),
     vocabIsEog: bind("vocab_is_eog", "bool", ["void *", "int32_t"]),
     vocabText: bind("vocab_get_text", "const char *", ["void *", "int32_t"]),

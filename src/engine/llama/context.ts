@@ -2,7 +2,9 @@ import koffi from "koffi";
 import { assert } from "../../util/assert.ts";
 import { messageOf } from "../../util/errors.ts";
 import { EngineError } from "../engine.ts";
-import type { Batch, Pointer } from "./abi.ts";
+import type { Pointer } from "./abi.ts";
+import { COMPANION_TOKENS, companionRows, INVARIANT_TOKENS, LlamaBatch } from "./batch.ts";
+import { FreeCells, type KvCells, OrderedCells, spareCells } from "./cells.ts";
 import type { LlamaModel } from "./model.ts";
 
 export interface ContextOptions {
@@ -14,6 +16,11 @@ export interface ContextOptions {
   /** most rows of one decode */
   readonly rows: number;
   readonly threads: number;
+  /**
+   * On a CPU a row depends on its own sequence alone, bit for bit: not on what else is in the pass or in the cache, nor
+   * on how its tokens were shared out among passes. It costs some speed with long prompts.
+   */
+  readonly batchInvariant: boolean;
 }
 
 /** llama.cpp rounds its cells up to a multiple of this. */
@@ -30,67 +37,53 @@ export class LlamaContext {
   private readonly model: LlamaModel;
   private readonly pointer: Pointer;
   private readonly memory: Pointer;
+  private readonly cells: KvCells;
+  private readonly batch: LlamaBatch;
   /** tokens held by each sequence */
   private readonly lengths: number[];
-  // The arrays of the one batch: they stay where they are as long as the context lives.
-  private readonly tokens: Int32Array;
-  private readonly positions: Int32Array;
-  private readonly counts: Int32Array;
-  private readonly sequenceIds: Int32Array;
-  private readonly sequencePointers: BigUint64Array;
-  private readonly wanted: Int8Array;
-  private readonly firstSequenceId: bigint;
-  private readonly batch: Batch;
-  private size = 0;
-  private rows = 0;
+  /**
+   * A lone token goes other ways than one among others: through attention where several threads share it, and through
+   * matrices of F16, where that also holds for a lone row of many tokens. So it gets company.
+   */
+  private accompanied = false;
   private decoding = false;
   private closing = false;
   private open = true;
 
-  private constructor(model: LlamaModel, options: ContextOptions, pointer: Pointer) {
+  private constructor(model: LlamaModel, options: ContextOptions, pointer: Pointer, cells: KvCells) {
     this.model = model;
     this.options = options;
     this.vocabularySize = model.vocabularySize;
     this.pointer = pointer;
     this.memory = model.library.api.getMemory(pointer);
+    this.cells = cells;
     this.lengths = new Array<number>(options.sequences).fill(0);
-    const { batchTokens, sequences } = options;
-    this.tokens = fixed(Int32Array, batchTokens);
-    this.positions = fixed(Int32Array, batchTokens);
-    this.counts = fixed(Int32Array, batchTokens).fill(1);
-    this.wanted = fixed(Int8Array, batchTokens);
-    this.sequenceIds = fixed(Int32Array, sequences);
-    for (let id = 0; id < sequences; id++) this.sequenceIds[id] = id;
-    this.sequencePointers = fixed(BigUint64Array, batchTokens);
-    this.firstSequenceId = koffi.address(this.sequenceIds);
-    this.batch = {
-      n_tokens: 0,
-      token: koffi.address(this.tokens),
-      embd: null,
-      pos: koffi.address(this.positions),
-      n_seq_id: koffi.address(this.counts),
-      seq_id: koffi.address(this.sequencePointers),
-      logits: koffi.address(this.wanted),
-    };
+    this.batch = new LlamaBatch(options.batchTokens + COMPANION_TOKENS, options.sequences);
   }
 
   /** @throws EngineError `no_memory`, `engine_version` */
   static async create(model: LlamaModel, options: ContextOptions): Promise<LlamaContext> {
     const { api } = model.library;
     const { sequences, contextTokens, rows, threads } = options;
-    const cells = Math.ceil((sequences * contextTokens) / CELL_PADDING) * CELL_PADDING;
-    const batchTokens = Math.min(options.batchTokens, cells);
+    const wanted = sequences * contextTokens;
+    const batchTokens = Math.min(options.batchTokens, wanted);
+    const invariant = isInvariant(model, options);
+    const ordered = invariant && sequences > 1;
+    const cells = paddedCells(wanted + COMPANION_TOKENS + (ordered ? spareCells(wanted) : 0));
     const params = {
       ...api.contextDefaultParams(),
       n_ctx: cells,
-      n_batch: batchTokens,
-      n_ubatch: batchTokens,
-      n_seq_max: sequences,
-      n_outputs_max: Math.max(sequences, rows),
+      n_batch: batchTokens + COMPANION_TOKENS,
+      n_ubatch: invariant
+        ? Math.min(batchTokens + COMPANION_TOKENS, INVARIANT_TOKENS)
+        : batchTokens + COMPANION_TOKENS,
+      n_seq_max: ordered ? sequences + 1 : sequences,
+      n_outputs_max: Math.max(sequences + 1, rows + companionRows(batchTokens)),
       n_threads: threads,
       n_threads_batch: threads,
       no_perf: true,
-      // One cache for all sequences: a partial copy between separate ones aborts. A single one is cheaper without.
+      // One cache for all sequences: a partial copy between separate ones aborts, and sequences that get different
+      // numbers of tokens would be decoded one after another. A single one is cheaper without.
       kv_unified: sequences > 1,
       swa_full: true,
     };
@@ -105,14 +98,49 @@ export class LlamaContext {
       throw new EngineError("no_memory", message);
     }
     // Distinctive numbers that come back as they went in: the layout of the structures is the library's.
-    const back = [api.nCtx(pointer), api.nBatch(pointer), api.nSeqMax(pointer)];
-    if (back[0] !== cells || back[1] !== batchTokens || back[2] !== sequences) {
+    const back = [api.nCtx(pointer), api.nBatch(pointer), api.nSeqMax(pointer)].join(", ");
+    const given = [cells, params.n_batch, params.n_seq_max].join(", ");
+    if (back !== given) {
       api.contextFree(pointer);
       model.release();
-      const message = `llama.cpp ${model.library.version} understood ${back.join(", ")} for ${cells}, ${batchTokens}, ${sequences}: its structures are not those that PicoSpec was made for`;
+      const message = `llama.cpp ${model.library.version} understood ${back} for ${given}: its structures are not those that PicoSpec was made for`;
       throw new EngineError("engine_version", message);
     }
-    return new LlamaContext(model, { ...options, batchTokens }, pointer);
+    const places = ordered
+      ? new OrderedCells(api, pointer, { sequences, cells })
+      : new FreeCells(api, api.getMemory(pointer));
+    const context = new LlamaContext(model, { ...options, batchTokens }, pointer, places);
+    if (invariant) await context.decideOnCompany();
+    return context;
+  }
+
+  private async decideOnCompany(): Promise<void> {
+    const { threads, rows, batchTokens } = this.options;
+    const known = threads > 1 || rows < 2 || batchTokens < 2;
+    try {
+      this.accompanied = known || (await this.lonelinessShows());
+    } catch (error) {
+      this.close();
+      throw error;
+    }
+  }
+
+  /** Whether a token decoded alone has another row than beside another one: that is up to the weights and the CPU. */
+  private async lonelinessShows(): Promise<boolean> {
+    const tokens = Int32Array.of(Math.floor(this.vocabularySize / 3), Math.floor(this.vocabularySize / 2));
+    const rowAfter = async (part: Int32Array) => {
+      const index = this.add(0, part, part.length);
+      await new Promise<void>((resolve, reject) =>
+        this.decode((error) => (error ? reject(error) : resolve())),
+      );
+      return this.row(index + part.length - 1).slice();
+    };
+    const together = await rowAfter(tokens);
+    this.clear(0);
+    await rowAfter(tokens.subarray(0, 1));
+    const alone = await rowAfter(tokens.subarray(1));
+    this.clear(0);
+    return alone.some((score, i) => score !== together[i]);
   }
 
   /** Tokens that a sequence holds. */
@@ -129,7 +157,7 @@ export class LlamaContext {
     this.checkSequence(sequence);
     assert(!this.decoding, "nothing touches a context during a decode");
     if (this.lengths[sequence]! <= length) return;
-    if (!this.model.library.api.seqRm(this.memory, sequence, length, -1)) {
+    if (!this.cells.drop(sequence, length)) {
       this.clear(sequence);
       throw new EngineError("cannot_truncate", "this model's state cannot be rolled back");
     }
@@ -157,22 +185,17 @@ export class LlamaContext {
     assert(!this.decoding, "nothing touches a context during a decode");
     const from = this.lengths[sequence]!;
     const { batchTokens, contextTokens } = this.options;
-    assert(this.size + tokens.length <= batchTokens, `a decode has at most ${batchTokens} tokens`);
+    assert(
+      this.batch.tokenCount + tokens.length <= batchTokens,
+      `a decode has at most ${batchTokens} tokens`,
+    );
     assert(from + tokens.length <= contextTokens, `a sequence has at most ${contextTokens} tokens`);
-    assert(rows <= tokens.length && this.rows + rows <= this.options.rows, "too many rows");
-    const pointer = this.firstSequenceId + BigInt(4 * sequence);
-    for (const [i, token] of tokens.entries()) {
+    assert(rows <= tokens.length && this.batch.rowCount + rows <= this.options.rows, "too many rows");
+    for (const token of tokens) {
       assert(token >= 0 && token < this.vocabularySize, `there is no token ${token}`);
-      const index = this.size + i;
-      this.tokens[index] = token;
-      this.positions[index] = from + i;
-      this.sequencePointers[index] = pointer;
-      this.wanted[index] = i >= tokens.length - rows ? 1 : 0;
     }
-    this.size += tokens.length;
-    this.rows += rows;
     this.lengths[sequence] = from + tokens.length;
-    return this.size - rows;
+    return this.batch.add(sequence, from, tokens, rows);
   }
 
   /**
@@ -180,29 +203,36 @@ export class LlamaContext {
    * @param done on an error every sequence that was in the batch is empty
    */
   decode(done: (error: EngineError | null) => void): void {
-    assert(
-      this.size > 0 && !this.decoding && this.open,
-      "there is nothing to decode, or a decode is under way",
-    );
+    const { batch } = this;
+    const something = batch.tokenCount > 0 && !this.decoding && this.open;
+    assert(something, "there is nothing to decode, or a decode is under way");
     this.decoding = true;
-    this.batch.n_tokens = this.size;
-    this.decodeAndWait((error, code) => {
-      this.decoding = false;
-      // After an error some of the batch may be in the cache: nobody could say what, so all of it goes.
-      const failure = error || code !== 0 ? decodeError(error, code) : null;
-      if (failure) this.abandon();
-      this.size = 0;
-      this.rows = 0;
-      // Before anybody could start the next decode on it.
-      if (this.closing) this.free();
-      done(this.closing ? closedError() : failure);
+    if (this.accompanied) batch.accompany();
+    this.cells.makeRoom(batch.native.n_tokens, (crowded) => {
+      if (crowded) this.decoded(crowded, done);
+      else this.decodeAndWait((error, code) => this.decoded(decodeError(error, code), done));
     });
+  }
+
+  private decoded(failure: EngineError | null, done: (error: EngineError | null) => void): void {
+    const { batch } = this;
+    this.decoding = false;
+    // No way back to what the sequences held: only a new context helps.
+    if (failure?.code === "kv_lost") this.closing = true;
+    const last = batch.sequenceOf(batch.tokenCount - 1);
+    // After an error some of the batch may be in the cache: nobody could say what, so all of it goes.
+    if (failure) this.abandon();
+    else if (batch.hasCompanion) this.cells.drop(last, this.lengths[last]!);
+    batch.clear();
+    // Before anybody could start the next decode on it.
+    if (this.closing) this.free();
+    done(this.closing ? closedError() : failure);
   }
 
   /** On a GPU llama_decode only queues the work: without the second call the event loop would wait for it. */
   private decodeAndWait(done: (error: unknown, code: number) => void): void {
     const { api, usesGpu } = this.model.library;
-    api.decode.async(this.pointer, this.batch, (error, code) => {
+    api.decode.async(this.pointer, this.batch.native, (error, code) => {
       if (error || !usesGpu) done(error, code);
       else api.synchronize.async(this.pointer, (failed) => done(failed, code));
     });
@@ -221,11 +251,8 @@ export class LlamaContext {
 
   /** Forgets what was added, and what the sequences that it was added to held. */
   abandon(): void {
-    for (let i = 0; i < this.size; i++) {
-      this.clear(Number((this.sequencePointers[i]! - this.firstSequenceId) / 4n));
-    }
-    this.size = 0;
-    this.rows = 0;
+    for (let i = 0; i < this.batch.tokenCount; i++) this.clear(this.batch.sequenceOf(i));
+    this.batch.clear();
   }
 
   /** It takes no more work. */
@@ -235,7 +262,7 @@ export class LlamaContext {
 
   /** Forgets all that a sequence holds. */
   clear(sequence: number): void {
-    this.model.library.api.seqRm(this.memory, sequence, -1, -1);
+    this.cells.drop(sequence, 0);
     this.lengths[sequence] = 0;
   }
 
@@ -263,12 +290,16 @@ export function closedError(): EngineError {
   return new EngineError("closed", "the model was closed");
 }
 
-function decodeError(error: unknown, code: number): EngineError {
-  const reason = error ? messageOf(error) : code === 1 ? "no room in the KV" : `llama_decode gave ${code}`;
-  return new EngineError("decode_failed", `the model could not go on: ${reason}`);
+function isInvariant(model: LlamaModel, { batchInvariant }: ContextOptions): boolean {
+  return batchInvariant && !model.library.usesGpu;
 }
 
-/** An array outside of V8's heap, whose address does not change: small ones live inside it otherwise. */
-function fixed<T>(Type: { new (buffer: ArrayBuffer): T; BYTES_PER_ELEMENT: number }, length: number): T {
-  return new Type(new ArrayBuffer(length * Type.BYTES_PER_ELEMENT));
+function paddedCells(cells: number): number {
+  return Math.ceil(cells / CELL_PADDING) * CELL_PADDING;
+}
+
+function decodeError(error: unknown, code: number): EngineError | null {
+  if (!error && code === 0) return null;
+  const reason = error ? messageOf(error) : code === 1 ? "no room in the KV" : `llama_decode gave ${code}`;
+  return new EngineError("decode_failed", `the model could not go on: ${reason}`);
 }

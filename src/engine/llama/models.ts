@@ -49,6 +49,8 @@ export async function llamaDraftModel(model: LlamaModel, options: EngineOptions)
     batchTokens: FEED_TOKENS,
     rows: 1,
     threads,
+    // A draft is a proposal: its last bits do not matter, and long prompts are faster without.
+    batchInvariant: false,
   });
   return {
     info: infoOf(model, tokens),
@@ -92,6 +94,7 @@ export async function llamaTargetModel(model: LlamaModel, options: TargetOptions
     batchTokens: PASS_TOKENS,
     rows: passRows,
     threads,
+    batchInvariant: true,
   });
   const answers = new RowAnswers();
   return {

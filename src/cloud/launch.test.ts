@@ -11,7 +11,7 @@ const fourSoon: DraftOutlook = {
   slackMs: 0,
   frameTokens: 4,
   passMs: 100,
-  afterMiss: false,
+  edge: "other",
   tokensPerMs: 1 / 100,
   msPerRow: 0,
 };
@@ -25,22 +25,24 @@ function draws(seed: number): () => number {
 function randomOutlook(random: () => number): DraftOutlook {
   const pick = <T>(...choices: T[]): T => choices[Math.floor(random() * choices.length)]!;
   const passMs = pick(15, 50, 100, 200);
+  const edge = pick("level", "startsOver", "other" as const);
   return {
-    pending: pick(0, 0, 1, 2, 3),
+    pending: edge === "level" ? 0 : pick(0, 0, 1, 2, 3),
     acceptance: pick(0, 0.3, 0.6, 0.8, 0.95),
     nextInMs: pick(0.02, 0.05, 0.09, 0.2, 0.45, Number.POSITIVE_INFINITY) * passMs,
     spacingMs: pick(0.05, 0.1, 0.5) * passMs,
     slackMs: 0,
     frameTokens: pick(1, 2, 4),
     passMs,
-    afterMiss: pick(true, false),
+    edge,
     tokensPerMs: (0.3 + 3 * random()) / passMs,
     msPerRow: pick(0, 0, 0.02, 0.2) * passMs,
   };
 }
 
 /** Most of a pass that is ever waited. */
-const mostMs = ({ afterMiss, passMs }: DraftOutlook) => (afterMiss ? 0.5 : 0.1) * passMs;
+const mostMs = ({ edge, passMs }: DraftOutlook) =>
+  ({ level: 0.4, startsOver: 0.5, other: 0.1 })[edge] * passMs;
 
 describe("waitMs", () => {
   it("waits when four drafts are about to arrive, in one frame or in four", () => {
@@ -69,10 +71,17 @@ describe("waitMs", () => {
   it("starts at once with three drafts at hand, unless the edge is starting over", () => {
     expect(waitMs({ ...fourSoon, pending: 2 }, 0)).toBe(2);
     expect(waitMs({ ...fourSoon, pending: 3 }, 0)).toBe(-1);
-    expect(waitMs({ ...fourSoon, pending: 3, afterMiss: true }, 0)).toBe(2);
+    expect(waitMs({ ...fourSoon, pending: 3, edge: "startsOver" }, 0)).toBe(2);
   });
 
-  it("never waits longer than a tenth of a pass, or half of one after a miss, the wait so far included", () => {
+  it("waits longer for an edge that is level with the cloud, or starts over", () => {
+    const later = { ...fourSoon, nextInMs: 35 };
+    expect(waitMs(later, 0)).toBe(-1);
+    expect(waitMs({ ...later, edge: "level" }, 0)).toBe(35);
+    expect(waitMs({ ...later, edge: "startsOver" }, 0)).toBe(35);
+  });
+
+  it("never waits longer than its share of a pass, the wait so far included", () => {
     const random = draws(1);
     let [waits, cut] = [0, 0];
     for (let i = 0; i < 20_000; i++) {
@@ -94,8 +103,8 @@ describe("waitMs", () => {
     let waits = 0;
     for (let i = 0; i < 2000; i++) {
       const outlook = randomOutlook(random);
-      const { nextInMs, spacingMs, pending, afterMiss } = outlook;
-      if (pending > 2 && !afterMiss) continue;
+      const { nextInMs, spacingMs, pending, edge } = outlook;
+      if (pending > 2 && edge === "other") continue;
       const wait = waitMs(outlook, 0);
       let best = worthOf(outlook, null);
       for (let atMs = nextInMs; atMs <= mostMs(outlook); atMs += spacingMs) {
@@ -109,9 +118,9 @@ describe("waitMs", () => {
   });
 });
 
-/** Tokens of this pass and of the one that may follow, less what time and rows cost. @param atMs null: at once, without waiting */
+/** Tokens of this pass and of the one that may follow, less what time costs. @param atMs null: at once, without waiting */
 function worthOf(outlook: DraftOutlook, atMs: number | null): number {
-  const { acceptance, passMs, pending, nextInMs, spacingMs, frameTokens, tokensPerMs } = outlook;
+  const { acceptance, pending, nextInMs, spacingMs, frameTokens, tokensPerMs } = outlook;
   const comeBy = (ms: number) => {
     let drafts = 0;
     for (let frame = 0; frame < 1000 && nextInMs + frame * spacingMs <= ms + 1e-6; frame++)
@@ -120,23 +129,26 @@ function worthOf(outlook: DraftOutlook, atMs: number | null): number {
   };
   const startMs = atMs ?? 0;
   const here = pending + (atMs === null ? 0 : comeBy(startMs));
-  const during = pending + comeBy(startMs + passMs) - here;
+  const pass = bestPass(outlook, here);
+  const during = pending + comeBy(startMs + pass.ms) - here;
   // All stand, and so does the next, which is this pass's own last token: what came meanwhile goes on from there.
   const goesOn = during > 0 ? acceptance ** (here + 1) : 0;
-  const next = Math.max(0, bestPass(outlook, during - 1) - tokensPerMs * passMs);
-  return bestPass(outlook, here) - tokensPerMs * (passMs + startMs) + goesOn * next;
+  return pass.net - tokensPerMs * startMs + goesOn * Math.max(0, bestPass(outlook, during - 1).net);
 }
 
-/** Tokens of a pass less what its rows cost, over as many drafts as is best: added up over how many of them stand. */
-function bestPass({ acceptance, tokensPerMs, msPerRow }: DraftOutlook, drafts: number): number {
-  let best = Number.NEGATIVE_INFINITY;
+/** Over as many drafts as is best: tokens, added up over how many of them stand, less the time's worth. */
+function bestPass(outlook: DraftOutlook, drafts: number): { net: number; ms: number } {
+  const { acceptance, tokensPerMs, passMs, msPerRow } = outlook;
+  let best = { net: Number.NEGATIVE_INFINITY, ms: 0 };
   for (let rows = 0; rows <= Math.max(0, drafts); rows++) {
     let mean = 0;
     for (let stand = 0; stand <= rows; stand++) {
       const probability = acceptance ** stand * (stand < rows ? 1 - acceptance : 1);
       mean += probability * (stand + 1);
     }
-    best = Math.max(best, mean - rows * msPerRow * tokensPerMs);
+    const ms = passMs + rows * msPerRow;
+    const net = mean - tokensPerMs * ms;
+    if (net > best.net + 1e-12) best = { net, ms };
   }
   return best;
 }

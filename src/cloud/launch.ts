@@ -18,26 +18,35 @@ export interface DraftOutlook {
   readonly slackMs: number;
   /** drafts a frame */
   readonly frameTokens: number;
-  /** time of a pass, ms */
+  /** time of a pass with one row, ms */
   readonly passMs: number;
-  /** the edge is starting over after a draft that fell, and no pass has been since */
-  readonly afterMiss: boolean;
+  readonly edge: EdgeSituation;
   /** rate at which the session's tokens come, tokens/ms */
   readonly tokensPerMs: number;
   /** what another row costs the pass, ms */
   readonly msPerRow: number;
 }
 
+/**
+ * Where the edge is: `level`, all of its drafts stood and it drafts on from the token that the last pass gave;
+ * `startsOver`, a draft fell and no pass has been since; `other`, there are drafts of it, or the cloud has gone on alone
+ * after one fell.
+ */
+export type EdgeSituation = "level" | "startsOver" | "other";
+
 /** Frames that are looked ahead for. */
 const MOST_FRAMES = 12;
 /**
- * A moment, and no more: drafts do not come for ever at the pace of the last few, since the edge's window closes and
- * a draft falls. Over the grid of docs/performance.md longer waits with drafts at hand lost up to a third. After a
- * miss the edge starts over with a window that is open: there the expectation is good for longer.
+ * How much of a pass (with one row) is waited at most. With drafts at hand a moment, and no more: they do not come for ever at the
+ * pace of the last few, since the edge's window closes and a draft falls. Over the grid of docs/performance.md longer
+ * waits lost up to a third there. An edge that starts over has an open window, and one that is level is about to
+ * send: there the expectation is good for longer. Without the wait for one that is level, drafts can keep coming a
+ * moment after each start of a pass.
  */
-const MOST_OF_PASS = 0.1;
+const MOST_OF_PASS: Record<EdgeSituation, number> = { level: 0.4, startsOver: 0.5, other: 0.1 };
 const MOST_PENDING = 2;
-const MOST_OF_PASS_AFTER_MISS = 0.5;
+/** Drafts that are less likely than this to be reached are left out of account. */
+const LEAST_CHANCE = 1e-3;
 
 /**
  * How long to wait for more drafts before starting a pass, ms.
@@ -50,9 +59,9 @@ const MOST_OF_PASS_AFTER_MISS = 0.5;
  * @returns -1: start now
  */
 export function waitMs(outlook: DraftOutlook, waitedMs: number): number {
-  const { nextInMs, spacingMs, pending, passMs, afterMiss } = outlook;
-  const mostMs = (afterMiss ? MOST_OF_PASS_AFTER_MISS : MOST_OF_PASS) * passMs - waitedMs;
-  if (mostMs <= 0 || (!afterMiss && pending > MOST_PENDING)) return -1;
+  const { nextInMs, spacingMs, pending, passMs, edge } = outlook;
+  const mostMs = MOST_OF_PASS[edge] * passMs - waitedMs;
+  if (mostMs <= 0 || (edge === "other" && pending > MOST_PENDING)) return -1;
   let best = worth(outlook, 0);
   let waitForMs = -1;
   for (let frame = 0; frame < MOST_FRAMES; frame++) {
@@ -70,27 +79,28 @@ export function waitMs(outlook: DraftOutlook, waitedMs: number): number {
 
 /** Tokens of the pass that starts then, and of the one that may follow it, less what their time costs. */
 function worth(outlook: DraftOutlook, startMs: number): number {
-  const { pending, acceptance, passMs, tokensPerMs } = outlook;
+  const { pending, acceptance, tokensPerMs } = outlook;
   const before = startMs === 0 ? 0 : draftsBy(outlook, startMs);
-  const during = draftsBy(outlook, startMs + passMs) - before;
+  const first = passOver(outlook, pending + before);
+  const during = draftsBy(outlook, startMs + first.ms) - before;
   const goesOn = acceptance ** (pending + before + 1);
-  const passCost = tokensPerMs * passMs;
-  const next = during === 0 ? 0 : Math.max(0, tokensOfPass(outlook, during - 1) - passCost);
-  return tokensOfPass(outlook, pending + before) - passCost - tokensPerMs * startMs + goesOn * next;
+  const second = passOver(outlook, during - 1);
+  const next = during === 0 ? 0 : Math.max(0, second.tokens - tokensPerMs * second.ms);
+  return first.tokens - tokensPerMs * (startMs + first.ms) + goesOn * next;
 }
 
-/** 1 + a + … + a^drafts, less what the rows cost; no draft is taken that is not worth its row. */
-function tokensOfPass({ acceptance, tokensPerMs, msPerRow }: DraftOutlook, drafts: number): number {
-  const cost = tokensPerMs * msPerRow;
-  let tokens = 1;
-  for (
-    let i = 0, chance = acceptance;
-    i < drafts && chance > Math.max(cost, 1e-3);
-    i++, chance *= acceptance
-  ) {
-    tokens += chance - cost;
+/** 1 + a + … + a^drafts tokens, and the time that their rows take; no draft is taken that is not worth its row. */
+function passOver(
+  { acceptance, tokensPerMs, passMs, msPerRow }: DraftOutlook,
+  drafts: number,
+): { tokens: number; ms: number } {
+  const least = Math.max(tokensPerMs * msPerRow, LEAST_CHANCE);
+  let [tokens, ms] = [1, passMs];
+  for (let i = 0, chance = acceptance; i < drafts && chance > least; i++, chance *= acceptance) {
+    tokens += chance;
+    ms += msPerRow;
   }
-  return tokens;
+  return { tokens, ms };
 }
 
 /** Drafts that should have come by then. */

@@ -74,6 +74,15 @@ describe("the gap", () => {
     expect(outlook.gapMs).toBeCloseTo(100, 9);
   });
 
+  it("counts from the pass before where a draft fell as it arrived", () => {
+    const outlook = new Outlook();
+    outlook.dry(false, 100);
+    // The draft that came was not the token of that pass: the next one finds the edge starting over.
+    outlook.stillDry(1, 150);
+    outlook.arrived(1, 190);
+    expect(outlook.gapMs).toBe(90);
+  });
+
   it("does not count where drafts ran out and none had fallen, nor while the session could not go on", () => {
     const { outlook, nowMs } = steady(20);
     outlook.dry(false, nowMs);
@@ -86,42 +95,97 @@ describe("the gap", () => {
   });
 });
 
+describe("a session of an edge that is known", () => {
+  it("starts with what was learnt in the one before, and soon learns otherwise", () => {
+    const { outlook: before, nowMs } = steady(40);
+    const outlook = new Outlook(before);
+    expect(outlook.acceptance).toBeCloseTo(before.acceptance, 9);
+    expect(outlook.gapMs).toBe(before.gapMs);
+    for (let i = 0; i < 40; i++) outlook.judged(false);
+    expect(outlook.acceptance).toBeLessThan(0.1);
+    outlook.dry(true, nowMs);
+    outlook.arrived(1, nowMs + 170);
+    expect(outlook.gapMs).toBeCloseTo(100, 9);
+    // What the new one learns is its own.
+    expect(before.gapMs).toBeCloseTo(70, 9);
+    expect(before.acceptance).toBeGreaterThan(0.6);
+  });
+});
+
 describe("launchAtMs", () => {
   const PASS_MS = 100;
+  const cost = (msPerRow: number) => ({ meanMs: PASS_MS, oneRowMs: PASS_MS, msPerRow });
 
   it("starts at once while nothing is known", () => {
     const outlook = new Outlook();
-    expect(outlook.launchAtMs(0, PASS_MS, 0, 5, 5)).toBe(5);
-    expect(outlook.launchAtMs(2, PASS_MS, 0, 5, 5)).toBe(5);
+    expect(outlook.launchAtMs(0, cost(0), 5, 5)).toBe(5);
+    expect(outlook.launchAtMs(2, cost(0), 5, 5)).toBe(5);
     outlook.dry(true, 5);
-    expect(outlook.launchAtMs(0, PASS_MS, 0, 5, 5)).toBe(5);
+    expect(outlook.launchAtMs(0, cost(0), 5, 5)).toBe(5);
   });
 
   it("waits for a frame that is about to arrive, and a moment longer for one that is late", () => {
     // After a miss drafts come after 20 ms, and every 10 ms: two or three of them are worth a fifth of a pass.
     const { outlook, nowMs } = steady(30, 20);
     outlook.dry(true, nowMs);
-    const launchAtMs = outlook.launchAtMs(0, PASS_MS, 0, nowMs, nowMs);
+    const launchAtMs = outlook.launchAtMs(0, cost(0), nowMs, nowMs);
     expect(launchAtMs).toBeGreaterThanOrEqual(nowMs + 20 + 1);
     expect(launchAtMs).toBeLessThanOrEqual(nowMs + 50);
+  });
+
+  it("waits for an edge that is level with the cloud, longer than for one that was overtaken", () => {
+    // Drafts ran out three times, none had fallen, and the next came after 30 ms.
+    const level = steady(30, 20);
+    let { nowMs } = level;
+    for (let i = 0; i < 3; i++) {
+      level.outlook.dry(false, nowMs);
+      nowMs += 30;
+      level.outlook.arrived(1, nowMs);
+    }
+    level.outlook.dry(false, nowMs);
+    const launchAtMs = level.outlook.launchAtMs(0, cost(0), nowMs, nowMs);
+    expect(launchAtMs).toBeGreaterThanOrEqual(nowMs + 30);
+    expect(launchAtMs).toBeLessThanOrEqual(nowMs + 40);
+    // A pass without it, and still nothing: it is slower than that.
+    level.outlook.dry(false, nowMs + 100);
+    expect(level.outlook.launchAtMs(0, cost(0), nowMs + 100, nowMs + 100)).toBe(nowMs + 100);
+    const overtaken = steady(30, 30);
+    overtaken.outlook.dry(true, overtaken.nowMs);
+    overtaken.outlook.launched();
+    expect(overtaken.outlook.launchAtMs(0, cost(0), overtaken.nowMs, overtaken.nowMs)).toBe(overtaken.nowMs);
+  });
+
+  it("expects drafts at the pace at which drafts came, whatever the size of frames", () => {
+    const at = (frameTokens: number) => {
+      const outlook = new Outlook();
+      for (let i = 0; i < 50; i++) outlook.judged(i % 10 > 0);
+      for (let i = 0; i < 20; i++) outlook.arrived(3, 21 * i);
+      // Seven milliseconds a draft: a frame of one more is worth a moment, one of three is too far away.
+      const nowMs = 21 * 19 + 7 * frameTokens;
+      outlook.arrived(frameTokens, nowMs);
+      return outlook.launchAtMs(1, cost(0), nowMs, nowMs) - nowMs;
+    };
+    expect(at(1)).toBeGreaterThanOrEqual(7);
+    expect(at(1)).toBeLessThanOrEqual(10);
+    expect(at(3)).toBe(0);
   });
 
   it("does not wait for frames that come long after, nor for one that is overdue", () => {
     const { outlook, nowMs } = steady(30);
     outlook.dry(true, nowMs);
-    expect(outlook.launchAtMs(0, PASS_MS, 0, nowMs, nowMs)).toBe(nowMs);
+    expect(outlook.launchAtMs(0, cost(0), nowMs, nowMs)).toBe(nowMs);
     const soon = steady(30, 20);
     soon.outlook.dry(true, soon.nowMs);
     const late = soon.nowMs + 22;
-    expect(soon.outlook.launchAtMs(0, PASS_MS, 0, late, late)).toBe(late);
+    expect(soon.outlook.launchAtMs(0, cost(0), late, late)).toBe(late);
   });
 
   it("does not wait where drafts do not stand, nor where rows are dear", () => {
     const { outlook, nowMs } = steady(30, 20);
     outlook.dry(true, nowMs);
-    expect(outlook.launchAtMs(0, PASS_MS, 60, nowMs, nowMs)).toBe(nowMs);
+    expect(outlook.launchAtMs(0, cost(60), nowMs, nowMs)).toBe(nowMs);
     for (let i = 0; i < 200; i++) outlook.judged(false);
-    expect(outlook.launchAtMs(0, PASS_MS, 0, nowMs, nowMs)).toBe(nowMs);
+    expect(outlook.launchAtMs(0, cost(0), nowMs, nowMs)).toBe(nowMs);
   });
 
   it("never puts off a pass by more than half of it, whatever it has seen", () => {
@@ -144,7 +208,7 @@ describe("launchAtMs", () => {
           pending = 0;
         }
         const sinceMs = nowMs - (random() < 0.5 ? 0 : 30 * random());
-        const launchAtMs = outlook.launchAtMs(pending, PASS_MS, 0, sinceMs, nowMs);
+        const launchAtMs = outlook.launchAtMs(pending, cost(0), sinceMs, nowMs);
         if (launchAtMs < nowMs) early++;
         if (launchAtMs <= nowMs) continue;
         waits++;

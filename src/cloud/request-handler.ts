@@ -114,6 +114,7 @@ export class RequestHandler {
     for (const session of this.table.ofConnection(id)) {
       this.table.run(session, out, (effects) => session.end("failed", effects));
     }
+    this.table.forget(id);
   }
 
   private nextHelloMs(): number {
@@ -244,7 +245,16 @@ export class RequestHandler {
       epoch: resume?.epoch ?? 0,
     };
     const lineage = resume?.lineage ?? 0;
-    const session = new CloudSession(identity, settings, tokens, rule, vocabularySize, lineage, nowMs);
+    const session = new CloudSession(
+      identity,
+      settings,
+      tokens,
+      rule,
+      vocabularySize,
+      lineage,
+      nowMs,
+      this.table.lastOutlook(id),
+    );
     this.table.add(session);
     this.table.run(session, out, (effects) => session.start(effects));
   }

@@ -68,7 +68,7 @@ function rank({ work }: Candidate): number {
 /** Whether this alone is worth a pass. A row ahead is, when the pass is over before the drafts come. */
 function launches({ session, work }: Candidate, passMs: number): boolean {
   if (work.need !== "ahead") return work.need === "now";
-  return passMs >= 0 && session.draftGapMs >= passMs;
+  return passMs >= 0 && session.outlook.gapMs >= passMs;
 }
 
 class PassBuilder {
@@ -127,7 +127,7 @@ class PassBuilder {
     this.rowsLeft -= rows;
     this.prefillLeft -= prefill;
     kv.used(key, rows, this.nowMs);
-    this.grants.push({ session, sequence, plan: session.plan(prefill, rows) });
+    this.grants.push({ session, sequence, plan: session.plan(prefill, rows, this.state.msPerRow) });
     return true;
   }
 

@@ -3,6 +3,7 @@ import { ProtocolError } from "../protocol/errors.ts";
 import { assert, unreachable } from "../util/assert.ts";
 import { KvCache } from "./kv-cache.ts";
 import type { CloudEffect, CloudLimits, PassOutcome, SessionEffect } from "./machine.ts";
+import type { Outlook } from "./outlook.ts";
 import { PassCost } from "./pass-cost.ts";
 import { nextPass } from "./scheduler.ts";
 import type { CloudSession } from "./session.ts";
@@ -14,6 +15,8 @@ export class SessionTable {
   /** connection, then the edge's id */
   private readonly byConnection = new Map<number, Map<number, CloudSession>>();
   private readonly bySecret = new Map<string, number>();
+  /** of the last session that ended on each connection: the next one starts with it */
+  private readonly outlooks = new Map<number, Outlook>();
   /** ended, but their tokens are still in the pass under way */
   private readonly leaving = new Map<number, CloudSession>();
   private readonly kv: KvCache;
@@ -44,6 +47,16 @@ export class SessionTable {
 
   ofConnection(connection: number): CloudSession[] {
     return [...(this.byConnection.get(connection)?.values() ?? [])];
+  }
+
+  /** What an edge's next session starts with; undefined: none of it has ended. */
+  lastOutlook(connection: number): Outlook | undefined {
+    return this.outlooks.get(connection);
+  }
+
+  /** The connection is gone, and its sessions have ended. */
+  forget(connection: number): void {
+    this.outlooks.delete(connection);
   }
 
   add(session: CloudSession): void {
@@ -178,6 +191,7 @@ export class SessionTable {
   private remove(session: CloudSession): void {
     const { key, connection, id, secret } = session.identity;
     this.byKey.delete(key);
+    this.outlooks.set(connection, session.outlook);
     if (secret !== null && this.bySecret.get(secret) === key) this.bySecret.delete(secret);
     const siblings = this.byConnection.get(connection);
     siblings?.delete(id);

@@ -4,9 +4,9 @@ import { ProtocolError } from "../protocol/errors.ts";
 import type { DraftFrame, Frame, WitnessRequestFrame } from "../protocol/frame.ts";
 import type { Answer, Question, Rejection } from "../sampling/question.ts";
 import { assert } from "../util/assert.ts";
-import { RunningMean } from "../util/estimates.ts";
 import type { PassPlan, SessionEffect, SessionIdentity, Work } from "./machine.ts";
-import { Outlook } from "./outlook.ts";
+import type { Outlook } from "./outlook.ts";
+import { SessionPace } from "./pace.ts";
 import { decidedToken, questionAbout, refillQuestion } from "./questions.ts";
 import { DraftedSequence } from "./sequence.ts";
 
@@ -21,7 +21,6 @@ import { DraftedSequence } from "./sequence.ts";
 
 /** How far the cloud decodes past what the edge has read: one that went away costs no more than this. */
 const RUN_AHEAD_TOKENS = 256;
-const PASS_WEIGHT = 0.3;
 const NO_WORK: Work = { need: "none", prefillTokens: 0, rows: 0 };
 
 export class CloudSession {
@@ -45,13 +44,7 @@ export class CloudSession {
   private running: PassPlan | null = null;
   private asking: Question | WitnessRequestFrame | null = null;
   private reason: StopReason | "failed" | null = null;
-  private readonly outlook = new Outlook();
-  /** when the next pass may start; drafts under rejection coupling never wait */
-  private launchAtMs: number;
-  private decidedAtMs: number;
-  private readonly passMs = new RunningMean(PASS_WEIGHT);
-  /** what a row costs a pass on this server, as of the last pass */
-  private msPerRow = 0;
+  private readonly pace: SessionPace;
   private readonly usage = {
     targetPasses: 0,
     targetRows: 0,
@@ -61,6 +54,7 @@ export class CloudSession {
     evictions: 0,
   };
 
+  /** @param before of an earlier session of the same edge */
   constructor(
     identity: SessionIdentity,
     settings: SessionSettings,
@@ -69,7 +63,9 @@ export class CloudSession {
     vocabularySize: number,
     lineage: number,
     nowMs: number,
+    before?: Outlook,
   ) {
+    this.pace = new SessionPace(settings.policy, nowMs, before);
     this.identity = identity;
     this.settings = settings;
     this.promptLength = rule.promptLength;
@@ -77,9 +73,6 @@ export class CloudSession {
     this.edgeCommitted = committed.length;
     this.lastHeardMs = nowMs;
     this.readySinceMs = nowMs;
-    // The first row comes with the prompt: there is nothing to wait for.
-    this.launchAtMs = nowMs;
-    this.decidedAtMs = nowMs;
   }
 
   get ended(): boolean {
@@ -91,21 +84,19 @@ export class CloudSession {
     return this.running !== null;
   }
 
-  /** How long drafts are in coming once the session has run out of them, ms; -1 when unknown. */
-  get draftGapMs(): number {
-    return this.outlook.gapMs;
+  /** What was learnt of its drafts. */
+  get outlook(): Outlook {
+    return this.pace.outlook;
   }
 
   /** Rate at which its tokens come, tokens/ms. */
   get tokensPerMs(): number {
-    return this.outlook.tokensPerMs(this.passMs.mean);
+    return this.pace.tokensPerMs;
   }
 
-  /** Rows that are worth their time, where the policy lets the cloud choose. */
+  /** Rows that are worth their time: see `SessionPace.worthwhileRows`. */
   worthwhileRows(tokensPerMs: number, msPerRow: number, most: number): number {
-    this.msPerRow = msPerRow;
-    if (!this.settings.policy.adaptive) return most;
-    return this.outlook.worthwhileRows(tokensPerMs, msPerRow, most);
+    return this.pace.worthwhileRows(tokensPerMs, msPerRow, most);
   }
 
   /** Since when nothing has come of the edge that the session waits for; Infinity: it waits for the cloud itself. */
@@ -125,8 +116,9 @@ export class CloudSession {
     if (!this.primed && prefillTokens > 0) return { need: "now", prefillTokens, rows };
     if (this.settings.policy.coupling === "gumbel" || (pending === 0 && lastRow === "sample")) {
       if (pending === 0 && committed - this.edgeCommitted >= RUN_AHEAD_TOKENS) return NO_WORK;
-      if (nowMs >= this.launchAtMs) return { need: "now", prefillTokens, rows };
-      return this.launchAtMs === Number.POSITIVE_INFINITY ? NO_WORK : { need: "along", prefillTokens, rows };
+      const { launchAtMs } = this.pace;
+      if (nowMs >= launchAtMs) return { need: "now", prefillTokens, rows };
+      return launchAtMs === Number.POSITIVE_INFINITY ? NO_WORK : { need: "along", prefillTokens, rows };
     }
     if (pending > 0) return { need: "now", prefillTokens, rows };
     // A row ahead is not worth rebuilding the KV for.
@@ -135,17 +127,19 @@ export class CloudSession {
 
   /** When `work` changes although nothing happens: the wait is over. Infinity: never. */
   wakeAtMs(nowMs: number): number {
-    const waits = !this.ended && !this.running && nowMs < this.launchAtMs;
+    const { launchAtMs } = this.pace;
+    const waits = !this.ended && !this.running && nowMs < launchAtMs;
     const wouldGoOn = this.sequence.pending > 0 || this.lastRow() === "sample";
-    return waits && wouldGoOn ? this.launchAtMs : Number.POSITIVE_INFINITY;
+    return waits && wouldGoOn ? launchAtMs : Number.POSITIVE_INFINITY;
   }
 
   /**
    * Takes part in a pass.
    * @param prefillTokens most tokens without rows
    * @param mostRows most tokens with rows, after those
+   * @param msPerRow what another row costs on this server
    */
-  plan(prefillTokens: number, mostRows: number): PassPlan {
+  plan(prefillTokens: number, mostRows: number, msPerRow: number): PassPlan {
     assert(!this.running && !this.ended && !this.rowHeld, "this session has no work");
     const { cached: from, committed, pending } = this.sequence;
     const firstRow = committed - 1;
@@ -160,7 +154,7 @@ export class CloudSession {
     for (let i = 0; i < rows - (hold ? 1 : 0); i++)
       questions.push(questionAbout(this.settings, this.sequence, i));
     this.running = { from, tokens: this.sequence.slice(from, to), questions, hold };
-    this.outlook.launched();
+    this.pace.launched(msPerRow);
     this.usage.fedTokens += to - from;
     return this.running;
   }
@@ -247,7 +241,7 @@ export class CloudSession {
       this.usage.targetPasses++;
       this.usage.targetRows += rowsOf(plan);
       this.usage.targetMs += tookMs;
-      this.passMs.add(tookMs);
+      this.pace.passTook(tookMs, rowsOf(plan));
       this.apply(plan.questions, answers, nowMs, out);
     }
     this.askHeldRow(out);
@@ -304,7 +298,7 @@ export class CloudSession {
       if (sequence.stopped()) break;
     }
     if (questions.length > 0) this.noteOutlook(sequence.committed - first, !lineageDead, nowMs);
-    this.decidedAtMs = nowMs;
+    this.pace.decided(nowMs);
     this.planLaunch(nowMs);
     this.readySinceMs = nowMs;
     this.announce(first, rejection, out);
@@ -319,7 +313,7 @@ export class CloudSession {
     // Under rejection coupling both kinds of gap are one.
     const missed = this.settings.policy.coupling === "rejection" || (lineageDead && wasAlive);
     if (pending > 0 || this.resampling || this.rowHeld) this.outlook.busy();
-    else if (lineageDead && !wasAlive) this.outlook.stillDry(tokens);
+    else if (lineageDead && !wasAlive) this.outlook.stillDry(tokens, nowMs);
     else this.outlook.dry(missed, nowMs);
   }
 
@@ -357,23 +351,8 @@ export class CloudSession {
     return preVerify ? "hold" : "none";
   }
 
-  /** When to go on: after the patience where there are no drafts, else at once, or a moment later if that yields more. */
   private planLaunch(nowMs: number): void {
-    const { segmentTokens, patienceMs, coupling, adaptive } = this.settings.policy;
-    const { pending } = this.sequence;
-    // No draft can come any more: there is nothing to wait for.
-    if (this.yielded || this.sequence.full) this.launchAtMs = nowMs;
-    else if (coupling === "rejection" || segmentTokens === 0 || (pending === 0 && patienceMs > 0)) {
-      this.launchAtMs = this.decidedAtMs + patienceMs;
-    } else if (!adaptive) this.launchAtMs = nowMs;
-    else
-      this.launchAtMs = this.outlook.launchAtMs(
-        pending,
-        this.passMs.mean,
-        this.msPerRow,
-        this.decidedAtMs,
-        nowMs,
-      );
+    this.pace.plan(this.sequence.pending, this.yielded || this.sequence.full, nowMs);
   }
 
   private doneFrame(reason: StopReason): Frame {

@@ -7,9 +7,16 @@ export class RunningMean {
   deviation = 0;
   private readonly weight: number;
 
-  /** @param weight of a new sample, from 0 to 1 */
-  constructor(weight: number) {
+  /**
+   * @param weight of a new sample, from 0 to 1
+   * @param start an estimate to go on from
+   */
+  constructor(weight: number, start?: RunningMean) {
     this.weight = weight;
+    if (start) {
+      this.mean = start.mean;
+      this.deviation = start.deviation;
+    }
   }
 
   /** @param weight another one for this sample, which then says nothing of the deviation */

@@ -69,7 +69,7 @@ class CloudSide {
 
   /** What the pass that starts now is fed, and the drafts that it judges. */
   start(): { tokens: number[]; judged: number[] } {
-    const { tokens, questions } = this.session.plan(1000, 1000);
+    const { tokens, questions } = this.session.plan(1000, 1000, 0);
     const judged = questions.flatMap((question) => (question.ask === "decide" ? [question.draft] : []));
     expect(questions).toHaveLength(judged.length + 1);
     return { tokens: [...tokens], judged };
@@ -458,7 +458,7 @@ describe("6. commits stop where the text does", () => {
   ])("at the limit of %s, and no row is computed past it", (_, cloud, reason) => {
     cloud.pass(says(10));
     cloud.drafts(0, 4, [11, 12]);
-    const { questions } = cloud.session.plan(1000, 1000);
+    const { questions } = cloud.session.plan(1000, 1000, 0);
     expect(questions).toHaveLength(2);
     const frames = cloud.end(ACCEPTED, ACCEPTED);
     expect([verdicts(frames), done(frames)]).toEqual([[[4, 11, 12]], [reason]]);

@@ -1,0 +1,80 @@
+import { STORY_NAMES } from "./story.ts";
+import type { Character, Check } from "./task.ts";
+
+/** Whether an answer is right. Pure: functions are run elsewhere, in a process of their own. */
+
+export interface Verdict {
+  readonly right: boolean;
+  /** what is wrong with it, or "" */
+  readonly why: string;
+}
+
+const RIGHT: Verdict = { right: true, why: "" };
+const wrong = (why: string): Verdict => ({ right: false, why });
+
+/** The number on the last line that says "Answer: N". */
+export function checkNumber(answer: string, { value }: Extract<Check, { kind: "number" }>): Verdict {
+  const said = [...answer.matchAll(/^Answer: (-?\d+)\.?\s*$/gm)].at(-1)?.[1];
+  if (said === undefined) return wrong("there is no line with the answer");
+  return Number(said) === value ? RIGHT : wrong(`it says ${said}, and it is ${value}`);
+}
+
+/**
+ * The code that an answer shows: what stands between the first fences, or all of it.
+ * @returns null where there is no function of that name
+ */
+export function functionIn(answer: string, name: string): string | null {
+  const code = /```\w*\n([\s\S]*?)```/.exec(answer)?.[1] ?? answer;
+  return new RegExp(`\\bfunction ${name}\\s*\\(`).test(code) ? code : null;
+}
+
+const FEWEST_SENTENCES = 4;
+const MOST_NAMES = 3;
+
+/**
+ * A story keeps to what it was asked for: it mentions that, its characters are those that the prompt names, and nobody
+ * becomes somebody else on the way.
+ */
+export function checkStory(answer: string, check: Extract<Check, { kind: "story" }>): Verdict {
+  const sentences = answer.match(/[.!?]["”]?(?=\s|$)/g)?.length ?? 0;
+  if (sentences < FEWEST_SENTENCES) return wrong(`it has ${sentences} sentences`);
+  const missing = check.mentions.find((word) => !new RegExp(`\\b${word}\\b`, "i").test(answer));
+  if (missing) return wrong(`it does not mention ${missing}`);
+  const names = STORY_NAMES.filter((name) => new RegExp(`\\b${name}\\b`).test(answer));
+  if (names.length > MOST_NAMES) return wrong(`it has ${names.length} characters: ${names.join(", ")}`);
+  if (check.cast.length === 2) {
+    const stranger = names.find((name) => !check.cast.some((character) => character.name === name));
+    if (stranger) return wrong(`nobody asked for ${stranger}`);
+  }
+  return checkKinds(answer, check.cast);
+}
+
+/** Words that stand where a kind could, and are none. */
+const NO_KIND = new Set(["the", "who", "and", "was", "came"]);
+
+function checkKinds(answer: string, cast: readonly Character[]): Verdict {
+  const kinds = new Map(cast.map(({ name, kind }) => [name, kind]));
+  for (const { name, kind } of introductions(answer)) {
+    const before = kinds.get(name);
+    if (before !== undefined && before !== kind) return wrong(`${name} is a ${before}, and then a ${kind}`);
+    kinds.set(name, kind);
+  }
+  return RIGHT;
+}
+
+/** "a small fox named Ember", "Ember, a small fox,", "Ember was a small fox", "Ember the fox". */
+function introductions(answer: string): Character[] {
+  const name = `(?<name>${STORY_NAMES.join("|")})`;
+  const patterns = [
+    `\\b(?<kind>[a-z]+) (?:named|called) ${name}\\b`,
+    `\\b${name}, an? [a-z]+ (?<kind>[a-z]+),`,
+    `\\b${name} was an? [a-z]+ (?<kind>[a-z]+)\\b`,
+    `\\b${name} the (?<kind>[a-z]+)\\b`,
+  ];
+  return patterns
+    .flatMap((pattern) => [...answer.matchAll(new RegExp(pattern, "g"))])
+    .map((match) => ({ name: match.groups!.name!, kind: match.groups!.kind!, at: match.index }))
+    .filter(({ kind }) => !NO_KIND.has(kind))
+    .sort((a, b) => a.at - b.at)
+    .map((found) => ({ name: found.name, kind: found.kind }));
+}

@@ -119,6 +119,21 @@ describe("the house", () => {
     expect(shipped.flatMap(breaches)).toEqual([]);
   });
 
+  it("has the rooms that docs/architecture.md shows", () => {
+    const table = readFileSync("docs/architecture.md", "utf8").matchAll(
+      /^\| `([\w/.]+)` +\| [^|]+\| ([^|]+) \|$/gm,
+    );
+    const shown = [...table]
+      .map(
+        ([, room, imports]) => [room, [...imports!.matchAll(/`([^`]+)`/g)].map(([, name]) => name)] as const,
+      )
+      .filter(([room]) => room! in ROOMS);
+    const inOrder = (imports: readonly string[]) => [...imports].sort();
+    expect(Object.fromEntries(shown.map(([room, imports]) => [room, inOrder(imports as string[])]))).toEqual(
+      Object.fromEntries(Object.entries(ROOMS).map(([room, imports]) => [room, inOrder(imports)])),
+    );
+  });
+
   it("uses Node only where it may", () => {
     const outside = shipped.filter(({ room }) => !NODE_ROOMS.includes(room));
     const modules = outside.filter(({ tree }) =>

@@ -27,7 +27,7 @@ export function startCloudProcess(args: readonly string[]): Promise<CloudProcess
     const fail = (reason: string) => {
       clearTimeout(timeout);
       child.kill();
-      reject(new PicoSpecError("cloud_failed", `the demo's cloud did not start: ${said.trim() || reason}`));
+      reject(new PicoSpecError("cloud_failed", `the cloud did not start: ${said.trim() || reason}`));
     };
     const timeout = setTimeout(() => fail("it took too long"), START_TIMEOUT_MS);
     child.once("error", (error) => fail(error.message));

@@ -1,19 +1,15 @@
 import { Command, Option } from "commander";
 import { POLICIES } from "../decoding/policy.ts";
-import type { EdgeClient } from "../edge/client.ts";
-import { connectEdge, generate, generateAlone } from "../edge/generate.ts";
+import { generate, generateAlone } from "../edge/generate.ts";
 import { type RunReport, runReport } from "../edge/report.ts";
 import { type Seed, seedText } from "../sampling/random.ts";
 import { samplerSettings } from "../sampling/sampler.ts";
 import { chatPrompt } from "../text/chat-template.ts";
 import { systemClock } from "../transport/node/clock.ts";
-import { connect } from "../transport/node/socket.ts";
-import { symmetricWan, wan } from "../transport/wan.ts";
-import { startCloudProcess } from "./cloud-process.ts";
 import type { DemoReport, DemoValues } from "./demo-report.ts";
 import { demoTable, LiveAnswer } from "./demo-view.ts";
-import { type LoadedDrafter, loadDrafter } from "./edge.ts";
-import { BUNDLED_DRAFTER, BUNDLED_TARGET, freshSeed, software } from "./node.ts";
+import { type LocalPair, withLocalPair } from "./local-pair.ts";
+import { BUNDLED_DRAFTER, BUNDLED_TARGET, freshSeed } from "./node.ts";
 import { type NamedPolicy, number, paceOption, policyListOption, seedOption, whole } from "./options.ts";
 
 /** Bundled models only know arithmetic word problems, small functions and short stories; this one they know well. */
@@ -69,47 +65,13 @@ async function demo(values: DemoValues): Promise<void> {
 }
 
 /** Cloud alone first, then each policy, over one emulated network. */
-async function compare(values: DemoValues, seed: Seed): Promise<DemoReport> {
-  const { pace } = values;
-  const cloud = await startCloudProcess([
-    ...["--model", BUNDLED_TARGET, "--port", "0", "--gpu", "off"],
-    // ggml's threads spin: with both sides on one machine each gets one.
-    ...["--threads", "1", "--sequences", "1", "--pace", pace?.name ?? "off"],
-  ]);
-  try {
-    const profile = pace?.profile ?? null;
-    const drafter = await loadDrafter({ file: BUNDLED_DRAFTER, threads: 1, gpu: "off", pace: profile });
-    try {
-      const client = await openClient(cloud.url, values, drafter);
-      try {
-        return await runAll(values, seed, drafter, client);
-      } finally {
-        client.close();
-      }
-    } finally {
-      drafter.close();
-    }
-  } finally {
-    await cloud.stop();
-  }
+function compare(values: DemoValues, seed: Seed): Promise<DemoReport> {
+  const { rtt, jitter, mbps, pace } = values;
+  const options = { target: BUNDLED_TARGET, drafter: BUNDLED_DRAFTER, rtt, jitter, mbps, pace };
+  return withLocalPair(options, (pair) => runAll(values, seed, pair));
 }
 
-async function openClient(
-  url: string,
-  values: DemoValues,
-  { drafter, tokenizer }: LoadedDrafter,
-): Promise<EdgeClient> {
-  const profile = symmetricWan(values.rtt, values.jitter, values.mbps);
-  const transport = wan(await connect(url), profile, systemClock, Math.random);
-  return connectEdge({ transport, tokenizer, drafter, clock: systemClock, client: software() });
-}
-
-async function runAll(
-  values: DemoValues,
-  seed: Seed,
-  loaded: LoadedDrafter,
-  client: EdgeClient,
-): Promise<DemoReport> {
+async function runAll(values: DemoValues, seed: Seed, { client, loaded }: LocalPair): Promise<DemoReport> {
   const prompt = chatPrompt(
     client.target.chatTemplate,
     [{ role: "user", content: values.prompt }],

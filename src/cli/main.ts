@@ -3,6 +3,7 @@ import { messageOf, PicoSpecError } from "../util/errors.ts";
 import { benchCommand } from "./bench.ts";
 import { cloudCommand } from "./cloud.ts";
 import { demoCommand } from "./demo.ts";
+import { evalCommand } from "./eval.ts";
 import { Exit } from "./exit.ts";
 import { version } from "./node.ts";
 import { planCommand } from "./plan.ts";
@@ -11,7 +12,15 @@ import { simulateCommand } from "./simulate.ts";
 
 /** All commands, new ones each time. */
 export function commands(): Command[] {
-  return [demoCommand(), cloudCommand(), runCommand(), planCommand(), simulateCommand(), benchCommand()];
+  return [
+    demoCommand(),
+    cloudCommand(),
+    runCommand(),
+    planCommand(),
+    simulateCommand(),
+    benchCommand(),
+    evalCommand(),
+  ];
 }
 
 /**

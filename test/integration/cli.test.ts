@@ -282,6 +282,35 @@ describe("a cloud that comes back", () => {
   );
 });
 
+describe("eval", () => {
+  it("asks held-out tasks through policies: the same text as the cloud alone, and as much of it is right", async () => {
+    const { status, stdout, stderr } = await picospec([
+      "eval",
+      "--n",
+      "2",
+      "--policy",
+      "cloud,edge,race",
+      "--json",
+    ]);
+    expect(status, stderr).toBe(0);
+    const { results } = JSON.parse(stdout);
+    const [alone, edge, race] = results;
+    expect(alone).toMatchObject({ policy: "cloud", sameText: 6, acceptanceRate: null, all: { tasks: 6 } });
+    expect(Object.keys(alone.families)).toEqual(["math", "code", "story"]);
+    expect(race).toMatchObject({ policy: "race", sameText: 6, families: alone.families, all: alone.all });
+    expect(race.acceptanceRate).toBeGreaterThan(0.3);
+    expect(edge.sameText).toBeLessThan(6);
+  });
+
+  it("prints a table, and says in one line what is wrong with an option", async () => {
+    const { stdout } = await picospec(["eval", "--n", "1", "--task", "story", "--policy", "cloud"]);
+    expect(stdout).toMatch(/^right +story +accepted +tokens\/s +same text\ncloud +\d+% \(\d+ to \d+\)/);
+    const { status, stderr } = await picospec(["eval", "--task", "poems"]);
+    expect(status).toBe(2);
+    expect(stderr).toMatch(/--task .*poems.* Allowed choices are math, code, story, all/);
+  });
+});
+
 describe("plan", () => {
   it("measures a cloud in less than ten seconds, and says what to choose and whether it pays", async () => {
     const paced = await startCloud(["--pace", "standard"]);

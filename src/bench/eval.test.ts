@@ -1,0 +1,79 @@
+import { describe, expect, it } from "vitest";
+import { PipelineStatistics } from "../edge/statistics.ts";
+import { drawTask } from "../tasks/draw.ts";
+import { accuracy, evaluate, judge } from "./eval.ts";
+
+function statistics(accepted: number, rejected: number): PipelineStatistics {
+  return Object.assign(new PipelineStatistics(), {
+    accepted,
+    rejected,
+    tokens: 50,
+    firstTokenMs: 1010,
+    startedMs: 1000,
+    lastTokenMs: 1500,
+  });
+}
+
+describe("accuracy", () => {
+  it("has Wilson's interval", () => {
+    // Worked by hand for 8 of 10: (.8 + 3.8416/20) / 1.38416, and 1.96 / 1.38416 * sqrt(.016 + .009604).
+    const { share, low, high } = accuracy(8, 10);
+    expect(share).toBe(0.8);
+    expect(low).toBeCloseTo(0.49016, 4);
+    expect(high).toBeCloseTo(0.94332, 4);
+  });
+
+  it("keeps within 0 and 1, and tells something where all or none are right", () => {
+    expect(accuracy(0, 20)).toMatchObject({ share: 0, low: 0 });
+    expect(accuracy(0, 20).high).toBeCloseTo(0.1611, 3);
+    expect(accuracy(20, 20)).toMatchObject({ share: 1, high: 1 });
+    expect(accuracy(0, 0)).toMatchObject({ low: 0, high: 1 });
+  });
+});
+
+describe("judge", () => {
+  it.each(["math", "story"] as const)(
+    "takes the reference answer of %s, and not that of another task",
+    async (family) => {
+      const [one, other] = [drawTask(family, "held-out", 1, 0), drawTask(family, "held-out", 1, 1)];
+      expect(await judge(one, one.answer)).toEqual({ right: true, why: "" });
+      expect((await judge(one, other.answer)).right).toBe(false);
+    },
+  );
+
+  it("says that there is no function where there is none", async () => {
+    const task = drawTask("code", "held-out", 1, 0);
+    expect((await judge(task, "I do not know.")).why).toMatch(/there is no function/);
+  });
+});
+
+describe("evaluate", () => {
+  it("asks every policy the same held-out tasks, and counts what is right and what is the same", async () => {
+    const asked: string[] = [];
+    const { results, wrong } = await evaluate({
+      policies: ["good", "half"],
+      families: ["math", "story"],
+      tasks: 10,
+      seed: 3,
+      answer: async (policy, task, number) => {
+        asked.push(`${policy} ${task.prompt}`);
+        const text = policy === "good" || number % 2 ? task.answer : "Answer: 1234";
+        return { text, statistics: policy === "good" ? statistics(0, 0) : statistics(3, 1) };
+      },
+      progress: () => {},
+    });
+    expect(asked).toHaveLength(40);
+    const prompts = (policy: string) =>
+      asked.filter((line) => line.startsWith(policy)).map((line) => line.slice(5));
+    expect(prompts("good")).toEqual(prompts("half"));
+    expect(results.map(({ policy, all, sameText }) => [policy, all.right, sameText])).toEqual([
+      ["good", 20, 20],
+      ["half", 10, 10],
+    ]);
+    expect(results[1]!.families.math).toMatchObject({ tasks: 10, right: 5 });
+    expect(results.map(({ acceptanceRate }) => acceptanceRate)).toEqual([null, 0.75]);
+    expect(results[0]!.tokensPerSecond).toBeCloseTo(100, 9);
+    expect(wrong).toHaveLength(10);
+    expect(wrong[0]).toMatchObject({ policy: "half", answer: "Answer: 1234" });
+  });
+});

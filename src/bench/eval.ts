@@ -1,0 +1,154 @@
+import type { PipelineStatistics } from "../edge/statistics.ts";
+import { checkNumber, checkStory, functionIn, type Verdict } from "../tasks/check.ts";
+import { drawTask } from "../tasks/draw.ts";
+import type { Task, TaskFamily } from "../tasks/task.ts";
+import { unreachable } from "../util/assert.ts";
+import { runFunction } from "./sandbox.ts";
+
+/**
+ * Whether speculative decoding costs accuracy (the paper's third question): held-out tasks whose answers can be
+ * checked, through any policy.
+ */
+
+export interface Answered {
+  readonly text: string;
+  readonly statistics: PipelineStatistics;
+}
+
+export interface EvalOptions {
+  readonly policies: readonly string[];
+  readonly families: readonly TaskFamily[];
+  /** tasks of each family */
+  readonly tasks: number;
+  readonly seed: number;
+  /** @param number of the task: the same for all policies */
+  readonly answer: (policy: string, task: Task, number: number) => Promise<Answered>;
+  readonly progress: (done: number, of: number) => void;
+}
+
+/** A share of tasks with its 95% interval. */
+export interface Accuracy {
+  readonly tasks: number;
+  readonly right: number;
+  readonly share: number;
+  readonly low: number;
+  readonly high: number;
+}
+
+export interface PolicyResult {
+  readonly policy: string;
+  readonly families: Readonly<Partial<Record<TaskFamily, Accuracy>>>;
+  readonly all: Accuracy;
+  /** drafts that stood, of those that were judged; null: none was */
+  readonly acceptanceRate: number | null;
+  readonly tokensPerSecond: number;
+  /** answers that are those of the first policy, letter by letter */
+  readonly sameText: number;
+}
+
+export interface EvalResult {
+  readonly results: readonly PolicyResult[];
+  /** some answers that were wrong, and why */
+  readonly wrong: readonly WrongAnswer[];
+}
+
+export interface WrongAnswer {
+  readonly policy: string;
+  readonly prompt: string;
+  readonly answer: string;
+  readonly why: string;
+}
+
+const MOST_WRONG = 20;
+
+export async function evaluate(options: EvalOptions): Promise<EvalResult> {
+  const { policies, families, tasks, seed, progress } = options;
+  const tallies = policies.map((policy) => new Tally(policy));
+  const wrong: WrongAnswer[] = [];
+  const all = families.length * tasks * policies.length;
+  let done = 0;
+  for (const family of families) {
+    for (let number = 0; number < tasks; number++) {
+      const task = drawTask(family, "held-out", seed, number);
+      let firstText: string | null = null;
+      for (const tally of tallies) {
+        const { text, statistics } = await options.answer(tally.policy, task, number);
+        const verdict = await judge(task, text);
+        firstText ??= text;
+        tally.add(family, verdict.right, text === firstText, statistics);
+        if (!verdict.right && wrong.length < MOST_WRONG) {
+          wrong.push({ policy: tally.policy, prompt: task.prompt, answer: text, why: verdict.why });
+        }
+        progress(++done, all);
+      }
+    }
+  }
+  return { results: tallies.map((tally) => tally.result()), wrong };
+}
+
+export async function judge({ check }: Task, answer: string): Promise<Verdict> {
+  switch (check.kind) {
+    case "number":
+      return checkNumber(answer, check);
+    case "story":
+      return checkStory(answer, check);
+    case "function": {
+      const code = functionIn(answer, check.name);
+      if (code === null) return { right: false, why: `there is no function ${check.name}` };
+      return runFunction(code, check.name, check.cases);
+    }
+    default:
+      return unreachable(check);
+  }
+}
+
+class Tally {
+  readonly policy: string;
+  private readonly counts = new Map<TaskFamily, { tasks: number; right: number }>();
+  private tokens = 0;
+  private ms = 0;
+  private accepted = 0;
+  private judged = 0;
+  private same = 0;
+
+  constructor(policy: string) {
+    this.policy = policy;
+  }
+
+  add(family: TaskFamily, right: boolean, same: boolean, statistics: PipelineStatistics): void {
+    const { tasks, right: before } = this.counts.get(family) ?? { tasks: 0, right: 0 };
+    this.counts.set(family, { tasks: tasks + 1, right: before + (right ? 1 : 0) });
+    if (same) this.same++;
+    this.tokens += statistics.tokens;
+    this.ms += Math.max(0, statistics.lastTokenMs - statistics.startedMs);
+    this.accepted += statistics.accepted;
+    this.judged += statistics.accepted + statistics.rejected;
+  }
+
+  result(): PolicyResult {
+    const counts = [...this.counts];
+    const sum = (of: "tasks" | "right") => counts.reduce((total, [, count]) => total + count[of], 0);
+    return {
+      policy: this.policy,
+      families: Object.fromEntries(
+        counts.map(([family, { right, tasks }]) => [family, accuracy(right, tasks)]),
+      ),
+      all: accuracy(sum("right"), sum("tasks")),
+      acceptanceRate: this.judged > 0 ? this.accepted / this.judged : null,
+      tokensPerSecond: this.ms > 0 ? (1000 * this.tokens) / this.ms : 0,
+      sameText: this.same,
+    };
+  }
+}
+
+const Z = 1.96;
+
+/** Wilson's score interval (1927): it keeps within [0, 1], and is of use with few tasks. */
+export function accuracy(right: number, tasks: number): Accuracy {
+  if (tasks === 0) return { tasks, right, share: 0, low: 0, high: 1 };
+  const share = right / tasks;
+  const scale = 1 + Z ** 2 / tasks;
+  const middle = (share + Z ** 2 / (2 * tasks)) / scale;
+  const half = (Z / scale) * Math.sqrt((share * (1 - share)) / tasks + Z ** 2 / (4 * tasks ** 2));
+  return { tasks, right, share, low: Math.max(0, middle - half), high: Math.min(1, middle + half) };
+}

@@ -1,0 +1,126 @@
+import { Command, Option } from "commander";
+import { type Accuracy, type Answered, type EvalResult, evaluate, type PolicyResult } from "../bench/eval.ts";
+import { generate, generateAlone } from "../edge/generate.ts";
+import { toSeed } from "../sampling/random.ts";
+import { samplerSettings } from "../sampling/sampler.ts";
+import { TASK_FAMILIES } from "../tasks/draw.ts";
+import type { Task, TaskFamily } from "../tasks/task.ts";
+import { chatPrompt } from "../text/chat-template.ts";
+import { systemClock } from "../transport/node/clock.ts";
+import { type LocalPair, withLocalPair } from "./local-pair.ts";
+import { BUNDLED_DRAFTER, BUNDLED_TARGET } from "./node.ts";
+import { type NamedPace, type NamedPolicy, number, paceOption, policyListOption, whole } from "./options.ts";
+import { figure, progressBar, table } from "./output.ts";
+
+interface EvalValues {
+  readonly policy: NamedPolicy[];
+  readonly task: TaskFamily | "all";
+  readonly n: number;
+  readonly target: string;
+  readonly model: string;
+  readonly temperature: number;
+  readonly seed: number;
+  readonly maxTokens: number;
+  readonly rtt: number;
+  readonly pace: NamedPace | null;
+  readonly json?: true;
+}
+
+export function evalCommand(): Command {
+  return new Command("eval")
+    .description(
+      "asks held-out tasks whose answers can be checked, through any policy, and says how many are right",
+    )
+    .addOption(policyListOption("cloud,edge,picospec,race"))
+    .addOption(new Option("--task <family>", "what to ask").choices([...TASK_FAMILIES, "all"]).default("all"))
+    .addOption(new Option("--n <count>", "tasks of each family").argParser(whole(1, 10_000)).default(20))
+    .addOption(new Option("--target <file>", "the large model").default(BUNDLED_TARGET, "the bundled one"))
+    .addOption(new Option("--model <file>", "the small model").default(BUNDLED_DRAFTER, "the bundled one"))
+    .addOption(new Option("--temperature <t>", "0: greedy").argParser(number(0, 100)).default(0))
+    .addOption(new Option("--seed <n>", "of tasks and of draws").argParser(whole(0, 2 ** 31 - 1)).default(1))
+    .addOption(
+      new Option("--max-tokens <n>", "end an answer after so many").argParser(whole(1, 4096)).default(220),
+    )
+    .addOption(
+      new Option("--rtt <ms>", "round trip of the emulated network").argParser(number(0, 10_000)).default(0),
+    )
+    .addOption(paceOption("off"))
+    .addOption(new Option("--json", "print one JSON object and nothing else"))
+    .addHelpText(
+      "after",
+      `
+Tasks are word problems (the number has to be right), small TypeScript functions (they are run, in a sandbox, against
+tests) and short stories (they keep to their characters). No model was trained on their prompts.
+
+Examples:
+  $ picospec eval
+  $ picospec eval --task math --n 100 --policy cloud,race
+  $ picospec eval --temperature 0.7 --seed 3 --json
+  $ picospec eval --target large.gguf --model small.gguf`,
+    )
+    .action(runEval);
+}
+
+async function runEval(values: EvalValues): Promise<void> {
+  const { target, model, rtt, pace, json } = values;
+  const pair = { target, drafter: model, rtt, jitter: 0, mbps: Number.POSITIVE_INFINITY, pace };
+  const result = await withLocalPair(pair, (open) => ask(values, open));
+  const measured = { rttMs: rtt, pace: pace?.name ?? null };
+  if (json) console.log(JSON.stringify({ emulated: measured, ...result }, null, 2));
+  else console.log(report(values, result));
+}
+
+function ask(values: EvalValues, { client, loaded }: LocalPair): Promise<EvalResult> {
+  const { drafter, tokenizer } = loaded;
+  const policies = new Map(values.policy.map(({ name, policy }) => [name, policy]));
+  const sampler = samplerSettings({ temperature: values.temperature });
+  const answer = (name: string, { prompt }: Task, number: number): Promise<Answered> => {
+    const policy = policies.get(name)!;
+    const settings = { policy, sampler, seed: toSeed(values.seed + number), maxTokens: values.maxTokens };
+    const tokens = chatPrompt(client.target.chatTemplate, [{ role: "user", content: prompt }], tokenizer);
+    const options = { settings, prompt: tokens, tokenizer };
+    return policy.target
+      ? generate(client, options)
+      : generateAlone(drafter, tokenizer.endTokens(), systemClock, options);
+  };
+  const bar = progressBar("asking");
+  return evaluate({
+    policies: [...policies.keys()],
+    families: values.task === "all" ? TASK_FAMILIES : [values.task],
+    tasks: values.n,
+    seed: values.seed,
+    answer,
+    progress: (done, of) => bar.update(done / of),
+  }).finally(bar.end);
+}
+
+const percent = ({ share, low, high }: Accuracy) =>
+  `${(100 * share).toFixed(0)}% (${(100 * low).toFixed(0)} to ${(100 * high).toFixed(0)})`;
+
+function report({ task, n, temperature, rtt, pace }: EvalValues, { results }: EvalResult): string {
+  const families = task === "all" ? TASK_FAMILIES : [task];
+  const head = [
+    "right",
+    ...families,
+    ...(families.length > 1 ? ["all"] : []),
+    "accepted",
+    "tokens/s",
+    "same text",
+  ];
+  const row = (result: PolicyResult) => [
+    result.policy,
+    ...families.map((family) => percent(result.families[family]!)),
+    ...(families.length > 1 ? [percent(result.all)] : []),
+    result.acceptanceRate === null ? "–" : `${(100 * result.acceptanceRate).toFixed(1)}%`,
+    figure(result.tokensPerSecond, 1),
+    `${result.sameText} of ${result.all.tasks}`,
+  ];
+  const network =
+    rtt > 0 || pace ? `, emulated network (RTT ${rtt} ms) and hardware (${pace?.name ?? "none"})` : "";
+  return [
+    table([head, ...results.map(row)]),
+    "",
+    `${n} held-out tasks of each family, temperature ${temperature}; 95% intervals (Wilson). Same text: as ${results[0]!.policy}.`,
+    `Tokens/s on this machine${network}.`,
+  ].join("\n");
+}

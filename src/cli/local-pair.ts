@@ -1,0 +1,64 @@
+import type { EdgeClient } from "../edge/client.ts";
+import { connectEdge } from "../edge/generate.ts";
+import { systemClock } from "../transport/node/clock.ts";
+import { connect } from "../transport/node/socket.ts";
+import { symmetricWan, wan } from "../transport/wan.ts";
+import { startCloudProcess } from "./cloud-process.ts";
+import { type LoadedDrafter, loadDrafter } from "./edge.ts";
+import { software } from "./node.ts";
+import type { NamedPace } from "./options.ts";
+
+/** Both sides on this machine, with an emulated network between them. */
+export interface LocalPairOptions {
+  readonly target: string;
+  readonly drafter: string;
+  readonly rtt: number;
+  readonly jitter: number;
+  readonly mbps: number;
+  readonly pace: NamedPace | null;
+}
+
+export interface LocalPair {
+  readonly client: EdgeClient;
+  readonly loaded: LoadedDrafter;
+}
+
+/** Starts a cloud process and the drafter, and ends both when `use` is done, however that goes. */
+export async function withLocalPair<T>(
+  options: LocalPairOptions,
+  use: (pair: LocalPair) => Promise<T>,
+): Promise<T> {
+  const { target, drafter, pace, rtt, jitter, mbps } = options;
+  const cloud = await startCloudProcess([
+    ...["--model", target, "--port", "0", "--gpu", "off"],
+    // ggml's threads spin: with both sides on one machine each gets one.
+    ...["--threads", "1", "--sequences", "1", "--pace", pace?.name ?? "off"],
+  ]);
+  try {
+    const loaded = await loadDrafter({ file: drafter, threads: 1, gpu: "off", pace: pace?.profile ?? null });
+    try {
+      const transport = wan(
+        await connect(cloud.url),
+        symmetricWan(rtt, jitter, mbps),
+        systemClock,
+        Math.random,
+      );
+      const client = await connectEdge({
+        transport,
+        tokenizer: loaded.tokenizer,
+        drafter: loaded.drafter,
+        clock: systemClock,
+        client: software(),
+      });
+      try {
+        return await use({ client, loaded });
+      } finally {
+        client.close();
+      }
+    } finally {
+      loaded.close();
+    }
+  } finally {
+    await cloud.stop();
+  }
+}

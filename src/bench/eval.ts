@@ -1,5 +1,12 @@
 import type { PipelineStatistics } from "../edge/statistics.ts";
-import { checkNumber, checkStory, functionIn, type Verdict } from "../tasks/check.ts";
+import {
+  checkJson,
+  checkNumber,
+  checkStory,
+  checkToolCall,
+  functionIn,
+  type Verdict,
+} from "../tasks/check.ts";
 import { drawTask } from "../tasks/draw.ts";
 import type { Task, TaskFamily } from "../tasks/task.ts";
 import { unreachable } from "../util/assert.ts";
@@ -59,6 +66,9 @@ export interface WrongAnswer {
   readonly why: string;
 }
 
+/** Families that are asked; the fourth, JSON and calls of tools, needs a chat template that shows tools. */
+export const EVAL_FAMILIES = ["math", "code", "story"] as const satisfies readonly TaskFamily[];
+
 const MOST_WRONG = 20;
 
 export async function evaluate(options: EvalOptions): Promise<EvalResult> {
@@ -92,6 +102,10 @@ export async function judge({ check }: Task, answer: string): Promise<Verdict> {
       return checkNumber(answer, check);
     case "story":
       return checkStory(answer, check);
+    case "json":
+      return checkJson(answer, check);
+    case "toolCall":
+      return checkToolCall(answer, check);
     case "function": {
       const code = functionIn(answer, check.name);
       if (code === null) return { right: false, why: `there is no function ${check.name}` };

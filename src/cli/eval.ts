@@ -1,9 +1,15 @@
 import { Command, Option } from "commander";
-import { type Accuracy, type Answered, type EvalResult, evaluate, type PolicyResult } from "../bench/eval.ts";
+import {
+  type Accuracy,
+  type Answered,
+  EVAL_FAMILIES,
+  type EvalResult,
+  evaluate,
+  type PolicyResult,
+} from "../bench/eval.ts";
 import { generate, generateAlone } from "../edge/generate.ts";
 import { toSeed } from "../sampling/random.ts";
 import { samplerSettings } from "../sampling/sampler.ts";
-import { TASK_FAMILIES } from "../tasks/draw.ts";
 import type { Task, TaskFamily } from "../tasks/task.ts";
 import { chatPrompt } from "../text/chat-template.ts";
 import { systemClock } from "../transport/node/clock.ts";
@@ -32,7 +38,7 @@ export function evalCommand(): Command {
       "asks held-out tasks whose answers can be checked, through any policy, and says how many are right",
     )
     .addOption(policyListOption("cloud,edge,picospec,race"))
-    .addOption(new Option("--task <family>", "what to ask").choices([...TASK_FAMILIES, "all"]).default("all"))
+    .addOption(new Option("--task <family>", "what to ask").choices([...EVAL_FAMILIES, "all"]).default("all"))
     .addOption(new Option("--n <count>", "tasks of each family").argParser(whole(1, 10_000)).default(20))
     .addOption(new Option("--target <file>", "the large model").default(BUNDLED_TARGET, "the bundled one"))
     .addOption(new Option("--model <file>", "the small model").default(BUNDLED_DRAFTER, "the bundled one"))
@@ -86,7 +92,7 @@ function ask(values: EvalValues, { client, loaded }: LocalPair): Promise<EvalRes
   const bar = progressBar("asking");
   return evaluate({
     policies: [...policies.keys()],
-    families: values.task === "all" ? TASK_FAMILIES : [values.task],
+    families: values.task === "all" ? EVAL_FAMILIES : [values.task],
     tasks: values.n,
     seed: values.seed,
     answer,
@@ -98,7 +104,7 @@ const percent = ({ share, low, high }: Accuracy) =>
   `${(100 * share).toFixed(0)}% (${(100 * low).toFixed(0)} to ${(100 * high).toFixed(0)})`;
 
 function report({ task, n, temperature, rtt, pace }: EvalValues, { results }: EvalResult): string {
-  const families = task === "all" ? TASK_FAMILIES : [task];
+  const families = task === "all" ? EVAL_FAMILIES : [task];
   const head = [
     "right",
     ...families,

@@ -28,6 +28,35 @@ export function functionIn(answer: string, name: string): string | null {
   return new RegExp(`\\bfunction ${name}\\s*\\(`).test(code) ? code : null;
 }
 
+/** JSON with just the values that were told, in whatever order. */
+export function checkJson(answer: string, { value }: { readonly value: unknown }): Verdict {
+  const said = parsed(answer);
+  if (said === undefined) return wrong("it is not JSON");
+  return sameJson(said, value) ? RIGHT : wrong(`it should be ${JSON.stringify(value)}`);
+}
+
+/** One call of the right tool with the right arguments, and nothing else. */
+export function checkToolCall(answer: string, check: Extract<Check, { kind: "toolCall" }>): Verdict {
+  const call = /^\s*<tool_call>([\s\S]*?)<\/tool_call>\s*$/.exec(answer)?.[1];
+  if (call === undefined) return wrong("it is not one call of a tool");
+  return checkJson(call, { value: { name: check.name, arguments: check.value } });
+}
+
+function parsed(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+}
+
+function sameJson(a: unknown, b: unknown): boolean {
+  if (typeof a !== "object" || typeof b !== "object" || a === null || b === null) return a === b;
+  const [left, right] = [Object.entries(a), new Map(Object.entries(b))];
+  if (Array.isArray(a) !== Array.isArray(b) || left.length !== right.size) return false;
+  return left.every(([key, value]) => right.has(key) && sameJson(value, right.get(key)));
+}
+
 const FEWEST_SENTENCES = 4;
 const MOST_NAMES = 3;
 

@@ -1,5 +1,6 @@
 import { assert } from "../util/assert.ts";
 import { codeTask } from "./code.ts";
+import { dataTask } from "./data.ts";
 import { Dice } from "./dice.ts";
 import { mathTask } from "./math.ts";
 import { storyTask } from "./story.ts";
@@ -16,6 +17,7 @@ const FAMILIES: Record<TaskFamily, (dice: Dice) => Task> = {
   math: mathTask,
   code: codeTask,
   story: storyTask,
+  data: dataTask,
 };
 export const TASK_FAMILIES = Object.keys(FAMILIES) as readonly TaskFamily[];
 

@@ -1,6 +1,7 @@
 import { describe, expect, it } from "vitest";
+import { z } from "zod";
 import { assert } from "../util/assert.ts";
-import { checkNumber, checkStory, functionIn } from "./check.ts";
+import { checkJson, checkNumber, checkStory, checkToolCall, functionIn } from "./check.ts";
 import { Dice } from "./dice.ts";
 import { drawTask, splitOf, TASK_FAMILIES } from "./draw.ts";
 import { drill } from "./math.ts";
@@ -34,7 +35,7 @@ describe.each(TASK_FAMILIES)("tasks: %s", (family) => {
   it("have no gaps left in their text", () => {
     for (const { prompt, answer } of drawn(family, "training", 500)) {
       expect(`${prompt}\n${answer}`).not.toMatch(
-        /undefined|NaN|NAME|DOES|\bN\b|\[object|\s{3}\S.*\{\{| {2,}$/m,
+        /undefined|NaN|NAME|DOES|\bN\b|\[object |\s{3}\S.*\{\{| {2,}$/m,
       );
     }
   });
@@ -168,5 +169,54 @@ describe("stories", () => {
     expect(checkStory("A fox.", check).why).toMatch(/1 sentence/);
     const crowd = STORY_NAMES.slice(0, 5).map((name) => `${name} came.`);
     expect(checkStory(crowd.join(" "), check).why).toMatch(/5 characters/);
+  });
+});
+
+describe("data", () => {
+  const drawnData = drawn("data");
+
+  it("has objects and arguments that fit their schemas", () => {
+    for (const { check, prompt } of drawnData) {
+      assert(check.kind === "json" || check.kind === "toolCall", "a data task has a schema");
+      const schema = z.fromJSONSchema(check.schema as Parameters<typeof z.fromJSONSchema>[0]);
+      expect(schema.safeParse(check.value).success, prompt).toBe(true);
+      // Control: with a key too many it does not fit.
+      expect(schema.safeParse({ ...(check.value as object), more: 1 }).success).toBe(false);
+    }
+  });
+
+  it("tells every value in its prompt, and offers the tool that is called", () => {
+    let calls = 0;
+    for (const { check, prompt, tools } of drawnData) {
+      assert(check.kind === "json" || check.kind === "toolCall", "a data task has a schema");
+      for (const value of Object.values(check.value as object)) {
+        if (typeof value !== "boolean") expect(prompt).toContain(String(value));
+      }
+      if (check.kind === "toolCall") {
+        calls++;
+        expect(tools?.find(({ name }) => name === check.name)?.parameters).toEqual(check.schema);
+      }
+    }
+    expect(calls).toBeGreaterThan(0.4 * COUNT);
+    expect(calls).toBeLessThan(0.6 * COUNT);
+  });
+
+  it("takes its answers, in any order of keys, and no other", () => {
+    for (const task of drawnData.slice(0, 300)) {
+      const { check, answer } = task;
+      if (check.kind === "toolCall") {
+        expect(checkToolCall(answer, check)).toEqual({ right: true, why: "" });
+        expect(checkToolCall(`Sure: ${answer}`, check).right).toBe(false);
+        expect(checkToolCall(answer.replace(check.name, "other"), check).right).toBe(false);
+      } else {
+        assert(check.kind === "json", "a data task has a schema");
+        expect(checkJson(answer, check)).toEqual({ right: true, why: "" });
+        const turned = Object.fromEntries(Object.entries(check.value as object).reverse());
+        expect(checkJson(JSON.stringify(turned), check).right).toBe(true);
+        expect(checkJson(answer.replace('"name":"', '"name":"X'), check).why).toMatch(/should be/);
+        expect(checkJson(answer.slice(1), check).why).toBe("it is not JSON");
+        expect(checkJson(JSON.stringify({ ...turned, more: 1 }), check).right).toBe(false);
+      }
+    }
   });
 });

@@ -1,8 +1,8 @@
-import { spawn } from "node:child_process";
+import { type ChildProcessByStdio, spawn } from "node:child_process";
 import { tmpdir } from "node:os";
+import type { Readable, Writable } from "node:stream";
 import { isDeepStrictEqual } from "node:util";
 import { transform } from "sucrase";
-import { z } from "zod";
 import type { FunctionCase } from "../tasks/task.ts";
 import { messageOf } from "../util/errors.ts";
 
@@ -10,6 +10,9 @@ import { messageOf } from "../util/errors.ts";
  * Runs code that a model wrote: in a process of its own, for a limited time, with limited memory and output, without
  * access to files, processes or the environment, in a context that holds nothing of Node. The process gets arguments
  * and gives back what the function returned; what it should return it is not told.
+ *
+ * Code that got out of the context would find no files, but before Node 25 a network. There is no way for it that we
+ * know of; for code that is out to harm, start the whole command in a container.
  */
 
 /** For the whole of one process, its start included. */
@@ -18,32 +21,51 @@ const PROCESS_MS = 10_000;
 const CALLS_MS = 1000;
 const MEMORY_MB = 64;
 const MOST_OUTPUT_BYTES = 1 << 20;
+const MOST_REASON = 200;
 /** "nobody" on Linux and macOS, for a parent that is root */
 const NOBODY = 65_534;
 
-/** What runs in the process. A context without strings as code, without imports, and with no object from outside. */
+/** What takes memory outside of the heap that is limited, and what runs code of another kind. */
+const TAKEN_AWAY = [
+  ..."ArrayBuffer SharedArrayBuffer DataView Atomics WebAssembly FinalizationRegistry WeakRef".split(" "),
+  ..."Int8 Uint8 Uint8Clamped Int16 Uint16 Int32 Uint32 Float32 Float64 BigInt64 BigUint64"
+    .split(" ")
+    .map((type) => `${type}Array`),
+];
+
+/**
+ * What runs in the process. A context without strings as code, without imports, and with no object from outside; and
+ * nothing of the code is called from outside, not even a getter: only a string is taken.
+ */
 const RUNNER = `
+"use strict";
 const vm = require("node:vm");
+const fs = require("node:fs");
 let input = "";
 process.stdin.setEncoding("utf8");
 process.stdin.on("data", (part) => { input += part; });
 process.stdin.on("end", () => {
   const { code, name, calls } = JSON.parse(input);
-  const context = vm.createContext(Object.create(null), { codeGeneration: { strings: false, wasm: false } });
-  const script = code + "\\n;JSON.stringify(" + JSON.stringify(calls) + ".map((args) => " + name + "(...args)))";
+  const context = vm.createContext(Object.create(null), {
+    codeGeneration: { strings: false, wasm: false },
+    microtaskMode: "afterEvaluate",
+  });
+  vm.runInContext(${JSON.stringify(TAKEN_AWAY)}.map((type) => "delete globalThis." + type).join(";"), context);
+  const script = "'use strict'; let said; try { said = 'r' + (() => {" + code +
+    "\\n;return JSON.stringify(" + JSON.stringify(calls) + ".map((args) => " + name + "(...args)));})(); } " +
+    "catch (error) { said = 'f' + (error && error.message); } said";
   let said;
   try {
-    said = { results: String(vm.runInContext(script, context, { timeout: ${CALLS_MS} })) };
+    said = vm.runInContext(script, context, { timeout: ${CALLS_MS} });
   } catch (error) {
-    let why = "it failed";
-    try { why = String(error.message).slice(0, 200); } catch {}
-    said = { failure: why };
+    said = error && error.code === "ERR_SCRIPT_EXECUTION_TIMEOUT" ? "fit timed out" : "fit failed";
   }
-  process.stdout.write(JSON.stringify(said));
+  fs.writeSync(1, typeof said === "string" ? said : "fit gave no text");
+  process.exit(0);
 });
 `;
 
-const Said = z.union([z.object({ results: z.string() }), z.object({ failure: z.string() })]);
+type Said = { readonly results: string } | { readonly failure: string };
 
 export interface RunVerdict {
   readonly right: boolean;
@@ -61,7 +83,10 @@ export async function runFunction(
 ): Promise<RunVerdict> {
   let plain: string;
   try {
-    plain = transform(code, { transforms: ["typescript"], disableESTransforms: true }).code;
+    plain = transform(code.replace(/^export (default )?/gm, ""), {
+      transforms: ["typescript"],
+      disableESTransforms: true,
+    }).code;
   } catch (error) {
     return wrong(`it is not TypeScript: ${messageOf(error).trim().split("\n")[0]}`);
   }
@@ -79,21 +104,28 @@ export async function runFunction(
 }
 
 /** @param asNobody gives up being root, where others may run Node at all */
-function inProcess(input: string, asNobody: boolean): Promise<z.infer<typeof Said>> {
+function inProcess(input: string, asNobody: boolean): Promise<Said> {
   const permission = process.allowedNodeEnvironmentFlags.has("--permission")
     ? "--permission"
     : "--experimental-permission";
   const flags = [permission, "--no-warnings", "--disallow-code-generation-from-strings"];
-  const child = spawn(process.execPath, [...flags, `--max-old-space-size=${MEMORY_MB}`, "-e", RUNNER], {
-    cwd: tmpdir(),
-    env: {},
-    stdio: ["pipe", "pipe", "ignore"],
-    ...(asNobody ? { uid: NOBODY, gid: NOBODY } : {}),
-  });
+  const args = [...flags, `--max-old-space-size=${MEMORY_MB}`, "-e", RUNNER];
+  let child: ChildProcessByStdio<Writable, Readable, null>;
+  try {
+    child = spawn(process.execPath, args, {
+      cwd: tmpdir(),
+      env: {},
+      stdio: ["pipe", "pipe", "ignore"],
+      ...(asNobody ? { uid: NOBODY, gid: NOBODY } : {}),
+    });
+  } catch (error) {
+    return asNobody ? inProcess(input, false) : Promise.reject(error);
+  }
   return new Promise((resolve, reject) => {
     const timer = setTimeout(() => child.kill("SIGKILL"), PROCESS_MS);
     const parts: Buffer[] = [];
     let bytes = 0;
+    let started = true;
     child.stdout.on("data", (part: Buffer) => {
       bytes += part.length;
       if (bytes > MOST_OUTPUT_BYTES) child.kill("SIGKILL");
@@ -101,18 +133,26 @@ function inProcess(input: string, asNobody: boolean): Promise<z.infer<typeof Sai
     });
     child.on("error", (error) => {
       clearTimeout(timer);
+      started = false;
+      // Nobody may not run Node where it is installed for root alone.
       if (asNobody) inProcess(input, false).then(resolve, reject);
       else reject(error);
     });
     child.on("close", () => {
       clearTimeout(timer);
-      const said = Said.safeParse(parsed(Buffer.concat(parts).toString("utf8")));
-      resolve(said.success ? said.data : { failure: "it took too long, or too much memory or output" });
+      if (started) resolve(saidIn(bytes > MOST_OUTPUT_BYTES ? "" : Buffer.concat(parts).toString("utf8")));
     });
     // A process that died before it read is a failure that `close` tells.
     child.stdin.on("error", () => {});
     child.stdin.end(input);
   });
+}
+
+/** "r" and results as JSON, or "f" and why there are none. */
+function saidIn(output: string): Said {
+  if (output.startsWith("r")) return { results: output.slice(1) };
+  const failure = output.startsWith("f") ? output.slice(1, MOST_REASON) : "";
+  return { failure: failure || "it took too long, or too much memory or output" };
 }
 
 function parsed(text: string): unknown {

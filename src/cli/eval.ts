@@ -56,7 +56,8 @@ export function evalCommand(): Command {
       "after",
       `
 Tasks are word problems (the number has to be right), small TypeScript functions (they are run, in a sandbox, against
-tests) and short stories (they keep to their characters). No model was trained on their prompts.
+tests) and short stories (they keep to their characters). They are made for small models that are trained on such
+tasks, and do not say in what form to answer: a general model may be right and not be understood.
 
 Examples:
   $ picospec eval

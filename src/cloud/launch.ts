@@ -29,8 +29,7 @@ export interface DraftOutlook {
 
 /**
  * Where the edge is: `level`, all of its drafts stood and it drafts on from the token that the last pass gave;
- * `startsOver`, a draft fell and no pass has been since; `other`, there are drafts of it, or the cloud has gone on alone
- * after one fell.
+ * `startsOver`, a draft fell and it is not back yet; `other`, there are drafts of it, or they came too late.
  */
 export type EdgeSituation = "level" | "startsOver" | "other";
 

@@ -11,6 +11,7 @@ const PRIOR_ACCEPTANCE = 0.7;
 const PRIOR_WEIGHT = 4;
 /** A frame that is later than expected by this much, or by twice its usual deviation, is not waited for. */
 const LEAST_SLACK_MS = 1;
+const UNKNOWN_MS = 1e9;
 /** Drafts that are less likely than this to be of use are not waited for. */
 const LEAST_CHANCE = 0.5;
 
@@ -40,8 +41,9 @@ export class Outlook {
   private missed = false;
   /** it ran out of drafts that all stood, and no pass has been without since */
   private level = false;
+  private anyJudged = false;
   private lastFrameMs = -1;
-  /** the edge starts over, and no pass has been since */
+  /** a draft fell, and the edge is not back yet */
   private startsOver = false;
   /** tokens that the cloud has gone on by since the miss: drafts of them have to agree before others are of use */
   private overtaken = 0;
@@ -70,7 +72,13 @@ export class Outlook {
     return passMs > 0 ? 1 / passMs : 0;
   }
 
+  /** It knows something that it did not start with. */
+  get learnt(): boolean {
+    return this.anyJudged;
+  }
+
   judged(stood: boolean): void {
+    this.anyJudged = true;
     this.accepted.add(stood);
   }
 
@@ -86,7 +94,7 @@ export class Outlook {
   /** There are no drafts from now on. @param missed one did not stand: the edge has to start over */
   dry(missed: boolean, nowMs: number): void {
     // An edge that sent nothing during a whole pass is slower than was thought: it is not waited for again and again.
-    this.level = !missed && this.drySinceMs < 0;
+    this.level = !missed && this.drySinceMs < 0 && this.lastFrameMs >= 0;
     this.drySinceMs = nowMs;
     this.missed = missed;
     this.startsOver = missed;
@@ -149,7 +157,8 @@ export class Outlook {
       pending,
       acceptance: this.acceptance,
       nextInMs: Math.max(0, expected.atMs - nowMs),
-      spacingMs: Math.max(0.1, this.frameTokens * this.spacing.mean),
+      // Unknown: one frame is expected, and nobody knows when another one comes.
+      spacingMs: this.spacing.mean < 0 ? UNKNOWN_MS : Math.max(0.1, this.frameTokens * this.spacing.mean),
       slackMs,
       frameTokens: this.frameTokens,
       passMs: cost.oneRowMs,

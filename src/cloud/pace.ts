@@ -47,6 +47,7 @@ export class SessionPace {
     this.outlook.launched();
   }
 
+  /** @param rows of this session, in a pass that fed no prompt: such a pass says nothing of the next one */
   passTook(ms: number, rows: number): void {
     this.passMs.add(ms);
     this.passRows.add(rows);
@@ -67,7 +68,7 @@ export class SessionPace {
     if (noneToCome) this.launchAtMs = nowMs;
     else if (coupling === "rejection" || segmentTokens === 0 || (pending === 0 && patienceMs > 0)) {
       this.launchAtMs = this.decidedAtMs + patienceMs;
-    } else if (!adaptive) this.launchAtMs = nowMs;
+    } else if (!adaptive || this.passMs.mean < 0) this.launchAtMs = nowMs;
     else this.launchAtMs = this.outlook.launchAtMs(pending, this.passCost(), this.decidedAtMs, nowMs);
   }
 

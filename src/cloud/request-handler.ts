@@ -253,7 +253,7 @@ export class RequestHandler {
       vocabularySize,
       lineage,
       nowMs,
-      this.table.lastOutlook(id),
+      orphan?.outlook ?? this.table.lastOutlook(id),
     );
     this.table.add(session);
     this.table.run(session, out, (effects) => session.start(effects));

@@ -97,7 +97,9 @@ export class SessionTable {
       const session = this.byKey.get(key) ?? this.leaving.get(key);
       assert(session, "a session stays known until its pass is over");
       if (this.leaving.delete(key)) this.kv.release(key);
-      this.run(session, out, (effects) => session.passEnded(answers, held, tookMs, nowMs, effects));
+      this.run(session, out, (effects) =>
+        session.passEnded(answers, held, tookMs, this.passDecodesOnly, nowMs, effects),
+      );
       if (failure !== null) this.fail(session, new ProtocolError("model_output", failure), out);
     }
   }
@@ -111,7 +113,7 @@ export class SessionTable {
       const session = this.byKey.get(key);
       if (!session) continue;
       // Out of the pass first: a session in one would keep its sequence.
-      session.passEnded([], false, 0, nowMs, []);
+      session.passEnded([], false, 0, false, nowMs, []);
       this.fail(session, error, out);
     }
   }
@@ -191,7 +193,7 @@ export class SessionTable {
   private remove(session: CloudSession): void {
     const { key, connection, id, secret } = session.identity;
     this.byKey.delete(key);
-    this.outlooks.set(connection, session.outlook);
+    if (session.outlook.learnt) this.outlooks.set(connection, session.outlook);
     if (secret !== null && this.bySecret.get(secret) === key) this.bySecret.delete(secret);
     const siblings = this.byConnection.get(connection);
     siblings?.delete(id);

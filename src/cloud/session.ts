@@ -217,11 +217,13 @@ export class CloudSession {
    * @param answers one for each question, up to the first that was not "accepted"
    * @param held a row was kept: that of a rejection, or the last one
    * @param tookMs how long it took
+   * @param decodesOnly no prompt was fed in it, of nobody
    */
   passEnded(
     answers: readonly Answer[],
     held: boolean,
     tookMs: number,
+    decodesOnly: boolean,
     nowMs: number,
     out: SessionEffect[],
   ): void {
@@ -241,7 +243,7 @@ export class CloudSession {
       this.usage.targetPasses++;
       this.usage.targetRows += rowsOf(plan);
       this.usage.targetMs += tookMs;
-      this.pace.passTook(tookMs, rowsOf(plan));
+      if (decodesOnly) this.pace.passTook(tookMs, rowsOf(plan));
       this.apply(plan.questions, answers, nowMs, out);
     }
     this.askHeldRow(out);

@@ -1,4 +1,4 @@
-import { STORY_NAMES } from "./story.ts";
+import { STORY_KINDS, STORY_NAMES } from "./story.ts";
 import type { Character, Check } from "./task.ts";
 
 /** Whether an answer is right. Pure: functions are run elsewhere, in a process of their own. */
@@ -12,20 +12,24 @@ export interface Verdict {
 const RIGHT: Verdict = { right: true, why: "" };
 const wrong = (why: string): Verdict => ({ right: false, why });
 
+/** "Answer: 42", also with marks of emphasis, a currency, or what is counted. */
+const ANSWER_LINE = /^\W*answer\W*?(-?\d+)\b(?![.,]\d)(?! or )[^\d\n]*$/gim;
+
 /** The number on the last line that says "Answer: N". */
 export function checkNumber(answer: string, { value }: Extract<Check, { kind: "number" }>): Verdict {
-  const said = [...answer.matchAll(/^Answer: (-?\d+)\.?\s*$/gm)].at(-1)?.[1];
+  const said = [...answer.matchAll(ANSWER_LINE)].at(-1)?.[1];
   if (said === undefined) return wrong("there is no line with the answer");
   return Number(said) === value ? RIGHT : wrong(`it says ${said}, and it is ${value}`);
 }
 
 /**
- * The code that an answer shows: what stands between the first fences, or all of it.
+ * The code that an answer shows: what stands between fences, or all of it.
  * @returns null where there is no function of that name
  */
 export function functionIn(answer: string, name: string): string | null {
-  const code = /```\w*\n([\s\S]*?)```/.exec(answer)?.[1] ?? answer;
-  return new RegExp(`\\bfunction ${name}\\s*\\(`).test(code) ? code : null;
+  const fenced = [...answer.matchAll(/```[^\n]*\n([\s\S]*?)```/g)].map(([, code]) => code!);
+  const named = new RegExp(`\\b(?:function ${name}\\s*[<(]|(?:const|let|var) ${name}\\s*[:=])`);
+  return [...fenced, answer].find((code) => named.test(code)) ?? null;
 }
 
 /** JSON with just the values that were told, in whatever order. */
@@ -78,9 +82,6 @@ export function checkStory(answer: string, check: Extract<Check, { kind: "story"
   return checkKinds(answer, check.cast);
 }
 
-/** Words that stand where a kind could, and are none. */
-const NO_KIND = new Set(["the", "who", "and", "was", "came"]);
-
 function checkKinds(answer: string, cast: readonly Character[]): Verdict {
   const kinds = new Map(cast.map(({ name, kind }) => [name, kind]));
   for (const { name, kind } of introductions(answer)) {
@@ -91,19 +92,17 @@ function checkKinds(answer: string, cast: readonly Character[]): Verdict {
   return RIGHT;
 }
 
-/** "a small fox named Ember", "Ember, a small fox,", "Ember was a small fox", "Ember the fox". */
+/** "a small fox named Ember", "Ember, a small fox,", "Ember was a clever small fox", "Ember the fox". */
 function introductions(answer: string): Character[] {
-  const name = `(?<name>${STORY_NAMES.join("|")})`;
+  const name = `\\b(?<name>${STORY_NAMES.join("|")})`;
+  const kind = `(?<kind>${STORY_KINDS.join("|")})\\b`;
   const patterns = [
-    `\\b(?<kind>[a-z]+) (?:named|called) ${name}\\b`,
-    `\\b${name}, an? [a-z]+ (?<kind>[a-z]+),`,
-    `\\b${name} was an? [a-z]+ (?<kind>[a-z]+)\\b`,
-    `\\b${name} the (?<kind>[a-z]+)\\b`,
+    `\\b${kind} (?:named|called) ${name}\\b`,
+    `${name}(?: was|,) (?:an?|the) (?:[a-z]+ ){0,3}${kind}`,
+    `${name} the (?:[a-z]+ )?${kind}`,
   ];
   return patterns
     .flatMap((pattern) => [...answer.matchAll(new RegExp(pattern, "g"))])
-    .map((match) => ({ name: match.groups!.name!, kind: match.groups!.kind!, at: match.index }))
-    .filter(({ kind }) => !NO_KIND.has(kind))
-    .sort((a, b) => a.at - b.at)
-    .map((found) => ({ name: found.name, kind: found.kind }));
+    .sort((a, b) => a.index - b.index)
+    .map((match) => ({ name: match.groups!.name!, kind: match.groups!.kind! }));
 }

@@ -8,7 +8,7 @@ export const STORY_NAMES: readonly string[] =
   "Amber Bodo Clover Dorka Ember Filou Goldie Humble Indigo Jolly Koko Linus Maple Nico Ollie Pepper Quincy Runa Sunny Tinka Umbra Velvet Willow Ziggy Bruno Celia Dara Enzo Fanny Gino Hugin Ilse Juri Kasimir Leda Momo".split(
     " ",
   );
-const KINDS =
+export const STORY_KINDS: readonly string[] =
   "fox owl bear mouse cat dog frog crow deer goat wolf hedgehog squirrel badger otter heron baker sailor gardener painter miller tailor fisher robot dragon giant".split(
     " ",
   );
@@ -53,7 +53,7 @@ interface Cast {
 
 function castOf(dice: Dice): Cast {
   const [heroName, friendName] = dice.some(STORY_NAMES, 2) as [string, string];
-  const [heroKind, friendKind] = dice.some(KINDS, 2) as [string, string];
+  const [heroKind, friendKind] = dice.some(STORY_KINDS, 2) as [string, string];
   const [heroNature, friendNature] = dice.some(NATURES, 2) as [string, string];
   const [home, far] = dice.some(PLACES, 2) as [string, string];
   return {

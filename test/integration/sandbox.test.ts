@@ -37,6 +37,15 @@ describe("a function", () => {
     expect(other).toBe(60);
   });
 
+  it("may be exported, or an arrow function", async () => {
+    expect((await runFunction("export function f(x: number) { return 2 * x; }", "f", double)).right).toBe(
+      true,
+    );
+    expect((await runFunction("export const f = (x: number): number => 2 * x;", "f", double)).right).toBe(
+      true,
+    );
+  });
+
   it("that is no TypeScript, or is not there, or throws, is wrong and says why", async () => {
     expect((await runFunction("function f(x: number): {", "f", double)).why).toMatch(/not TypeScript/);
     expect((await runFunction("function g() {}", "f", double)).why).toBe("f is not defined");
@@ -50,6 +59,10 @@ describe("a function", () => {
       false,
     );
     expect((await run('return "x".repeat(5_000_000) as unknown as number;')).right).toBe(false);
+    expect((await run("(async () => { await 0; for (;;) {} })(); return 2 * x;")).why).toMatch(/timed out/);
+    expect((await run("const a = []; for (;;) a.push(new Uint8Array(1e8).fill(1));")).why).toMatch(
+      /Uint8Array is not defined/,
+    );
   });
 });
 
@@ -78,6 +91,12 @@ describe("the sandbox", () => {
     expect(await reached('eval("1")')).toMatch(/Code generation/);
     // A promise: it never resolves to a module, for there is nobody to load it.
     expect(await reached('import("node:fs")')).not.toBe("");
+    // An object that would like to be called from outside: only a string is taken.
+    const trap = "({ message: 1, toString() { for (;;); } })";
+    expect((await run(`throw ${trap};`)).why).toBe("1");
+    expect(
+      (await run(`Object.defineProperty(x, "toJSON", {}); return ${trap} as unknown as number;`)).right,
+    ).toBe(false);
     const out = `
       let depth: unknown;
       const down = (): void => down();

@@ -78,7 +78,7 @@ class CloudSide {
   /** The frames that its end brings. */
   end(...answers: Answer[]): Frame[] {
     const out: SessionEffect[] = [];
-    this.session.passEnded(answers, false, 10, this.nowMs, out);
+    this.session.passEnded(answers, false, 10, true, this.nowMs, out);
     return out.flatMap((effect) => (effect.kind === "send" ? [effect.frame] : []));
   }
 

@@ -150,6 +150,7 @@ export interface LlamaApi {
   getMemory(context: Pointer): Pointer;
   getVocab(model: Pointer): Pointer;
   nCtxTrain(model: Pointer): number;
+  nSwa(model: Pointer): number;
   isRecurrent(model: Pointer): boolean;
   isHybrid(model: Pointer): boolean;
   hasEncoder(model: Pointer): boolean;
@@ -207,6 +208,7 @@ export function bindLlama(library: LibraryHandle): LlamaApi {
     getMemory: bind("get_memory", "void *", ["void *"]),
     getVocab: bind("model_get_vocab", "void *", ["void *"]),
     nCtxTrain: bind("model_n_ctx_train", "int32_t", ["void *"]),
+    nSwa: bind("model_n_swa", "int32_t", ["void *"]),
     isRecurrent: bind("model_is_recurrent", "bool", ["void *"]),
     isHybrid: bind("model_is_hybrid", "bool", ["void *"]),
     hasEncoder: bind("model_has_encoder", "bool", ["void *"]),

@@ -92,7 +92,13 @@ export class OrderedCells implements KvCells {
     const inUse = this.inUse();
     this.enough = Math.min(this.space.cells, 2 * (inUse + tokens) + DROPPED_CELLS);
     if (this.next + tokens <= this.enough) took(null);
-    else this.move(took);
+    else this.move((error) => took(error?.code === "no_memory" && this.putOff(tokens) ? null : error));
+  }
+
+  /** There is no memory to move now. @returns whether there are cells left to go on for a while */
+  private putOff(tokens: number): boolean {
+    this.enough = Math.min(this.space.cells, this.next + tokens + DROPPED_CELLS);
+    return this.next + tokens <= this.space.cells;
   }
 
   private inUse(): number {
@@ -104,7 +110,7 @@ export class OrderedCells implements KvCells {
   private move(done: (error: EngineError | null) => void): void {
     const copies: Copy[] = [];
     this.copyOut(0, copies, (error) => {
-      for (const { address } of copies) koffi.free(address);
+      for (const { address, data } of copies) if (data === null) koffi.free(address);
       done(error);
     });
   }
@@ -149,14 +155,22 @@ export class OrderedCells implements KvCells {
 interface Copy {
   readonly sequence: number;
   readonly bytes: number;
-  /** to be freed */
   readonly address: Pointer;
+  /** holds the memory at `address`; null: that is to be freed */
+  readonly data: ArrayBuffer | null;
 }
 
-/** Not an ArrayBuffer: it is large, and the collector would free it whenever it likes. */
+/** koffi allocates no more than this. */
+const MOST_KOFFI_BYTES = 2 ** 31 - 1;
+
+/** Memory that can be freed at once, where that is to be had; the collector takes its time. */
 function makeCopy(sequence: number, bytes: number): Copy | null {
   try {
-    return { sequence, bytes, address: koffi.alloc("uint8_t", bytes) as Pointer };
+    if (bytes <= MOST_KOFFI_BYTES) {
+      return { sequence, bytes, address: koffi.alloc("uint8_t", bytes) as Pointer, data: null };
+    }
+    const data = new ArrayBuffer(bytes);
+    return { sequence, bytes, address: koffi.address(data), data };
   } catch {
     return null;
   }

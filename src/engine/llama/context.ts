@@ -68,7 +68,8 @@ export class LlamaContext {
     const wanted = sequences * contextTokens;
     const batchTokens = Math.min(options.batchTokens, wanted);
     const invariant = isInvariant(model, options);
-    const ordered = invariant && sequences > 1;
+    // What is moved of a sliding window is only what the last token sees: too little after a rollback.
+    const ordered = invariant && sequences > 1 && !model.slidingWindow;
     const cells = paddedCells(wanted + COMPANION_TOKENS + (ordered ? spareCells(wanted) : 0));
     const params = {
       ...api.contextDefaultParams(),
@@ -86,6 +87,7 @@ export class LlamaContext {
       // numbers of tokens would be decoded one after another. A single one is cheaper without.
       kv_unified: sequences > 1,
       swa_full: true,
+      ...(model.onCpu ? { op_offload: false } : {}),
     };
     // Held from here on: the model must not be freed while its context is being made.
     model.retain();
@@ -115,8 +117,8 @@ export class LlamaContext {
   }
 
   private async decideOnCompany(): Promise<void> {
-    const { threads, rows, batchTokens } = this.options;
-    const known = threads > 1 || rows < 2 || batchTokens < 2;
+    const { threads, rows, batchTokens, contextTokens } = this.options;
+    const known = threads > 1 || rows < 2 || batchTokens < 2 || contextTokens < 2;
     try {
       this.accompanied = known || (await this.lonelinessShows());
     } catch (error) {
@@ -251,7 +253,9 @@ export class LlamaContext {
 
   /** Forgets what was added, and what the sequences that it was added to held. */
   abandon(): void {
-    for (let i = 0; i < this.batch.tokenCount; i++) this.clear(this.batch.sequenceOf(i));
+    const sequences = new Set<number>();
+    for (let i = 0; i < this.batch.tokenCount; i++) sequences.add(this.batch.sequenceOf(i));
+    for (const sequence of sequences) this.clear(sequence);
     this.batch.clear();
   }
 
@@ -291,7 +295,7 @@ export function closedError(): EngineError {
 }
 
 function isInvariant(model: LlamaModel, { batchInvariant }: ContextOptions): boolean {
-  return batchInvariant && !model.library.usesGpu;
+  return batchInvariant && model.onCpu;
 }
 
 function paddedCells(cells: number): number {

@@ -22,11 +22,15 @@ export class LlamaModel {
   readonly vocabularySize: number;
   /** context that it was trained for, tokens */
   readonly trainedContext: number;
+  /** passes run on a CPU */
+  readonly onCpu: boolean;
+  /** attention of some layers reaches back only so far */
+  readonly slidingWindow: boolean;
   private open = true;
   private contexts = 0;
   private freed = false;
 
-  private constructor(file: ModelFile, library: LlamaLibrary, pointer: Pointer) {
+  private constructor(file: ModelFile, library: LlamaLibrary, pointer: Pointer, gpu: GpuChoice) {
     const { api } = library;
     this.file = file;
     this.library = library;
@@ -34,6 +38,8 @@ export class LlamaModel {
     this.vocab = api.getVocab(pointer);
     this.vocabularySize = api.vocabSize(this.vocab);
     this.trainedContext = api.nCtxTrain(pointer);
+    this.onCpu = gpu === "off" || !library.usesGpu;
+    this.slidingWindow = api.nSwa(pointer) > 0;
   }
 
   /**
@@ -60,7 +66,7 @@ export class LlamaModel {
       const message = `llama.cpp ${library.version} cannot load ${path} (architecture ${file.architecture}); PICOSPEC_LLAMA_LOG=1 shows why`;
       throw new EngineError("bad_model", message);
     }
-    const model = new LlamaModel(file, library, pointer);
+    const model = new LlamaModel(file, library, pointer, gpu);
     const reason = model.unsupported();
     if (reason) {
       model.close();

@@ -37,7 +37,12 @@ export function evalCommand(): Command {
     .description(
       "asks held-out tasks whose answers can be checked, through any policy, and says how many are right",
     )
-    .addOption(policyListOption("cloud,edge,picospec,race"))
+    .addOption(
+      policyListOption(
+        "cloud,edge,picospec,race",
+        "policies to ask, the first being what others are compared with",
+      ),
+    )
     .addOption(new Option("--task <family>", "what to ask").choices([...EVAL_FAMILIES, "all"]).default("all"))
     .addOption(new Option("--n <count>", "tasks of each family").argParser(whole(1, 10_000)).default(20))
     .addOption(new Option("--target <file>", "the large model").default(BUNDLED_TARGET, "the bundled one"))

@@ -57,8 +57,9 @@ export function policyOption(fallback: string): Option {
     .default(namedPolicy(fallback), fallback);
 }
 
-export function policyListOption(fallback: string): Option {
-  return new Option("--policy <names>", `policies to run after the cloud alone, with commas: ${policyNames}`)
+/** @param what policies of this list are, for example "policies to run" */
+export function policyListOption(fallback: string, what = "policies to run after the cloud alone"): Option {
+  return new Option("--policy <names>", `${what}, with commas: ${policyNames}`)
     .argParser(namedPolicies)
     .default(namedPolicies(fallback), fallback);
 }

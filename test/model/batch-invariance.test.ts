@@ -16,7 +16,10 @@ let model: LlamaModel;
 let folder: string;
 beforeAll(() => {
   folder = mkdtempSync(join(tmpdir(), "picospec-"));
-  writeRandomGguf(join(folder, "f16.gguf"), { kind: "bpe", vocabularySize: 2000, layers: 3, seed: 3 });
+  const shape = { kind: "bpe", vocabularySize: 2000, layers: 3, seed: 3 } as const;
+  for (const weights of ["F16", "Q4_0"] as const) {
+    writeRandomGguf(join(folder, `${weights}.gguf`), { ...shape, weights });
+  }
 });
 afterAll(() => rmSync(folder, { recursive: true }));
 
@@ -90,7 +93,8 @@ async function shuffle(context: LlamaContext, passes: number, random: () => numb
 
 describe.each([
   ["Q8_0", () => "models/pico-target-q8_0.gguf"],
-  ["F16", () => join(folder, "f16.gguf")],
+  ["F16", () => join(folder, "F16.gguf")],
+  ["Q4_0", () => join(folder, "Q4_0.gguf")],
 ])("a row of a model on a CPU: %s", (_, path) => {
   beforeAll(async () => {
     model = await LlamaModel.load(path(), { gpu: "off" });

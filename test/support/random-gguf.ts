@@ -12,6 +12,8 @@ export interface RandomModel {
   readonly vocabularySize: number;
   readonly layers: number;
   readonly seed: number;
+  /** of the matrices */
+  readonly weights?: "F16" | "Q4_0";
   /** unused tokens appended to the vocabulary */
   readonly padding?: number;
 }
@@ -55,21 +57,49 @@ export function writeRandomGguf(path: string, model: RandomModel): void {
   const parts: Uint8Array[] = [];
   const metadata = metadataOf(model, vocabulary);
   parts.push(ascii("GGUF"), u32(3), u64(tensors.length), u64(metadata.length), ...metadata);
+  const body: Uint8Array[] = [];
   let offset = 0;
   for (const { name, shape, values } of tensors) {
-    const f16 = shape.length > 1;
-    parts.push(text(name), u32(shape.length), ...shape.map(u64), u32(f16 ? 1 : 0), u64(offset));
-    offset += padded(values.length * (f16 ? 2 : 4));
+    const format = shape.length > 1 ? FORMATS[model.weights ?? "F16"] : PLAIN;
+    const bytes = format.encode(values);
+    parts.push(text(name), u32(shape.length), ...shape.map(u64), u32(format.type), u64(offset));
+    body.push(Buffer.concat([bytes, new Uint8Array(padded(bytes.length) - bytes.length)]));
+    offset += padded(bytes.length);
   }
   const header = Buffer.concat(parts);
-  const body = tensors.map(({ shape, values }) => {
-    const bytes = shape.length > 1 ? float16(values) : new Uint8Array(values.buffer);
-    return Buffer.concat([bytes, new Uint8Array(padded(bytes.length) - bytes.length)]);
-  });
   writeFileSync(
     path,
     Buffer.concat([header, new Uint8Array(padded(header.length) - header.length), ...body]),
   );
+}
+
+interface Format {
+  /** ggml's number of it */
+  readonly type: number;
+  readonly encode: (values: Float32Array) => Uint8Array;
+}
+
+const PLAIN: Format = { type: 0, encode: (values) => new Uint8Array(values.buffer) };
+const FORMATS: Record<"F16" | "Q4_0", Format> = {
+  F16: { type: 1, encode: float16 },
+  Q4_0: { type: 2, encode: fourBits },
+};
+const BLOCK = 32;
+
+/** Blocks of 32 values: a scale in F16, and 4 bits each, the first half of a block in the low ones. */
+function fourBits(values: Float32Array): Uint8Array {
+  const bytes = new Uint8Array((values.length / BLOCK) * (2 + BLOCK / 2));
+  for (let block = 0, at = 0; block < values.length; block += BLOCK, at += 2 + BLOCK / 2) {
+    const part = values.subarray(block, block + BLOCK);
+    const largest = part.reduce((a, b) => (Math.abs(b) > Math.abs(a) ? b : a), 0);
+    const scale = largest / -8 || 1;
+    bytes.set(float16(Float32Array.of(scale)), at);
+    const level = (value: number) => Math.min(15, Math.round(value / scale) + 8);
+    for (let i = 0; i < BLOCK / 2; i++) {
+      bytes[at + 2 + i] = level(part[i]!) | (level(part[i + BLOCK / 2]!) << 4);
+    }
+  }
+  return bytes;
 }
 
 function metadataOf(model: RandomModel, { tokens, types, scores, merges }: Vocabulary): Uint8Array[] {

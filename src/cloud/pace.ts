@@ -13,19 +13,24 @@ export class SessionPace {
   launchAtMs: number;
   private readonly policy: DecodingPolicy;
   private decidedAtMs: number;
-  /** of passes that the session was in */
+  /** of passes that the session was in, and that fed no prompt */
   private readonly passMs = new RunningMean(PASS_WEIGHT);
   private readonly passRows = new RunningMean(PASS_WEIGHT);
   /** what a row costs a pass on this server, as of the last pass */
   private msPerRow = 0;
 
-  /** @param before of an earlier session of the same edge */
-  constructor(policy: DecodingPolicy, nowMs: number, before?: Outlook) {
+  /** @param before of an earlier session of the same edge: drafts will come and stand much like its own */
+  constructor(policy: DecodingPolicy, nowMs: number, before?: SessionPace) {
     this.policy = policy;
-    this.outlook = new Outlook(before);
+    this.outlook = new Outlook(before?.outlook);
     // The first row comes with the prompt: there is nothing to wait for.
     this.launchAtMs = nowMs;
     this.decidedAtMs = nowMs;
+  }
+
+  /** Whether what was learnt here holds for a session under another policy: its drafts come and stand in the same way. */
+  isLike(policy: DecodingPolicy): boolean {
+    return this.outlook.learnt && this.policy.coupling === policy.coupling;
   }
 
   /** Rate at which the session's tokens come, tokens/ms. */

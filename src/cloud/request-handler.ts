@@ -253,7 +253,7 @@ export class RequestHandler {
       vocabularySize,
       lineage,
       nowMs,
-      orphan?.outlook ?? this.table.lastOutlook(id),
+      orphan?.pace ?? this.table.lastPace(id, settings.policy),
     );
     this.table.add(session);
     this.table.run(session, out, (effects) => session.start(effects));

@@ -1,9 +1,10 @@
+import type { DecodingPolicy } from "../decoding/policy.ts";
 import { rowsOf } from "../engine/engine.ts";
 import { ProtocolError } from "../protocol/errors.ts";
 import { assert, unreachable } from "../util/assert.ts";
 import { KvCache } from "./kv-cache.ts";
 import type { CloudEffect, CloudLimits, PassOutcome, SessionEffect } from "./machine.ts";
-import type { Outlook } from "./outlook.ts";
+import type { SessionPace } from "./pace.ts";
 import { PassCost } from "./pass-cost.ts";
 import { nextPass } from "./scheduler.ts";
 import type { CloudSession } from "./session.ts";
@@ -16,7 +17,7 @@ export class SessionTable {
   private readonly byConnection = new Map<number, Map<number, CloudSession>>();
   private readonly bySecret = new Map<string, number>();
   /** of the last session that ended on each connection: the next one starts with it */
-  private readonly outlooks = new Map<number, Outlook>();
+  private readonly paces = new Map<number, SessionPace>();
   /** ended, but their tokens are still in the pass under way */
   private readonly leaving = new Map<number, CloudSession>();
   private readonly kv: KvCache;
@@ -49,14 +50,15 @@ export class SessionTable {
     return [...(this.byConnection.get(connection)?.values() ?? [])];
   }
 
-  /** What an edge's next session starts with; undefined: none of it has ended. */
-  lastOutlook(connection: number): Outlook | undefined {
-    return this.outlooks.get(connection);
+  /** What an edge's next session starts with; undefined: no session like it has ended. */
+  lastPace(connection: number, policy: DecodingPolicy): SessionPace | undefined {
+    const pace = this.paces.get(connection);
+    return pace?.isLike(policy) ? pace : undefined;
   }
 
   /** The connection is gone, and its sessions have ended. */
   forget(connection: number): void {
-    this.outlooks.delete(connection);
+    this.paces.delete(connection);
   }
 
   add(session: CloudSession): void {
@@ -193,7 +195,7 @@ export class SessionTable {
   private remove(session: CloudSession): void {
     const { key, connection, id, secret } = session.identity;
     this.byKey.delete(key);
-    if (session.outlook.learnt) this.outlooks.set(connection, session.outlook);
+    if (session.outlook.learnt) this.paces.set(connection, session.pace);
     if (secret !== null && this.bySecret.get(secret) === key) this.bySecret.delete(secret);
     const siblings = this.byConnection.get(connection);
     siblings?.delete(id);

@@ -44,7 +44,7 @@ export class CloudSession {
   private running: PassPlan | null = null;
   private asking: Question | WitnessRequestFrame | null = null;
   private reason: StopReason | "failed" | null = null;
-  private readonly pace: SessionPace;
+  readonly pace: SessionPace;
   private readonly usage = {
     targetPasses: 0,
     targetRows: 0,
@@ -63,7 +63,7 @@ export class CloudSession {
     vocabularySize: number,
     lineage: number,
     nowMs: number,
-    before?: Outlook,
+    before?: SessionPace,
   ) {
     this.pace = new SessionPace(settings.policy, nowMs, before);
     this.identity = identity;

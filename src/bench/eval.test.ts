@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { PipelineStatistics } from "../edge/statistics.ts";
 import { drawTask } from "../tasks/draw.ts";
-import { accuracy, evaluate, judge } from "./eval.ts";
+import { evaluate, judge } from "./eval.ts";
 
 function statistics(accepted: number, rejected: number): PipelineStatistics {
   return Object.assign(new PipelineStatistics(), {
@@ -13,23 +13,6 @@ function statistics(accepted: number, rejected: number): PipelineStatistics {
     lastTokenMs: 1500,
   });
 }
-
-describe("accuracy", () => {
-  it("has Wilson's interval", () => {
-    // Worked by hand for 8 of 10: (.8 + 3.8416/20) / 1.38416, and 1.96 / 1.38416 * sqrt(.016 + .009604).
-    const { share, low, high } = accuracy(8, 10);
-    expect(share).toBe(0.8);
-    expect(low).toBeCloseTo(0.49016, 4);
-    expect(high).toBeCloseTo(0.94332, 4);
-  });
-
-  it("keeps within 0 and 1, and tells something where all or none are right", () => {
-    expect(accuracy(0, 20)).toMatchObject({ share: 0, low: 0 });
-    expect(accuracy(0, 20).high).toBeCloseTo(0.1611, 3);
-    expect(accuracy(20, 20)).toMatchObject({ share: 1, high: 1 });
-    expect(accuracy(0, 0)).toMatchObject({ low: 0, high: 1 });
-  });
-});
 
 describe("judge", () => {
   it.each(["math", "story"] as const)(
@@ -70,7 +53,10 @@ describe("evaluate", () => {
       ["good", 20, 20],
       ["half", 10, 10],
     ]);
-    expect(results[1]!.families.math).toMatchObject({ tasks: 10, right: 5 });
+    expect(results[1]!.families.math).toMatchObject({ tasks: 10, right: 5, value: 0.5 });
+    // Wilson's interval of 5 of 10.
+    expect(results[1]!.families.math!.low).toBeCloseTo(0.2366, 3);
+    expect(results[1]!.families.math!.high).toBeCloseTo(0.7634, 3);
     expect(results.map(({ acceptanceRate }) => acceptanceRate)).toEqual([null, 0.75]);
     expect(results[0]!.tokensPerSecond).toBeCloseTo(100, 9);
     expect(wrong).toHaveLength(10);

@@ -1,4 +1,5 @@
 import type { PipelineStatistics } from "../edge/statistics.ts";
+import { type Estimate, fitProbability } from "../perf/fit.ts";
 import {
   checkJson,
   checkNumber,
@@ -33,13 +34,10 @@ export interface EvalOptions {
   readonly progress: (done: number, of: number) => void;
 }
 
-/** A share of tasks with its 95% interval. */
-export interface Accuracy {
+/** A share of tasks, from 0 to 1, with its 95% interval (Wilson). */
+export interface Accuracy extends Estimate {
   readonly tasks: number;
   readonly right: number;
-  readonly share: number;
-  readonly low: number;
-  readonly high: number;
 }
 
 export interface PolicyResult {
@@ -71,6 +69,7 @@ export const EVAL_FAMILIES = ["math", "code", "story"] as const satisfies readon
 
 const MOST_WRONG = 20;
 
+/** Asks all policies the same tasks, one answer at a time. @param options at least one task of one family */
 export async function evaluate(options: EvalOptions): Promise<EvalResult> {
   const { policies, families, tasks, seed, progress } = options;
   const tallies = policies.map((policy) => new Tally(policy));
@@ -96,6 +95,7 @@ export async function evaluate(options: EvalOptions): Promise<EvalResult> {
   return { results: tallies.map((tally) => tally.result()), wrong };
 }
 
+/** Whether an answer is right; a function is run for that, in a process of its own. */
 export async function judge({ check }: Task, answer: string): Promise<Verdict> {
   switch (check.kind) {
     case "number":
@@ -155,14 +155,6 @@ class Tally {
   }
 }
 
-const Z = 1.96;
-
-/** Wilson's score interval (1927): it keeps within [0, 1], and is of use with few tasks. */
-export function accuracy(right: number, tasks: number): Accuracy {
-  if (tasks === 0) return { tasks, right, share: 0, low: 0, high: 1 };
-  const share = right / tasks;
-  const scale = 1 + Z ** 2 / tasks;
-  const middle = (share + Z ** 2 / (2 * tasks)) / scale;
-  const half = (Z / scale) * Math.sqrt((share * (1 - share)) / tasks + Z ** 2 / (4 * tasks ** 2));
-  return { tasks, right, share, low: Math.max(0, middle - half), high: Math.min(1, middle + half) };
+function accuracy(right: number, tasks: number): Accuracy {
+  return { tasks, right, ...fitProbability(right, tasks) };
 }

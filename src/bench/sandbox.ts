@@ -3,8 +3,10 @@ import { tmpdir } from "node:os";
 import type { Readable, Writable } from "node:stream";
 import { isDeepStrictEqual } from "node:util";
 import { transform } from "sucrase";
+import type { Verdict } from "../tasks/check.ts";
 import type { FunctionCase } from "../tasks/task.ts";
 import { messageOf } from "../util/errors.ts";
+import { parsedJson } from "../util/json.ts";
 
 /**
  * Runs code that a model wrote: in a process of its own, for a limited time, with limited memory and output, without
@@ -67,20 +69,14 @@ process.stdin.on("end", () => {
 
 type Said = { readonly results: string } | { readonly failure: string };
 
-export interface RunVerdict {
-  readonly right: boolean;
-  /** what is wrong, or "" */
-  readonly why: string;
-}
-
-const wrong = (why: string): RunVerdict => ({ right: false, why });
+const wrong = (why: string): Verdict => ({ right: false, why });
 
 /** Whether the function gives the right result in every case. @param code TypeScript; types that cannot be stripped are wrong */
 export async function runFunction(
   code: string,
   name: string,
   cases: readonly FunctionCase[],
-): Promise<RunVerdict> {
+): Promise<Verdict> {
   let plain: string;
   try {
     plain = transform(code.replace(/^export (default )?/gm, ""), {
@@ -93,7 +89,7 @@ export async function runFunction(
   const input = JSON.stringify({ code: plain, name, calls: cases.map(({ args }) => args) });
   const said = await inProcess(input, process.getuid?.() === 0);
   if ("failure" in said) return wrong(said.failure);
-  const results = parsed(said.results);
+  const results = parsedJson(said.results);
   if (!Array.isArray(results) || results.length !== cases.length) return wrong("it gave no results");
   for (const [i, { args, result }] of cases.entries()) {
     if (isDeepStrictEqual(results[i], result)) continue;
@@ -153,12 +149,4 @@ function saidIn(output: string): Said {
   if (output.startsWith("r")) return { results: output.slice(1) };
   const failure = output.startsWith("f") ? output.slice(1, MOST_REASON) : "";
   return { failure: failure || "it took too long, or too much memory or output" };
-}
-
-function parsed(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return undefined;
-  }
 }

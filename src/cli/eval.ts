@@ -106,8 +106,8 @@ function ask(values: EvalValues, { client, loaded }: LocalPair): Promise<EvalRes
   }).finally(bar.end);
 }
 
-const percent = ({ share, low, high }: Accuracy) =>
-  `${(100 * share).toFixed(0)}% (${(100 * low).toFixed(0)} to ${(100 * high).toFixed(0)})`;
+const percent = ({ value, low, high }: Accuracy) =>
+  `${(100 * value).toFixed(0)}% (${(100 * low).toFixed(0)} to ${(100 * high).toFixed(0)})`;
 
 function report({ task, n, temperature, rtt, pace }: EvalValues, { results }: EvalResult): string {
   const families = task === "all" ? EVAL_FAMILIES : [task];

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { Purpose, toSeed, uniform } from "../sampling/random.ts";
+import { draws } from "../../test/support/world.ts";
 import { type DraftOutlook, waitMs, worthwhileRows } from "./launch.ts";
 
 /** Four drafts in one frame, in two milliseconds, and a pass of a hundred that brings a token by itself. */
@@ -15,12 +15,6 @@ const fourSoon: DraftOutlook = {
   tokensPerMs: 1 / 100,
   msPerRow: 0,
 };
-
-/** Uniform draws in [0, 1) from a seed. */
-function draws(seed: number): () => number {
-  let index = 0;
-  return () => uniform(toSeed(seed), Purpose.draft, 0, 0, index++);
-}
 
 function randomOutlook(random: () => number): DraftOutlook {
   const pick = <T>(...choices: T[]): T => choices[Math.floor(random() * choices.length)]!;

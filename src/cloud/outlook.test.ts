@@ -1,12 +1,6 @@
 import { describe, expect, it } from "vitest";
-import { Purpose, toSeed, uniform } from "../sampling/random.ts";
+import { draws } from "../../test/support/world.ts";
 import { Outlook } from "./outlook.ts";
-
-/** Uniform draws in [0, 1) from a seed. */
-function draws(seed: number): () => number {
-  let index = 0;
-  return () => uniform(toSeed(seed), Purpose.draft, 0, 0, index++);
-}
 
 /** A session whose drafts come 70 ms after a miss, then every 10 ms, and fall every so often; passes of 100 ms. */
 function steady(rounds: number, gapMs = 70): { outlook: Outlook; nowMs: number } {

@@ -1,4 +1,5 @@
 import { describe, expect, it } from "vitest";
+import { TARGET } from "../../test/support/target.ts";
 import { type DecodingPolicy, POLICIES } from "../decoding/policy.ts";
 import { ProtocolError } from "../protocol/errors.ts";
 import type { DraftFrame, ErrorFrame, Frame } from "../protocol/frame.ts";
@@ -7,14 +8,6 @@ import { samplerSettings } from "../sampling/sampler.ts";
 import type { CloudEffect, CloudEvent, CloudLimits, PassShare } from "./machine.ts";
 import { RequestHandler } from "./request-handler.ts";
 
-const target = {
-  name: "m",
-  fingerprint: "f",
-  vocabularySize: 100,
-  contextTokens: 50,
-  endTokens: [0],
-  chatTemplate: null,
-};
 const limits: CloudLimits = {
   connections: 3,
   sessions: 3,
@@ -31,7 +24,7 @@ const limits: CloudLimits = {
 
 /** A cloud, spoken to frame by frame. */
 class Talk {
-  readonly cloud = new RequestHandler(target, "test", limits);
+  readonly cloud = new RequestHandler(TARGET, "test", limits);
   nowMs = 0;
 
   event(event: CloudEvent): CloudEffect[] {
@@ -85,7 +78,7 @@ describe("the handshake", () => {
   it("welcomes an edge with what it needs to know of the target", () => {
     const talk = new Talk();
     talk.event({ kind: "connected", connection: 1 });
-    expect(sent(talk.say(hello))).toEqual([{ type: "welcome", protocol: 1, server: "test", target }]);
+    expect(sent(talk.say(hello))).toEqual([{ type: "welcome", protocol: 1, server: "test", target: TARGET }]);
   });
 
   it.each([

@@ -1,5 +1,6 @@
 import { describe, expect, it } from "vitest";
-import type { Frame, TargetInfo } from "../protocol/frame.ts";
+import { TARGET } from "../../test/support/target.ts";
+import type { Frame } from "../protocol/frame.ts";
 import { PROTOCOL_VERSION, pongFor } from "../protocol/frame.ts";
 import type { FrameHandlers, FrameLink } from "../protocol/link.ts";
 import type { CancelTimer, Clock } from "../util/clock.ts";
@@ -58,15 +59,7 @@ class FakeLink implements FrameLink {
   }
 }
 
-const target: TargetInfo = {
-  name: "m",
-  fingerprint: "f",
-  vocabularySize: 100,
-  contextTokens: 50,
-  endTokens: [0],
-  chatTemplate: null,
-};
-const welcome: Frame = { type: "welcome", protocol: PROTOCOL_VERSION, server: "s", target };
+const welcome: Frame = { type: "welcome", protocol: PROTOCOL_VERSION, server: "s", target: TARGET };
 
 /** An edge that is connected, and every link that it makes. */
 function connected() {

@@ -1,3 +1,4 @@
+import { parsedJson } from "../util/json.ts";
 import { STORY_KINDS, STORY_NAMES } from "./story.ts";
 import type { Character, Check } from "./task.ts";
 
@@ -34,7 +35,7 @@ export function functionIn(answer: string, name: string): string | null {
 
 /** JSON with just the values that were told, in whatever order. */
 export function checkJson(answer: string, { value }: { readonly value: unknown }): Verdict {
-  const said = parsed(answer);
+  const said = parsedJson(answer);
   if (said === undefined) return wrong("it is not JSON");
   return sameJson(said, value) ? RIGHT : wrong(`it should be ${JSON.stringify(value)}`);
 }
@@ -44,14 +45,6 @@ export function checkToolCall(answer: string, check: Extract<Check, { kind: "too
   const call = /^\s*<tool_call>([\s\S]*?)<\/tool_call>\s*$/.exec(answer)?.[1];
   if (call === undefined) return wrong("it is not one call of a tool");
   return checkJson(call, { value: { name: check.name, arguments: check.value } });
-}
-
-function parsed(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return undefined;
-  }
 }
 
 function sameJson(a: unknown, b: unknown): boolean {

@@ -30,7 +30,7 @@ const MOST_TASKS = 3;
 /** Seeds of what chooses tasks and of the tasks themselves are not the same. */
 const TASK_SEED = 0x5eed;
 
-/** A conversation out of training tasks. @param number of the conversation, from 0 to 2^30 - 1 */
+/** A conversation out of training tasks. @param seed from 0 to 2^32 - 1 @param number of it, from 0 to 2^30 - 1 */
 export function conversation(seed: number, number: number): Conversation {
   const dice = new Dice(seed, number);
   const families: TaskFamily[] = [];
@@ -38,7 +38,12 @@ export function conversation(seed: number, number: number): Conversation {
   let tools: readonly Tool[] = [];
   do {
     const family = pickFamily(dice);
-    const task = drawTask(family, "training", seed ^ TASK_SEED, MOST_TASKS * number + families.length);
+    const task = drawTask(
+      family,
+      "training",
+      (seed ^ TASK_SEED) >>> 0,
+      MOST_TASKS * number + families.length,
+    );
     // Tools are those of the whole conversation: a task that brings its own stands alone.
     if (task.tools && families.length > 0) break;
     families.push(family);

@@ -17,6 +17,7 @@ import type { Answer } from "../../src/sampling/question.ts";
 import { toSeed } from "../../src/sampling/random.ts";
 import { samplerSettings } from "../../src/sampling/sampler.ts";
 import type { Transport, TransportHandlers } from "../../src/transport/transport.ts";
+import { TARGET } from "../support/target.ts";
 import {
   draws,
   END_TOKEN,
@@ -625,19 +626,11 @@ describe("8. a session goes on over another link", () => {
   });
 
   it("it cancels the orphan on the server, and an orphan that comes late is refused", () => {
-    const target = {
-      name: "m",
-      fingerprint: "f",
-      vocabularySize: 100,
-      contextTokens: 50,
-      endTokens: [0],
-      chatTemplate: null,
-    };
     const limits = {
       ...{ connections: 3, sessions: 3, sessionsPerConnection: 2, helloWithinMs: 1000, silentAfterMs: 1000 },
       ...{ sequences: 2, quantumRows: 16, idleAfterMs: 100, passTokens: 32, passRows: 8, prefillTokens: 16 },
     };
-    const cloud = new RequestHandler(target, "test", limits);
+    const cloud = new RequestHandler(TARGET, "test", limits);
     const say = (connection: number, frame: Frame) => cloud.handle({ kind: "frame", connection, frame }, 0);
     for (const connection of [1, 2]) {
       cloud.handle({ kind: "connected", connection }, 0);

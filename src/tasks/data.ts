@@ -15,6 +15,7 @@ interface Fact {
 
 const COLORS = ["red", "blue", "green", "yellow", "black", "white"] as const;
 const CITIES = "Oslo Lima Cairo Paris Delhi Rome Quito Kyoto Prague Dublin Havana Tunis".split(" ");
+const SKIES = ["sunny", "cloudy", "rainy", "windy", "foggy"] as const;
 const JOBS = ["baker", "teacher", "nurse", "pilot", "farmer", "singer"] as const;
 
 type FactMaker = (dice: Dice) => Fact;
@@ -73,7 +74,7 @@ function extraction(dice: Dice): Task {
   return {
     family: "data",
     prompt: `${ask}: ${JSON.stringify(schema)}\nText: ${text}`,
-    answer: JSON.stringify(value),
+    answer: jsonText(value),
     check: { kind: "json", schema, value },
   };
 }
@@ -81,7 +82,16 @@ function extraction(dice: Dice): Task {
 /** A tool, and requests for it with what they ask for. */
 interface ToolKind {
   readonly tool: Tool;
-  readonly request: (dice: Dice) => { prompt: string; arguments: Record<string, unknown> };
+  readonly request: (dice: Dice) => ToolRequest;
+}
+
+interface ToolRequest {
+  readonly prompt: string;
+  readonly arguments: Record<string, unknown>;
+  /** what the tool returns */
+  readonly result: unknown;
+  /** what there is to say then */
+  readonly reply: string;
 }
 
 const tool = (name: string, description: string, properties: Record<string, JsonSchema>): Tool => ({
@@ -100,7 +110,9 @@ const TOOLS: readonly ToolKind[] = [
         `Is it raining in ${city}?`,
         `Tell me the weather in ${city}.`,
       ]);
-      return { prompt, arguments: { city } };
+      const [sky, degrees] = [dice.pick(SKIES), dice.between(2, 35)];
+      const reply = `It is ${sky} in ${city}, with ${degrees} degrees.`;
+      return { prompt, arguments: { city }, result: { sky, degrees }, reply };
     },
   },
   {
@@ -112,7 +124,8 @@ const TOOLS: readonly ToolKind[] = [
         `Wake me in ${minutes} minutes.`,
         `Start a timer of ${minutes} minutes, please.`,
       ]);
-      return { prompt, arguments: { minutes } };
+      const reply = `The timer runs for ${minutes} minutes.`;
+      return { prompt, arguments: { minutes }, result: { running: true }, reply };
     },
   },
   {
@@ -134,14 +147,15 @@ const TOOLS: readonly ToolKind[] = [
         `Send ${to} the message "${text}".`,
         `Write to ${to} that says "${text}".`,
       ]);
-      return { prompt, arguments: { to, text } };
+      return { prompt, arguments: { to, text }, result: { sent: true }, reply: `I wrote to ${to}.` };
     },
   },
   {
     tool: tool("add", "Adds two numbers", { a: { type: "integer" }, b: { type: "integer" } }),
     request: (dice) => {
       const [a, b] = [dice.between(1, 99), dice.between(1, 99)];
-      return { prompt: dice.pick([`What is ${a} plus ${b}?`, `Add ${a} and ${b}.`]), arguments: { a, b } };
+      const prompt = dice.pick([`What is ${a} plus ${b}?`, `Add ${a} and ${b}.`]);
+      return { prompt, arguments: { a, b }, result: a + b, reply: `${a} plus ${b} is ${a + b}.` };
     },
   },
   {
@@ -156,7 +170,8 @@ const TOOLS: readonly ToolKind[] = [
         `Make all ${thing} ${color}, please.`,
         `I want ${color} ${thing}.`,
       ]);
-      return { prompt, arguments: { thing, color } };
+      const reply = `The ${thing} are ${color} now.`;
+      return { prompt, arguments: { thing, color }, result: { painted: true }, reply };
     },
   },
 ];
@@ -171,13 +186,21 @@ function toolCall(dice: Dice): Task {
     prompt: request.prompt,
     tools: kinds.map((kind) => kind.tool),
     answer: toolCallText(name, request.arguments),
+    afterCall: { result: jsonText(request.result), answer: request.reply },
     check: { kind: "toolCall", name, schema: parameters, value: request.arguments },
   };
 }
 
+/** JSON with a space behind commas and colons, as most models and chat templates write it. */
+function jsonText(value: unknown): string {
+  if (typeof value !== "object" || value === null) return JSON.stringify(value);
+  const entries = Object.entries(value).map(([key, of]) => `${JSON.stringify(key)}: ${jsonText(of)}`);
+  return `{${entries.join(", ")}}`;
+}
+
 /** How a model writes a call: the form of Hermes and Qwen, which other servers read as well. */
 export function toolCallText(name: string, args: unknown): string {
-  return `<tool_call>\n${JSON.stringify({ name, arguments: args })}\n</tool_call>`;
+  return `<tool_call>\n${jsonText({ name, arguments: args })}\n</tool_call>`;
 }
 
 export function dataTask(dice: Dice): Task {

@@ -57,6 +57,8 @@ const GAINS: readonly Change[] = [
   { told: "picks up N more", solved: "picking up N" },
   { told: "receives N by mail", solved: "receiving N" },
   { told: "makes N more", solved: "making N" },
+  { told: "gets N more", solved: "getting N" },
+  { told: "collects N more", solved: "collecting N" },
 ];
 const LOSSES: readonly Change[] = [
   { told: "gives away N", solved: "giving away N" },
@@ -66,6 +68,8 @@ const LOSSES: readonly Change[] = [
   { told: "breaks N", solved: "breaking N" },
   { told: "leaves N at school", solved: "leaving N behind" },
   { told: "puts N back", solved: "putting N back" },
+  { told: "gives N to a friend", solved: "giving away N" },
+  { told: "uses N", solved: "using N" },
 ];
 const NEXT = ["Then", "Later", "After that", "Next"] as const;
 
@@ -95,6 +99,7 @@ const chain: Problem = (dice, solution) => {
       `${who.name} starts with ${value} ${things}.`,
       `In the morning ${who.name} has ${value} ${things}.`,
       `${who.name} owns ${value} ${things}.`,
+      `At first ${who.name} has ${value} ${things}.`,
     ]),
   );
   const changes = dice.between(2, 3);
@@ -104,6 +109,8 @@ const chain: Problem = (dice, solution) => {
       `How many ${things} does ${who.name} have now?`,
       `How many ${things} does ${pronoun(who)} have in the end?`,
       `How many ${things} are left with ${who.name}?`,
+      `How many ${things} does ${who.name} have left?`,
+      `How many ${things} is that now?`,
     ]),
   );
   return value;
@@ -204,7 +211,11 @@ const shopping: Problem = (dice, solution) => {
   );
   solution.tell(`${who.name} buys ${countA} ${first} and ${countB} ${second}.`);
   solution.tell(
-    dice.pick([`How much does ${pronoun(who)} pay?`, `How many dollars does ${who.name} spend?`]),
+    dice.pick([
+      `How much does ${pronoun(who)} pay?`,
+      `How much does ${who.name} pay?`,
+      `How many dollars does ${who.name} spend?`,
+    ]),
   );
   const a = solution.solve(`${capital(first)} cost`, countA, "*", priceA);
   const b = solution.solve(`${capital(second)} cost`, countB, "*", priceB);

@@ -51,5 +51,7 @@ export interface Task {
   readonly tools?: readonly Tool[];
   /** one right answer, as a model is to learn it */
   readonly answer: string;
+  /** of a call: what the tool returns, and what a model says then */
+  readonly afterCall?: { readonly result: string; readonly answer: string };
   readonly check: Check;
 }

@@ -249,7 +249,7 @@ describe("data", () => {
         expect(checkJson(answer, check)).toEqual({ right: true, why: "" });
         const turned = Object.fromEntries(Object.entries(check.value as object).reverse());
         expect(checkJson(JSON.stringify(turned), check).right).toBe(true);
-        expect(checkJson(answer.replace('"name":"', '"name":"X'), check).why).toMatch(/should be/);
+        expect(checkJson(answer.replace('"name": "', '"name": "X'), check).why).toMatch(/should be/);
         expect(checkJson(answer.slice(1), check).why).toBe("it is not JSON");
         expect(checkJson(JSON.stringify({ ...turned, more: 1 }), check).right).toBe(false);
       }

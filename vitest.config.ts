@@ -13,6 +13,15 @@ export default defineConfig({
         },
       },
       {
+        // Apart from `npm test`: it needs PyTorch, which only those need who make models.
+        test: {
+          name: "recipe",
+          include: ["test/recipe/**/*.test.ts"],
+          globalSetup: "test/support/build.ts",
+          sequence: { groupOrder: 2 },
+        },
+      },
+      {
         test: {
           name: "slow",
           include: slow,

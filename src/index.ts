@@ -52,7 +52,13 @@ export type { Answer, Coupling, Exchange, Question, Rejection } from "./sampling
 export { type Seed, seedText, toSeed } from "./sampling/random.ts";
 export { DEFAULT_SAMPLER, type SamplerSettings, samplerSettings } from "./sampling/sampler.ts";
 export { VirtualClock } from "./sim/virtual-clock.ts";
-export { type ChatMessage, chatPrompt, TemplateError } from "./text/chat-template.ts";
+export {
+  type ChatMessage,
+  type ChatTool,
+  chatPrompt,
+  TemplateError,
+  type ToolCall,
+} from "./text/chat-template.ts";
 export { StreamingText, type Tokenizer } from "./text/tokenizer.ts";
 export { memoryPair } from "./transport/memory.ts";
 export { ConnectionError, type Transport, type TransportHandlers } from "./transport/transport.ts";

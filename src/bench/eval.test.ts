@@ -33,7 +33,7 @@ describe("judge", () => {
 describe("evaluate", () => {
   it("asks every policy the same held-out tasks, and counts what is right and what is the same", async () => {
     const asked: string[] = [];
-    const { results, wrong } = await evaluate({
+    const { results, wrong, agreement } = await evaluate({
       policies: ["good", "half"],
       families: ["math", "story"],
       tasks: 10,
@@ -41,8 +41,13 @@ describe("evaluate", () => {
       answer: async (policy, task, number) => {
         asked.push(`${policy} ${task.prompt}`);
         const text = policy === "good" || number % 2 ? task.answer : "Answer: 1234";
-        return { text, statistics: policy === "good" ? statistics(0, 0) : statistics(3, 1) };
+        return {
+          text,
+          tokens: [number, 7],
+          statistics: policy === "good" ? statistics(0, 0) : statistics(3, 1),
+        };
       },
+      agreement: async (_, tokens) => ({ tokens: tokens.length, agreed: tokens[0]! % 2 }),
       progress: () => {},
     });
     expect(asked).toHaveLength(40);
@@ -59,6 +64,11 @@ describe("evaluate", () => {
     expect(results[1]!.families.math!.high).toBeCloseTo(0.7634, 3);
     expect(results.map(({ acceptanceRate }) => acceptanceRate)).toEqual([null, 0.75]);
     expect(results[0]!.tokensPerSecond).toBeCloseTo(100, 9);
+    // Of the first policy's answers alone: of ten with two tokens each, every other one agrees in one.
+    expect(agreement).toEqual({
+      math: { tokens: 20, agreed: 5, value: 0.25 },
+      story: { tokens: 20, agreed: 5, value: 0.25 },
+    });
     expect(wrong).toHaveLength(10);
     expect(wrong[0]).toMatchObject({ policy: "half", answer: "Answer: 1234" });
   });

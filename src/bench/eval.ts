@@ -11,6 +11,7 @@ import {
 import { drawTask } from "../tasks/draw.ts";
 import type { Task, TaskFamily } from "../tasks/task.ts";
 import { unreachable } from "../util/assert.ts";
+import type { Agreement } from "./agreement.ts";
 import { runFunction } from "./sandbox.ts";
 
 /**
@@ -20,6 +21,8 @@ import { runFunction } from "./sandbox.ts";
 
 export interface Answered {
   readonly text: string;
+  /** ids of the text */
+  readonly tokens: readonly number[];
   readonly statistics: PipelineStatistics;
 }
 
@@ -31,6 +34,8 @@ export interface EvalOptions {
   readonly seed: number;
   /** @param number of the task: the same for all policies */
   readonly answer: (policy: string, task: Task, number: number) => Promise<Answered>;
+  /** how far the drafter agrees with an answer of the first policy; null: not asked */
+  readonly agreement: ((task: Task, tokens: readonly number[]) => Promise<Agreement>) | null;
   readonly progress: (done: number, of: number) => void;
 }
 
@@ -53,6 +58,8 @@ export interface PolicyResult {
 
 export interface EvalResult {
   readonly results: readonly PolicyResult[];
+  /** share of the tokens of the first policy's answers that are the drafter's likeliest; null: not asked */
+  readonly agreement: Readonly<Partial<Record<TaskFamily, Agreement & { readonly value: number }>>> | null;
   /** some answers that were wrong, and why */
   readonly wrong: readonly WrongAnswer[];
 }
@@ -64,9 +71,6 @@ export interface WrongAnswer {
   readonly why: string;
 }
 
-/** Families that are asked; the fourth, JSON and calls of tools, needs a chat template that shows tools. */
-export const EVAL_FAMILIES = ["math", "code", "story"] as const satisfies readonly TaskFamily[];
-
 const MOST_WRONG = 20;
 
 /** Asks all policies the same tasks, one answer at a time. @param options at least one task of one family */
@@ -74,6 +78,7 @@ export async function evaluate(options: EvalOptions): Promise<EvalResult> {
   const { policies, families, tasks, seed, progress } = options;
   const tallies = policies.map((policy) => new Tally(policy));
   const wrong: WrongAnswer[] = [];
+  const agreements: Partial<Record<TaskFamily, Agreement & { value: number }>> = {};
   const all = families.length * tasks * policies.length;
   let done = 0;
   for (const family of families) {
@@ -81,8 +86,11 @@ export async function evaluate(options: EvalOptions): Promise<EvalResult> {
       const task = drawTask(family, "held-out", seed, number);
       let firstText: string | null = null;
       for (const tally of tallies) {
-        const { text, statistics } = await options.answer(tally.policy, task, number);
+        const { text, tokens, statistics } = await options.answer(tally.policy, task, number);
         const verdict = await judge(task, text);
+        if (firstText === null && options.agreement) {
+          agreements[family] = added(agreements[family], await options.agreement(task, tokens));
+        }
         firstText ??= text;
         tally.add(family, verdict.right, text === firstText, statistics);
         if (!verdict.right && wrong.length < MOST_WRONG) {
@@ -92,7 +100,14 @@ export async function evaluate(options: EvalOptions): Promise<EvalResult> {
       }
     }
   }
-  return { results: tallies.map((tally) => tally.result()), wrong };
+  const results = tallies.map((tally) => tally.result());
+  return { results, agreement: options.agreement && agreements, wrong };
+}
+
+function added(to: Agreement | undefined, more: Agreement): Agreement & { value: number } {
+  const tokens = (to?.tokens ?? 0) + more.tokens;
+  const agreed = (to?.agreed ?? 0) + more.agreed;
+  return { tokens, agreed, value: tokens > 0 ? agreed / tokens : 0 };
 }
 
 /** Whether an answer is right; a function is run for that, in a process of its own. */

@@ -1,17 +1,15 @@
 import { Command, Option } from "commander";
-import {
-  type Accuracy,
-  type Answered,
-  EVAL_FAMILIES,
-  type EvalResult,
-  evaluate,
-  type PolicyResult,
-} from "../bench/eval.ts";
+import { agreement } from "../bench/agreement.ts";
+import { type Accuracy, type Answered, type EvalResult, evaluate, type PolicyResult } from "../bench/eval.ts";
 import { generate, generateAlone } from "../edge/generate.ts";
+import type { DraftModel } from "../engine/engine.ts";
+import { LlamaModel } from "../engine/llama/model.ts";
+import { llamaDraftModel } from "../engine/llama/models.ts";
 import { toSeed } from "../sampling/random.ts";
 import { samplerSettings } from "../sampling/sampler.ts";
+import { TASK_FAMILIES } from "../tasks/draw.ts";
 import type { Task, TaskFamily } from "../tasks/task.ts";
-import { chatPrompt } from "../text/chat-template.ts";
+import { type ChatTool, chatPrompt } from "../text/chat-template.ts";
 import { systemClock } from "../transport/node/clock.ts";
 import { type LocalPair, withLocalPair } from "./local-pair.ts";
 import { BUNDLED_DRAFTER, BUNDLED_TARGET } from "./node.ts";
@@ -43,7 +41,7 @@ export function evalCommand(): Command {
         "policies to ask, the first being what others are compared with",
       ),
     )
-    .addOption(new Option("--task <family>", "what to ask").choices([...EVAL_FAMILIES, "all"]).default("all"))
+    .addOption(new Option("--task <family>", "what to ask").choices([...TASK_FAMILIES, "all"]).default("all"))
     .addOption(new Option("--n <count>", "tasks of each family").argParser(whole(1, 10_000)).default(20))
     .addOption(new Option("--target <file>", "the large model").default(BUNDLED_TARGET, "the bundled one"))
     .addOption(new Option("--model <file>", "the small model").default(BUNDLED_DRAFTER, "the bundled one"))
@@ -61,8 +59,9 @@ export function evalCommand(): Command {
       "after",
       `
 Tasks are word problems (the number has to be right), small TypeScript functions (they are run, in a sandbox, against
-tests) and short stories (they keep to their characters). They are made for small models that are trained on such
-tasks, and do not say in what form to answer: a general model may be right and not be understood.
+tests), short stories (they keep to their characters), and JSON for a schema or a call of a tool. They are made for
+small models that are trained on such tasks, and do not say in what form to answer: a general model may be right and
+not be understood.
 
 Examples:
   $ picospec eval
@@ -76,32 +75,53 @@ Examples:
 async function runEval(values: EvalValues): Promise<void> {
   const { target, model, rtt, pace, json } = values;
   const pair = { target, drafter: model, rtt, jitter: 0, mbps: Number.POSITIVE_INFINITY, pace };
-  const result = await withLocalPair(pair, (open) => ask(values, open));
+  const result = await withLocalPair(pair, async (open) => {
+    // Along greedy text alone: elsewhere it would say more about the draws than about the models.
+    if (values.temperature > 0 || !values.policy[0]!.policy.target) return ask(values, open, null);
+    const file = await LlamaModel.load(model, { gpu: "off" });
+    const follower = await llamaDraftModel(file, { threads: 1 });
+    return ask(values, open, follower).finally(() => {
+      follower.close();
+      file.close();
+    });
+  });
   const measured = { rttMs: rtt, pace: pace?.name ?? null };
   if (json) console.log(JSON.stringify({ emulated: measured, ...result }, null, 2));
   else console.log(report(values, result));
 }
 
-function ask(values: EvalValues, { client, loaded }: LocalPair): Promise<EvalResult> {
+function ask(
+  values: EvalValues,
+  { client, loaded }: LocalPair,
+  follower: DraftModel | null,
+): Promise<EvalResult> {
   const { drafter, tokenizer } = loaded;
   const policies = new Map(values.policy.map(({ name, policy }) => [name, policy]));
   const sampler = samplerSettings({ temperature: values.temperature });
-  const answer = (name: string, { prompt }: Task, number: number): Promise<Answered> => {
+  const promptOf = ({ prompt, tools = [] }: Task) => {
+    const shown = tools.map((tool): ChatTool => ({ type: "function", function: tool }));
+    const { chatTemplate } = client.target;
+    return chatPrompt(chatTemplate, [{ role: "user", content: prompt }], tokenizer, shown);
+  };
+  const answer = async (name: string, task: Task, number: number): Promise<Answered> => {
     const policy = policies.get(name)!;
     const settings = { policy, sampler, seed: toSeed(values.seed + number), maxTokens: values.maxTokens };
-    const tokens = chatPrompt(client.target.chatTemplate, [{ role: "user", content: prompt }], tokenizer);
-    const options = { settings, prompt: tokens, tokenizer };
-    return policy.target
-      ? generate(client, options)
-      : generateAlone(drafter, tokenizer.endTokens(), systemClock, options);
+    const tokens: number[] = [];
+    const part = ({ token }: { token: number }) => tokens.push(token);
+    const options = { settings, prompt: promptOf(task), tokenizer, part };
+    const { text, statistics } = policy.target
+      ? await generate(client, options)
+      : await generateAlone(drafter, tokenizer.endTokens(), systemClock, options);
+    return { text, tokens, statistics };
   };
   const bar = progressBar("asking");
   return evaluate({
     policies: [...policies.keys()],
-    families: values.task === "all" ? EVAL_FAMILIES : [values.task],
+    families: values.task === "all" ? TASK_FAMILIES : [values.task],
     tasks: values.n,
     seed: values.seed,
     answer,
+    agreement: follower && ((task, tokens) => agreement(follower, promptOf(task), tokens)),
     progress: (done, of) => bar.update(done / of),
   }).finally(bar.end);
 }
@@ -109,8 +129,8 @@ function ask(values: EvalValues, { client, loaded }: LocalPair): Promise<EvalRes
 const percent = ({ value, low, high }: Accuracy) =>
   `${(100 * value).toFixed(0)}% (${(100 * low).toFixed(0)} to ${(100 * high).toFixed(0)})`;
 
-function report({ task, n, temperature, rtt, pace }: EvalValues, { results }: EvalResult): string {
-  const families = task === "all" ? EVAL_FAMILIES : [task];
+function report({ task, n, temperature, rtt, pace }: EvalValues, { results, agreement }: EvalResult): string {
+  const families = task === "all" ? TASK_FAMILIES : [task];
   const head = [
     "right",
     ...families,
@@ -129,9 +149,16 @@ function report({ task, n, temperature, rtt, pace }: EvalValues, { results }: Ev
   ];
   const network =
     rtt > 0 || pace ? `, emulated network (RTT ${rtt} ms) and hardware (${pace?.name ?? "none"})` : "";
+  const agreed = families.map((family) => {
+    const share = agreement?.[family];
+    return share ? `${family} ${(100 * share.value).toFixed(1)}%` : family;
+  });
   return [
     table([head, ...results.map(row)]),
     "",
+    ...(agreement
+      ? [`Tokens of ${results[0]!.policy} that the small model finds likeliest: ${agreed.join(", ")}.`]
+      : []),
     `${n} held-out tasks of each family, temperature ${temperature}; 95% intervals (Wilson). Same text: as ${results[0]!.policy}.`,
     `Tokens/s on this machine${network}.`,
   ].join("\n");

@@ -2,9 +2,33 @@ import { Template } from "@huggingface/jinja";
 import { messageOf, PicoSpecError } from "../util/errors.ts";
 import type { Tokenizer } from "./tokenizer.ts";
 
+/** A message in the form of OpenAI's API, which chat templates read as it is. */
 export interface ChatMessage {
-  readonly role: "system" | "user" | "assistant";
+  /** `tool`: what a tool that was called returned */
+  readonly role: "system" | "user" | "assistant" | "tool";
   readonly content: string;
+  /** tools that the assistant calls */
+  readonly tool_calls?: readonly ToolCall[];
+  /** of the call that a message of a tool answers */
+  readonly tool_call_id?: string;
+}
+
+export interface ToolCall {
+  readonly id: string;
+  readonly type: "function";
+  /** arguments: JSON as text */
+  readonly function: { readonly name: string; readonly arguments: string };
+}
+
+/** A tool that the model may call. */
+export interface ChatTool {
+  readonly type: "function";
+  readonly function: {
+    readonly name: string;
+    readonly description?: string;
+    /** a JSON Schema */
+    readonly parameters?: unknown;
+  };
 }
 
 /** The model's template does not take these messages. */
@@ -15,6 +39,7 @@ export class TemplateError extends PicoSpecError {
 /**
  * The prompt of a conversation, ready for the assistant to go on, by the target's own Jinja template.
  * @param template Jinja source as the GGUF holds it; null: the messages' texts, a line each
+ * @param tools for the template to show; one that knows nothing of tools leaves them out
  * @returns token ids, Int32Array[n]
  * @throws TemplateError when the template itself refuses
  */
@@ -22,6 +47,7 @@ export function chatPrompt(
   template: string | null,
   messages: readonly ChatMessage[],
   tokenizer: Tokenizer,
+  tools: readonly ChatTool[] = [],
 ): Int32Array {
   if (template === null) {
     return tokenizer.encode(messages.map((message) => message.content).join("\n"), false);
@@ -30,6 +56,7 @@ export function chatPrompt(
   try {
     text = new Template(template).render({
       messages: messages.map((message) => ({ ...message })),
+      ...(tools.length > 0 ? { tools } : {}),
       add_generation_prompt: true,
       bos_token: tokenizer.beginText,
       eos_token: tokenizer.endText,

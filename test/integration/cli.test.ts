@@ -293,13 +293,17 @@ describe("eval", () => {
       "--json",
     ]);
     expect(status, stderr).toBe(0);
-    const { results } = JSON.parse(stdout);
+    const { results, agreement } = JSON.parse(stdout);
     const [alone, edge, race] = results;
-    expect(alone).toMatchObject({ policy: "cloud", sameText: 6, acceptanceRate: null, all: { tasks: 6 } });
-    expect(Object.keys(alone.families)).toEqual(["math", "code", "story"]);
-    expect(race).toMatchObject({ policy: "race", sameText: 6, families: alone.families, all: alone.all });
+    expect(alone).toMatchObject({ policy: "cloud", sameText: 8, acceptanceRate: null, all: { tasks: 8 } });
+    expect(Object.keys(alone.families)).toEqual(["math", "code", "story", "data"]);
+    expect(race).toMatchObject({ policy: "race", sameText: 8, families: alone.families, all: alone.all });
     expect(race.acceptanceRate).toBeGreaterThan(0.3);
-    expect(edge.sameText).toBeLessThan(6);
+    expect(edge.sameText).toBeLessThan(8);
+    for (const family of ["math", "code", "story", "data"]) {
+      expect(agreement[family].value).toBeGreaterThan(0.4);
+      expect(agreement[family].value).toBeLessThan(1);
+    }
   });
 
   it("prints a table, and says in one line what is wrong with an option", async () => {
@@ -307,7 +311,7 @@ describe("eval", () => {
     expect(stdout).toMatch(/^right +story +accepted +tokens\/s +same text\ncloud +\d+% \(\d+ to \d+\)/);
     const { status, stderr } = await picospec(["eval", "--task", "poems"]);
     expect(status).toBe(2);
-    expect(stderr).toMatch(/--task .*poems.* Allowed choices are math, code, story, all/);
+    expect(stderr).toMatch(/--task .*poems.* Allowed choices are math, code, story, data, all/);
   });
 });
 

@@ -122,9 +122,9 @@ export async function judge({ check }: Task, answer: string): Promise<Verdict> {
     case "toolCall":
       return checkToolCall(answer, check);
     case "function": {
-      const code = functionIn(answer, check.name);
-      if (code === null) return { right: false, why: `there is no function ${check.name}` };
-      return runFunction(code, check.name, check.cases);
+      const shown = functionIn(answer, check.name);
+      if (shown === null) return { right: false, why: `there is no function ${check.name ?? "at all"}` };
+      return runFunction(shown.code, shown.name, check.cases);
     }
     default:
       return unreachable(check);

@@ -23,14 +23,26 @@ export function checkNumber(answer: string, { value }: Extract<Check, { kind: "n
   return Number(said) === value ? RIGHT : wrong(`it says ${said}, and it is ${value}`);
 }
 
+/** Code that an answer shows. */
+export interface ShownFunction {
+  readonly name: string;
+  readonly code: string;
+}
+
 /**
  * The code that an answer shows: what stands between fences, or all of it.
- * @returns null where there is no function of that name
+ * @param name of the function; null: the first one's, whatever it is
+ * @returns null where there is no such function
  */
-export function functionIn(answer: string, name: string): string | null {
+export function functionIn(answer: string, name: string | null): ShownFunction | null {
   const fenced = [...answer.matchAll(/```[^\n]*\n([\s\S]*?)```/g)].map(([, code]) => code!);
-  const named = new RegExp(`\\b(?:function ${name}\\s*[<(]|(?:const|let|var) ${name}\\s*[:=])`);
-  return [...fenced, answer].find((code) => named.test(code)) ?? null;
+  const wanted = name ?? "[A-Za-z_$][\\w$]*";
+  const named = new RegExp(`\\b(?:function (${wanted})\\s*[<(]|(?:const|let|var) (${wanted})\\s*[:=])`);
+  for (const code of [...fenced, answer]) {
+    const found = named.exec(code);
+    if (found) return { name: (found[1] ?? found[2])!, code };
+  }
+  return null;
 }
 
 /** JSON with just the values that were told, in whatever order. */

@@ -1,6 +1,6 @@
 import { Dice } from "./dice.ts";
 import { drawTask, type Split } from "./draw.ts";
-import { drill } from "./math.ts";
+import { drill, sum } from "./math.ts";
 import { smallTalk } from "./talk.ts";
 import type { TaskFamily, Tool } from "./task.ts";
 
@@ -33,7 +33,9 @@ const GOES_ON_LONG = 0.95;
 const LONG = 0.05;
 /** More do not fit into the context that models are trained on. */
 const MOST_TASKS = 12;
-const STARTS_WITH_TALK = 0.04;
+const STARTS_WITH_TALK = 0.06;
+/** Of what a conversation starts with: sums, not small talk. */
+const SUMS = 0.5;
 const HAS_SYSTEM = 0.15;
 /** Seeds of what chooses tasks and of the tasks themselves are not the same. */
 const TASK_SEED = 0x5eed;
@@ -61,7 +63,7 @@ export function conversation(seed: number, number: number, split: Split = "train
   const turns: Turn[] = [];
   let tools: readonly Tool[] = [];
   if (dice.chance(STARTS_WITH_TALK)) {
-    const { prompt, answer } = smallTalk(dice);
+    const { prompt, answer } = dice.chance(SUMS) ? sum(dice) : smallTalk(dice);
     families.push("talk");
     turns.push({ role: "user", content: prompt }, { role: "assistant", content: answer });
   }

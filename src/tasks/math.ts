@@ -291,6 +291,26 @@ export function drill(dice: Dice): { prompt: string; answer: string } {
   return { prompt, answer: lines.join("\n") };
 }
 
+const OPERATIONS = {
+  "+": ["plus"],
+  "-": ["minus"],
+  "*": ["times", "multiplied by"],
+  "/": ["divided by"],
+} as const;
+
+/** One sum, as somebody asks it in between: for training only. */
+export function sum(dice: Dice): { prompt: string; answer: string } {
+  const operator = dice.pick(["+", "-", "*", "/"] as const);
+  const [left, right] = operands(dice, operator);
+  const signs = `${left} ${operator} ${right}`;
+  const words = `${left} ${dice.pick(OPERATIONS[operator])} ${right}`;
+  const prompt = dice.pick([
+    ...[signs, `${signs} =`, `What is ${signs}?`, `Calculate ${signs}.`],
+    ...[`What is ${words}?`, `How much is ${words}?`],
+  ]);
+  return { prompt, answer: `${signs} = ${calculate(left, operator, right)}.` };
+}
+
 function operands(dice: Dice, operator: Operator): [number, number] {
   if (operator === "+") {
     const left = dice.between(1, MOST - 2);

@@ -74,26 +74,48 @@ interface Request {
   readonly mentions: readonly string[];
 }
 
+const OPEN_REQUESTS = [
+  "Tell me a story.",
+  "Tell me a short story.",
+  "Write a story.",
+  "Please write a short story.",
+  "Can you tell me a story?",
+  "I would like a story.",
+] as const;
+
 function requestOf(dice: Dice, { hero, friend, thing, home }: Cast): Request {
   const ask = dice.pick([
     "Tell me a story about",
+    "Tell me a short story about",
+    "Write a story about",
     "Write a short story about",
     "Can you make up a story about",
     "Please tell a tale of",
   ]);
   const end = ask.startsWith("Can") ? "?" : ".";
-  const kind = withArticle(hero.kind);
+  const [kind, other] = [withArticle(hero.kind), withArticle(friend.kind)];
+  const about = (subject: string, ...mentions: string[]): Request => ({
+    prompt: `${ask} ${subject}${end}`,
+    mentions,
+  });
   return dice.pick<() => Request>([
-    () => ({ prompt: `${ask} ${kind} and ${withArticle(thing)}${end}`, mentions: [hero.kind, thing] }),
-    () => ({
-      prompt: `${ask} ${kind} named ${hero.name} and ${withArticle(friend.kind)} named ${friend.name}${end}`,
-      mentions: [hero.name, hero.kind, friend.name, friend.kind],
-    }),
-    () => ({
-      prompt: `${ask} ${hero.name} the ${hero.kind}, who finds ${withArticle(thing)} near the ${home}${end}`,
-      mentions: [hero.name, hero.kind, thing, home],
-    }),
-    () => ({ prompt: `${ask} ${kind} who lives near the ${home}${end}`, mentions: [hero.kind, home] }),
+    () => about(`${kind} and ${withArticle(thing)}`, hero.kind, thing),
+    () => about(`${kind} and ${withArticle(thing)}`, hero.kind, thing),
+    () =>
+      about(
+        `${kind} named ${hero.name} and ${other} named ${friend.name}`,
+        ...[hero.name, hero.kind, friend.name, friend.kind],
+      ),
+    () =>
+      about(
+        `${hero.name} the ${hero.kind}, who finds ${withArticle(thing)} near the ${home}`,
+        ...[hero.name, hero.kind, thing, home],
+      ),
+    () => about(`${kind} who lives near the ${home}`, hero.kind, home),
+    () => about(`${kind} and ${other}`, hero.kind, friend.kind),
+    () => about(kind, hero.kind),
+    () => about(`${kind} named ${hero.name}`, hero.name, hero.kind),
+    () => ({ prompt: dice.pick(OPEN_REQUESTS), mentions: [] }),
   ])();
 }
 

@@ -5,7 +5,12 @@ export type TaskFamily = "math" | "code" | "story" | "data";
 /** What makes an answer right. */
 export type Check =
   | { readonly kind: "number"; readonly value: number }
-  | { readonly kind: "function"; readonly name: string; readonly cases: readonly FunctionCase[] }
+  | {
+      readonly kind: "function";
+      /** null: whatever the model calls it */
+      readonly name: string | null;
+      readonly cases: readonly FunctionCase[];
+    }
   | { readonly kind: "story"; readonly cast: readonly Character[]; readonly mentions: readonly string[] }
   | { readonly kind: "json"; readonly schema: JsonSchema; readonly value: unknown }
   | {

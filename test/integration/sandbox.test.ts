@@ -28,8 +28,8 @@ describe("a function", () => {
     for (let number = 0; number < 60; number++) {
       const task = drawTask("code", number % 2 ? "held-out" : "training", 5, number);
       if (task.check.kind !== "function") throw new Error("a code task has a function");
-      const { name, cases } = task.check;
-      const code = functionIn(task.answer, name)!;
+      const { cases } = task.check;
+      const { name, code } = functionIn(task.answer, task.check.name)!;
       expect(await runFunction(code, name, cases), task.answer).toEqual({ right: true, why: "" });
       const swapped = cases.map(({ args }, i) => ({ args, result: cases[(i + 1) % cases.length]!.result }));
       if (!(await runFunction(code, name, swapped)).right) other++;

@@ -1,33 +1,6 @@
-/** Thirty prompts that the bundled models know: ten of each kind. */
-export const PROMPTS: readonly string[] = [
-  "Ravi has 14 pens. Sam has three times as many. How many pens do Ravi and Sam have in total?",
-  "Tara paints 2 tiles a day for 9 days. On the last day she paints 7 more. How many tiles is that in all?",
-  "Emil starts with 21 cards. He collects 7 more. Next, he trades 3 away. How many cards does Emil have now?",
-  "Carl splits 77 carrots equally among 7 children. After that each one finds 14 more. How many carrots does each one have?",
-  "At first Zoe has 26 plums. Then she finds 4 more. Later she lends 23 to Vera. How many plums does Zoe have now?",
-  "Paul has 8 shelves with 3 cups in each. Paul takes out 2 cups. How many cups are left?",
-  "Sara earns 8 dollars a day for 5 days. She spends 26 dollars on a scarf. How much money does Sara have left?",
-  "One of the stones costs 7 dollars and one of the carrots costs 5 dollars. Sara buys 3 stones and 8 carrots. How much does Sara pay?",
-  "Yara walks 11 miles a day for 3 days. On the last day she walks 16 more. How many miles is that in all?",
-  "Rosa starts with 79 marbles. Then she loses 6. Then she lends 2 to Kofi. How many marbles does she have in the end?",
-  'Create a function tagLabel that puts "my" in front of the label.',
-  "Give me a small function countVowelsInPath that counts the vowels in the path.",
-  "Write a TypeScript function totalDistances that returns the sum of a list of distances.",
-  "I need a TypeScript function named factorialTotal that computes the factorial of a total.",
-  "Please write a function called clampValue in TypeScript that limits a value to the range 3 to 55.",
-  "Please write a function called countLengths in TypeScript that counts how many lengths are greater than 19.",
-  "Please write a function called shoutCity in TypeScript that turns the city into upper case.",
-  "Create a function maxTemperature that returns the largest of the temperatures.",
-  "Please write a function called joinLabels in TypeScript that joins the labels with commas.",
-  "Give me a small function isOddTemperature that checks whether a temperature is odd.",
-  "Write a short story about a giant and a boat.",
-  "Write a short story about a goat and a rope.",
-  "Tell me a short story about a clockmaker named Otis and a squirrel named Suki.",
-  "Write a story about a frog named Hob in the lighthouse with a rope.",
-  "Tell me a tale about a frog named Poppy at the orchard and a basket.",
-  "Can you tell a story about a squirrel and a shell?",
-  "Write a story about a fox named Jasper in the orchard with a whistle.",
-  "Tell me a tale about a dragon named Suki at the river and a wagon.",
-  "I would like a story about a mouse and a blanket.",
-  "Write a story about a bear named Pip in the forest with a crown.",
-];
+import { drawTask } from "../../src/tasks/draw.ts";
+
+/** Thirty prompts that the bundled models were not trained on, but whose like they know: ten of each kind. */
+export const PROMPTS: readonly string[] = (["math", "code", "story"] as const).flatMap((family) =>
+  Array.from({ length: 10 }, (_, number) => drawTask(family, "held-out", 77, number).prompt),
+);

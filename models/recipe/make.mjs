@@ -27,7 +27,12 @@ const { out, size, seed, only } = new Command()
   .name("node models/recipe/make.mjs")
   .description("Makes a pair of models from a seed: about two hours on 2 CPU cores at full size.")
   .requiredOption("--out <folder>", "folder for everything that is made")
-  .option("--size <size>", `size of models and training: ${Object.keys(sizes).join(", ")}`, oneOf(Object.keys(sizes)), "full")
+  .option(
+    "--size <size>",
+    `size of models and training: ${Object.keys(sizes).join(", ")}`,
+    oneOf(Object.keys(sizes)),
+    "full",
+  )
   .option("--seed <n>", "seed of text and training", wholeNumber, 1)
   .option("--only <step>", `one step: ${STEPS.join(", ")}`, oneOf(STEPS))
   .parse()
@@ -56,7 +61,12 @@ if (only !== "corpus") {
 
 function pythonWithTorch() {
   const able = PYTHONS.find((python) => spawnSync(python, ["-c", "import torch, numpy"]).status === 0);
-  return able ?? fail(`no PyTorch in ${PYTHONS.join(" or ")}; run models/recipe/setup.sh (Debian), or set PYTHON to one that has it`);
+  return (
+    able ??
+    fail(
+      `no PyTorch in ${PYTHONS.join(" or ")}; run models/recipe/setup.sh (Debian), or set PYTHON to one that has it`,
+    )
+  );
 }
 
 function fail(message) {

@@ -48,7 +48,7 @@ export { encode } from "./protocol/encode.ts";
 export { ProtocolError, type ProtocolErrorCode } from "./protocol/errors.ts";
 export { type Frame, PROTOCOL_LIMITS, PROTOCOL_VERSION, type TargetInfo } from "./protocol/frame.ts";
 export { type FrameLink, wireLink } from "./protocol/link.ts";
-export type { Answer, Coupling, Exchange, Question, Rejection } from "./sampling/question.ts";
+export type { Answer, Coupling, Exchange, Question, Rejection, TokenLogprobs } from "./sampling/question.ts";
 export { type Seed, seedText, toSeed } from "./sampling/random.ts";
 export { DEFAULT_SAMPLER, type SamplerSettings, samplerSettings } from "./sampling/sampler.ts";
 export { VirtualClock } from "./sim/virtual-clock.ts";
@@ -59,6 +59,7 @@ export {
   TemplateError,
   type ToolCall,
 } from "./text/chat-template.ts";
+export type { GrammarMatcher, Grammars } from "./text/grammar.ts";
 export { StreamingText, type Tokenizer } from "./text/tokenizer.ts";
 export { memoryPair } from "./transport/memory.ts";
 export { ConnectionError, type Transport, type TransportHandlers } from "./transport/transport.ts";

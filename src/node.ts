@@ -10,6 +10,8 @@ export {
   type TargetOptions,
 } from "./engine/llama/models.ts";
 export { LlamaTokenizer } from "./engine/llama/tokenizer.ts";
+export { XGrammars } from "./engine/xgrammar/grammars.ts";
+export { schemaGrammar } from "./engine/xgrammar/schema.ts";
 export * from "./index.ts";
 export { systemClock } from "./transport/node/clock.ts";
 export { connect, type Listener, type ListenOptions, listen } from "./transport/node/socket.ts";

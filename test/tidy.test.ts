@@ -24,19 +24,47 @@ const ROOMS: Record<string, readonly string[]> = {
   tasks: ["sampling"],
   engine: ["decoding", "text"],
   "engine/llama": ["engine"],
+  "engine/xgrammar": ["engine"],
   edge: ["engine", "transport", "text", "protocol"],
   cloud: ["engine", "transport", "text", "protocol"],
   sim: ["edge", "cloud", "perf", "engine", "transport"],
-  bench: ["edge", "cloud", "cloud/server.ts", "sim", "perf", "tasks", "engine/llama", "transport/node"],
-  cli: ["edge", "cloud", "cloud/server.ts", "sim", "bench", "engine/llama", "transport/node"],
+  bench: [
+    "edge",
+    "cloud",
+    "cloud/server.ts",
+    "sim",
+    "perf",
+    "tasks",
+    "engine/llama",
+    "engine/xgrammar",
+    "transport/node",
+  ],
+  cli: [
+    "edge",
+    "cloud",
+    "cloud/server.ts",
+    "sim",
+    "bench",
+    "engine/llama",
+    "engine/xgrammar",
+    "transport/node",
+  ],
   "transport/node": ["transport"],
   "cloud/server.ts": ["cloud", "transport/node"],
   "index.ts": ["edge", "cloud", "sim"],
-  "node.ts": ["index.ts", "engine/llama", "cloud/server.ts", "transport/node"],
+  "node.ts": ["index.ts", "engine/llama", "engine/xgrammar", "cloud/server.ts", "transport/node"],
 };
 
 /** Where Node itself may be used. Clock, timers and randomness enter from there, as arguments. */
-const NODE_ROOMS = ["transport/node", "engine/llama", "cloud/server.ts", "bench", "cli", "node.ts"];
+const NODE_ROOMS = [
+  "transport/node",
+  "engine/llama",
+  "engine/xgrammar",
+  "cloud/server.ts",
+  "bench",
+  "cli",
+  "node.ts",
+];
 
 /** Globals that would let time, chance or the machine in through the back door. */
 const FORBIDDEN_GLOBALS =

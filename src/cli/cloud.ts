@@ -6,6 +6,7 @@ import { llamaTargetModel } from "../engine/llama/models.ts";
 import { LlamaTokenizer } from "../engine/llama/tokenizer.ts";
 import { vocabularyFile } from "../engine/llama/vocabulary.ts";
 import { pacedTarget } from "../engine/paced.ts";
+import { XGrammars } from "../engine/xgrammar/grammars.ts";
 import { systemClock } from "../transport/node/clock.ts";
 import { software } from "./node.ts";
 import { type GpuValue, gpuOption, type NamedPace, number, paceOption, whole } from "./options.ts";
@@ -75,11 +76,13 @@ async function serve(values: CloudValues): Promise<void> {
   const plain = await llamaTargetModel(model, { sequences, threads, ...context });
   const target = pace ? pacedTarget(plain, pace.profile, systemClock) : plain;
   const tokenizer = new LlamaTokenizer(model);
+  const endTokens = tokenizer.endTokens();
   const { name, fingerprint, chatTemplate } = model.file;
   const server = await serveCloud({
     model: target,
     tokenizer: await vocabularyFile(values.model),
-    description: { name, fingerprint, chatTemplate, endTokens: tokenizer.endTokens() },
+    grammars: await XGrammars.create(tokenizer, endTokens),
+    description: { name, fingerprint, chatTemplate, endTokens },
     host,
     port,
     server: software(),

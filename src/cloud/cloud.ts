@@ -1,6 +1,7 @@
 import type { TargetModel } from "../engine/engine.ts";
 import type { TargetInfo } from "../protocol/frame.ts";
 import { type FrameLink, wireLink } from "../protocol/link.ts";
+import type { Grammars } from "../text/grammar.ts";
 import type { Transport } from "../transport/transport.ts";
 import { unreachable } from "../util/assert.ts";
 import type { CancelTimer, Clock } from "../util/clock.ts";
@@ -21,6 +22,8 @@ export interface CloudOptions {
   readonly limits?: Partial<CloudLimits>;
   /** a GGUF file without tensors, for edges that have no tokenizer; null or left out: they need their own */
   readonly tokenizer?: Uint8Array | null;
+  /** over the target's vocabulary; null or left out: sessions have no grammars */
+  readonly grammars?: Grammars | null;
 }
 
 /** Bounds that keep one cloud on its feet, whatever its edges do. */
@@ -62,6 +65,7 @@ export class Cloud {
       options.server,
       cloudLimits(model, options.limits),
       options.tokenizer ?? null,
+      options.grammars ?? null,
     );
     this.verifier = new Verifier(model);
   }

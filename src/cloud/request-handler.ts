@@ -8,7 +8,9 @@ import {
   pongFor,
   type TargetInfo,
 } from "../protocol/frame.ts";
+import type { GrammarMatcher, Grammars } from "../text/grammar.ts";
 import { unreachable } from "../util/assert.ts";
+import { SettingError } from "../util/errors.ts";
 import type { CloudEffect, CloudEvent, CloudLimits } from "./machine.ts";
 import { CloudSession } from "./session.ts";
 import { SessionTable } from "./session-table.ts";
@@ -24,6 +26,7 @@ export class RequestHandler {
   private readonly server: string;
   private readonly limits: CloudLimits;
   private readonly tokenizer: Uint8Array | null;
+  private readonly grammars: Grammars | null;
   private readonly table: SessionTable;
   /** until when each connection has to say hello; null: it has */
   private readonly helloByMs = new Map<number, number | null>();
@@ -33,8 +36,16 @@ export class RequestHandler {
   /**
    * @param server what the welcome says of this software, for example "picospec/0.1.0"
    * @param tokenizer what an edge without one gets; null: it has to bring its own
+   * @param grammars over the target's vocabulary; null: no session can have one
    */
-  constructor(target: TargetInfo, server: string, limits: CloudLimits, tokenizer: Uint8Array | null = null) {
+  constructor(
+    target: TargetInfo,
+    server: string,
+    limits: CloudLimits,
+    tokenizer: Uint8Array | null = null,
+    grammars: Grammars | null = null,
+  ) {
+    this.grammars = grammars;
     this.tokenizer = tokenizer;
     this.target = target;
     this.server = server;
@@ -228,6 +239,15 @@ export class RequestHandler {
       out.push({ kind: "send", connection: id, frame: errorFrame(frame.session, refusal) });
       return;
     }
+    let grammar: GrammarMatcher | null = null;
+    try {
+      grammar = this.grammarFor(settings.grammar);
+    } catch (error) {
+      if (!(error instanceof SettingError)) throw error;
+      const wrong = new ProtocolError("bad_setting", error.message);
+      out.push({ kind: "send", connection: id, frame: errorFrame(frame.session, wrong) });
+      return;
+    }
     // Its link is dead, and only the edge has noticed so far.
     if (orphan) this.table.run(orphan, out, (effects) => orphan.end("failed", effects));
     const { contextTokens, endTokens, vocabularySize } = this.target;
@@ -254,9 +274,17 @@ export class RequestHandler {
       lineage,
       nowMs,
       orphan?.pace ?? this.table.lastPace(id, settings.policy),
+      grammar,
     );
     this.table.add(session);
     this.table.run(session, out, (effects) => session.start(effects));
+  }
+
+  /** @throws SettingError for a grammar that is none */
+  private grammarFor(source: string | undefined): GrammarMatcher | null {
+    if (source === undefined) return null;
+    if (!this.grammars) throw new SettingError("grammar", "this cloud knows no grammars: ask it without one");
+    return this.grammars.matcher(source);
   }
 
   /** Why a session cannot be had; it costs the edge nothing else. */

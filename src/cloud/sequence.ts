@@ -7,7 +7,8 @@ import {
 } from "../decoding/session.ts";
 import { ProtocolError } from "../protocol/errors.ts";
 import type { DraftFrame } from "../protocol/frame.ts";
-import { historyTokens } from "../sampling/sampler.ts";
+import { historyTokens, type TokenSet } from "../sampling/sampler.ts";
+import type { GrammarMatcher } from "../text/grammar.ts";
 import { assert } from "../util/assert.ts";
 import { TokenBuffer } from "../util/token-buffer.ts";
 
@@ -30,15 +31,21 @@ export class DraftedSequence {
   private readonly tokens: TokenBuffer;
   /** q of the pending drafts, in order */
   private pendingQ: (number | Float32Array)[] = [];
+  private readonly grammar: GrammarMatcher | null;
 
-  /** @param committed the prompt, and what a resumed session had decided already */
+  /**
+   * @param committed the prompt, and what a resumed session had decided already
+   * @param grammar that the answer keeps to; it stays the caller's
+   */
   constructor(
     settings: SessionSettings,
     committed: Int32Array,
     rule: StopRule,
     vocabularySize: number,
     lineage: number,
+    grammar: GrammarMatcher | null = null,
   ) {
+    this.grammar = grammar;
     this.settings = settings;
     this.rule = rule;
     this.vocabularySize = vocabularySize;
@@ -67,6 +74,14 @@ export class DraftedSequence {
   /** What the penalties look back on at a position. */
   history(position: number): Int32Array {
     return this.tokens.slice(Math.max(0, position - historyTokens(this.settings.sampler)), position);
+  }
+
+  /**
+   * What the grammar allows at a position, given the drafts before it. Behind a draft that it does not allow everything
+   * is: that draft falls, and the row is never asked.
+   */
+  allowed(position: number): TokenSet | null {
+    return this.grammar?.allowed(this.tokens.view(), this.rule.promptLength, position) ?? null;
   }
 
   /** Pending draft number `offset`. */

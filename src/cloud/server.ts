@@ -1,4 +1,5 @@
 import type { TargetModel } from "../engine/engine.ts";
+import type { Grammars } from "../text/grammar.ts";
 import { systemClock } from "../transport/node/clock.ts";
 import { type Listener, listen } from "../transport/node/socket.ts";
 import { Cloud, type TargetDescription } from "./cloud.ts";
@@ -16,6 +17,8 @@ export interface ServerOptions {
   readonly limits?: Partial<CloudLimits>;
   /** for edges without a tokenizer */
   readonly tokenizer?: Uint8Array | null;
+  /** over the target's vocabulary: for answers that keep to a grammar */
+  readonly grammars?: Grammars | null;
 }
 
 export interface CloudServer {
@@ -31,13 +34,15 @@ export interface CloudServer {
  * @throws ConnectionError `port_in_use`, `cannot_listen`
  */
 export async function serveCloud(options: ServerOptions): Promise<CloudServer> {
-  const { model, description, server, limits, tokenizer = null, host = "127.0.0.1", port } = options;
+  const { model, description, server, limits, host = "127.0.0.1", port } = options;
+  const { tokenizer = null, grammars = null } = options;
   const cloud = new Cloud({
     model,
     description,
     clock: systemClock,
     server,
     tokenizer,
+    grammars,
     ...(limits ? { limits } : {}),
   });
   const listener: Listener = await listen({ host, port, connected: (transport) => cloud.accept(transport) });

@@ -2,12 +2,13 @@ import type { SessionSettings, StopReason, StopRule } from "../decoding/session.
 import { rowsOf } from "../engine/engine.ts";
 import { ProtocolError } from "../protocol/errors.ts";
 import type { DraftFrame, Frame, WitnessRequestFrame } from "../protocol/frame.ts";
-import type { Answer, Question, Rejection } from "../sampling/question.ts";
+import type { Answer, Question, Rejection, TokenLogprobs } from "../sampling/question.ts";
+import type { GrammarMatcher } from "../text/grammar.ts";
 import { assert } from "../util/assert.ts";
 import type { PassPlan, SessionEffect, SessionIdentity, Work } from "./machine.ts";
 import type { Outlook } from "./outlook.ts";
 import { SessionPace } from "./pace.ts";
-import { decidedToken, questionAbout, refillQuestion } from "./questions.ts";
+import { decidedLogprobs, decidedToken, questionAbout, refillQuestion } from "./questions.ts";
 import { DraftedSequence } from "./sequence.ts";
 
 /**
@@ -54,7 +55,12 @@ export class CloudSession {
     evictions: 0,
   };
 
-  /** @param before of an earlier session of the same edge */
+  private readonly grammar: GrammarMatcher | null;
+
+  /**
+   * @param before of an earlier session of the same edge
+   * @param grammar that the answer keeps to, this session's from here on
+   */
   constructor(
     identity: SessionIdentity,
     settings: SessionSettings,
@@ -64,12 +70,14 @@ export class CloudSession {
     lineage: number,
     nowMs: number,
     before?: SessionPace,
+    grammar: GrammarMatcher | null = null,
   ) {
+    this.grammar = grammar;
     this.pace = new SessionPace(settings.policy, nowMs, before);
     this.identity = identity;
     this.settings = settings;
     this.promptLength = rule.promptLength;
-    this.sequence = new DraftedSequence(settings, committed, rule, vocabularySize, lineage);
+    this.sequence = new DraftedSequence(settings, committed, rule, vocabularySize, lineage, grammar);
     this.edgeCommitted = committed.length;
     this.lastHeardMs = nowMs;
     this.readySinceMs = nowMs;
@@ -272,6 +280,7 @@ export class CloudSession {
   end(reason: StopReason | "failed", out: SessionEffect[]): void {
     if (this.ended) return;
     this.reason = reason;
+    this.grammar?.close();
     this.dropHeldRow(out);
     if (reason !== "failed") out.push({ kind: "send", frame: this.doneFrame(reason) });
     out.push({ kind: "ended" });
@@ -288,6 +297,7 @@ export class CloudSession {
   ): void {
     const { sequence } = this;
     const first = sequence.committed;
+    const logprobs: TokenLogprobs[] | null = this.settings.logprobs === undefined ? null : [];
     let rejection: Rejection | null = null;
     const { lineageDead } = sequence;
     for (const [i, answer] of answers.entries()) {
@@ -296,14 +306,17 @@ export class CloudSession {
         rejection = answer.rejection;
         sequence.reject();
         this.resampling = true;
-      } else sequence.commit(decidedToken(questions[i]!, answer));
+      } else {
+        sequence.commit(decidedToken(questions[i]!, answer));
+        if (logprobs) logprobs.push(decidedLogprobs(answer));
+      }
       if (sequence.stopped()) break;
     }
     if (questions.length > 0) this.noteOutlook(sequence.committed - first, !lineageDead, nowMs);
     this.pace.decided(nowMs);
     this.planLaunch(nowMs);
     this.readySinceMs = nowMs;
-    this.announce(first, rejection, out);
+    this.announce(first, logprobs, rejection, out);
     const reason = sequence.stopped();
     if (reason) this.end(reason, out);
   }
@@ -319,14 +332,22 @@ export class CloudSession {
     else this.outlook.dry(missed, nowMs);
   }
 
-  /** What an edge knows already, its own correction, needs no verdict. */
-  private announce(first: number, rejection: Rejection | null, out: SessionEffect[]): void {
+  /** What an edge knows already, its own correction, needs no verdict, unless it wants to know more of it. */
+  private announce(
+    first: number,
+    logprobs: TokenLogprobs[] | null,
+    rejection: Rejection | null,
+    out: SessionEffect[],
+  ): void {
     const { committed, lineage } = this.sequence;
-    const from = Math.min(committed, Math.max(first, this.edgeCommitted));
+    const from = logprobs ? first : Math.min(committed, Math.max(first, this.edgeCommitted));
     if (from === committed && !rejection) return;
     const tokens = this.sequence.slice(from, committed);
     const session = this.identity.id;
-    out.push({ kind: "send", frame: { type: "verdict", session, lineage, first: from, tokens, rejection } });
+    out.push({
+      kind: "send",
+      frame: { type: "verdict", session, lineage, first: from, tokens, logprobs, rejection },
+    });
   }
 
   /** Decides the first pending draft by the row that is held for it: that needs no pass. */

@@ -9,7 +9,19 @@ export interface SessionSettings {
   readonly seed: Seed;
   /** most tokens to commit after the prompt */
   readonly maxTokens: number;
+  /** the answer keeps to it: EBNF, as xgrammar reads it; see `text/grammar.ts` */
+  readonly grammar?: string;
+  /** how many of the target's likeliest tokens to report with each token, [0, 20]; left out: report nothing */
+  readonly logprobs?: number;
 }
+
+/** Bounds of what a session may be opened with. */
+export const SESSION_LIMITS = {
+  /** UTF-16 units: the grammar of a large schema has some ten thousand */
+  grammarUnits: 256 * 1024,
+  /** OpenAI's bound */
+  topLogprobs: 20,
+} as const;
 
 /** Why a session ended: an end token, `maxTokens`, the context, or the user. */
 export type StopReason = "end" | "length" | "context" | "cancelled";

@@ -13,7 +13,11 @@ export function frameProblem(frame: VerdictFrame | WitnessesFrame, vocabularySiz
   const stranger = (ids: Int32Array) => ids.find((id) => id >= vocabularySize);
   const ids =
     frame.type === "verdict"
-      ? [frame.tokens, ...rejectionIds(frame.rejection)]
+      ? [
+          frame.tokens,
+          ...rejectionIds(frame.rejection),
+          ...(frame.logprobs ?? []).map(({ topIds }) => topIds),
+        ]
       : frame.reply.kind === "witnesses"
         ? [frame.reply.witnesses.ids]
         : [];

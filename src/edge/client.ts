@@ -2,6 +2,7 @@ import { checkPolicy } from "../decoding/policy.ts";
 import type { SessionSettings, StopRule } from "../decoding/session.ts";
 import { type Frame, PROTOCOL_LIMITS, type TargetInfo } from "../protocol/frame.ts";
 import { samplerSettings } from "../sampling/sampler.ts";
+import type { Grammars } from "../text/grammar.ts";
 import { unreachable } from "../util/assert.ts";
 import { SettingError } from "../util/errors.ts";
 import { checkDraftSize, frameProblem } from "./boundary.ts";
@@ -14,6 +15,8 @@ export interface EdgeClientOptions extends ConnectionOptions {
   readonly drafter: Drafter | null;
   /** a fresh secret for each session, 16 characters or more that nobody can guess; null: none is resumed */
   readonly secret: (() => string) | null;
+  /** over the target's vocabulary, for drafts that keep to a grammar; null or left out: only the cloud sees to that */
+  readonly grammars?: Grammars | null;
   /** the cloud has accepted the edge, or has not; called once */
   readonly ready: (error: CloudError | null, client: EdgeClient) => void;
 }
@@ -111,10 +114,12 @@ export class EdgeClient {
       drafter: settings.policy.segmentTokens > 0 ? this.options.drafter : null,
       vocabularySize: target.vocabularySize,
       clock,
+      grammars: this.options.grammars ?? null,
       send: (frame) => this.connection.send(frame),
       listener: {
         ...listener,
         token: (token, origin, position) => listener.token?.(token, origin, position),
+        logprobs: (logprobs, position) => listener.logprobs?.(logprobs, position),
         discarded: (tokens, position) => listener.discarded?.(tokens, position),
         finished: (outcome, statistics) => {
           this.sessions.delete(id);

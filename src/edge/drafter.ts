@@ -1,7 +1,7 @@
 import type { Proposal } from "../sampling/propose.ts";
 import type { Coupling } from "../sampling/question.ts";
 import type { Seed } from "../sampling/random.ts";
-import type { SamplerSettings } from "../sampling/sampler.ts";
+import type { SamplerSettings, TokenSet } from "../sampling/sampler.ts";
 import type { PicoSpecError } from "../util/errors.ts";
 
 /** What a drafter can go on from. */
@@ -10,6 +10,27 @@ export interface DrafterReach {
   readonly contextTokens: number;
   /** ids below this are its own; it cannot go on after another */
   readonly vocabularySize: number;
+}
+
+/** Whether a drafter can go on with one sequence. */
+export class Grasp {
+  private readonly reach: DrafterReach;
+  /** a decided token is none of the drafter's: it cannot go on after that */
+  private strange: boolean;
+
+  constructor(reach: DrafterReach, prompt: Int32Array) {
+    this.reach = reach;
+    this.strange = prompt.some((token) => token >= reach.vocabularySize);
+  }
+
+  decided(token: number): void {
+    if (token >= this.reach.vocabularySize) this.strange = true;
+  }
+
+  /** @param length of the sequence that it would look back on */
+  holds(length: number): boolean {
+    return !this.strange && length <= this.reach.contextTokens;
+  }
 }
 
 /** One draft to make. */
@@ -24,6 +45,8 @@ export interface DraftRequest {
   readonly lineage: number;
   /** of the target: what the drafter has past it is padding */
   readonly vocabularySize: number;
+  /** what a grammar allows after a prefix; null or left out: everything */
+  readonly allowed?: ((prefix: Int32Array) => TokenSet | null) | null;
   /**
    * Called once, unless the draft is interrupted first.
    * @param proposal null: there is nothing to propose here, and that is no failure

@@ -1,5 +1,7 @@
 import type { SessionSettings, StopReason, StopRule } from "../decoding/session.ts";
 import { wireLink } from "../protocol/link.ts";
+import type { TokenLogprobs } from "../sampling/question.ts";
+import type { Grammars } from "../text/grammar.ts";
 import { StreamingText, type Tokenizer } from "../text/tokenizer.ts";
 import type { Transport } from "../transport/transport.ts";
 import type { Clock } from "../util/clock.ts";
@@ -22,6 +24,8 @@ export interface ConnectOptions {
   readonly clock: Clock;
   /** name and version of this software */
   readonly client: string;
+  /** over the target's vocabulary, for drafts that keep to a grammar */
+  readonly grammars?: Grammars | null;
   /** sessions outlive a link that breaks when this is given */
   readonly resume?: ResumeOptions;
 }
@@ -37,7 +41,7 @@ export interface ResumeOptions {
 
 /** @throws CloudError when the cloud refuses or does not answer; the transport is closed then */
 export function connectEdge(options: ConnectOptions): Promise<EdgeClient> {
-  const { transport, tokenizer, resume, drafter, clock, client } = options;
+  const { transport, tokenizer, resume, drafter, clock, client, grammars = null } = options;
   const reconnect: Reconnect | null = resume
     ? (done) =>
         void resume.reconnect().then(
@@ -51,7 +55,7 @@ export function connectEdge(options: ConnectOptions): Promise<EdgeClient> {
       reconnect,
       reconnectWithinMs: resume?.withinMs ?? 0,
       secret: resume?.secret ?? null,
-      ...{ drafter, clock, client },
+      ...{ drafter, clock, client, grammars },
       fingerprint: tokenizer.fingerprint,
       ready: (error, ready) => (error ? reject(error) : resolve(ready)),
     });
@@ -72,6 +76,8 @@ export interface GenerateOptions {
   readonly prompt: Int32Array;
   readonly tokenizer: Tokenizer;
   readonly part?: (part: TextPart) => void;
+  /** what the target thought of the tokens, in their order, where the settings ask for it; may come after `part` */
+  readonly logprobs?: (logprobs: TokenLogprobs) => void;
   /** drafts that fell, as text */
   readonly discarded?: (text: string) => void;
   readonly signal?: AbortSignal;
@@ -94,14 +100,23 @@ export function generate(client: EdgeClient, options: GenerateOptions): Promise<
 /**
  * One answer of the small model alone: the policy `edge`.
  * @param endTokens of the drafter itself: there is no target to say
+ * @param grammars over its vocabulary; null: answers cannot keep to one
  */
 export function generateAlone(
   drafter: Drafter,
   endTokens: readonly number[],
   clock: Clock,
   options: GenerateOptions,
+  grammars: Grammars | null = null,
 ): Promise<Generated> {
   const { settings, prompt } = options;
+  if (settings.grammar !== undefined && !grammars) {
+    return Promise.reject(new SettingError("grammar", "there is nothing here that knows grammars"));
+  }
+  if (settings.logprobs !== undefined) {
+    const message = "logprobs are the target's, and the policy edge asks none";
+    return Promise.reject(new SettingError("logprobs", message));
+  }
   if (!drafter.alwaysProposes) {
     return Promise.reject(
       new SettingError("policy", "the policy edge needs a model of its own: give a --model"),
@@ -131,6 +146,7 @@ export function generateAlone(
       drafter,
       vocabularySize,
       clock,
+      grammars,
       secret: null,
       send: () => 0,
       listener,
@@ -144,7 +160,7 @@ function collect(
   options: GenerateOptions,
   open: (listener: SessionListener) => EdgeSession,
 ): Promise<Generated> {
-  const { tokenizer, part, discarded, signal } = options;
+  const { tokenizer, part, logprobs, discarded, signal } = options;
   return new Promise((resolve, reject) => {
     const streaming = new StreamingText(tokenizer);
     let text = "";
@@ -164,6 +180,9 @@ function collect(
         const piece = streaming.push(token);
         text += piece;
         guarded(() => part?.({ text: piece, token, origin }));
+      },
+      logprobs(told) {
+        guarded(() => logprobs?.(told));
       },
       discarded(tokens) {
         if (!discarded) return;

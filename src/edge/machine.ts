@@ -1,6 +1,6 @@
 import type { CloudUsage, StopReason } from "../decoding/session.ts";
 import type { DoneFrame, ErrorFrame, Resumption, VerdictFrame, WitnessesFrame } from "../protocol/frame.ts";
-import type { Rejection } from "../sampling/question.ts";
+import type { Rejection, TokenLogprobs } from "../sampling/question.ts";
 import type { ResidualStep } from "../sampling/rejection.ts";
 
 /** What goes into the edge's state machine and what comes out of it. */
@@ -70,5 +70,7 @@ export type EdgeEffect =
     }
   | { readonly kind: "cancel" }
   | { readonly kind: "emit"; readonly position: number; readonly token: number; readonly origin: TokenOrigin }
+  /** what the target thought of a decided token; of a correction that was drawn here it comes later than the token */
+  | { readonly kind: "logprobs"; readonly position: number; readonly logprobs: TokenLogprobs }
   | { readonly kind: "wake"; readonly atMs: number }
   | { readonly kind: "finished"; readonly outcome: Outcome };

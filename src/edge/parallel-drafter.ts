@@ -94,7 +94,8 @@ export class ParallelDrafter implements Drafter {
     const position = prefix.length;
     const history = prefix.subarray(Math.max(0, position - historyTokens(sampler)));
     try {
-      return this.choose(row, sampler, history, coupling, seed, position, lineage);
+      const allowed = request.allowed?.(prefix) ?? null;
+      return this.choose(row, sampler, history, coupling, seed, position, lineage, allowed);
     } catch (error) {
       if (error instanceof PicoSpecError) return error;
       throw error;

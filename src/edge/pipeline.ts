@@ -4,7 +4,7 @@ import type { Rejection } from "../sampling/question.ts";
 import type { ResidualStep } from "../sampling/rejection.ts";
 import { assert, unreachable } from "../util/assert.ts";
 import { Adaptation } from "./adaptation.ts";
-import type { DrafterReach } from "./drafter.ts";
+import { type DrafterReach, Grasp } from "./drafter.ts";
 import type { EdgeEffect, EdgeEvent, Outcome, TokenOrigin } from "./machine.ts";
 import { Replacement } from "./replacement.ts";
 import { EdgeSequence } from "./sequence.ts";
@@ -22,9 +22,7 @@ export class Pipeline {
   readonly statistics = new PipelineStatistics();
   private readonly adaptation: Adaptation;
   private readonly settings: SessionSettings;
-  private readonly drafter: DrafterReach;
-  /** a decided token is none of the drafter's: it cannot go on after that */
-  private strange: boolean;
+  private readonly grasp: Grasp;
   private readonly sequence: EdgeSequence;
   /** how far the cloud knows that its verdicts were read */
   private acknowledged: number;
@@ -38,16 +36,18 @@ export class Pipeline {
   private yielded = false;
   private suspended = false;
   private resumptions = 0;
+  /** the first position whose logprobs the cloud has not told; only where the session wants any */
+  private reported: number;
   private finished = false;
   private out: EdgeEffect[] = [];
 
   constructor(settings: SessionSettings, prompt: Int32Array, rule: StopRule, drafter: DrafterReach) {
     this.settings = settings;
     this.adaptation = new Adaptation(settings.policy);
-    this.drafter = drafter;
-    this.strange = prompt.some((token) => token >= drafter.vocabularySize);
+    this.grasp = new Grasp(drafter, prompt);
     this.sequence = new EdgeSequence(prompt, rule);
     this.acknowledged = prompt.length;
+    this.reported = prompt.length;
   }
 
   /** Tokens [0, length) of the sequence, drafts included; valid until the next event. */
@@ -100,11 +100,8 @@ export class Pipeline {
         this.finish({ kind: "done", reason: "cancelled", usage: null });
         break;
       case "lost": {
-        // All of the text is here: that the last word of the cloud is missing costs the user nothing.
-        const reason = this.sequence.stopped();
-        if (reason) this.finish({ kind: "done", reason, usage: null });
-        else if (event.code !== "connection_lost") this.fail(event.code, event.reason);
-        else this.fail(event.code, `the cloud went away: ${event.reason}`);
+        const lost = event.code === "connection_lost" ? "the cloud went away: " : "";
+        if (!this.finishIfStopped()) this.fail(event.code, `${lost}${event.reason}`);
         break;
       }
       default:
@@ -129,8 +126,7 @@ export class Pipeline {
     this.statistics.drafted++;
     if (!this.settings.policy.target) {
       this.commit(nowMs, "draft");
-      const reason = this.sequence.stopped();
-      if (reason) this.finish({ kind: "done", reason, usage: null });
+      this.finishIfStopped();
     }
   }
 
@@ -169,13 +165,9 @@ export class Pipeline {
       this.sequence.length !== this.emptyAt &&
       !this.waitsForVerdict() &&
       this.sequence.undecided < windowTokens &&
-      this.drafterReaches() &&
+      this.grasp.holds(this.sequence.length) &&
       this.sequence.draftsStop() === null
     );
-  }
-
-  private drafterReaches(): boolean {
-    return !this.strange && this.sequence.length <= this.drafter.contextTokens;
   }
 
   /**
@@ -184,7 +176,7 @@ export class Pipeline {
    */
   private yieldIfDrafterEnds(): void {
     if (this.yielded || this.settings.policy.segmentTokens === 0) return;
-    if (this.drafterReaches() || this.sequence.draftsStop()) return;
+    if (this.grasp.holds(this.sequence.length) || this.sequence.draftsStop()) return;
     this.yielded = true;
     this.send();
   }
@@ -251,20 +243,20 @@ export class Pipeline {
   /** Applied by position, whatever its lineage: verdicts are never stale, only drafts are. */
   private verdict(frame: VerdictFrame, nowMs: number): void {
     const { sequence } = this;
-    if (frame.first > sequence.committed || this.replacement) {
-      this.giveUp("bad_verdict", `the cloud decided ${frame.first}, and ${sequence.committed} was next`);
+    const problem = this.replacement
+      ? `the cloud decided ${frame.first}, and a draft before it is being replaced`
+      : sequence.contradiction(frame.first, frame.tokens);
+    if (problem) {
+      this.giveUp("bad_verdict", problem);
       return;
     }
     for (const [i, token] of frame.tokens.entries()) {
       const position = frame.first + i;
-      if (position >= sequence.committed && sequence.stopped()) {
-        this.giveUp("bad_verdict", `the cloud decided ${position}, which is past the end`);
-        return;
-      }
       if (position >= sequence.committed) this.decide(position, token, nowMs);
-      else if (sequence.at(position) !== token) {
-        this.giveUp("bad_verdict", `the cloud changed its mind about position ${position}`);
-        return;
+      const logprobs = frame.logprobs?.[i];
+      if (logprobs && position === this.reported) {
+        this.reported++;
+        this.out.push({ kind: "logprobs", position, logprobs });
       }
     }
     if (frame.tokens.length > 0) this.adaptation.verdict(frame.tokens.length, nowMs);
@@ -327,7 +319,7 @@ export class Pipeline {
   private commit(nowMs: number, origin: TokenOrigin): void {
     const position = this.sequence.commit(origin !== "correction");
     const token = this.sequence.at(position);
-    if (token >= this.drafter.vocabularySize) this.strange = true;
+    this.grasp.decided(token);
     this.statistics.committed(position, nowMs);
     this.out.push({ kind: "emit", position, token, origin });
   }
@@ -348,9 +340,7 @@ export class Pipeline {
   /** Nothing is abandoned: what is undecided is told again, and the same numbers decide it the same way. */
   private suspend(): void {
     this.suspended = true;
-    const reason = this.sequence.stopped();
-    // All of the text is here: that the last word of the cloud is missing costs the user nothing.
-    if (reason) this.finish({ kind: "done", reason, usage: null });
+    this.finishIfStopped();
   }
 
   private resume(): void {
@@ -358,12 +348,14 @@ export class Pipeline {
     this.statistics.resumed(this.replacement !== null);
     if (this.replacement) this.restore(this.replacement);
     const { sequence } = this;
-    const { committed, lineage, promptLength: promptTokens } = sequence;
+    const { lineage, promptLength: promptTokens } = sequence;
     const resume = { promptTokens, lineage, epoch: ++this.resumptions };
-    this.out.push({ kind: "open", tokens: sequence.slice(0, committed), resume });
-    sequence.sent = committed;
-    this.acknowledged = committed;
-    if (sequence.unsentDrafts > 0 || this.yielded) this.send();
+    // A correction whose logprobs are not known is decided once more, for those: it has no q, and stands.
+    const told = this.settings.logprobs === undefined ? sequence.committed : this.reported;
+    this.out.push({ kind: "open", tokens: sequence.slice(0, told), resume });
+    sequence.sent = told;
+    this.acknowledged = told;
+    if (sequence.length > told || this.yielded) this.send();
   }
 
   /**
@@ -388,6 +380,13 @@ export class Pipeline {
 
   private fail(code: string, message: string): void {
     this.finish({ kind: "failed", code, message });
+  }
+
+  /** All of the text is here: that the last word of the cloud is missing costs the user nothing. */
+  private finishIfStopped(): boolean {
+    const reason = this.sequence.stopped();
+    if (reason) this.finish({ kind: "done", reason, usage: null });
+    return reason !== null;
   }
 
   private finish(outcome: Outcome): void {

@@ -82,6 +82,22 @@ export class EdgeSequence {
     return this.stopsAt(this.tokens.length - 1);
   }
 
+  /** Why the cloud cannot have decided these tokens, or null. */
+  contradiction(first: number, tokens: Int32Array): string | null {
+    if (first > this.committed) return `the cloud decided ${first}, and ${this.committed} was next`;
+    let stopped = this.stopped() !== null;
+    for (const [i, token] of tokens.entries()) {
+      const position = first + i;
+      if (position < this.committed) {
+        if (this.at(position) !== token) return `the cloud changed its mind about position ${position}`;
+        continue;
+      }
+      if (stopped) return `the cloud decided ${position}, which is past the end`;
+      stopped = stopReasonAt(this.rule, token, position) !== null;
+    }
+    return null;
+  }
+
   private stopsAt(position: number): StopReason | null {
     return position < this.promptLength ? null : stopReasonAt(this.rule, this.tokens.at(position), position);
   }

@@ -7,6 +7,8 @@ import type {
   VerdictFrame,
   WitnessesFrame,
 } from "../protocol/frame.ts";
+import type { TokenLogprobs } from "../sampling/question.ts";
+import type { GrammarMatcher, Grammars } from "../text/grammar.ts";
 import { assert, unreachable } from "../util/assert.ts";
 import type { CancelTimer, Clock } from "../util/clock.ts";
 import type { Drafter } from "./drafter.ts";
@@ -19,6 +21,8 @@ import type { PipelineStatistics } from "./statistics.ts";
 export interface SessionListener {
   /** the next token of the answer is decided */
   token?(token: number, origin: TokenOrigin, position: number): void;
+  /** what the target thought of a decided token, in order; only where the settings ask for it */
+  logprobs?(logprobs: TokenLogprobs, position: number): void;
   /** drafts that fell, or that continued one that fell */
   discarded?(tokens: Int32Array, position: number): void;
   /** once, last */
@@ -35,6 +39,8 @@ export interface EdgeSessionOptions {
   /** of the target: what the drafter has past it is never drafted */
   readonly vocabularySize: number;
   readonly clock: Clock;
+  /** for drafts that keep to the grammar; null or left out: the cloud alone sees to that */
+  readonly grammars?: Grammars | null;
   /** who knows it may resume the session; null: it is not resumed */
   readonly secret: string | null;
   /** @returns payload bytes */
@@ -50,12 +56,14 @@ export class EdgeSession {
   private readonly options: EdgeSessionOptions;
   private readonly pipeline: Pipeline;
   private readonly sampler: RejectionSampler;
+  private readonly grammar: GrammarMatcher | null;
   private readonly events: EdgeEvent[] = [];
   private dispatching = false;
   private cancelWake: CancelTimer | null = null;
 
   constructor(options: EdgeSessionOptions) {
-    const { id, settings, prompt, rule, drafter, vocabularySize } = options;
+    const { id, settings, prompt, rule, drafter, vocabularySize, grammars } = options;
+    this.grammar = (drafter && settings.grammar && grammars?.matcher(settings.grammar)) || null;
     this.id = id;
     this.owner = drafter?.newOwner() ?? 0;
     this.options = options;
@@ -169,6 +177,9 @@ export class EdgeSession {
         this.sampler.decided(effect.position);
         listener.token?.(effect.token, effect.origin, effect.position);
         break;
+      case "logprobs":
+        listener.logprobs?.(effect.logprobs, effect.position);
+        break;
       case "wake":
         this.cancelWake?.();
         this.cancelWake = this.options.clock.schedule(effect.atMs, () => this.dispatch({ kind: "wake" }));
@@ -176,6 +187,7 @@ export class EdgeSession {
       case "finished":
         this.cancelWake?.();
         drafter?.interrupt(this.owner, Number.POSITIVE_INFINITY);
+        this.grammar?.close();
         listener.finished(effect.outcome, this.pipeline.statistics);
         break;
       default:
@@ -188,8 +200,9 @@ export class EdgeSession {
   }
 
   private draft(version: number, position: number, lineage: number): void {
-    const { drafter, settings, vocabularySize } = this.options;
+    const { drafter, settings, vocabularySize, rule } = this.options;
     assert(drafter, "a policy that drafts needs a drafter");
+    const { grammar } = this;
     const { sampler, policy, seed } = settings;
     drafter.propose({
       owner: this.owner,
@@ -199,6 +212,7 @@ export class EdgeSession {
       lineage,
       vocabularySize,
       prefix: () => this.pipeline.prefix(position),
+      allowed: grammar && ((prefix) => grammar.allowed(prefix, rule.promptLength, prefix.length)),
       done: (error, proposal) => {
         if (error) {
           this.dispatch({ kind: "draftFailed", message: error.message });

@@ -1,6 +1,6 @@
 import { z } from "zod";
 import { checkPolicy } from "../decoding/policy.ts";
-import type { SessionSettings } from "../decoding/session.ts";
+import { SESSION_LIMITS, type SessionSettings } from "../decoding/session.ts";
 import { seedText, toSeed } from "../sampling/random.ts";
 import { type SamplerSettings, samplerSettings } from "../sampling/sampler.ts";
 import { messageOf } from "../util/errors.ts";
@@ -66,6 +66,8 @@ const openSchema = z.object({
   sampler: samplerSchema,
   seed: z.string().max(20),
   maxTokens: count.min(1),
+  grammar: z.string().min(1).max(SESSION_LIMITS.grammarUnits).optional(),
+  logprobs: count.max(SESSION_LIMITS.topLogprobs).optional(),
   secret: z.string().min(16).max(128).nullable().default(null),
   resume: z
     .object({ promptTokens: count.min(1), lineage: count, epoch: count.min(1) })
@@ -125,6 +127,8 @@ export function parseOpen(
       sampler: samplerSettings(raw.sampler),
       seed: toSeed(raw.seed),
       maxTokens: raw.maxTokens,
+      ...(raw.grammar === undefined ? {} : { grammar: raw.grammar }),
+      ...(raw.logprobs === undefined ? {} : { logprobs: raw.logprobs }),
     };
     return { settings, secret: raw.secret, resume: raw.resume };
   } catch (error) {

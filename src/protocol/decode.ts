@@ -1,4 +1,5 @@
-import type { Rejection } from "../sampling/question.ts";
+import { SESSION_LIMITS } from "../decoding/session.ts";
+import type { Rejection, TokenLogprobs } from "../sampling/question.ts";
 import { doneSchema, errorSchema, helloSchema, parseControl, parseOpen, welcomeSchema } from "./control.ts";
 import { ProtocolError } from "./errors.ts";
 import {
@@ -75,6 +76,17 @@ class Reader {
     const start = this.take(count * 4);
     const values = new Float32Array(this.bytes.buffer, this.bytes.byteOffset + start, count);
     for (let i = 0; i < count; i++) probability(values[i]!);
+    return values;
+  }
+
+  /** Natural logarithms of probabilities, as a view. */
+  logprobs(count: number): Float32Array {
+    const start = this.take(count * 4);
+    const values = new Float32Array(this.bytes.buffer, this.bytes.byteOffset + start, count);
+    for (let i = 0; i < count; i++) {
+      // A token that is not possible at all has -Infinity; rounding may leave a little more than 0.
+      if (!(values[i]! <= 0.001)) throw bad(`${values[i]} is no logarithm of a probability`);
+    }
     return values;
   }
 
@@ -219,12 +231,27 @@ function draftProbabilities(reader: Reader, flags: number, count: number, width:
   return { kind: "none" };
 }
 
+function verdictLogprobs(reader: Reader, count: number): TokenLogprobs[] {
+  const tops = reader.u16("top logprobs", SESSION_LIMITS.topLogprobs);
+  reader.u16("what is reserved", 0);
+  const own = reader.logprobs(count);
+  const [ids, logprobs] = [reader.tokens(count * tops), reader.logprobs(count * tops)];
+  return Array.from(own, (logprob, i) => ({
+    logprob,
+    topIds: ids.subarray(i * tops, (i + 1) * tops),
+    topLogprobs: logprobs.subarray(i * tops, (i + 1) * tops),
+  }));
+}
+
 function decodeVerdict(reader: Reader): Frame {
-  const { session, flags, count } = reader;
+  const { session, count } = reader;
   if (count > PROTOCOL_LIMITS.verdictTokens) throw bad(`${count} tokens in one verdict`);
   const lineage = reader.u32("lineage");
   const first = reader.u32("first");
   const tokens = reader.tokens(count);
+  const hasLogprobs = (reader.flags & VerdictFlag.logprobs) !== 0;
+  const logprobs = hasLogprobs ? { logprobs: verdictLogprobs(reader, count) } : {};
+  const flags = reader.flags & ~VerdictFlag.logprobs;
   let rejection: Rejection | null = null;
   if (flags === VerdictFlag.sparseRejection) {
     const headCount = reader.u16("head", PROTOCOL_LIMITS.headTokens);
@@ -241,7 +268,7 @@ function decodeVerdict(reader: Reader): Frame {
     const width = reader.u32("vocabulary", PROTOCOL_LIMITS.vocabulary + 1);
     rejection = { kind: "dense", probabilities: reader.probabilities(width) };
   } else if (flags !== 0) throw bad("unknown flags");
-  return reader.done({ type: "verdict", session, lineage, first, tokens, rejection });
+  return reader.done({ type: "verdict", session, lineage, first, tokens, ...logprobs, rejection });
 }
 
 function decodeWitnesses(reader: Reader): Frame {

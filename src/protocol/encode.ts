@@ -1,3 +1,4 @@
+import type { TokenLogprobs } from "../sampling/question.ts";
 import { assert, unreachable } from "../util/assert.ts";
 import { openJson } from "./control.ts";
 import {
@@ -160,8 +161,17 @@ function draftBytes({ tokens, q }: DraftFrame): number {
   return HEADER_BYTES + 16 + tokens.byteLength + (q.kind === "none" ? 0 : q.values.byteLength);
 }
 
-function verdictBytes({ tokens, rejection }: VerdictFrame): number {
-  return HEADER_BYTES + 8 + tokens.byteLength + rejectionBytes(rejection);
+function verdictBytes({ tokens, logprobs, rejection }: VerdictFrame): number {
+  return HEADER_BYTES + 8 + tokens.byteLength + logprobsBytes(logprobs) + rejectionBytes(rejection);
+}
+
+function logprobsBytes(logprobs: VerdictFrame["logprobs"]): number {
+  return logprobs ? 4 + logprobs.length * (4 + 8 * topsOf(logprobs)) : 0;
+}
+
+/** Tokens have equally many. */
+function topsOf(logprobs: readonly TokenLogprobs[]): number {
+  return logprobs[0]?.topIds.length ?? 0;
 }
 
 function witnessesBytes({ reply }: WitnessesFrame): number {
@@ -190,16 +200,18 @@ function rejectionBytes(rejection: VerdictFrame["rejection"]): number {
 }
 
 function encodeVerdict(frame: VerdictFrame): Uint8Array {
-  const { rejection, tokens } = frame;
-  const flags = !rejection
+  const { rejection, tokens, logprobs } = frame;
+  const rejected = !rejection
     ? 0
     : rejection.kind === "dense"
       ? VerdictFlag.denseRejection
       : VerdictFlag.sparseRejection;
+  const flags = rejected | (logprobs ? VerdictFlag.logprobs : 0);
   const writer = new Writer(FrameType.verdict, flags, tokens.length, frame.session, verdictBytes(frame));
   writer.u32(frame.lineage);
   writer.u32(frame.first);
   writer.raw(tokens);
+  if (logprobs) writeLogprobs(writer, logprobs, tokens.length);
   if (rejection?.kind === "dense") {
     writer.u32(rejection.probabilities.length);
     writer.raw(rejection.probabilities);
@@ -213,6 +225,15 @@ function encodeVerdict(frame: VerdictFrame): Uint8Array {
     writer.raw(rejection.witnesses.probabilities);
   }
   return writer.done();
+}
+
+function writeLogprobs(writer: Writer, logprobs: readonly TokenLogprobs[], tokens: number): void {
+  assert(logprobs.length === tokens, "each token of a verdict has its logprobs");
+  writer.u16(topsOf(logprobs));
+  writer.u16(0);
+  for (const { logprob } of logprobs) writer.f32(logprob);
+  for (const { topIds } of logprobs) writer.raw(topIds);
+  for (const { topLogprobs } of logprobs) writer.raw(topLogprobs);
 }
 
 function encodeWitnesses(frame: WitnessesFrame): Uint8Array {

@@ -1,5 +1,5 @@
 import type { CloudUsage, SessionSettings, StopReason } from "../decoding/session.ts";
-import type { Rejection, Witnesses } from "../sampling/question.ts";
+import type { Rejection, TokenLogprobs, Witnesses } from "../sampling/question.ts";
 
 /**
  * The frames between edge and cloud. docs/protocol.md gives the layout of each byte by byte; this file says
@@ -123,6 +123,8 @@ export interface VerdictFrame {
   readonly first: number;
   /** tokens that are decided now, Int32Array[n] */
   readonly tokens: Int32Array;
+  /** what the target thought of each, n of them with equally many tops; null or left out: the session wants none */
+  readonly logprobs?: readonly TokenLogprobs[] | null;
   /** the draft at first + n does not stand, and the edge resamples it */
   readonly rejection: Rejection | null;
 }
@@ -215,6 +217,6 @@ export type Frame =
 export const HEADER_BYTES = 8;
 
 export const DraftFlag = { sparseQ: 1, denseQ: 2, final: 4 } as const;
-export const VerdictFlag = { sparseRejection: 1, denseRejection: 2 } as const;
+export const VerdictFlag = { sparseRejection: 1, denseRejection: 2, logprobs: 4 } as const;
 export const PingFlag = { echo: 1 } as const;
 export const WitnessesFlag = { dense: 1 } as const;

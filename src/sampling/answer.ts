@@ -1,6 +1,7 @@
 import { unreachable } from "../util/assert.ts";
 import type { Distribution, Head } from "./distribution.ts";
-import type { Answer, DecideQuestion, Question, Rejection, Witnesses } from "./question.ts";
+import { tokenLogprobs } from "./logprobs.ts";
+import type { Answer, DecideQuestion, Question, Rejection, TokenLogprobs, Witnesses } from "./question.ts";
 import { Purpose, uniform } from "./random.ts";
 import { denseResidual } from "./rejection.ts";
 import { applySampler, type SamplerWorkspace } from "./sampler.ts";
@@ -14,14 +15,17 @@ const WITNESSES_PER_TAIL_MASS = 16;
  * @throws PicoSpecError `model_output` when the row holds no finite number
  */
 export function answer(row: Float32Array, question: Question, workspace: SamplerWorkspace): Answer {
-  const p = applySampler(row, question.sampler, question.history, workspace);
+  const p = applySampler(row, question.sampler, question.history, workspace, question.allowed);
+  const report = (token: number) => tokenLogprobs(row, token, question.logprobs);
   switch (question.ask) {
-    case "sample":
-      return { kind: "token", token: p.winner(question.seed, question.position) };
+    case "sample": {
+      const token = p.winner(question.seed, question.position);
+      return { kind: "token", token, logprobs: report(token) };
+    }
     case "decide":
       return question.coupling === "gumbel"
-        ? decideCoupled(p, question)
-        : decideByRejection(p, question, row.length);
+        ? decideCoupled(p, question, report)
+        : decideByRejection(p, question, row.length, report);
     case "witnesses": {
       const { from, count } = question;
       return { kind: "witnesses", witnesses: witnesses(p, p.head(question.topK), question, from, count) };
@@ -33,20 +37,30 @@ export function answer(row: Float32Array, question: Question, workspace: Sampler
   }
 }
 
-function decideCoupled(p: Distribution, question: DecideQuestion): Answer {
+/** What the target thought of a token, if that was asked for. */
+type Report = (token: number) => TokenLogprobs | null;
+
+function decideCoupled(p: Distribution, question: DecideQuestion, report: Report): Answer {
   const token = p.winner(question.seed, question.position);
-  return token === question.draft ? { kind: "accepted" } : { kind: "token", token };
+  const logprobs = report(token);
+  return token === question.draft ? { kind: "accepted", logprobs } : { kind: "token", token, logprobs };
 }
 
 /** Accepts with probability min(1, p/q): Leviathan et al. 2023 and Chen et al. 2023. */
-function decideByRejection(p: Distribution, question: DecideQuestion, vocabularySize: number): Answer {
+function decideByRejection(
+  p: Distribution,
+  question: DecideQuestion,
+  vocabularySize: number,
+  report: Report,
+): Answer {
   const { seed, position, lineage, draft, q } = question;
   const qOfDraft = typeof q === "number" ? q : (q[draft] ?? 0);
   const u = uniform(seed, Purpose.accept, position, lineage, 0);
-  if (u * qOfDraft < p.probability(draft)) return { kind: "accepted" };
+  if (u * qOfDraft < p.probability(draft)) return { kind: "accepted", logprobs: report(draft) };
   if (typeof q !== "number") {
     const draw = uniform(seed, Purpose.residual, position, lineage, 0);
-    return { kind: "token", token: denseResidual(p.dense(vocabularySize), q, draw) };
+    const token = denseResidual(p.dense(vocabularySize), q, draw);
+    return { kind: "token", token, logprobs: report(token) };
   }
   return { kind: "rejected", rejection: rejection(p, question, vocabularySize) };
 }

@@ -1,7 +1,7 @@
 import type { Distribution } from "./distribution.ts";
 import type { Coupling } from "./question.ts";
 import { Purpose, type Seed, uniform } from "./random.ts";
-import { applySampler, type SamplerSettings, SamplerWorkspace } from "./sampler.ts";
+import { applySampler, type SamplerSettings, SamplerWorkspace, type TokenSet } from "./sampler.ts";
 
 /** A draft, with the distribution that it was drawn from. */
 export interface Proposal {
@@ -16,6 +16,7 @@ export interface Proposal {
  * The drafter's choice at a position.
  * @param row the drafter's logits, Float32Array[V]; not kept
  * @param history the tokens before the position, as many as the penalties look back on
+ * @param allowed by a grammar; null: everything
  */
 export function propose(
   row: Float32Array,
@@ -25,9 +26,10 @@ export function propose(
   seed: Seed,
   position: number,
   lineage: number,
+  allowed: TokenSet | null = null,
 ): Proposal {
   // A workspace of its own: the distribution outlives this call.
-  const distribution = applySampler(row, settings, history, new SamplerWorkspace());
+  const distribution = applySampler(row, settings, history, new SamplerWorkspace(), allowed);
   if (coupling === "gumbel") return { token: distribution.winner(seed, position), q: 1, distribution: null };
   const token = distribution.sample(uniform(seed, Purpose.draft, position, lineage, 0));
   return { token, q: distribution.probability(token), distribution };

@@ -1,5 +1,5 @@
 import type { Seed } from "./random.ts";
-import type { SamplerSettings } from "./sampler.ts";
+import type { SamplerSettings, TokenSet } from "./sampler.ts";
 
 /**
  * What the state machines ask about a row of the target, and what they get. They never see the row itself, so
@@ -23,6 +23,10 @@ interface QuestionBase {
   readonly lineage: number;
   /** the tokens before `position`, as many as the penalties look back on */
   readonly history: Int32Array;
+  /** what a grammar allows at `position`; null or left out: everything */
+  readonly allowed?: TokenSet | null;
+  /** how many of the likeliest tokens to report with a decision; null or left out: report nothing */
+  readonly logprobs?: number | null;
 }
 
 /** Does this draft stand? */
@@ -82,10 +86,19 @@ export interface DenseRejection {
 
 export type Rejection = SparseRejection | DenseRejection;
 
+/** What the target itself thought of a decided token: natural logarithms, before the sampler chain. */
+export interface TokenLogprobs {
+  readonly logprob: number;
+  /** the likeliest tokens, Int32Array[n], by falling probability */
+  readonly topIds: Int32Array;
+  /** Float32Array[n] */
+  readonly topLogprobs: Float32Array;
+}
+
 export type Answer =
-  | { readonly kind: "accepted" }
+  | { readonly kind: "accepted"; readonly logprobs?: TokenLogprobs | null }
   /** the target's own token: instead of a draft, or where there was none */
-  | { readonly kind: "token"; readonly token: number }
+  | { readonly kind: "token"; readonly token: number; readonly logprobs?: TokenLogprobs | null }
   | { readonly kind: "rejected"; readonly rejection: Rejection }
   | { readonly kind: "witnesses"; readonly witnesses: Witnesses }
   | { readonly kind: "dense"; readonly probabilities: Float32Array };

@@ -128,20 +128,29 @@ export class SamplerWorkspace {
   }
 }
 
+/** A set of tokens: bit t % 32 of word t / 32, Int32Array[ceil(V / 32)]. */
+export type TokenSet = Int32Array;
+
+export function inTokenSet(set: TokenSet, token: number): boolean {
+  return ((set[token >>> 5] ?? 0) & (1 << (token & 31))) !== 0;
+}
+
 /**
  * What the sampler chain leaves of a row.
  * @param row logits, Float32Array[V]; not changed
  * @param history the tokens before the position, at least `historyTokens(settings)` of them where there are so many
  * @param workspace a dense result lives in it and is valid until its next use
- * @throws PicoSpecError `model_output` when the row holds no finite number
+ * @param allowed by a grammar, before everything else of the chain; null: all tokens are
+ * @throws PicoSpecError `model_output` when the row holds no finite number for a token that is allowed
  */
 export function applySampler(
   row: Float32Array,
   settings: SamplerSettings,
   history: Int32Array,
   workspace: SamplerWorkspace,
+  allowed: TokenSet | null = null,
 ): Distribution {
-  const logits = adjust(row, settings, history, workspace);
+  const logits = adjust(row, settings, history, workspace, allowed);
   if (settings.temperature === 0) return SparseDistribution.point(argmax(logits));
   const inverseTemperature = 1 / settings.temperature;
   const kept = candidates(logits, settings);
@@ -151,16 +160,22 @@ export function applySampler(
   return new DenseDistribution(weights, softmaxWeights(logits, maximum, inverseTemperature, weights));
 }
 
-/** Bias and penalties; the row itself when there are none. */
+/** What is allowed, bias and penalties; the row itself when there are none. */
 function adjust(
   row: Float32Array,
   settings: SamplerSettings,
   history: Int32Array,
   workspace: SamplerWorkspace,
+  allowed: TokenSet | null,
 ): Float32Array {
-  if (settings.logitBias.length === 0 && !penalises(settings)) return row;
+  if (settings.logitBias.length === 0 && !penalises(settings) && !allowed) return row;
   const logits = workspace.adjustedRow(row.length);
   logits.set(row);
+  if (allowed) {
+    for (let token = 0; token < logits.length; token++) {
+      if (!inTokenSet(allowed, token)) logits[token] = Number.NEGATIVE_INFINITY;
+    }
+  }
   for (const [token, bias] of settings.logitBias) {
     if (token < logits.length) logits[token] = logits[token]! + bias;
   }

@@ -103,6 +103,19 @@ export const GOLDEN: readonly { readonly name: string; readonly frame: Frame; re
     hex: "05 02 0000 07000000 02000000 14000000 02000000 0000803e 0000403f",
   },
   {
+    name: "verdict, one token with its logprobs and the two likeliest",
+    frame: {
+      type: "verdict",
+      session: 7,
+      lineage: 2,
+      first: 20,
+      tokens: Int32Array.of(11),
+      logprobs: [{ logprob: -1.5, topIds: Int32Array.of(9, 11), topLogprobs: Float32Array.of(-0.5, -1.5) }],
+      rejection: null,
+    },
+    hex: "05 04 0100 07000000 02000000 14000000 0b000000 0200 0000 0000c0bf 09000000 0b000000 000000bf 0000c0bf",
+  },
+  {
     name: "witness request",
     frame: { type: "witnessRequest", session: 7, lineage: 2, position: 21, from: 1, count: 16 },
     hex: "06 00 1000 07000000 02000000 15000000 01000000",

@@ -1,6 +1,7 @@
 import { Cloud } from "../../src/cloud/cloud.ts";
 import type { CloudLimits } from "../../src/cloud/machine.ts";
 import type { DecodingPolicy } from "../../src/decoding/policy.ts";
+import type { SessionSettings } from "../../src/decoding/session.ts";
 import { EdgeClient } from "../../src/edge/client.ts";
 import type { Drafter } from "../../src/edge/drafter.ts";
 import type { Outcome, TokenOrigin } from "../../src/edge/machine.ts";
@@ -16,6 +17,7 @@ import { wireLink } from "../../src/protocol/link.ts";
 import { Purpose, type Seed, toSeed, uniform } from "../../src/sampling/random.ts";
 import { type SamplerSettings, samplerSettings } from "../../src/sampling/sampler.ts";
 import { VirtualClock } from "../../src/sim/virtual-clock.ts";
+import type { Grammars } from "../../src/text/grammar.ts";
 import { memoryPair } from "../../src/transport/memory.ts";
 import type { Transport } from "../../src/transport/transport.ts";
 import { symmetricWan, type WanProfile, wan } from "../../src/transport/wan.ts";
@@ -142,6 +144,8 @@ export interface WorldOptions {
   readonly drafter?: (model: DraftModel) => DraftModel;
   /** wraps an edge's end of its link, outside of the emulated network */
   readonly link?: (transport: Transport, clock: VirtualClock) => Transport;
+  /** of both sides */
+  readonly grammars?: Grammars;
 }
 
 export interface Run {
@@ -169,6 +173,7 @@ export class World {
       clock: this.clock,
       server: "test",
       limits: schedule.limits,
+      grammars: options.grammars ?? null,
     });
   }
 
@@ -181,7 +186,7 @@ export class World {
     options: GenerateOptions = {},
   ): Run {
     const { language, schedule } = this.options;
-    const { listener = {}, sampler = {}, network = schedule.network } = options;
+    const { listener = {}, sampler = {}, network = schedule.network, settings: more = {} } = options;
     const run: Run = {
       prompt: Int32Array.from(prompt),
       tokens: [],
@@ -204,9 +209,10 @@ export class World {
       drafter: own,
       clock: this.clock,
       client: "test",
+      grammars: this.options.grammars ?? null,
       ready: (error, client) => {
         if (error) throw error;
-        const settings = { policy, sampler: samplerSettings(sampler), seed, maxTokens };
+        const settings = { policy, sampler: samplerSettings(sampler), seed, maxTokens, ...more };
         const session = client.open(settings, run.prompt, {
           ...listener,
           token: (token, origin, position) => {
@@ -238,6 +244,7 @@ export class World {
 }
 
 export interface GenerateOptions {
+  readonly settings?: Pick<SessionSettings, "grammar" | "logprobs">;
   readonly sampler?: Partial<SamplerSettings>;
   readonly listener?: Partial<SessionListener>;
   /** another than the schedule's */

@@ -2,6 +2,7 @@ import { describe, expect, it } from "vitest";
 import {
   CHAT_COMMANDS,
   type ChatInput,
+  chatHelp,
   interruptEffect,
   type OpenInput,
   readEnd,
@@ -97,6 +98,7 @@ describe("commands of a chat", () => {
     for (const [usage] of CHAT_COMMANDS) {
       const [name, argument] = usage.split(" ");
       expect(command(argument ? `${name} x` : name!)).toHaveProperty("name", name!.slice(1));
+      expect(chatHelp()).toContain(`\n${usage} `.slice(usage === "/help" ? 1 : 0));
     }
   });
 });

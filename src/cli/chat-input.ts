@@ -42,6 +42,16 @@ export const CHAT_COMMANDS: readonly (readonly [usage: string, what: string])[] 
 
 const NAMES = CHAT_COMMANDS.map(([usage]) => usage.split(" ")[0]!).join(", ");
 
+/** What there is to type, a line each. */
+export function chatHelp(): string {
+  const width = Math.max(...CHAT_COMMANDS.map(([usage]) => usage.length));
+  const lines = CHAT_COMMANDS.map(([usage, what]) => `${usage.padEnd(width)}   ${what}`);
+  return [
+    ...lines,
+    'A line goes on after a backslash at its end; a block stands between two lines of """.',
+  ].join("\n");
+}
+
 /** Takes one more line, without its line break. */
 export function readLine(open: OpenInput | null, line: string): LineRead {
   if (open?.until === "quotes") {

@@ -110,7 +110,7 @@ export type InterruptEffect = "discard" | "warn" | "end";
 
 /**
  * @param typed something stands in the line, or is open
- * @param again the key was the last thing pressed, be it to interrupt an answer
+ * @param again the last thing was a Ctrl-C that interrupted an answer, or that warned
  */
 export function interruptEffect(typed: boolean, again: boolean): InterruptEffect {
   if (typed) return "discard";

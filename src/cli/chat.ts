@@ -77,7 +77,7 @@ class Chat {
   private leftOut = 0;
   /** files that this chat made, and may write again */
   private readonly saved = new Set<string>();
-  /** Ctrl-C was the last thing pressed */
+  /** the last thing was a Ctrl-C that interrupted an answer, or that warned */
   private interrupted = false;
   private unanswered = false;
 
@@ -126,7 +126,7 @@ class Chat {
     const effect = this.reader.interactive ? interruptEffect(typed, this.interrupted) : "end";
     if (effect === "end") throw new Exit(INTERRUPTED);
     if (effect === "warn") note("Ctrl-C again ends the chat, and so do Ctrl-D and /quit");
-    this.interrupted = true;
+    this.interrupted = effect === "warn";
   }
 
   /** @returns whether the chat goes on. What the world can do to it is told, and is no end. */

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import type { ModelFile } from "../../engine/llama/gguf.ts";
-import type { TargetInfo } from "../../protocol/frame.ts";
+import { PROTOCOL_VERSION, type TargetInfo } from "../../protocol/frame.ts";
 import {
   addressCheck,
   bandwidthCheck,
@@ -91,7 +91,10 @@ describe("what a cloud says", () => {
   });
 
   it("names its protocol and its target", () => {
-    expect(protocolCheck({ ok: true, value: TARGET })).toMatchObject({ status: "ok", detail: "version 1" });
+    expect(protocolCheck({ ok: true, value: TARGET })).toMatchObject({
+      status: "ok",
+      detail: `version ${PROTOCOL_VERSION}`,
+    });
     expect(targetCheck(TARGET)).toMatchObject({
       status: "ok",
       detail: "large.gguf, 9 tokens (gpt2-9-aa), context 4096",

@@ -55,7 +55,11 @@ export async function probe(options: ProbeOptions): Promise<Measurements> {
   };
 }
 
-async function pings(client: EdgeClient): Promise<number[]> {
+/**
+ * Round trips of a series of pings, ms, in the order in which they were sent.
+ * @throws PicoSpecError `no_answer`, CloudError when the link breaks
+ */
+export async function pings(client: EdgeClient): Promise<number[]> {
   const waiting: Promise<number>[] = [];
   for (let i = 0; i < PINGS; i++) {
     waiting.push(roundTrip(client, 0, false));
@@ -64,8 +68,13 @@ async function pings(client: EdgeClient): Promise<number[]> {
   return inTime(Promise.all(waiting), TRANSFERS_WITHIN_MS);
 }
 
-/** Small and large messages up; then the same up and down, less what the way up took. */
-async function transfers(client: EdgeClient): Promise<{ up: TransferSample[]; down: TransferSample[] }> {
+/**
+ * Small and large messages up; then the same up and down, less what the way up took. Fewer over a slow link.
+ * @throws PicoSpecError `no_answer`, CloudError when the link breaks
+ */
+export async function transfers(
+  client: EdgeClient,
+): Promise<{ up: TransferSample[]; down: TransferSample[] }> {
   const [up, down]: [TransferSample[], TransferSample[]] = [[], []];
   const startMs = performance.now();
   for (let i = 0; i < TRANSFERS; i++) {

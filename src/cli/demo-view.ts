@@ -1,7 +1,7 @@
 import type { TextPart } from "../edge/generate.ts";
-import type { RunReport } from "../edge/report.ts";
 import type { DemoReport, DemoValues } from "./demo-report.ts";
 import { colours, figure, table } from "./output.ts";
+import { reportRows } from "./report-rows.ts";
 
 /** Shows answers as they come: each token in the colour of where it came from. */
 export class LiveAnswer {
@@ -50,26 +50,13 @@ function hardware(pace: DemoValues["pace"]): string {
   return `Emulated hardware (${pace.name}): a target pass takes ${passMs} ms, a draft token ${draftMs} ms`;
 }
 
-const ROWS: readonly (readonly [string, (run: RunReport) => string])[] = [
-  ["tokens", (run) => String(run.tokens)],
-  ["tokens/s", (run) => figure(run.tokensPerSecond)],
-  ["time to first token, ms", (run) => figure(run.timeToFirstTokenMs, 0)],
-  ["drafts accepted, %", (run) => figure(run.acceptanceRate === null ? null : 100 * run.acceptanceRate, 1)],
-  ["accepted tokens a round", (run) => figure(run.acceptedPerRound)],
-  ["rounds", (run) => String(run.rounds)],
-  ["rollbacks", (run) => String(run.rollbacks)],
-  ["target passes a token", (run) => figure(run.targetPassesPerToken)],
-  ["bytes up a token", (run) => figure(run.uplinkBytesPerToken, 1)],
-  ["bytes down a token", (run) => figure(run.downlinkBytesPerToken, 1)],
-];
-
 /** The comparison as a table, a column a policy. */
 export function demoTable(report: DemoReport): string {
   const { runs, emulated } = report;
   const base = runs[0]!;
   const rows = [
     ["", ...runs.map((run) => run.policy)],
-    ...ROWS.map(([label, value]) => [label, ...runs.map(value)]),
+    ...reportRows(runs),
     ["speed-up", ...runs.map((run) => figure(run.tokensPerSecond / base.tokensPerSecond, 2, "x"))],
     ["same text as the cloud alone", ...runs.map((run) => (run.text === base.text ? "yes" : "no"))],
   ];

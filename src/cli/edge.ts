@@ -19,6 +19,8 @@ export type DrafterKind = "model" | "lookup" | "both";
 /** The small model of this device, ready to draft. */
 export interface LoadedDrafter {
   readonly drafter: Drafter;
+  /** the model without a look into the text: it can answer alone. null: there is only a tokenizer */
+  readonly own: Drafter | null;
   readonly tokenizer: LlamaTokenizer;
   readonly chatTemplate: string | null;
   close(): void;
@@ -48,7 +50,7 @@ export async function loadDrafter(options: DrafterOptions): Promise<LoadedDrafte
   const tokenizer = new LlamaTokenizer(model);
   const { chatTemplate } = model.file;
   if (kind === "lookup") {
-    return { drafter: new LookupDrafter(), tokenizer, chatTemplate, close: () => model.close() };
+    return { drafter: new LookupDrafter(), own: null, tokenizer, chatTemplate, close: () => model.close() };
   }
   const plain = await llamaDraftModel(model, { threads });
   const paced = pace ? pacedDrafter(plain, pace, systemClock) : plain;
@@ -56,6 +58,7 @@ export async function loadDrafter(options: DrafterOptions): Promise<LoadedDrafte
   const own = new ParallelDrafter(drafter);
   return {
     drafter: kind === "both" ? new TwoDrafters(own) : own,
+    own,
     tokenizer,
     chatTemplate,
     close() {
@@ -66,7 +69,7 @@ export async function loadDrafter(options: DrafterOptions): Promise<LoadedDrafte
 }
 
 /** The target's tokenizer, from the cloud: for a device without a model. */
-export async function cloudTokenizer(client: EdgeClient): Promise<Omit<LoadedDrafter, "drafter">> {
+export async function cloudTokenizer(client: EdgeClient): Promise<Omit<LoadedDrafter, "drafter" | "own">> {
   const bytes = await new Promise<Uint8Array>((resolve, reject) => {
     client.requestTokenizer((error, file) => (error ? reject(error) : resolve(file)));
   });

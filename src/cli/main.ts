@@ -1,8 +1,10 @@
 import { Command, CommanderError } from "commander";
 import { messageOf, PicoSpecError } from "../util/errors.ts";
 import { benchCommand } from "./bench.ts";
+import { chatCommand } from "./chat.ts";
 import { cloudCommand } from "./cloud.ts";
 import { demoCommand } from "./demo.ts";
+import { doctorCommand } from "./doctor.ts";
 import { evalCommand } from "./eval.ts";
 import { Exit } from "./exit.ts";
 import { version } from "./node.ts";
@@ -16,6 +18,8 @@ export function commands(): Command[] {
     demoCommand(),
     cloudCommand(),
     runCommand(),
+    chatCommand(),
+    doctorCommand(),
     planCommand(),
     simulateCommand(),
     benchCommand(),
@@ -43,7 +47,9 @@ export async function main(args: readonly string[]): Promise<number> {
 Examples:
   $ picospec demo                                         cloud alone against PicoSpec, on bundled models
   $ picospec cloud --model target.gguf --port 4747        serve a large model
-  $ picospec run "Why is the sky blue?" --cloud ws://127.0.0.1:4747 --model drafter.gguf`,
+  $ picospec run "Why is the sky blue?" --cloud ws://127.0.0.1:4747 --model drafter.gguf
+  $ picospec chat --cloud ws://127.0.0.1:4747 --model drafter.gguf
+  $ picospec doctor                                       what is wrong here, and what to do about it`,
     );
   for (const command of commands()) {
     program.addCommand(command.exitOverride().showHelpAfterError("(add --help for what there is)"));

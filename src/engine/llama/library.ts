@@ -1,4 +1,4 @@
-import { existsSync, readdirSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { dirname, join } from "node:path";
 import { pathToFileURL } from "node:url";
@@ -35,6 +35,21 @@ const BUILDS: Record<string, { readonly gpu: readonly string[]; readonly cpu: st
   "win32-arm64": { gpu: [], cpu: "win-arm64" },
 };
 
+export interface InstalledBuild {
+  /** the platform package */
+  readonly name: string;
+  /** null: nobody can tell */
+  readonly version: string | null;
+  readonly gpu: boolean;
+}
+
+export interface PlatformBuilds {
+  /** packages with a GPU build that could be installed */
+  readonly gpu: readonly string[];
+  readonly cpu: string;
+  readonly installed: readonly InstalledBuild[];
+}
+
 let loaded: LlamaLibrary | null = null;
 
 /**
@@ -44,6 +59,28 @@ let loaded: LlamaLibrary | null = null;
 export function loadLibrary(gpu: GpuChoice): LlamaLibrary {
   loaded ??= load(gpu);
   return loaded;
+}
+
+/** The builds of llama.cpp for this machine, without loading any. null: there is none for it. */
+export function platformBuilds(): PlatformBuilds | null {
+  const builds = BUILDS[`${process.platform}-${process.arch}`];
+  if (!builds) return null;
+  const gpu = builds.gpu.map((name) => `@node-llama-cpp/${name}`);
+  const cpu = `@node-llama-cpp/${builds.cpu}`;
+  const installed = [...gpu, cpu].flatMap((name): InstalledBuild[] => {
+    const folder = binaries(name);
+    return folder ? [{ name, version: versionOf(folder), gpu: name !== cpu }] : [];
+  });
+  return { gpu, cpu, installed };
+}
+
+/** @param folder of a platform package's libraries: `bins/<platform>` */
+function versionOf(folder: string): string | null {
+  try {
+    return String(JSON.parse(readFileSync(join(folder, "..", "..", "package.json"), "utf8")).version);
+  } catch {
+    return null;
+  }
 }
 
 function load(gpu: GpuChoice): LlamaLibrary {

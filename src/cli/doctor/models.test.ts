@@ -1,0 +1,121 @@
+import { describe, expect, it } from "vitest";
+import type { Footprint } from "../../engine/llama/footprint.ts";
+import type { ModelFile } from "../../engine/llama/gguf.ts";
+import { bundledCheck, type ModelFacts, modelCheck, neededBytes, pairCheck } from "./models.ts";
+import type { Outcome } from "./outcome.ts";
+
+const MIB = 2 ** 20;
+const MEMORY = { totalBytes: 1000 * MIB, availableBytes: 500 * MIB };
+
+const file = (given: Partial<ModelFile> = {}): ModelFile => ({
+  ...{ path: "m.gguf", name: "m.gguf", architecture: "llama", chatTemplate: "{{ x }}" },
+  ...{ fingerprint: "gpt2-9-aa", realTokens: 9 },
+  ...given,
+});
+
+const footprint = (given: Partial<Footprint> = {}): Footprint => ({
+  ...{ fileBytes: 100 * MIB, promisedBytes: 100 * MIB, contextTokens: 1024, kvBytesPerToken: 1024 },
+  ...given,
+});
+
+const facts = (given: Partial<ModelFacts> = {}): Outcome<ModelFacts> => ({
+  ok: true,
+  value: {
+    ...{ path: "m.gguf", file: file(), footprint: footprint(), loads: { ok: true, value: null } },
+    ...given,
+  },
+});
+
+const failure = (code: string, message = "it is broken"): Outcome<never> => ({
+  ok: false,
+  failure: { code, message },
+});
+
+describe("a model file", () => {
+  const check = (given: Outcome<ModelFacts>) => modelCheck("m.gguf", given, MEMORY);
+
+  it("says its architecture, tokenizer and size", () => {
+    expect(check(facts())).toMatchObject({
+      status: "ok",
+      detail: "m.gguf: llama, tokenizer gpt2-9-aa, about 101 MiB with one sequence",
+    });
+  });
+
+  it.each([
+    ["no_model", /path/],
+    ["not_gguf", /convert/],
+    ["bad_model", /download it again/],
+  ])("is a problem where it cannot be read: %s", (code, advice) => {
+    expect(check(failure(code))).toMatchObject({
+      status: "problem",
+      detail: "it is broken",
+      advice: expect.stringMatching(advice),
+    });
+  });
+
+  it("is a problem where a download broke off", () => {
+    const short = footprint({ promisedBytes: 150 * MIB });
+    expect(check(facts({ footprint: short }))).toMatchObject({
+      status: "problem",
+      detail: "m.gguf ends 50.0 MiB too early",
+    });
+  });
+
+  it("is a problem where llama.cpp does not take it", () => {
+    expect(check(facts({ loads: failure("unsupported_model") }))).toMatchObject({
+      status: "problem",
+      advice: expect.stringContaining("decoder-only"),
+    });
+  });
+
+  it("is a problem where the machine is too small, and a warning where too little is free", () => {
+    expect(check(facts({ footprint: footprint({ fileBytes: 1200 * MIB }) }))).toMatchObject({
+      status: "problem",
+    });
+    expect(check(facts({ footprint: footprint({ fileBytes: 700 * MIB }) }))).toMatchObject({
+      status: "warning",
+      detail: expect.stringContaining("500 MiB is free"),
+    });
+  });
+
+  it("has a warning without a chat template", () => {
+    expect(check(facts({ file: file({ chatTemplate: null }) }))).toMatchObject({
+      status: "warning",
+      advice: expect.stringContaining("--raw"),
+    });
+  });
+
+  it("needs its weights and the context that is usually taken", () => {
+    expect(neededBytes(footprint({ contextTokens: 1_000_000 }))).toBe(100 * MIB + 8192 * 1024);
+  });
+});
+
+describe("a pair", () => {
+  it("has one tokenizer, or is a problem that names both", () => {
+    expect(pairCheck(file(), file({ name: "n.gguf" })).status).toBe("ok");
+    expect(pairCheck(file(), file({ name: "n.gguf", fingerprint: "llama-7-bb" }))).toMatchObject({
+      status: "problem",
+      detail: "m.gguf and n.gguf have different tokenizers: gpt2-9-aa, llama-7-bb",
+    });
+  });
+});
+
+describe("the bundled pair", () => {
+  it("loads, or says which of the two does not and why", () => {
+    expect(bundledCheck(facts(), facts()).status).toBe("ok");
+    expect(bundledCheck(failure("no_model", "gone"), facts())).toMatchObject({
+      status: "problem",
+      detail: "gone",
+    });
+    expect(bundledCheck(facts(), facts({ loads: failure("no_engine", "no library") }))).toMatchObject({
+      status: "problem",
+      detail: "no library",
+      advice: expect.stringContaining("llama.cpp above"),
+    });
+  });
+
+  it("is a problem where the two do not go together", () => {
+    const other = facts({ file: file({ fingerprint: "x" }) });
+    expect(bundledCheck(facts(), other)).toMatchObject({ status: "problem" });
+  });
+});

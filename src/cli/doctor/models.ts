@@ -1,0 +1,102 @@
+import type { Footprint } from "../../engine/llama/footprint.ts";
+import type { ModelFile } from "../../engine/llama/gguf.ts";
+import { bytesText } from "./bytes.ts";
+import { type Check, ok, problem, warning } from "./check.ts";
+import type { MemoryFacts } from "./machine.ts";
+import type { Failure, Outcome } from "./outcome.ts";
+
+/** Checks of model files, on facts that come from elsewhere. */
+
+export interface ModelFacts {
+  readonly path: string;
+  readonly file: ModelFile;
+  readonly footprint: Footprint;
+  /** whether llama.cpp takes it: its architecture is known, and its state can be rolled back */
+  readonly loads: Outcome<unknown>;
+}
+
+/** As many tokens of context as `cloud` and `run` take at most without being told. */
+const USUAL_CONTEXT_TOKENS = 8192;
+
+/** Weights and one sequence; buffers of computation come on top. */
+export function neededBytes({ fileBytes, contextTokens, kvBytesPerToken }: Footprint): number {
+  return fileBytes + kvBytesPerToken * Math.min(contextTokens, USUAL_CONTEXT_TOKENS);
+}
+
+/** @param path as it was given */
+export function modelCheck(path: string, facts: Outcome<ModelFacts>, memory: MemoryFacts): Check {
+  const name = "model";
+  if (!facts.ok) return problem(name, facts.failure.message, fileAdvice(facts.failure));
+  const { file, footprint, loads } = facts.value;
+  if (footprint.promisedBytes > footprint.fileBytes) {
+    const missing = bytesText(footprint.promisedBytes - footprint.fileBytes);
+    return problem(name, `${path} ends ${missing} too early`, "download it again: it is not whole");
+  }
+  if (!loads.ok) return problem(name, loads.failure.message, fileAdvice(loads.failure));
+  const needed = neededBytes(footprint);
+  const size = `about ${bytesText(needed)} with one sequence`;
+  const detail = `${path}: ${file.architecture}, tokenizer ${file.fingerprint}, ${size}`;
+  const { totalBytes, availableBytes } = memory;
+  if (needed > totalBytes) {
+    return problem(
+      name,
+      `${detail}, and the machine has ${bytesText(totalBytes)}`,
+      "take a smaller model or quantisation",
+    );
+  }
+  if (needed > availableBytes) {
+    const advice = "close what you do not need, take a smaller quantisation, or give a smaller --context";
+    return warning(name, `${detail}, and ${bytesText(availableBytes)} is free`, advice);
+  }
+  if (file.chatTemplate === null) {
+    return warning(name, `${detail}, no chat template`, "take an instruction-tuned file, or give --raw");
+  }
+  return ok(name, detail);
+}
+
+function fileAdvice({ code }: Failure): string {
+  switch (code) {
+    case "no_model":
+      return "check the path and the permissions of the file";
+    case "not_gguf":
+      return "take a GGUF file, or convert the model with llama.cpp's convert_hf_to_gguf.py";
+    case "unsupported_model":
+      return "take a decoder-only transformer";
+    case "no_engine":
+    case "engine_version":
+      return "see what is said of llama.cpp above";
+    default:
+      return "download it again, or take a model that llama.cpp of this version knows; PICOSPEC_LLAMA_LOG=1 shows what it says";
+  }
+}
+
+/** Whether one can draft for the other, whichever is which. */
+export function pairCheck(a: ModelFile, b: ModelFile): Check {
+  const both = `${a.name} and ${b.name}`;
+  if (a.fingerprint === b.fingerprint) return ok("pair", `${both} have one tokenizer: they can be a pair`);
+  const detail = `${both} have different tokenizers: ${a.fingerprint}, ${b.fingerprint}`;
+  return problem(
+    "pair",
+    detail,
+    "take two models of one family, such as a small and a large one of one release",
+  );
+}
+
+/** @param facts of the target and the drafter that come with the package */
+export function bundledCheck(target: Outcome<ModelFacts>, drafter: Outcome<ModelFacts>): Check {
+  const name = "bundled pair";
+  for (const facts of [target, drafter]) {
+    const outcome = facts.ok ? facts.value.loads : facts;
+    if (!outcome.ok) return problem(name, outcome.failure.message, bundledAdvice(outcome.failure));
+  }
+  const [large, small] = [target, drafter].map((facts) => (facts.ok ? facts.value.file : null));
+  if (large?.fingerprint !== small?.fingerprint) {
+    return problem(name, "the two bundled models have different tokenizers", "install the package anew");
+  }
+  return ok(name, `${large?.name} and ${small?.name} load`);
+}
+
+function bundledAdvice(failure: Failure): string {
+  if (failure.code === "no_engine" || failure.code === "engine_version") return fileAdvice(failure);
+  return "install the package anew; demo, eval and bench need the bundled pair, and other commands do not";
+}

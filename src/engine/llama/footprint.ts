@@ -1,0 +1,69 @@
+import { stat } from "node:fs/promises";
+import { type GGUFTensorInfo, gguf } from "@huggingface/gguf";
+import { messageOf } from "../../util/errors.ts";
+import { EngineError } from "../engine.ts";
+
+/**
+ * Bits a weight by ggml's number of the format: bytes of a block over weights of a block, from ggml-common.h. F32, F16,
+ * Q4_0, Q4_1, Q5_0, Q5_1, Q8_0, Q2_K to Q6_K, BF16.
+ */
+const BITS_PER_WEIGHT: Readonly<Record<number, number>> = {
+  ...{ 0: 32, 1: 16, 2: 4.5, 3: 5, 6: 5.5, 7: 6, 8: 8.5 },
+  ...{ 10: 2.625, 11: 3.4375, 12: 4.5, 13: 5.5, 14: 6.5625, 30: 16 },
+};
+
+/** How much of a machine a GGUF file takes, from its header alone. */
+export interface Footprint {
+  readonly fileBytes: number;
+  /** bytes that the header says are in the file, at least: fewer are there where a download broke off */
+  readonly promisedBytes: number;
+  /** context that it was trained for, tokens; 0: it does not say */
+  readonly contextTokens: number;
+  /** keys and values of one token in all layers at F16; 0: it does not say */
+  readonly kvBytesPerToken: number;
+}
+
+/** @throws EngineError `bad_model` for what is no whole header */
+export async function readFootprint(path: string): Promise<Footprint> {
+  try {
+    const { size } = await stat(path);
+    const { metadata, tensorInfos, tensorDataOffset } = await gguf(path, { allowLocalFile: true });
+    const ends = tensorInfos.map((tensor) => Number(tensorDataOffset + tensor.offset) + tensorBytes(tensor));
+    return {
+      fileBytes: size,
+      promisedBytes: Math.max(Number(tensorDataOffset), ...ends),
+      ...attention(metadata as unknown as Record<string, unknown>),
+    };
+  } catch (error) {
+    const message = `${path} is a damaged GGUF file: ${messageOf(error)}`;
+    throw new EngineError("bad_model", message, { cause: error });
+  }
+}
+
+/** 0 for a format that is not in the list: where it begins still says how long the file is at least. */
+function tensorBytes({ shape, dtype }: GGUFTensorInfo): number {
+  const bitsPerWeight = BITS_PER_WEIGHT[dtype] ?? 0;
+  return (shape.reduce((product, size) => product * Number(size), 1) * bitsPerWeight) / 8;
+}
+
+/**
+ * What llama.cpp calls hyperparameters, by the names in ggml's docs/gguf.md. A token's keys and values take
+ * sum over layers of kv heads x (key length + value length) x 2 bytes.
+ */
+export function attention(
+  metadata: Readonly<Record<string, unknown>>,
+): Pick<Footprint, "contextTokens" | "kvBytesPerToken"> {
+  const get = (key: string) => metadata[`${metadata["general.architecture"]}.${key}`];
+  const number = (key: string, fallback: number) => Number(get(key) ?? fallback);
+  const layers = number("block_count", 0);
+  const heads = get("attention.head_count");
+  const oneHead = Array.isArray(heads) ? Math.max(...heads.map(Number)) : Number(heads ?? 0);
+  const headLength = oneHead > 0 ? number("embedding_length", 0) / oneHead : 0;
+  const length = number("attention.key_length", headLength) + number("attention.value_length", headLength);
+  // One number for all layers, or one for each.
+  const kvHeads = get("attention.head_count_kv") ?? oneHead;
+  const inAll = Array.isArray(kvHeads)
+    ? kvHeads.reduce((a, b) => a + Number(b), 0)
+    : layers * Number(kvHeads);
+  return { contextTokens: number("context_length", 0), kvBytesPerToken: inAll * length * 2 };
+}

@@ -22,13 +22,14 @@ const ROOMS: Record<string, readonly string[]> = {
   text: ["util"],
   perf: ["util", "decoding"],
   tasks: ["sampling"],
+  hub: ["util"],
   engine: ["decoding", "text"],
   "engine/llama": ["engine"],
   edge: ["engine", "transport", "text", "protocol"],
   cloud: ["engine", "transport", "text", "protocol"],
   sim: ["edge", "cloud", "perf", "engine", "transport"],
   bench: ["edge", "cloud", "cloud/server.ts", "sim", "perf", "tasks", "engine/llama", "transport/node"],
-  cli: ["edge", "cloud", "cloud/server.ts", "sim", "bench", "engine/llama", "transport/node"],
+  cli: ["edge", "cloud", "cloud/server.ts", "sim", "bench", "hub", "engine/llama", "transport/node"],
   "transport/node": ["transport"],
   "cloud/server.ts": ["cloud", "transport/node"],
   "index.ts": ["edge", "cloud", "sim"],
@@ -36,7 +37,7 @@ const ROOMS: Record<string, readonly string[]> = {
 };
 
 /** Where Node itself may be used. Clock, timers and randomness enter from there, as arguments. */
-const NODE_ROOMS = ["transport/node", "engine/llama", "cloud/server.ts", "bench", "cli", "node.ts"];
+const NODE_ROOMS = ["transport/node", "engine/llama", "cloud/server.ts", "hub", "bench", "cli", "node.ts"];
 
 /** Globals that would let time, chance or the machine in through the back door. */
 const FORBIDDEN_GLOBALS =

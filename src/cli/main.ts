@@ -5,6 +5,7 @@ import { cloudCommand } from "./cloud.ts";
 import { demoCommand } from "./demo.ts";
 import { evalCommand } from "./eval.ts";
 import { Exit } from "./exit.ts";
+import { modelsCommand } from "./models.ts";
 import { version } from "./node.ts";
 import { planCommand } from "./plan.ts";
 import { runCommand } from "./run.ts";
@@ -20,6 +21,7 @@ export function commands(): Command[] {
     simulateCommand(),
     benchCommand(),
     evalCommand(),
+    modelsCommand(),
   ];
 }
 

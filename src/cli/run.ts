@@ -19,6 +19,7 @@ import { connect } from "../transport/node/socket.ts";
 import { SettingError } from "../util/errors.ts";
 import { cloudTokenizer, type DrafterKind, type LoadedDrafter, loadDrafter } from "./edge.ts";
 import { Exit, INTERRUPTED } from "./exit.ts";
+import { MODEL, modelPath } from "./model-path.ts";
 import { freshSecret, freshSeed, software } from "./node.ts";
 import {
   addSamplerOptions,
@@ -55,8 +56,8 @@ export function runCommand(): Command {
     .addOption(new Option("--cloud <url>", "the cloud, ws:// or wss:// (not needed for --policy edge)"))
     .addOption(
       new Option(
-        "--model <file>",
-        "the drafter, a GGUF file with the target's tokenizer; --drafter lookup can do without",
+        "--model <model>",
+        `the drafter, a GGUF model with the target's tokenizer: ${MODEL}; --drafter lookup can do without`,
       ),
     )
     .addOption(
@@ -109,7 +110,7 @@ async function run(prompt: string, values: RunValues): Promise<void> {
   }
   const question = prompt === "-" ? await stdin() : prompt;
   if (model === undefined) await runWithoutModel(question, values);
-  else await runWithModel(question, model, values);
+  else await runWithModel(question, await modelPath(model), values);
 }
 
 async function runWithModel(question: string, file: string, values: RunValues): Promise<void> {

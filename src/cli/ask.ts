@@ -16,6 +16,7 @@ import { systemClock } from "../transport/node/clock.ts";
 import { connect } from "../transport/node/socket.ts";
 import { SettingError } from "../util/errors.ts";
 import { cloudTokenizer, type DrafterKind, type LoadedDrafter, loadDrafter } from "./edge.ts";
+import { MODEL, modelPath } from "./model-path.ts";
 import { freshSecret, software } from "./node.ts";
 import {
   addSamplerOptions,
@@ -49,8 +50,8 @@ export function addAskOptions(command: Command): Command {
     .addOption(new Option("--cloud <url>", "the cloud, ws:// or wss:// (not needed for --policy edge)"))
     .addOption(
       new Option(
-        "--model <file>",
-        "the drafter, a GGUF file with the target's tokenizer; --drafter lookup can do without",
+        "--model <model>",
+        `the drafter, a GGUF model with the target's tokenizer: ${MODEL}; --drafter lookup can do without`,
       ),
     )
     .addOption(
@@ -113,7 +114,8 @@ export class Asker {
     if (values.model === undefined) return Asker.openWithoutModel(values);
     // Alone, the small model itself has to speak.
     const kind = !target && values.drafter === "lookup" ? "model" : values.drafter;
-    const { model: file, threads, gpu } = values;
+    const { model, threads, gpu } = values;
+    const file = await modelPath(model);
     const loaded = await loadDrafter({ file, threads, gpu, pace: null, kind });
     const asker = new Asker(values, loaded, null);
     try {

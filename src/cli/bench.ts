@@ -20,6 +20,7 @@ import { PicoSpecError } from "../util/errors.ts";
 import { gridText } from "./bench-grid.ts";
 import { paperText } from "./bench-paper.ts";
 import { scaleText } from "./bench-scale.ts";
+import { MODEL, modelPath } from "./model-path.ts";
 import { BUNDLED_DRAFTER, BUNDLED_TARGET } from "./node.ts";
 import { whole } from "./options.ts";
 import { progressBar, table } from "./output.ts";
@@ -65,9 +66,17 @@ export function benchCommand(): Command {
       "measure PicoSpec's own cost on this machine: its code, row extraction, its way into llama.cpp; or simulate it against other ways, the paper, and many users",
     )
     .addArgument(new Argument("[suites...]", `what to measure (default: ${QUICK.join(" ")})`).choices(SUITES))
-    .addOption(new Option("--model <file>", "target for the suite engine").default(BUNDLED_TARGET, "bundled"))
     .addOption(
-      new Option("--drafter <file>", "drafter for the suite engine").default(BUNDLED_DRAFTER, "bundled"),
+      new Option("--model <model>", `target for the suite engine: ${MODEL}`).default(
+        BUNDLED_TARGET,
+        "bundled",
+      ),
+    )
+    .addOption(
+      new Option("--drafter <model>", `drafter for the suite engine: ${MODEL}`).default(
+        BUNDLED_DRAFTER,
+        "bundled",
+      ),
     )
     .addOption(
       new Option("--tokens <n>", "of each policy in each setting, for the suite predict")
@@ -108,7 +117,9 @@ async function bench(suites: readonly Suite[], values: BenchValues): Promise<voi
   if (values.svg !== undefined) await prepareCharts(values.svg);
   if (wanted("own-code")) report.ownCode = benchOwnCode();
   if (wanted("rows")) report.rows = benchRows();
-  if (wanted("engine")) report.engine = await benchEngine(values.model, values.drafter);
+  if (wanted("engine")) {
+    report.engine = await benchEngine(await modelPath(values.model), await modelPath(values.drafter));
+  }
   if (wanted("predict")) report.predict = await predictAll(values);
   if (wanted("grid")) report.grid = gridWithBar(values);
   if (wanted("paper")) report.paper = paperReport();
@@ -164,15 +175,15 @@ function writing(path: string, work: () => void): void {
 }
 
 /** Every policy, 1,000 tokens and more each: minutes, so each result is told as it comes. */
-function predictAll({ model, drafter, tokens }: BenchValues): Promise<Prediction[]> {
+async function predictAll({ model, drafter, tokens }: BenchValues): Promise<Prediction[]> {
   return predict({
     settings: SETTINGS,
     policies: Object.entries(POLICIES).map(([name, policy]) => ({ name, policy })),
     prompts: BENCH_PROMPTS,
     tokens,
     temperature: 1,
-    targetFile: model,
-    drafterFile: drafter,
+    targetFile: await modelPath(model),
+    drafterFile: await modelPath(drafter),
     progress: ({ setting, policy, tokensPerSecond, fromTrace, traceError }) => {
       const at = `RTT ${setting.rttMs} pass ${setting.passMs} draft ${setting.draftMs} ms, ${policy}`;
       const error = `${(100 * traceError).toFixed(1)}%`;

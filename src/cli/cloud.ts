@@ -8,6 +8,7 @@ import { vocabularyFile } from "../engine/llama/vocabulary.ts";
 import { pacedTarget } from "../engine/paced.ts";
 import { XGrammars } from "../engine/xgrammar/grammars.ts";
 import { systemClock } from "../transport/node/clock.ts";
+import { MODEL, modelPath } from "./model-path.ts";
 import { software } from "./node.ts";
 import { type GpuValue, gpuOption, type NamedPace, number, paceOption, whole } from "./options.ts";
 import { progressBar } from "./output.ts";
@@ -28,7 +29,7 @@ interface CloudValues extends GpuValue {
 export function cloudCommand(): Command {
   return new Command("cloud")
     .description("serve a large model to edges")
-    .addOption(new Option("--model <file>", "the target, a GGUF file").makeOptionMandatory())
+    .addOption(new Option("--model <model>", `the target, a GGUF model: ${MODEL}`).makeOptionMandatory())
     .addOption(new Option("--port <number>", "0: any free one").argParser(whole(0, 65_535)).default(4747))
     .addOption(new Option("--host <address>", "whom to listen to").default("127.0.0.1"))
     .addOption(new Option("--sessions <n>", "most open sessions").argParser(whole(1, 100_000)).default(64))
@@ -61,6 +62,7 @@ export function cloudCommand(): Command {
       `
 Examples:
   $ picospec cloud --model qwen3-32b-q4_k_m.gguf
+  $ picospec cloud --model hf:Qwen/Qwen2.5-7B-Instruct-GGUF:q4_k_m     (downloaded if it is not there)
   $ picospec cloud --model llama-70b.gguf --sequences 16 --context 8192 --port 9000
   $ picospec cloud --model target.gguf --host 0.0.0.0     (everybody on the network can reach it)`,
     )
@@ -69,9 +71,10 @@ Examples:
 
 async function serve(values: CloudValues): Promise<void> {
   const { host, port, sessions, sequences, threads, gpu, pace } = values;
-  const bar = progressBar(`loading ${values.model}`);
+  const file = await modelPath(values.model);
+  const bar = progressBar(`loading ${file}`);
   const load: LoadOptions = { gpu, progress: bar.update };
-  const model = await LlamaModel.load(values.model, load).finally(bar.end);
+  const model = await LlamaModel.load(file, load).finally(bar.end);
   const context = values.context === undefined ? {} : { contextTokens: values.context };
   const plain = await llamaTargetModel(model, { sequences, threads, ...context });
   const target = pace ? pacedTarget(plain, pace.profile, systemClock) : plain;
@@ -80,7 +83,7 @@ async function serve(values: CloudValues): Promise<void> {
   const { name, fingerprint, chatTemplate } = model.file;
   const server = await serveCloud({
     model: target,
-    tokenizer: await vocabularyFile(values.model),
+    tokenizer: await vocabularyFile(file),
     grammars: await XGrammars.create(tokenizer, endTokens),
     description: { name, fingerprint, chatTemplate, endTokens },
     host,

@@ -12,6 +12,7 @@ import type { Task, TaskFamily } from "../tasks/task.ts";
 import { type ChatTool, chatPrompt } from "../text/chat-template.ts";
 import { systemClock } from "../transport/node/clock.ts";
 import { type LocalPair, withLocalPair } from "./local-pair.ts";
+import { MODEL, modelPath } from "./model-path.ts";
 import { BUNDLED_DRAFTER, BUNDLED_TARGET } from "./node.ts";
 import { type NamedPace, type NamedPolicy, number, paceOption, policyListOption, whole } from "./options.ts";
 import { figure, progressBar, table } from "./output.ts";
@@ -43,8 +44,12 @@ export function evalCommand(): Command {
     )
     .addOption(new Option("--task <family>", "what to ask").choices([...TASK_FAMILIES, "all"]).default("all"))
     .addOption(new Option("--n <count>", "tasks of each family").argParser(whole(1, 10_000)).default(20))
-    .addOption(new Option("--target <file>", "the large model").default(BUNDLED_TARGET, "the bundled one"))
-    .addOption(new Option("--model <file>", "the small model").default(BUNDLED_DRAFTER, "the bundled one"))
+    .addOption(
+      new Option("--target <model>", `the large model: ${MODEL}`).default(BUNDLED_TARGET, "the bundled one"),
+    )
+    .addOption(
+      new Option("--model <model>", `the small model: ${MODEL}`).default(BUNDLED_DRAFTER, "the bundled one"),
+    )
     .addOption(new Option("--temperature <t>", "0: greedy").argParser(number(0, 100)).default(0))
     .addOption(new Option("--seed <n>", "of tasks and of draws").argParser(whole(0, 2 ** 31 - 1)).default(1))
     .addOption(
@@ -73,7 +78,9 @@ Examples:
 }
 
 async function runEval(values: EvalValues): Promise<void> {
-  const { target, model, rtt, pace, json } = values;
+  const { rtt, pace, json } = values;
+  const target = await modelPath(values.target);
+  const model = await modelPath(values.model);
   const pair = { target, drafter: model, rtt, jitter: 0, mbps: Number.POSITIVE_INFINITY, pace };
   const result = await withLocalPair(pair, async (open) => {
     // Along greedy text alone: elsewhere it would say more about the draws than about the models.

@@ -7,6 +7,7 @@ import { demoCommand } from "./demo.ts";
 import { doctorCommand } from "./doctor.ts";
 import { evalCommand } from "./eval.ts";
 import { Exit } from "./exit.ts";
+import { modelsCommand } from "./models.ts";
 import { version } from "./node.ts";
 import { planCommand } from "./plan.ts";
 import { runCommand } from "./run.ts";
@@ -24,6 +25,7 @@ export function commands(): Command[] {
     simulateCommand(),
     benchCommand(),
     evalCommand(),
+    modelsCommand(),
   ];
 }
 

@@ -11,6 +11,7 @@ import { systemClock } from "../transport/node/clock.ts";
 import { connect } from "../transport/node/socket.ts";
 import { SettingError } from "../util/errors.ts";
 import { loadDrafter } from "./edge.ts";
+import { MODEL, modelPath } from "./model-path.ts";
 import { software } from "./node.ts";
 import { type GpuValue, gpuOption, number, whole } from "./options.ts";
 import { figure, table } from "./output.ts";
@@ -37,7 +38,9 @@ export function planCommand(): Command {
       "whether PicoSpec pays off here, and which policy to take: from a short look at a real cloud, or a scenario",
     )
     .addOption(new Option("--cloud <url>", "measure this cloud for less than ten seconds: needs --model"))
-    .addOption(new Option("--model <file>", "the drafter, a GGUF file with the target's tokenizer"))
+    .addOption(
+      new Option("--model <model>", `the drafter, a GGUF model with the target's tokenizer: ${MODEL}`),
+    )
     .addOption(
       new Option("--scenario <file|name>", "plan for this instead of measuring").conflicts([
         "cloud",
@@ -118,7 +121,7 @@ async function measured(values: PlanValues): Promise<FittedScenario> {
   }
   const samples: Sample[] = [];
   const drafter = await loadDrafter({
-    file: model,
+    file: await modelPath(model),
     threads,
     gpu,
     pace: null,

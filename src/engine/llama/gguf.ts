@@ -1,7 +1,7 @@
 import { createHash } from "node:crypto";
 import { open, stat } from "node:fs/promises";
 import { basename } from "node:path";
-import { gguf } from "@huggingface/gguf";
+import { type GGUFTensorInfo, gguf } from "@huggingface/gguf";
 import { messageOf } from "../../util/errors.ts";
 import { EngineError } from "../engine.ts";
 
@@ -20,17 +20,32 @@ export interface ModelFile {
 /** llama.cpp's token type of padding: ids that stand for nothing. */
 const UNUSED = 5;
 
+/** A parsed header: metadata as the file has it, and what tensors there are. */
+export interface GgufHeader {
+  readonly metadata: Readonly<Record<string, unknown>>;
+  readonly tensors: readonly GGUFTensorInfo[];
+}
+
 /** @throws EngineError `no_model`, `not_gguf`, `bad_model` */
 export async function readModelFile(path: string): Promise<ModelFile> {
+  return modelFileOf(path, await readHeader(path));
+}
+
+/** @throws EngineError `no_model`, `not_gguf`, `bad_model` */
+export async function readHeader(path: string): Promise<GgufHeader> {
   await checkMagic(path);
-  let metadata: Record<string, unknown>;
   try {
-    metadata = (await gguf(path, { allowLocalFile: true })).metadata as unknown as Record<string, unknown>;
+    const { metadata, tensorInfos } = await gguf(path, { allowLocalFile: true });
+    return { metadata: metadata as unknown as Record<string, unknown>, tensors: tensorInfos };
   } catch (error) {
     throw new EngineError("bad_model", `${path} is a damaged GGUF file: ${messageOf(error)}`, {
       cause: error,
     });
   }
+}
+
+/** @throws EngineError `bad_model` */
+export function modelFileOf(path: string, { metadata }: GgufHeader): ModelFile {
   const tokens = metadata["tokenizer.ggml.tokens"];
   if (!Array.isArray(tokens) || tokens.length === 0) {
     throw new EngineError("bad_model", `${path} holds no vocabulary, so it is no language model`);
@@ -76,7 +91,7 @@ function withoutPadding(count: number, types: unknown): number {
  * Which ids begin and end a text is left out: files of one family disagree about it, and an edge takes the
  * target's word for it. The tokens themselves, special ones included, are in.
  */
-function fingerprint(metadata: Record<string, unknown>, tokens: readonly unknown[]): string {
+function fingerprint(metadata: GgufHeader["metadata"], tokens: readonly unknown[]): string {
   const kind = String(metadata["tokenizer.ggml.model"]);
   const hash = createHash("sha256");
   const add = (label: string, values: readonly unknown[]) => {

@@ -1,0 +1,72 @@
+import { homedir } from "node:os";
+import { isHubName, parseHubName } from "../hub/name.ts";
+import { bytesText } from "../hub/pick.ts";
+import { type HubOptions, type PulledModel, type PullProgress, pullModel } from "../hub/pull.ts";
+import { hubSettings } from "../hub/settings.ts";
+import { systemClock } from "../transport/node/clock.ts";
+import { freshSecret } from "./node.ts";
+import { progressBar } from "./output.ts";
+
+/** How help texts name what `modelPath` takes. */
+export const MODEL = "FILE|hf:owner/repo[:quant]";
+
+/**
+ * The path of a model that a user names: a file as it is, a name on the hub after a download where that is needed.
+ * @throws HubError, SettingError
+ */
+export async function modelPath(nameOrFile: string): Promise<string> {
+  return isHubName(nameOrFile) ? (await pull(nameOrFile)).file : nameOrFile;
+}
+
+/** From the hub or the cache, with its progress on stderr. @throws HubError, SettingError */
+export async function pull(text: string): Promise<PulledModel> {
+  const name = parseHubName(text);
+  const { show, end } = downloadProgress();
+  return pullModel(name, { ...hubOptions(), progress: show }).finally(end);
+}
+
+/** @throws SettingError for an environment variable that cannot be */
+export function hubOptions(): HubOptions {
+  const settings = hubSettings(process.env, process.platform, homedir());
+  return { ...settings, clock: systemClock, freshId: freshSecret };
+}
+
+/** A bar on a terminal; elsewhere, such as in a log, a line for each tenth. */
+function downloadProgress(): { show(progress: PullProgress): void; end(): void } {
+  let bar: ReturnType<typeof progressBar> | null = null;
+  let shown = "";
+  let tenth = -1;
+  return {
+    show(progress) {
+      const label = labelOf(progress);
+      if (label !== shown) {
+        bar?.end();
+        bar = progressBar(label);
+        shown = label;
+        tenth = -1;
+      }
+      const fraction = progress.totalBytes === 0 ? 1 : progress.doneBytes / progress.totalBytes;
+      bar?.update(fraction);
+      if (process.stderr.isTTY || Math.floor(fraction * 10) <= tenth) return;
+      tenth = Math.floor(fraction * 10);
+      console.error(progress.phase === "downloading" ? `${label}: ${tenth * 10}%` : label);
+      if (progress.phase !== "downloading") tenth = 10;
+    },
+    end: () => bar?.end(),
+  };
+}
+
+function labelOf({ phase, path, part, parts, totalBytes }: PullProgress): string {
+  const file = path.slice(path.lastIndexOf("/") + 1);
+  const which = parts > 1 ? ` (part ${part} of ${parts})` : "";
+  switch (phase) {
+    case "waiting":
+      return `another process is downloading ${file}${which}: waiting for it`;
+    case "downloading":
+      return `downloading ${file}${which}, ${bytesText(totalBytes)}`;
+    case "verifying":
+      return `verifying ${file}${which}`;
+    default:
+      return phase satisfies never;
+  }
+}

@@ -1,0 +1,79 @@
+import { stat } from "node:fs/promises";
+import { GGMLFileQuantizationType, GGMLQuantizationType, type GGUFTensorInfo } from "@huggingface/gguf";
+import { type GgufHeader, type ModelFile, modelFileOf, readHeader } from "./gguf.ts";
+
+/** What a GGUF file says of its model, without loading it. null: the file does not say. */
+export interface ModelDetails extends ModelFile {
+  /** the name that its makers gave it */
+  readonly title: string | null;
+  readonly sizeBytes: number;
+  /** numbers in its tensors */
+  readonly parameters: number;
+  readonly quantisation: string | null;
+  /** that it was trained for */
+  readonly contextTokens: number | null;
+  readonly layers: number | null;
+  /** of its embeddings */
+  readonly width: number | null;
+  /** padding included */
+  readonly vocabularySize: number;
+}
+
+/**
+ * @param paths the file, or all parts of a model that was split, in order: the first has the metadata
+ * @throws EngineError `no_model`, `not_gguf`, `bad_model`
+ */
+export async function readModelDetails(paths: readonly [string, ...string[]]): Promise<ModelDetails> {
+  const headers: GgufHeader[] = [];
+  for (const path of paths) headers.push(await readHeader(path));
+  const { metadata } = headers[0]!;
+  const file = modelFileOf(paths[0], headers[0]!);
+  const sizes = await Promise.all(paths.map((path) => stat(path)));
+  const tensors = headers.flatMap((header) => header.tensors);
+  const count = (key: string) => {
+    const value = metadata[`${file.architecture}.${key}`];
+    // Some models have a number for each layer: no single one is right.
+    return typeof value === "number" || typeof value === "bigint" ? Number(value) : null;
+  };
+  const title = metadata["general.name"];
+  return {
+    ...file,
+    title: typeof title === "string" ? title : null,
+    sizeBytes: sizes.reduce((sum, { size }) => sum + size, 0),
+    parameters: tensors.reduce((sum, tensor) => sum + numbersIn(tensor), 0),
+    quantisation: quantisationOf(metadata["general.file_type"], tensors),
+    contextTokens: count("context_length"),
+    layers: count("block_count"),
+    width: count("embedding_length"),
+    vocabularySize: (metadata["tokenizer.ggml.tokens"] as readonly unknown[]).length,
+  };
+}
+
+function numbersIn({ shape }: GGUFTensorInfo): number {
+  return shape.reduce((product, length) => product * Number(length), 1);
+}
+
+/** What the file says; else the type that most of its numbers have. */
+function quantisationOf(fileType: unknown, tensors: readonly GGUFTensorInfo[]): string | null {
+  const said = GGMLFileQuantizationType[Number(fileType)];
+  if (said !== undefined) return said;
+  const numbers = new Map<number, number>();
+  for (const tensor of tensors) {
+    numbers.set(tensor.dtype, (numbers.get(tensor.dtype) ?? 0) + numbersIn(tensor));
+  }
+  const [most] = [...numbers].sort(([, a], [, b]) => b - a);
+  return most === undefined ? null : (GGMLQuantizationType[most[0]] ?? null);
+}
+
+/** Why two models cannot be drafter and target; null: they can, as far as their files tell. */
+export function pairProblem(one: ModelFile, other: ModelFile): string | null {
+  if (one.fingerprint === other.fingerprint) return null;
+  const kind = ({ fingerprint }: ModelFile) => fingerprint.slice(0, fingerprint.indexOf("-"));
+  if (kind(one) !== kind(other)) {
+    return `their tokenizers are of different kinds: ${kind(one)} and ${kind(other)}`;
+  }
+  if (one.realTokens !== other.realTokens) {
+    return `their vocabularies differ: ${one.realTokens} and ${other.realTokens} tokens`;
+  }
+  return `their tokenizers differ, in tokens, their types or merges, although both have ${one.realTokens} tokens`;
+}

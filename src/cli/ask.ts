@@ -3,6 +3,7 @@ import { type Command, Option } from "commander";
 import type { DecodingPolicy } from "../decoding/policy.ts";
 import type { EdgeClient } from "../edge/client.ts";
 import type { Drafter } from "../edge/drafter.ts";
+import { Edge } from "../edge/edge.ts";
 import {
   connectEdge,
   type Generated,
@@ -11,13 +12,15 @@ import {
   generateAlone,
 } from "../edge/generate.ts";
 import { LookupDrafter } from "../edge/lookup-drafter.ts";
+import { XGrammars } from "../engine/xgrammar/grammars.ts";
+import type { Grammars } from "../text/grammar.ts";
 import type { Tokenizer } from "../text/tokenizer.ts";
 import { systemClock } from "../transport/node/clock.ts";
 import { connect } from "../transport/node/socket.ts";
 import { SettingError } from "../util/errors.ts";
 import { cloudTokenizer, type DrafterKind, type LoadedDrafter, loadDrafter } from "./edge.ts";
 import { MODEL, modelPath } from "./model-path.ts";
-import { freshSecret, software } from "./node.ts";
+import { freshSecret, freshSeed, software } from "./node.ts";
 import {
   addSamplerOptions,
   type GpuValue,
@@ -33,20 +36,24 @@ import {
 
 /** What the commands that ask a cloud share: their options, the drafter, and the link. */
 
-export interface AskValues extends GpuValue, SeedValue, SamplerOptionValues {
+/** Which models, and the way to the cloud. */
+export interface LinkValues extends GpuValue {
   readonly cloud?: string;
   readonly model?: string;
   readonly policy: NamedPolicy;
   readonly drafter: DrafterKind;
-  readonly system?: string;
-  readonly raw?: true;
-  readonly maxTokens: number;
   readonly threads: number;
   readonly reconnect: number;
 }
 
-export function addAskOptions(command: Command): Command {
-  command
+export interface AskValues extends LinkValues, SeedValue, SamplerOptionValues {
+  readonly system?: string;
+  readonly raw?: true;
+  readonly maxTokens: number;
+}
+
+export function addLinkOptions(command: Command): Command {
+  return command
     .addOption(new Option("--cloud <url>", "the cloud, ws:// or wss:// (not needed for --policy edge)"))
     .addOption(
       new Option(
@@ -60,15 +67,6 @@ export function addAskOptions(command: Command): Command {
         .default("both"),
     )
     .addOption(policyOption("race"))
-    .addOption(new Option("--system <text>", "a system message before the prompt"))
-    .addOption(new Option("--raw", "send the prompt as it is, without the model's chat template"))
-    .addOption(
-      new Option("--max-tokens <n>", "end the answer after so many")
-        .argParser(whole(1, 1_000_000))
-        .default(512),
-    )
-    .addOption(seedOption());
-  return addSamplerOptions(command, 0.7)
     .addOption(
       new Option("--threads <n>", "of the CPU, for the drafter")
         .argParser(whole(1, 512))
@@ -85,6 +83,19 @@ export function addAskOptions(command: Command): Command {
     );
 }
 
+export function addAskOptions(command: Command): Command {
+  addLinkOptions(command)
+    .addOption(new Option("--system <text>", "a system message before the prompt"))
+    .addOption(new Option("--raw", "send the prompt as it is, without the model's chat template"))
+    .addOption(
+      new Option("--max-tokens <n>", "end the answer after so many")
+        .argParser(whole(1, 1_000_000))
+        .default(512),
+    )
+    .addOption(seedOption());
+  return addSamplerOptions(command, 0.7);
+}
+
 /** What a prompt has to keep to under a policy. */
 export interface PromptTerms {
   /** null: the messages' texts as they are */
@@ -92,13 +103,17 @@ export interface PromptTerms {
   readonly contextTokens: number;
 }
 
+/** `raw`: prompts are sent without the model's chat template. */
+type AskerValues = LinkValues & Pick<AskValues, "raw">;
+
 /** Answers prompts by the drafter of this device and, where the policy wants one, a cloud. */
 export class Asker {
-  private readonly values: AskValues;
+  private readonly values: AskerValues;
   private readonly loaded: LoadedDrafter;
   private client: EdgeClient | null;
+  private grammars: Grammars | null = null;
 
-  private constructor(values: AskValues, loaded: LoadedDrafter, client: EdgeClient | null) {
+  private constructor(values: AskerValues, loaded: LoadedDrafter, client: EdgeClient | null) {
     this.values = values;
     this.loaded = loaded;
     this.client = client;
@@ -108,7 +123,7 @@ export class Asker {
    * Loads the drafter, and connects where the policy of the options wants a cloud. The caller closes it.
    * @throws SettingError for options that do not go together; EngineError, ConnectionError, CloudError
    */
-  static async open(values: AskValues): Promise<Asker> {
+  static async open(values: AskerValues): Promise<Asker> {
     const { target } = values.policy.policy;
     if (target && values.cloud === undefined) throw noCloud(values.policy);
     if (values.model === undefined) return Asker.openWithoutModel(values);
@@ -128,7 +143,7 @@ export class Asker {
   }
 
   /** The tokenizer comes from the cloud. */
-  private static async openWithoutModel(values: AskValues): Promise<Asker> {
+  private static async openWithoutModel(values: AskerValues): Promise<Asker> {
     const { policy, drafter: kind } = values;
     if (!policy.policy.target || (policy.policy.segmentTokens > 0 && kind !== "lookup")) {
       throw new SettingError("model", "give --model FILE, or --drafter lookup to draft without a model");
@@ -178,6 +193,30 @@ export class Asker {
     return generateAlone(own ?? drafter, tokenizer.endTokens(), systemClock, all);
   }
 
+  /**
+   * This device as one that others ask: it knows grammars.
+   * @throws EngineError `no_grammars`; ConnectionError, CloudError
+   */
+  async edge(): Promise<Edge> {
+    const { values, loaded, tokenizer } = this;
+    const { policy } = values.policy;
+    this.grammars = await XGrammars.create(loaded.tokenizer, loaded.tokenizer.endTokens());
+    // A link that was made before does not know them.
+    this.disconnect();
+    return new Edge({
+      client: policy.target ? await this.connected() : null,
+      drafter: loaded.drafter,
+      alone: loaded.own,
+      tokenizer,
+      endTokens: loaded.tokenizer.endTokens(),
+      chatTemplate: loaded.chatTemplate,
+      grammars: this.grammars,
+      clock: systemClock,
+      freshSeed,
+      policy,
+    });
+  }
+
   /** Gives up a link that is of no use any more: what needs one makes another. */
   disconnect(): void {
     this.client?.close();
@@ -190,7 +229,7 @@ export class Asker {
   }
 
   private async connected(): Promise<EdgeClient> {
-    this.client ??= await openClient(this.values, this.tokenizer, this.loaded.drafter);
+    this.client ??= await openClient(this.values, this.tokenizer, this.loaded.drafter, this.grammars);
     return this.client;
   }
 }
@@ -200,11 +239,13 @@ function noCloud({ name }: NamedPolicy): SettingError {
 }
 
 async function openClient(
-  { cloud, reconnect }: AskValues,
+  { cloud, reconnect }: LinkValues,
   tokenizer: Pick<Tokenizer, "fingerprint">,
   drafter: Drafter,
+  grammars: Grammars | null = null,
 ): Promise<EdgeClient> {
   const transport = await connect(cloud!);
   const resume = { reconnect: () => connect(cloud!), withinMs: reconnect * 1000, secret: freshSecret };
-  return connectEdge({ transport, tokenizer, drafter, clock: systemClock, client: software(), resume });
+  const client = software();
+  return connectEdge({ transport, tokenizer, drafter, clock: systemClock, client, resume, grammars });
 }

@@ -9,7 +9,7 @@ import { pacedTarget } from "../engine/paced.ts";
 import { XGrammars } from "../engine/xgrammar/grammars.ts";
 import { systemClock } from "../transport/node/clock.ts";
 import { MODEL, modelPath } from "./model-path.ts";
-import { software } from "./node.ts";
+import { software, stopSignal } from "./node.ts";
 import { type GpuValue, gpuOption, type NamedPace, number, paceOption, whole } from "./options.ts";
 import { progressBar } from "./output.ts";
 
@@ -103,11 +103,4 @@ async function serve(values: CloudValues): Promise<void> {
   await server.close();
   target.close();
   model.close();
-}
-
-function stopSignal(): Promise<void> {
-  return new Promise((resolve) => {
-    for (const signal of ["SIGINT", "SIGTERM"] as const) process.once(signal, () => resolve());
-    if (process.send) process.once("disconnect", () => resolve());
-  });
 }

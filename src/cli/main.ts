@@ -11,6 +11,7 @@ import { modelsCommand } from "./models.ts";
 import { version } from "./node.ts";
 import { planCommand } from "./plan.ts";
 import { runCommand } from "./run.ts";
+import { edgeCommand } from "./serve.ts";
 import { simulateCommand } from "./simulate.ts";
 
 /** All commands, new ones each time. */
@@ -18,6 +19,7 @@ export function commands(): Command[] {
   return [
     demoCommand(),
     cloudCommand(),
+    edgeCommand(),
     runCommand(),
     chatCommand(),
     doctorCommand(),

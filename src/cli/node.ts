@@ -31,3 +31,11 @@ export function freshSecret(): string {
 export function freshSeed(): Seed {
   return toSeed(`0x${randomBytes(8).toString("hex")}`);
 }
+
+/** Resolves when this process is to stop: by a signal, or because the parent that started it has gone. */
+export function stopSignal(): Promise<void> {
+  return new Promise((resolve) => {
+    for (const signal of ["SIGINT", "SIGTERM"] as const) process.once(signal, () => resolve());
+    if (process.send) process.once("disconnect", () => resolve());
+  });
+}

@@ -67,6 +67,8 @@ export interface EdgeOptions {
   readonly client: EdgeClient | null;
   /** null: only policies that draft nothing */
   readonly drafter: Drafter | null;
+  /** the model of this device that can speak alone: for the policy `edge`; null: there is none */
+  readonly alone: Drafter | null;
   readonly tokenizer: Tokenizer;
   /** of the drafter, for the policy `edge` */
   readonly endTokens: readonly number[];
@@ -104,8 +106,8 @@ export class Edge {
 
   /** Most tokens of prompt and answer together. */
   get contextTokens(): number {
-    const { client, drafter } = this.options;
-    return client?.target.contextTokens ?? drafter?.reach.contextTokens ?? 0;
+    const { client, alone } = this.options;
+    return client?.target.contextTokens ?? alone?.reach.contextTokens ?? 0;
   }
 
   /**
@@ -155,7 +157,7 @@ export class Edge {
     parts: AnswerParts,
     leave: AbortController,
   ): Promise<Generated> {
-    const { client, drafter, clock, endTokens, grammars, freshSeed, tokenizer } = this.options;
+    const { client, alone, clock, endTokens, grammars, freshSeed, tokenizer } = this.options;
     const { policy = this.options.policy, sampler = {}, seed, maxTokens, grammar, logprobs } = request;
     const room = this.contextTokens - prompt.length;
     const options: GenerateOptions = {
@@ -182,7 +184,7 @@ export class Edge {
       if (client) return generate(client, options);
       return Promise.reject(new SettingError("policy", "this policy needs a cloud, and there is none"));
     }
-    if (drafter) return generateAlone(drafter, endTokens, clock, options, grammars);
+    if (alone) return generateAlone(alone, endTokens, clock, options, grammars);
     return Promise.reject(new SettingError("policy", "this policy needs a model on this device"));
   }
 }

@@ -1,0 +1,89 @@
+import { Command, Option } from "commander";
+import { schemaGrammar } from "../engine/xgrammar/schema.ts";
+import { serveHttp } from "../http/server.ts";
+import { Asker, addLinkOptions, type LinkValues } from "./ask.ts";
+import { freshSeed, software, stopSignal } from "./node.ts";
+import { whole } from "./options.ts";
+
+interface EdgeValues extends LinkValues {
+  readonly port: number;
+  readonly host: string;
+  readonly allowHost: readonly string[];
+  readonly allowOrigin: readonly string[];
+  readonly apiKey?: string;
+  readonly concurrent: number;
+  readonly waiting: number;
+}
+
+const several = (value: string, before: readonly string[]) => [...before, value];
+
+export function edgeCommand(): Command {
+  return addLinkOptions(
+    new Command("edge").description("an endpoint on this device that every OpenAI client can use"),
+  )
+    .addOption(new Option("--port <number>", "0: any free one").argParser(whole(0, 65_535)).default(8080))
+    .addOption(new Option("--host <address>", "whom to listen to").default("127.0.0.1"))
+    .addOption(
+      new Option("--allow-host <name>", "a name besides localhost that the endpoint goes by; can be repeated")
+        .argParser(several)
+        .default([], "none"),
+    )
+    .addOption(
+      new Option(
+        "--allow-origin <origin>",
+        "web pages that may ask, such as http://localhost:3000, or *; can be repeated",
+      )
+        .argParser(several)
+        .default([], "none"),
+    )
+    .addOption(new Option("--api-key <key>", "clients have to bring it").env("PICOSPEC_API_KEY"))
+    .addOption(
+      new Option("--concurrent <n>", "answers that are made at a time").argParser(whole(1, 1024)).default(32),
+    )
+    .addOption(
+      new Option("--waiting <n>", "requests that wait for their turn; more are turned away")
+        .argParser(whole(0, 100_000))
+        .default(256),
+    )
+    .addHelpText(
+      "after",
+      `
+Endpoints: /v1/chat/completions, /v1/completions, /v1/models, /health, /metrics. A request may name its own policy,
+and top_k, min_p and repetition_penalty, besides what OpenAI's API has.
+
+Examples:
+  $ picospec edge --cloud wss://cloud.example --model drafter.gguf
+  $ picospec edge --cloud ws://127.0.0.1:4747 --model hf:owner/repo:Q8_0 --port 9000 --policy picospec
+  $ picospec edge --model drafter.gguf --policy edge      (the small model alone, offline)
+  $ curl http://127.0.0.1:8080/v1/chat/completions -d '{"messages":[{"role":"user","content":"Hello!"}]}'`,
+    )
+    .action(serve);
+}
+
+async function serve(values: EdgeValues): Promise<void> {
+  const { port, host, concurrent, waiting, apiKey, allowHost, allowOrigin } = values;
+  const asker = await Asker.open(values);
+  try {
+    const edge = await asker.edge();
+    const server = await serveHttp({
+      edge,
+      schemaGrammar,
+      freshSeed,
+      concurrent,
+      waiting,
+      host,
+      port,
+      // Who listens to an address of the network goes by it.
+      guard: { hosts: [host, ...allowHost], origins: allowOrigin, apiKey: apiKey ?? null },
+      software: software(),
+    });
+    console.log(`${edge.modelName}, policy ${values.policy.name}`);
+    console.log(`listening on ${server.url}/v1`);
+    // A parent that started this process hears the port, and takes it along when it ends.
+    process.send?.({ port: server.port });
+    await stopSignal();
+    await server.close();
+  } finally {
+    asker.close();
+  }
+}

@@ -42,18 +42,23 @@ export interface RunningCloud {
 
 /** `picospec cloud` on a free port, ready. Stopped by its own pid. */
 export function startCloud(args: readonly string[] = []): Promise<RunningCloud> {
-  const child = spawn(process.execPath, [
-    BIN,
-    "cloud",
-    ...["--model", TARGET, "--port", "0", "--threads", "1", "--gpu", "off"],
-    ...args,
-  ]);
+  const own = ["--model", TARGET, "--port", "0", "--threads", "1", "--gpu", "off"];
+  return startServer(["cloud", ...own, ...args]);
+}
+
+/** `picospec edge` on a free port, ready; the URL ends in /v1. */
+export function startEdge(args: readonly string[]): Promise<RunningCloud> {
+  return startServer(["edge", "--port", "0", "--threads", "1", "--gpu", "off", ...args]);
+}
+
+function startServer(args: readonly string[]): Promise<RunningCloud> {
+  const child = spawn(process.execPath, [BIN, ...args]);
   const ended = finished(child);
   return new Promise((ready, fail) => {
     let said = "";
     child.stdout.on("data", (chunk) => {
       said += chunk;
-      const match = /listening on (ws:\/\/\S+:(\d+))/.exec(said);
+      const match = /listening on ((?:ws|http):\/\/\S+:(\d+)\S*)/.exec(said);
       if (!match) return;
       ready({
         url: match[1]!,
@@ -66,6 +71,6 @@ export function startCloud(args: readonly string[] = []): Promise<RunningCloud> 
         },
       });
     });
-    void ended.then(({ stderr }) => fail(new Error(`the cloud ended: ${stderr}`)));
+    void ended.then(({ stderr }) => fail(new Error(`${args[0]} ended: ${stderr}`)));
   });
 }

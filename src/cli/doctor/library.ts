@@ -33,7 +33,7 @@ export function libraryCheck({ builds, auto, off }: LibraryFacts): Check {
     const { build, version } = auto.value;
     return ok(
       "llama.cpp",
-      `${named(builds, build)} loads: llama.cpp ${version}, of the structures that it should have`,
+      `${named(builds, build)} loads: llama.cpp ${version}, whose structures PicoSpec knows`,
     );
   }
   const { failure } = auto;

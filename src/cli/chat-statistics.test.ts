@@ -6,7 +6,7 @@ import { chatStatistics, together } from "./chat-statistics.ts";
 
 const usage = (targetPasses: number): CloudUsage => ({
   ...{ promptTokens: 1, committedTokens: 2, targetPasses, targetRows: 3 },
-  ...{ targetMs: 4, prefillPasses: 5, fedTokens: 6, evictions: 7 },
+  ...{ targetMs: 4, prefillPasses: 5, fedTokens: 6, evictions: 7, reusedTokens: 8 },
 });
 
 const answer = (given: Partial<PipelineStatistics>) => Object.assign(new PipelineStatistics(), given);

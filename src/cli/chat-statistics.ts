@@ -50,6 +50,7 @@ function bothUsages(a: CloudUsage | null, b: CloudUsage): CloudUsage {
     prefillPasses: a.prefillPasses + b.prefillPasses,
     fedTokens: a.fedTokens + b.fedTokens,
     evictions: a.evictions + b.evictions,
+    reusedTokens: a.reusedTokens + b.reusedTokens,
   };
 }
 

@@ -74,6 +74,8 @@ export interface SessionIdentity {
 export interface PassShare extends PassPlan {
   readonly session: number;
   readonly sequence: number;
+  /** the sequence that has what this one begins with; null: it has that itself */
+  readonly copyFrom: number | null;
 }
 
 /** What a pass came to for one session. */

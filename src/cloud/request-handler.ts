@@ -83,7 +83,7 @@ export class RequestHandler {
         table.passEnded(event.outcomes, nowMs, out);
         break;
       case "passFailed":
-        table.passFailed(event.message, nowMs, out);
+        table.passFailed(event.message, out);
         break;
       case "answered":
         table.runKey(event.session, out, (session, effects) =>

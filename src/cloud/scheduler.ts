@@ -11,6 +11,8 @@ import type { CloudSession } from "./session.ts";
 export interface Grant {
   readonly session: CloudSession;
   readonly sequence: number;
+  /** the sequence that has what this one begins with; null: it has that itself */
+  readonly copyFrom: number | null;
   readonly plan: PassPlan;
 }
 
@@ -71,6 +73,8 @@ function launches({ session, work }: Candidate, passMs: number): boolean {
   return passMs >= 0 && session.outlook.gapMs >= passMs;
 }
 
+const NOTHING = new Int32Array(0);
+
 class PassBuilder {
   readonly grants: Grant[] = [];
   readonly evicted: CloudSession[] = [];
@@ -95,11 +99,12 @@ class PassBuilder {
   readonly tenant = (key: number): Tenant => {
     const session = this.state.sessions.get(key);
     // A session that ended within a pass keeps its sequence until the pass is over.
-    if (!session) return { pinned: true, idleSinceMs: Number.POSITIVE_INFINITY };
+    if (!session) return { pinned: true, idleSinceMs: Number.POSITIVE_INFINITY, held: () => NOTHING };
     const busy = session.work(this.nowMs).need === "now";
     return {
       pinned: session.inPass || this.members.has(key),
       idleSinceMs: busy ? Number.POSITIVE_INFINITY : session.lastHeardMs,
+      held: () => session.held(),
     };
   };
 
@@ -109,26 +114,36 @@ class PassBuilder {
     const { key } = session.identity;
     // It lost its KV to this very pass: what it had planned no longer fits.
     if (this.evicted.includes(session)) return true;
-    const prefill = Math.min(work.prefillTokens, this.prefillLeft, this.tokensLeft);
-    const reaches = prefill === work.prefillTokens;
-    const worth = session.worthwhileRows(this.tokensPerMs, this.state.msPerRow, work.rows);
-    const rows = reaches ? Math.min(worth, this.rowsLeft, this.tokensLeft - prefill) : 0;
-    if (prefill + rows === 0) return true; // no room in this pass, the next one is near
+    if (this.part(session, work).tokens === 0) return true; // no room in this pass, the next one is near
     let sequence = kv.sequenceOf(key);
+    let copyFrom: number | null = null;
     if (sequence < 0) {
       if (work.need !== "now") return true;
-      const acquired = kv.acquire(key, this.tenant, this.nowMs);
+      const acquired = kv.acquire(key, session.wanted(), this.tenant, this.nowMs);
       if (!acquired) return false;
       sequence = acquired.sequence;
+      copyFrom = acquired.donor;
       if (acquired.evicted !== null) this.evict(acquired.evicted);
+      if (acquired.shared > 0) session.reused(acquired.shared);
     }
+    // What it shares with others it need not feed.
+    const { prefill, rows } = this.part(session, session.work(this.nowMs));
     this.members.add(key);
     this.tokensLeft -= prefill + rows;
     this.rowsLeft -= rows;
     this.prefillLeft -= prefill;
     kv.used(key, rows, this.nowMs);
-    this.grants.push({ session, sequence, plan: session.plan(prefill, rows, this.state.msPerRow) });
+    this.grants.push({ session, sequence, copyFrom, plan: session.plan(prefill, rows, this.state.msPerRow) });
     return true;
+  }
+
+  /** What of its work there is room for. */
+  private part(session: CloudSession, work: Work): { prefill: number; rows: number; tokens: number } {
+    const prefill = Math.min(work.prefillTokens, this.prefillLeft, this.tokensLeft);
+    const reaches = prefill === work.prefillTokens;
+    const worth = session.worthwhileRows(this.tokensPerMs, this.state.msPerRow, work.rows);
+    const rows = reaches ? Math.min(worth, this.rowsLeft, this.tokensLeft - prefill) : 0;
+    return { prefill, rows, tokens: prefill + rows };
   }
 
   private evict(key: number): void {

@@ -9,6 +9,8 @@ import { PassCost } from "./pass-cost.ts";
 import { nextPass } from "./scheduler.ts";
 import type { CloudSession } from "./session.ts";
 
+const NOTHING = new Int32Array(0);
+
 /** The open sessions, the KV that they share, and the one pass that is under way. */
 export class SessionTable {
   private readonly limits: CloudLimits;
@@ -81,9 +83,9 @@ export class SessionTable {
       this.passStartedMs = nowMs;
       this.passRows = grants.reduce((sum, grant) => sum + rowsOf(grant.plan), 0);
       this.passDecodesOnly = grants.every((grant) => grant.plan.tokens.length === rowsOf(grant.plan));
-      const shares = grants.map(({ session, sequence, plan }) => {
+      const shares = grants.map(({ session, sequence, copyFrom, plan }) => {
         const { from, tokens, questions, hold } = plan;
-        return { session: session.identity.key, sequence, from, tokens, questions, hold };
+        return { session: session.identity.key, sequence, copyFrom, from, tokens, questions, hold };
       });
       out.push({ kind: "pass", shares });
     }
@@ -98,7 +100,7 @@ export class SessionTable {
     for (const { session: key, answers, held, failure } of outcomes) {
       const session = this.byKey.get(key) ?? this.leaving.get(key);
       assert(session, "a session stays known until its pass is over");
-      if (this.leaving.delete(key)) this.kv.release(key);
+      if (this.leaving.delete(key)) this.kv.release(key, session.held());
       this.run(session, out, (effects) =>
         session.passEnded(answers, held, tookMs, this.passDecodesOnly, nowMs, effects),
       );
@@ -106,16 +108,16 @@ export class SessionTable {
     }
   }
 
-  passFailed(message: string, nowMs: number, out: CloudEffect[]): void {
+  passFailed(message: string, out: CloudEffect[]): void {
     const members = this.members ?? [];
     this.members = null;
     const error = new ProtocolError("internal", `the model failed: ${message}`);
     for (const key of members) {
-      if (this.leaving.delete(key)) this.kv.release(key);
+      if (this.leaving.delete(key)) this.kv.release(key, NOTHING);
       const session = this.byKey.get(key);
       if (!session) continue;
       // Out of the pass first: a session in one would keep its sequence.
-      session.passEnded([], false, 0, false, nowMs, []);
+      session.passFailed();
       this.fail(session, error, out);
     }
   }
@@ -201,6 +203,6 @@ export class SessionTable {
     siblings?.delete(id);
     if (siblings?.size === 0) this.byConnection.delete(connection);
     if (session.inPass) this.leaving.set(key, session);
-    else this.kv.release(key);
+    else this.kv.release(key, session.held());
   }
 }

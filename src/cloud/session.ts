@@ -53,6 +53,7 @@ export class CloudSession {
     prefillPasses: 0,
     fedTokens: 0,
     evictions: 0,
+    reusedTokens: 0,
   };
 
   private readonly grammar: GrammarMatcher | null;
@@ -165,6 +166,32 @@ export class CloudSession {
     this.pace.launched(msPerRow);
     this.usage.fedTokens += to - from;
     return this.running;
+  }
+
+  /** The tokens whose KV its sequence holds, from the first, Int32Array[n]: a copy. */
+  held(): Int32Array {
+    return this.sequence.slice(0, this.sequence.cached);
+  }
+
+  /** The tokens that are to be fed before its first row. */
+  wanted(): Int32Array {
+    return this.sequence.slice(0, this.sequence.committed - 1);
+  }
+
+  /** Its sequence holds the first tokens already. */
+  reused(tokens: number): void {
+    assert(
+      this.sequence.cached === 0,
+      "a session reuses what others have computed before it has anything of its own",
+    );
+    this.sequence.cached = tokens;
+    this.usage.reusedTokens += tokens;
+  }
+
+  /** The pass came to nothing, and its KV is empty. */
+  passFailed(): void {
+    this.running = null;
+    this.sequence.cached = 0;
   }
 
   /** The scheduler took the session's KV away. */

@@ -42,6 +42,8 @@ export interface CloudUsage {
   readonly fedTokens: number;
   /** times its KV was dropped and had to be rebuilt */
   readonly evictions: number;
+  /** tokens that had been computed for other sessions, and were not fed */
+  readonly reusedTokens: number;
 }
 
 /** Where a sequence has to stop. Positions count from the first token of the prompt. */

@@ -43,6 +43,8 @@ export interface DraftModel {
 export interface PassItem {
   /** KV sequence, [0, sequences) */
   readonly sequence: number;
+  /** before anything else in the pass, it gets the first tokens of another sequence, [0, from); null: it has its own */
+  readonly copyFrom?: number | null;
   /** position of tokens[0]; what the KV holds at it or past it is dropped first */
   readonly from: number;
   readonly tokens: Int32Array;

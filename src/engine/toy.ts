@@ -123,6 +123,8 @@ export class ToyTargetModel implements TargetModel {
     assert(rows <= this.passRows, `a pass of ${rows} rows`);
     assert(new Set(items.map((item) => item.sequence)).size === items.length, "a sequence twice in a pass");
     this.busy = true;
+    for (const { sequence, copyFrom, from } of items)
+      if (copyFrom != null) this.copy(copyFrom, sequence, from);
     const results = items.map((item) => this.item(item));
     this.clock.schedule(this.clock.nowMs(), () => {
       this.busy = false;
@@ -131,6 +133,13 @@ export class ToyTargetModel implements TargetModel {
   }
 
   close(): void {}
+
+  private copy(source: number, target: number, length: number): void {
+    const [donor, kv] = [this.kv[source]!, this.kv[target]!];
+    assert(length <= donor.length, `a copy of ${length} tokens, and there are ${donor.length}`);
+    kv.truncate(0);
+    for (const token of donor.view(0, length)) kv.push(token);
+  }
 
   private item(item: PassItem): PassResult {
     const kv = this.kv[item.sequence];

@@ -7,6 +7,8 @@ export interface Usage {
   readonly prompt_tokens: number;
   readonly completion_tokens: number;
   readonly total_tokens: number;
+  /** tokens of the prompt that the cloud had computed for other answers */
+  readonly prompt_tokens_details: { readonly cached_tokens: number };
   readonly completion_tokens_details: {
     /** drafts that stood, and that fell */
     readonly accepted_prediction_tokens: number;
@@ -23,6 +25,7 @@ export function usageOf(ends: readonly AnswerEnd[]): Usage {
     prompt_tokens,
     completion_tokens,
     total_tokens: prompt_tokens + completion_tokens,
+    prompt_tokens_details: { cached_tokens: ends[0]?.statistics.usage?.reusedTokens ?? 0 },
     completion_tokens_details: {
       accepted_prediction_tokens: sum(({ statistics }) => statistics.accepted),
       rejected_prediction_tokens: sum(({ statistics }) => statistics.rejected),

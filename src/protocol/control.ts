@@ -84,6 +84,7 @@ const usageSchema = z.object({
   prefillPasses: count,
   fedTokens: count,
   evictions: count,
+  reusedTokens: count,
 });
 
 export const doneSchema = z.object({

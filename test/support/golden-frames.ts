@@ -15,6 +15,7 @@ const usage = {
   prefillPasses: 0,
   fedTokens: 8,
   evictions: 0,
+  reusedTokens: 0,
 };
 
 export const GOLDEN: readonly { readonly name: string; readonly frame: Frame; readonly hex: string }[] = [

@@ -109,6 +109,9 @@ export async function llamaTargetModel(model: LlamaModel, options: TargetOptions
       }
       let firstRows: number[];
       try {
+        for (const { sequence, copyFrom, from } of items) {
+          if (copyFrom != null) context.copy(copyFrom, sequence, from);
+        }
         firstRows = items.map((item) => addItem(context, item));
       } catch (error) {
         context.abandon();

@@ -1,4 +1,4 @@
-import type { KvCache, Tenant } from "./kv-cache.ts";
+import type { Acquired, KvCache, Tenant } from "./kv-cache.ts";
 import type { PassLimits, PassPlan, Work } from "./machine.ts";
 import type { CloudSession } from "./session.ts";
 
@@ -122,12 +122,12 @@ class PassBuilder {
       const acquired = kv.acquire(key, session.wanted(), this.tenant, this.nowMs);
       if (!acquired) return false;
       sequence = acquired.sequence;
-      copyFrom = acquired.donor;
       if (acquired.evicted !== null) this.evict(acquired.evicted);
-      if (acquired.shared > 0) session.reused(acquired.shared);
+      copyFrom = this.reuse(session, acquired);
     }
-    // What it shares with others it need not feed.
-    const { prefill, rows } = this.part(session, session.work(this.nowMs));
+    // What it shares with others it need not feed: that may be all that there was to do now.
+    const { prefill, rows, tokens } = this.part(session, session.work(this.nowMs));
+    if (tokens === 0) return true;
     this.members.add(key);
     this.tokensLeft -= prefill + rows;
     this.rowsLeft -= rows;
@@ -135,6 +135,16 @@ class PassBuilder {
     kv.used(key, rows, this.nowMs);
     this.grants.push({ session, sequence, copyFrom, plan: session.plan(prefill, rows, this.state.msPerRow) });
     return true;
+  }
+
+  /** @returns the sequence to copy from */
+  private reuse(session: CloudSession, { shared, donor }: Acquired): number | null {
+    if (shared === 0) return null;
+    session.reused(shared);
+    if (donor === null || this.part(session, session.work(this.nowMs)).tokens > 0) return donor;
+    // A copy needs a pass to be made in, and by the next one the donor may have moved on.
+    session.reused(0);
+    return null;
   }
 
   /** What of its work there is room for. */

@@ -178,14 +178,10 @@ export class CloudSession {
     return this.sequence.slice(0, this.sequence.committed - 1);
   }
 
-  /** Its sequence holds the first tokens already. */
+  /** Its sequence holds so many of its first tokens, which others had computed. */
   reused(tokens: number): void {
-    assert(
-      this.sequence.cached === 0,
-      "a session reuses what others have computed before it has anything of its own",
-    );
+    this.usage.reusedTokens += tokens - this.sequence.cached;
     this.sequence.cached = tokens;
-    this.usage.reusedTokens += tokens;
   }
 
   /** The pass came to nothing, and its KV is empty. */

@@ -116,6 +116,21 @@ describe("the pair", () => {
     }
   });
 
+  it("says in a second turn what it would say to all of it at once, and feeds only what is new", async () => {
+    const prompt = chatPrompt(pair.template, [{ role: "user", content: "Tell me a story." }], pair.tokenizer);
+    const first = await pair.answer(POLICIES.race, prompt, 80, { temperature: 1 }, 3);
+    const next = Int32Array.of(...prompt, ...first.tokens, ...pair.tokenizer.encode("Hello", false).slice(1));
+    const second = await pair.answer(POLICIES.race, next, 40, { temperature: 1 }, 4);
+    expect(second.statistics.usage!.reusedTokens).toBeGreaterThanOrEqual(
+      prompt.length + first.tokens.length - 2,
+    );
+    const fresh = await RealPair.open(TARGET, DRAFTER);
+    const whole = await fresh.answer(POLICIES.cloud, next, 40, { temperature: 1 }, 4);
+    fresh.close();
+    expect(whole.statistics.usage!.reusedTokens).toBe(0);
+    expect(second.tokens).toEqual(whole.tokens);
+  });
+
   it("keeps to the subject in a second turn, and speaks to a system message", async () => {
     const first = await ask("Hello!");
     const { text } = await answer([

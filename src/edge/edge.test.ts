@@ -1,0 +1,144 @@
+import { describe, expect, it } from "vitest";
+import { Cloud } from "../cloud/cloud.ts";
+import { POLICIES } from "../decoding/policy.ts";
+import { ToyDraftModel, type ToyLanguage, ToyTargetModel } from "../engine/toy.ts";
+import { toSeed } from "../sampling/random.ts";
+import type { Tokenizer } from "../text/tokenizer.ts";
+import { memoryPair } from "../transport/memory.ts";
+import { systemClock } from "../transport/node/clock.ts";
+import { type AnswerEvent, type AnswerRequest, Edge } from "./edge.ts";
+import { connectEdge } from "./generate.ts";
+import { ParallelDrafter } from "./parallel-drafter.ts";
+
+const language: ToyLanguage = {
+  seed: toSeed(4),
+  vocabularySize: 26,
+  order: 3,
+  spread: 5,
+  divergence: 3,
+  contextTokens: 120,
+};
+/** Token t is the letter t; there is no end token, so that answers are as long as they are asked to be. */
+const tokenizer: Tokenizer = {
+  fingerprint: "letters",
+  vocabularySize: 26,
+  beginText: "",
+  endText: "",
+  addsBegin: false,
+  encode: (text) => Int32Array.from(text, (letter) => letter.charCodeAt(0) - 97),
+  piece: (token) => Uint8Array.of(97 + token),
+};
+
+async function edge(): Promise<Edge> {
+  const cloud = new Cloud({
+    model: new ToyTargetModel(language, systemClock, { sequences: 4 }),
+    description: { name: "toy", fingerprint: "letters", endTokens: [], chatTemplate: null },
+    clock: systemClock,
+    server: "test",
+  });
+  const [near, far] = memoryPair(systemClock);
+  cloud.accept(far);
+  const drafter = new ParallelDrafter(new ToyDraftModel(language, systemClock));
+  const client = await connectEdge({
+    transport: near,
+    tokenizer,
+    drafter,
+    clock: systemClock,
+    client: "test",
+  });
+  return new Edge({
+    ...{ client, drafter, alone: drafter, tokenizer, endTokens: [], chatTemplate: null, grammars: null },
+    ...{ clock: systemClock, freshSeed: () => toSeed(1), policy: POLICIES.picospec },
+  });
+}
+
+async function all(events: AsyncIterable<AnswerEvent>): Promise<AnswerEvent[]> {
+  const heard: AnswerEvent[] = [];
+  for await (const event of events) heard.push(event);
+  return heard;
+}
+const textOf = (events: readonly AnswerEvent[]) =>
+  events.map((event) => (event.type === "text" ? event.text : "")).join("");
+const endOf = (events: readonly AnswerEvent[]) => {
+  const last = events.at(-1)!;
+  if (last.type !== "end") throw new Error("an answer ends");
+  return last.end;
+};
+const ask: AnswerRequest = { prompt: "hello", maxTokens: 40, seed: toSeed(7) };
+
+describe("an edge", () => {
+  it("answers as events that end with what it took", async () => {
+    const here = await edge();
+    const events = await all(here.answer(ask));
+    expect(textOf(events)).toMatch(/^[a-z]{40}$/);
+    expect(endOf(events)).toMatchObject({ reason: "length", promptTokens: 5, statistics: { tokens: 40 } });
+    const tokens = events.flatMap((event) => (event.type === "text" ? event.tokens : []));
+    expect(tokens.map(({ text }) => text).join("")).toBe(textOf(events));
+    expect(new Set(tokens.map(({ origin }) => origin)).size).toBeGreaterThan(1);
+  });
+
+  it("gives many answers at a time, each as it would be alone", async () => {
+    const here = await edge();
+    const requests = Array.from({ length: 12 }, (_, i) => ({
+      ...ask,
+      seed: toSeed(i),
+      prompt: `q${"abcdefghijkl"[i]}`,
+    }));
+    const together = await Promise.all(requests.map((request) => all(here.answer(request)).then(textOf)));
+    for (const [i, request] of requests.entries()) {
+      expect(textOf(await all(here.answer(request)))).toBe(together[i]);
+    }
+    expect(new Set(together).size).toBe(12);
+  });
+
+  it("stops before a string that is spread over tokens, and the work ends", async () => {
+    const here = await edge();
+    const free = textOf(await all(here.answer(ask)));
+    const stop = free.slice(10, 13);
+    const events = await all(here.answer({ ...ask, stop: [stop] }));
+    expect(textOf(events)).toBe(free.slice(0, free.indexOf(stop)));
+    expect(endOf(events).reason).toBe("stop");
+    expect(endOf(events).statistics.tokens).toBeLessThan(40);
+  });
+
+  it("brings logprobs with the tokens that they are of, and stops in time with them as well", async () => {
+    const here = await edge();
+    const free = textOf(await all(here.answer(ask)));
+    const events = await all(here.answer({ ...ask, logprobs: 2, stop: [free.slice(20, 23)] }));
+    const tokens = events.flatMap((event) => (event.type === "text" ? event.tokens : []));
+    expect(textOf(events)).toBe(free.slice(0, free.indexOf(free.slice(20, 23))));
+    expect(tokens.length).toBeGreaterThan(10);
+    for (const { token, logprobs } of tokens) {
+      expect(logprobs!.logprob).toBeLessThanOrEqual(0);
+      const at = [...logprobs!.topIds].indexOf(token);
+      if (at >= 0) expect(logprobs!.topLogprobs[at]).toBeCloseTo(logprobs!.logprob, 6);
+    }
+  });
+
+  it("ends when it is told to, or when nobody listens any more", async () => {
+    const here = await edge();
+    const abort = new AbortController();
+    const events: AnswerEvent[] = [];
+    for await (const event of here.answer({ ...ask, maxTokens: 100, signal: abort.signal })) {
+      events.push(event);
+      if (events.length === 3) abort.abort();
+    }
+    expect(endOf(events).reason).toBe("cancelled");
+    for await (const _ of here.answer({ ...ask, maxTokens: 100 })) break;
+    // The edge is as good as new.
+    expect(textOf(await all(here.answer(ask)))).toHaveLength(40);
+    const gone = AbortSignal.abort();
+    expect(endOf(await all(here.answer({ ...ask, signal: gone }))).reason).toBe("cancelled");
+  });
+
+  it("says what is wrong before the first event", async () => {
+    const here = await edge();
+    const error = (request: Partial<AnswerRequest>) =>
+      all(here.answer({ ...ask, ...request })).catch((failure) => failure);
+    expect(await error({ sampler: { temperature: -1 } })).toMatchObject({ setting: "temperature" });
+    expect(await error({ prompt: "a".repeat(200) })).toMatchObject({ setting: "prompt" });
+    expect(await error({ grammar: 'root ::= "a"' })).toMatchObject({ code: "bad_setting" });
+    expect(await error({ policy: POLICIES.edge, logprobs: 1 })).toMatchObject({ setting: "logprobs" });
+    expect(textOf(await all(here.answer({ ...ask, policy: POLICIES.edge })))).toHaveLength(40);
+  });
+});

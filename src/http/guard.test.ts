@@ -1,0 +1,80 @@
+import { describe, expect, it } from "vitest";
+import { HttpError } from "./errors.ts";
+import { admit, corsHeaders, type GuardedHeaders, type GuardOptions } from "./guard.ts";
+
+const open: GuardOptions = { hosts: [], origins: [], apiKey: null };
+const verdict = (headers: GuardedHeaders, options: Partial<GuardOptions> = {}) => {
+  try {
+    admit(headers, { ...open, ...options });
+    return "in";
+  } catch (error) {
+    if (!(error instanceof HttpError)) throw error;
+    return `${error.status} ${error.code}`;
+  }
+};
+
+describe("who may ask", () => {
+  it.each(["localhost", "localhost:8080", "127.0.0.1:1", "127.1.2.3", "[::1]:8080", "LOCALHOST"])(
+    "comes by a name of this device: %s",
+    (host) => {
+      expect(verdict({ host })).toBe("in");
+    },
+  );
+
+  it.each([
+    "evil.example",
+    "evil.example:8080",
+    "127.0.0.1.evil.example",
+    "localhost.evil.example",
+    "",
+    undefined,
+    "128.0.0.1",
+  ])("does not come by another name, to which DNS may have been rebound: %s", (host) => {
+    expect(verdict({ host })).toBe("403 host_not_allowed");
+  });
+
+  it("may come by a name that was allowed, with any port", () => {
+    expect(verdict({ host: "box.lan:8080" }, { hosts: ["box.lan"] })).toBe("in");
+    expect(verdict({ host: "box.lan.evil:8080" }, { hosts: ["box.lan"] })).toBe("403 host_not_allowed");
+  });
+
+  it("is no web page, unless its origin was allowed", () => {
+    const host = "localhost:8080";
+    expect(verdict({ host, origin: "https://evil.example" })).toBe("403 origin_not_allowed");
+    expect(verdict({ host, origin: "http://localhost:3000" })).toBe("403 origin_not_allowed");
+    expect(verdict({ host, origin: "null" })).toBe("403 origin_not_allowed");
+    expect(verdict({ host, origin: "http://localhost:3000" }, { origins: ["http://localhost:3000"] })).toBe(
+      "in",
+    );
+    expect(verdict({ host, origin: "http://localhost:3001" }, { origins: ["http://localhost:3000"] })).toBe(
+      "403 origin_not_allowed",
+    );
+    expect(verdict({ host, origin: "https://any.example" }, { origins: ["*"] })).toBe("in");
+    // Whatever origins may do, the name has to be right.
+    expect(verdict({ host: "evil.example", origin: "x" }, { origins: ["*"] })).toBe("403 host_not_allowed");
+  });
+
+  it("brings the key where there is one", () => {
+    const host = "localhost";
+    const apiKey = "secret";
+    expect(verdict({ host, authorization: "Bearer secret" }, { apiKey })).toBe("in");
+    for (const authorization of [
+      undefined,
+      "Bearer secre",
+      "Bearer secrets",
+      "secret",
+      "Basic secret",
+      "Bearer ",
+    ]) {
+      expect(verdict({ host, authorization }, { apiKey })).toBe("401 invalid_api_key");
+    }
+  });
+
+  it("reads answers from a page only where its origin is named", () => {
+    expect(corsHeaders(undefined)).toEqual({});
+    expect(corsHeaders("http://a")).toMatchObject({
+      "access-control-allow-origin": "http://a",
+      vary: "origin",
+    });
+  });
+});

@@ -9,6 +9,8 @@ import { HUB_LIMITS } from "./settings.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "picospec-lock-"));
 const path = join(folder, "lock");
+/** for a machine that has much else to do; an event ends it */
+const PATIENT = { timeout: 60_000 };
 const isPoll = (ms: number) => ms === HUB_LIMITS.lockPollMs;
 const options = (id: string, more: Partial<LockOptions> = {}): LockOptions => ({
   ...{ id, limits: HUB_LIMITS, clock: new TestClock(isPoll), waitMs: 3_600_000 },
@@ -27,10 +29,10 @@ describe("a lock", () => {
     let told = 0;
     const waiting = acquireLock(path, options("b", { clock, waiting: () => void told++ }));
     void waiting.then((lock) => (got = lock));
-    await expect.poll(() => told).toBe(1);
+    await expect.poll(() => told, PATIENT).toBe(1);
     expect([await first.held(), got]).toEqual([true, null]);
     await first.release();
-    await expect.poll(() => clock.advance(HUB_LIMITS.lockPollMs) ?? got).not.toBeNull();
+    await expect.poll(() => clock.advance(HUB_LIMITS.lockPollMs) ?? got, PATIENT).not.toBeNull();
     const lock = await waiting;
     expect([await first.held(), await lock.held()]).toEqual([false, true]);
     await lock.release();
@@ -84,7 +86,7 @@ describe("a lock", () => {
     const lock = await acquireLock(path, options("a", { clock }));
     const before = readFileSync(path, "utf8");
     clock.advance(HUB_LIMITS.beatMs);
-    await expect.poll(() => readFileSync(path, "utf8")).not.toBe(before);
+    await expect.poll(() => readFileSync(path, "utf8"), PATIENT).not.toBe(before);
     await lock.release();
     clock.advance(10 * HUB_LIMITS.beatMs);
     expect(existsSync(path)).toBe(false);

@@ -469,7 +469,9 @@ describe("two downloads of one file at a time", () => {
     });
     goOn();
     expect(await first).toMatchObject({ downloaded: true });
-    await expect.poll(() => own.advance(HUB_LIMITS.lockPollMs) ?? downloaded).toBe(false);
+    await expect
+      .poll(() => own.advance(HUB_LIMITS.lockPollMs) ?? downloaded, { timeout: 60_000 })
+      .toBe(false);
     expect(fromStorage()).toHaveLength(1);
   });
 

@@ -172,6 +172,8 @@ export function firstOnly(fault: Fault): Fault {
 export class TestClock implements Clock {
   /** lengths of the waits that were skipped, milliseconds, in order */
   readonly skipped: number[] = [];
+  /** waits are skipped without moving it */
+  frozen = false;
   private timeMs = 0;
   private readonly timers = new Set<{ atMs: number; callback: () => void }>();
   private readonly skips: (waitMs: number) => boolean;
@@ -192,7 +194,7 @@ export class TestClock implements Clock {
       this.skipped.push(waitMs);
       setImmediate(() => {
         if (!this.timers.delete(timer)) return;
-        this.timeMs = Math.max(this.timeMs, atMs);
+        if (!this.frozen) this.timeMs = Math.max(this.timeMs, atMs);
         callback();
       });
     }

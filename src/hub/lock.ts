@@ -1,4 +1,4 @@
-import { type FileHandle, link, open, readFile, rename, rm } from "node:fs/promises";
+import { type FileHandle, open, readFile, rm, stat } from "node:fs/promises";
 import { hostname } from "node:os";
 import type { Clock } from "../util/clock.ts";
 import { parsedJson } from "../util/json.ts";
@@ -30,24 +30,25 @@ export interface LockOptions {
  * @throws HubError `busy`
  */
 export async function acquireLock(path: string, options: LockOptions): Promise<Lock> {
-  const { clock, limits, id, waitMs, waiting } = options;
+  const { clock, limits, waitMs, waiting } = options;
   const startMs = clock.nowMs();
-  let seenText: string | null = null;
+  let seen: string | null = null;
   let seenMs = startMs;
   for (;;) {
     const handle = await create(path);
     if (handle) return hold(path, handle, options);
-    if (seenText === null) waiting?.();
-    const text = await readFile(path, "utf8").catch(() => null);
-    if (text !== null) {
-      if (seenText !== text) [seenText, seenMs] = [text, clock.nowMs()];
-      if (isDead(text) || clock.nowMs() - seenMs >= limits.staleMs) {
-        await takeOver(path, text, `${path}.${id}`);
-        continue;
-      }
+    if (seen === null) waiting?.();
+    const found = await look(path);
+    if (found !== null) {
+      if (seen !== found.sign) [seen, seenMs] = [found.sign, clock.nowMs()];
+      const silentMs = clock.nowMs() - seenMs;
+      // A takeover is a few calls of the file system. One that takes so long died in the middle of them.
+      if (silentMs >= 2 * limits.staleMs) await rm(guardOf(path), { force: true });
+      const dead = isDead(found.text) || silentMs >= limits.staleMs;
+      if (dead && (await takeOver(path, found.sign))) continue;
     }
     if (clock.nowMs() - startMs >= waitMs) {
-      const { pid } = ownerIn(text ?? "");
+      const { pid } = ownerIn(found?.text ?? "");
       const who = pid === null ? "another process" : `process ${pid}`;
       throw new HubError("busy", `${who} is downloading this model; wait until it is done, or end it`);
     }
@@ -110,20 +111,41 @@ async function hold(path: string, handle: FileHandle, { clock, limits, id }: Loc
   };
 }
 
-/**
- * Moves a dead holder's file away: of several waiters one can. What was moved may be a new holder's file, made
- * since it was read; then it is put back.
- */
-async function takeOver(path: string, text: string, aside: string): Promise<void> {
-  const moved = await rename(path, aside).then(
-    () => true,
-    () => false,
-  );
-  if (!moved) return;
-  const found = await readFile(aside, "utf8").catch(() => text);
-  if (found !== text) await link(aside, path).catch(() => {});
-  await rm(aside, { force: true });
+interface Found {
+  readonly text: string;
+  /** another one for every file and every write, also where the text is the same */
+  readonly sign: string;
 }
+
+/** null: there is no such file. */
+async function look(path: string): Promise<Found | null> {
+  try {
+    const text = await readFile(path, "utf8");
+    const { ino, mtimeMs } = await stat(path);
+    return { text, sign: `${ino} ${mtimeMs} ${text}` };
+  } catch {
+    return null;
+  }
+}
+
+/**
+ * Removes a dead holder's file. Of several waiters one may at a time, and it looks once more: what is there by then
+ * may be the file of a new holder, who came in when another waiter had removed the old one.
+ * @returns false when another waiter is at it
+ */
+async function takeOver(path: string, sign: string): Promise<boolean> {
+  const handle = await create(guardOf(path));
+  if (!handle) return false;
+  try {
+    if ((await look(path))?.sign === sign) await rm(path, { force: true });
+  } finally {
+    await handle.close();
+    await rm(guardOf(path), { force: true });
+  }
+  return true;
+}
+
+const guardOf = (path: string) => `${path}.takeover`;
 
 interface Owner {
   readonly pid: number | null;

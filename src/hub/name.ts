@@ -40,7 +40,7 @@ export function hubNameText({ repository, wish }: HubName): string {
  */
 export function safePath(path: string): boolean {
   // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is refused
-  if (path.length > MOST_PATH_CHARACTERS || /[\u0000-\u001f\u007f\\:*?"<>|]/.test(path)) return false;
+  if (path.length > MOST_PATH_CHARACTERS || /[\u0000-\u001f\u007f-\u009f\\:*?"<>|]/.test(path)) return false;
   // Windows drops dots and spaces at the end of a name, so that "..." and ".. " may be "..".
   return path.split("/").every((part) => part !== "" && !/[. ]$/.test(part));
 }

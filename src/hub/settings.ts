@@ -44,10 +44,16 @@ export type HubLimits = typeof HUB_LIMITS;
 
 type Environment = Readonly<Record<string, string | undefined>>;
 
-/** @throws SettingError for an endpoint that is no address, or that would get a token in the clear */
+/** @throws SettingError for a token or an endpoint that is none, and for a token that would go in the clear */
 export function hubSettings(environment: Environment, platform: string, home: string): HubSettings {
   // An empty variable counts as none: that is how a shell unsets one for a single command.
   const token = environment.HF_TOKEN?.trim() || null;
+  if (token !== null && !/^[\x21-\x7e]+$/.test(token)) {
+    throw new SettingError(
+      "HF_TOKEN",
+      "HF_TOKEN is no token: it has characters that none can have; set it anew",
+    );
+  }
   return {
     endpoint: endpointOf(environment.PICOSPEC_HF_ENDPOINT || "https://huggingface.co", token),
     token,

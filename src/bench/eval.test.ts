@@ -15,14 +15,14 @@ function statistics(accepted: number, rejected: number): PipelineStatistics {
 }
 
 describe("judge", () => {
-  it.each(["math", "story"] as const)(
-    "takes the reference answer of %s, and not that of another task",
-    async (family) => {
-      const [one, other] = [drawTask(family, "held-out", 1, 0), drawTask(family, "held-out", 1, 1)];
-      expect(await judge(one, one.answer)).toEqual({ right: true, why: "" });
-      expect((await judge(one, other.answer)).right).toBe(false);
-    },
-  );
+  it.each([
+    "math",
+    "story",
+  ] as const)("takes the reference answer of %s, and not that of another task", async (family) => {
+    const [one, other] = [drawTask(family, "held-out", 1, 0), drawTask(family, "held-out", 1, 1)];
+    expect(await judge(one, one.answer)).toEqual({ right: true, why: "" });
+    expect((await judge(one, other.answer)).right).toBe(false);
+  });
 
   it("says that there is no function where there is none", async () => {
     const task = drawTask("code", "held-out", 1, 0);

@@ -14,12 +14,16 @@ const verdict = (headers: GuardedHeaders, options: Partial<GuardOptions> = {}) =
 };
 
 describe("who may ask", () => {
-  it.each(["localhost", "localhost:8080", "127.0.0.1:1", "127.1.2.3", "[::1]:8080", "LOCALHOST"])(
-    "comes by a name of this device: %s",
-    (host) => {
-      expect(verdict({ host })).toBe("in");
-    },
-  );
+  it.each([
+    "localhost",
+    "localhost:8080",
+    "127.0.0.1:1",
+    "127.1.2.3",
+    "[::1]:8080",
+    "LOCALHOST",
+  ])("comes by a name of this device: %s", (host) => {
+    expect(verdict({ host })).toBe("in");
+  });
 
   it.each([
     "evil.example",

@@ -19,10 +19,13 @@ describe("a listing", () => {
     ]);
   });
 
-  it.each(["", "<html>", "{}", '[{"type":"file"}]', '[{"type":"file","path":"a.gguf","size":-1}]'])(
-    "%j is none",
-    (text) => expect(() => filesIn(text, "o/r")).toThrow(/no listing of o\/r/),
-  );
+  it.each([
+    "",
+    "<html>",
+    "{}",
+    '[{"type":"file"}]',
+    '[{"type":"file","path":"a.gguf","size":-1}]',
+  ])("%j is none", (text) => expect(() => filesIn(text, "o/r")).toThrow(/no listing of o\/r/));
 
   it.each(["../a.gguf", "/a.gguf", "a\\..\\b.gguf", "x/../../a.gguf"])("with %j is refused", (path) => {
     expect(() => filesIn(JSON.stringify([{ type: "file", path, size: 1 }]), "o/r")).toThrow(

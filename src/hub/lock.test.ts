@@ -56,16 +56,16 @@ describe("a lock", () => {
     await lock.release();
   });
 
-  it.each(["another machine's", "nobody's"])(
-    "of %s that is silent is taken over after 30 s",
-    async (whose) => {
-      writeFileSync(path, whose === "nobody's" ? "" : owner(1, "elsewhere"));
-      const clock = new TestClock(isPoll);
-      const lock = await acquireLock(path, options("a", { clock }));
-      expect(clock.nowMs()).toBe(30_000);
-      await lock.release();
-    },
-  );
+  it.each([
+    "another machine's",
+    "nobody's",
+  ])("of %s that is silent is taken over after 30 s", async (whose) => {
+    writeFileSync(path, whose === "nobody's" ? "" : owner(1, "elsewhere"));
+    const clock = new TestClock(isPoll);
+    const lock = await acquireLock(path, options("a", { clock }));
+    expect(clock.nowMs()).toBe(30_000);
+    await lock.release();
+  });
 
   it("of a new holder, who came in just when the old one was found dead, is left alone", async () => {
     writeFileSync(path, owner(1, "elsewhere"));

@@ -39,10 +39,12 @@ describe("a name on the hub", () => {
 });
 
 describe("a path in a repository", () => {
-  it.each(["model.gguf", "Q4_K_M/model-00001-of-00002.gguf", "a b (1).gguf", ".hidden/x.gguf"])(
-    "%s is safe",
-    (path) => expect(safePath(path)).toBe(true),
-  );
+  it.each([
+    "model.gguf",
+    "Q4_K_M/model-00001-of-00002.gguf",
+    "a b (1).gguf",
+    ".hidden/x.gguf",
+  ])("%s is safe", (path) => expect(safePath(path)).toBe(true));
 
   it.each([
     "",

@@ -42,14 +42,15 @@ describe("the paper's formulas and the paper's measurements", () => {
     }
   });
 
-  it.each(PAPER_DRAFT_LENGTHS)(
-    "agree on drafts of $gamma within 6%",
-    ({ gamma, draftMs, tokensPerSecond }) => {
-      const { full, fit } = PAPER_COLUMNS.qwenGsm8k;
-      const rate = asyncTokensPerSecond({ draftMs, answerMs: full.answerMs }, fit.alpha, gamma);
-      expect(Math.abs(rate / tokensPerSecond - 1)).toBeLessThan(TOLERANCE);
-    },
-  );
+  it.each(PAPER_DRAFT_LENGTHS)("agree on drafts of $gamma within 6%", ({
+    gamma,
+    draftMs,
+    tokensPerSecond,
+  }) => {
+    const { full, fit } = PAPER_COLUMNS.qwenGsm8k;
+    const rate = asyncTokensPerSecond({ draftMs, answerMs: full.answerMs }, fit.alpha, gamma);
+    expect(Math.abs(rate / tokensPerSecond - 1)).toBeLessThan(TOLERANCE);
+  });
 
   it("do not agree on the draft lengths when misses are taken for hits", () => {
     for (const { gamma, draftMs, tokensPerSecond } of PAPER_DRAFT_LENGTHS) {

@@ -262,24 +262,25 @@ describe("bad input ends in one clear line and a non-zero exit", () => {
 });
 
 describe("a cloud that comes back", () => {
-  it.each(["picospec", "vanilla", "cloud"])(
-    "in mid-answer of %s: the text is what it would have been",
-    async (policy) => {
-      const { spawn } = await import("node:child_process");
-      const alone = JSON.parse((await run("--temperature", "0", "--policy", "cloud", "--json")).stdout).text;
-      const first = await startCloud(["--pace", "standard"]);
-      const args = ["--cloud", first.url, "--model", DRAFTER, "--policy", policy, "--temperature", "0"];
-      const child = spawn(process.execPath, [BIN, "run", QUESTION, ...args]);
-      let again: Promise<RunningCloud> | null = null;
-      child.stdout.once("data", () => {
-        again = first.stop("SIGKILL").then(() => startCloud(["--port", String(first.port)]));
-      });
-      const { status, stdout, stderr } = await finished(child);
-      expect(status, stderr).toBe(0);
-      expect(stdout).toBe(`${alone}\n`);
-      await (await again!).stop();
-    },
-  );
+  it.each([
+    "picospec",
+    "vanilla",
+    "cloud",
+  ])("in mid-answer of %s: the text is what it would have been", async (policy) => {
+    const { spawn } = await import("node:child_process");
+    const alone = JSON.parse((await run("--temperature", "0", "--policy", "cloud", "--json")).stdout).text;
+    const first = await startCloud(["--pace", "standard"]);
+    const args = ["--cloud", first.url, "--model", DRAFTER, "--policy", policy, "--temperature", "0"];
+    const child = spawn(process.execPath, [BIN, "run", QUESTION, ...args]);
+    let again: Promise<RunningCloud> | null = null;
+    child.stdout.once("data", () => {
+      again = first.stop("SIGKILL").then(() => startCloud(["--port", String(first.port)]));
+    });
+    const { status, stdout, stderr } = await finished(child);
+    expect(status, stderr).toBe(0);
+    expect(stdout).toBe(`${alone}\n`);
+    await (await again!).stop();
+  });
 });
 
 describe("eval", () => {

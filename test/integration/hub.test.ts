@@ -380,13 +380,14 @@ describe("a hub that lies", () => {
     expect(hub.asked).toHaveLength(HUB_LIMITS.redirects + 1);
   });
 
-  it.each(["file:///etc/passwd", "http://", "javascript:x"])(
-    "by redirecting to %s is left",
-    async (location) => {
-      hub.onHub = refuse(302, { location });
-      await expect(pull()).rejects.toThrow(/redirects to what is no safe address/);
-    },
-  );
+  it.each([
+    "file:///etc/passwd",
+    "http://",
+    "javascript:x",
+  ])("by redirecting to %s is left", async (location) => {
+    hub.onHub = refuse(302, { location });
+    await expect(pull()).rejects.toThrow(/redirects to what is no safe address/);
+  });
 
   it("about where a file belongs is refused before anything is written", async () => {
     hub.files.set("../../escaped-Q4_K_M.gguf", CONTENT);

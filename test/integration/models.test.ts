@@ -227,11 +227,14 @@ describe("a name instead of a file", () => {
     expect(ranges()).toEqual([null]);
   });
 
-  it.each(["run x", "cloud", "plan", "eval", "bench engine"])(
-    "is what %s's help speaks of",
-    async (command) => {
-      const { stdout } = await picospec([...command.split(" "), "--help"]);
-      expect(stdout).toMatch(/hf:owner\/repo\[:quant\]/);
-    },
-  );
+  it.each([
+    "run x",
+    "cloud",
+    "plan",
+    "eval",
+    "bench engine",
+  ])("is what %s's help speaks of", async (command) => {
+    const { stdout } = await picospec([...command.split(" "), "--help"]);
+    expect(stdout).toMatch(/hf:owner\/repo\[:quant\]/);
+  });
 });

@@ -84,14 +84,13 @@ describe("windows that are chosen from measurements", () => {
     }
   });
 
-  it.each(SCENARIOS)(
-    `%s: at least ${LEAST_OF_BEST} of the best fixed window, and of the cloud alone`,
-    (name) => {
-      const { alone, adaptive, best } = rates.get(name)!;
-      expect(adaptive / best).toBeGreaterThan(LEAST_OF_BEST);
-      expect(adaptive / alone).toBeGreaterThan(0.99);
-    },
-  );
+  it.each(
+    SCENARIOS,
+  )(`%s: at least ${LEAST_OF_BEST} of the best fixed window, and of the cloud alone`, (name) => {
+    const { alone, adaptive, best } = rates.get(name)!;
+    expect(adaptive / best).toBeGreaterThan(LEAST_OF_BEST);
+    expect(adaptive / alone).toBeGreaterThan(0.99);
+  });
 
   it("reach .98 of the best in the mean, although the best is chosen for each scenario after the fact", () => {
     const all = [...rates.values()];
@@ -230,18 +229,15 @@ describe("drafts that bring nothing", () => {
     [300, 15, 5, 1, 600],
     [300, 15, 3, 0.99, 1000],
     [100, 15, 3, 0.95, 650],
-  ])(
-    "are tried again: RTT %d, pass %d, draft %d, acceptance .3 and then %d: they bring half a token a verdict within %d tokens",
-    (rtt, pass, draft, good, mostTokens) => {
-      const change = 1500;
-      for (const seed of SEEDS.slice(0, 12)) {
-        const acceptance = (place: number) => (place < change ? 0.3 : good);
-        const moments = story(scenarioOf(rtt, pass, draft, 0.3), acceptance, 4000, seed);
-        expect(restShare(moments.filter(({ place }) => place < change))).toBeGreaterThan(0.6);
-        expect(tokensUntilGain(moments, change, 1.5)).toBeLessThanOrEqual(mostTokens);
-      }
-    },
-  );
+  ])("are tried again: RTT %d, pass %d, draft %d, acceptance .3 and then %d: they bring half a token a verdict within %d tokens", (rtt, pass, draft, good, mostTokens) => {
+    const change = 1500;
+    for (const seed of SEEDS.slice(0, 12)) {
+      const acceptance = (place: number) => (place < change ? 0.3 : good);
+      const moments = story(scenarioOf(rtt, pass, draft, 0.3), acceptance, 4000, seed);
+      expect(restShare(moments.filter(({ place }) => place < change))).toBeGreaterThan(0.6);
+      expect(tokensUntilGain(moments, change, 1.5)).toBeLessThanOrEqual(mostTokens);
+    }
+  });
 });
 
 /** Tokens from a place until 24 verdicts in a row decide so many tokens each. */

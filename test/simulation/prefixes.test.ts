@@ -91,20 +91,22 @@ describe("sessions that begin alike", () => {
     vi.restoreAllMocks();
   });
 
-  it.each(["race", "picospec", "vanilla", "cloud"] as const)(
-    "%s: share it, and texts are what they are alone",
-    (name) => {
-      let shared = 0;
-      for (let seed = 0; seed < 12; seed++) {
-        const runs = talk(randomSchedule(draws(seed)), seed, POLICIES[name]);
-        expect(runs).toHaveLength(18);
-        expect(wrong(runs)).toEqual([]);
-        shared += reused(runs);
-      }
-      // In the mean of 216 prompts more than a dozen tokens each were not fed.
-      expect(shared).toBeGreaterThan(216 * 12);
-    },
-  );
+  it.each([
+    "race",
+    "picospec",
+    "vanilla",
+    "cloud",
+  ] as const)("%s: share it, and texts are what they are alone", (name) => {
+    let shared = 0;
+    for (let seed = 0; seed < 12; seed++) {
+      const runs = talk(randomSchedule(draws(seed)), seed, POLICIES[name]);
+      expect(runs).toHaveLength(18);
+      expect(wrong(runs)).toEqual([]);
+      shared += reused(runs);
+    }
+    // In the mean of 216 prompts more than a dozen tokens each were not fed.
+    expect(shared).toBeGreaterThan(216 * 12);
+  });
 
   it("feed what is theirs alone: the second turn of a conversation feeds what is new in it", () => {
     const schedule = { ...steadySchedule(20, 10, 2), sequences: 8 };

@@ -33,19 +33,18 @@ const policies: [string, DecodingPolicy][] = [
 ];
 
 describe.each(policies)("%s", (_, policy) => {
-  it.each(grid)(
-    "RTT %d, pass %d, draft %d: every token when the model says, tokens/s within 1%",
-    (...times) => {
-      for (const acceptance of [0.6, 0.9]) {
-        const scenario = constantScenario(...times, acceptance);
-        const line = timeline(policy, scenario, TOKENS);
-        const start = { ...line, atMs: line.atMs.slice(0, 3000) };
-        expect(worstErrorMs(policy, scenario, start)).toBeLessThan(1e-6);
-        const { tokensPerSecond } = scenarioRate(policy, scenario);
-        expect(Math.abs(measuredRate(line, acceptance) / tokensPerSecond - 1)).toBeLessThan(0.01);
-      }
-    },
-  );
+  it.each(
+    grid,
+  )("RTT %d, pass %d, draft %d: every token when the model says, tokens/s within 1%", (...times) => {
+    for (const acceptance of [0.6, 0.9]) {
+      const scenario = constantScenario(...times, acceptance);
+      const line = timeline(policy, scenario, TOKENS);
+      const start = { ...line, atMs: line.atMs.slice(0, 3000) };
+      expect(worstErrorMs(policy, scenario, start)).toBeLessThan(1e-6);
+      const { tokensPerSecond } = scenarioRate(policy, scenario);
+      expect(Math.abs(measuredRate(line, acceptance) / tokensPerSecond - 1)).toBeLessThan(0.01);
+    }
+  });
 });
 
 describe("vanilla", () => {

@@ -84,17 +84,16 @@ describe("every chart", () => {
       ),
   };
 
-  it.each(Object.entries(draw))(
-    "stands alone, says what it shows, and is the same each time: %s",
-    async (_, chart) => {
-      const svg = await chart();
-      expectStandalone(svg);
-      const { title, subtitle, xLabel, yLabel, note } = options;
-      expect(texts(svg)).toEqual(expect.arrayContaining([title, subtitle, xLabel, yLabel, note]));
-      expect(svg).toContain(`<title>${title}</title>`);
-      expect(await chart()).toBe(svg);
-    },
-  );
+  it.each(
+    Object.entries(draw),
+  )("stands alone, says what it shows, and is the same each time: %s", async (_, chart) => {
+    const svg = await chart();
+    expectStandalone(svg);
+    const { title, subtitle, xLabel, yLabel, note } = options;
+    expect(texts(svg)).toEqual(expect.arrayContaining([title, subtitle, xLabel, yLabel, note]));
+    expect(svg).toContain(`<title>${title}</title>`);
+    expect(await chart()).toBe(svg);
+  });
 
   it("says what to install when a package is missing", async () => {
     vi.doMock("linkedom", () => {
@@ -136,24 +135,23 @@ describe("a line chart", () => {
     expect(new Set(looks).size).toBe(names.length);
   });
 
-  it.each([1, 5, 12, 17])(
-    "writes %d names beside lines that end in one place without an overlap",
-    async (count) => {
-      const names = Array.from({ length: count }, (_, i) => `name ${i}`);
-      const svg = await lineChart(
-        names.map((name, i) => line(name, 1, 2 + i / 1000)),
-        options,
-      );
-      const ys = [...svg.matchAll(/translate\([\d.]+,([\d.]+)\)" y="[\d.]+em">name \d+</g)].map(([, y]) =>
-        Number(y),
-      );
-      expect(ys).toHaveLength(count);
-      ys.sort((a, b) => a - b);
-      expect(ys.every((y, i) => i === 0 || y - ys[i - 1]! >= 15)).toBe(true);
-      expect(Math.min(...ys)).toBeGreaterThan(0);
-      expect(Math.max(...ys)).toBeLessThan(460);
-    },
-  );
+  it.each([
+    1, 5, 12, 17,
+  ])("writes %d names beside lines that end in one place without an overlap", async (count) => {
+    const names = Array.from({ length: count }, (_, i) => `name ${i}`);
+    const svg = await lineChart(
+      names.map((name, i) => line(name, 1, 2 + i / 1000)),
+      options,
+    );
+    const ys = [...svg.matchAll(/translate\([\d.]+,([\d.]+)\)" y="[\d.]+em">name \d+</g)].map(([, y]) =>
+      Number(y),
+    );
+    expect(ys).toHaveLength(count);
+    ys.sort((a, b) => a - b);
+    expect(ys.every((y, i) => i === 0 || y - ys[i - 1]! >= 15)).toBe(true);
+    expect(Math.min(...ys)).toBeGreaterThan(0);
+    expect(Math.max(...ys)).toBeLessThan(460);
+  });
 
   it("puts names that are too long for that above the lines", async () => {
     const names = ["edge", "cloud"].map((each) => `${each}, with all that we know about it and some more`);

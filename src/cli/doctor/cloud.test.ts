@@ -22,13 +22,15 @@ const failure = (code: string, message = "it does not"): Outcome<never> => ({
 });
 
 describe("an address", () => {
-  it.each(["ws://127.0.0.1:4747", "ws://localhost:80/x", "ws://[::1]:4747", "wss://gpu.example.org"])(
-    "%s is one",
-    (url) => {
-      // The port 80 is what ws:// means without one, and URL leaves it out.
-      expect(addressCheck(url).status).toBe(url.includes(":80/") ? "warning" : "ok");
-    },
-  );
+  it.each([
+    "ws://127.0.0.1:4747",
+    "ws://localhost:80/x",
+    "ws://[::1]:4747",
+    "wss://gpu.example.org",
+  ])("%s is one", (url) => {
+    // The port 80 is what ws:// means without one, and URL leaves it out.
+    expect(addressCheck(url).status).toBe(url.includes(":80/") ? "warning" : "ok");
+  });
 
   it.each(["localhost:4747", "http://x:1", "", "ws:", "127.0.0.1:4747"])('"%s" is none', (url) => {
     expect(addressCheck(url)).toMatchObject({

@@ -23,7 +23,7 @@ const wholeNumber = (value) => {
   if (!/^\d+$/.test(value) || number > 2 ** 32 - 3) throw new InvalidArgumentError("It is a whole number.");
   return number;
 };
-const { out, size, seed, only } = new Command()
+const { out, size, seed, only, resume } = new Command()
   .name("node models/recipe/make.mjs")
   .description("Makes a pair of models from a seed: about two hours on 2 CPU cores at full size.")
   .requiredOption("--out <folder>", "folder for everything that is made")
@@ -35,6 +35,7 @@ const { out, size, seed, only } = new Command()
   )
   .option("--seed <n>", "seed of text and training", wholeNumber, 1)
   .option("--only <step>", `one step: ${STEPS.join(", ")}`, oneOf(STEPS))
+  .option("--resume", "go on behind the last finished stage of a training that broke off")
   .parse()
   .opts();
 
@@ -54,7 +55,8 @@ if (wanted("corpus")) {
 }
 if (only !== "corpus") {
   const step = only === undefined ? [] : ["--only", only];
-  const args = [here("recipe.py"), out, "--size", size, "--seed", String(seed), ...step];
+  const more = resume ? ["--resume"] : [];
+  const args = [here("recipe.py"), out, "--size", size, "--seed", String(seed), ...step, ...more];
   const { status } = spawnSync(pythonWithTorch(), args, { stdio: "inherit" });
   if (status !== 0) fail("it stopped before the end");
 }

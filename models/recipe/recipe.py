@@ -13,6 +13,7 @@ def main():
     parser.add_argument("folder", help="holds training.jsonl and held-out.jsonl; receives everything else")
     parser.add_argument("--size", required=True, help="a size of sizes.json")
     parser.add_argument("--seed", type=int, required=True)
+    parser.add_argument("--resume", action="store_true", help="go on behind the last finished stage of a training")
     parser.add_argument("--only", choices=["tokenizer", "target", "drafter", "export"], help="only this step")
     given = parser.parse_args()
     with open(HERE / "sizes.json") as file:
@@ -31,7 +32,7 @@ def main():
     models = ("target", "drafter")
     for number, name in enumerate(models):
         if wanted(name):
-            train.main(folder, name, size[name], size["vocabulary"], given.seed + number)
+            train.main(folder, name, size[name], size["vocabulary"], given.seed + number, given.resume)
     if wanted("export"):
         with open(f"{folder}/tokenizer.json") as file:
             learnt = json.load(file)

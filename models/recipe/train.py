@@ -167,19 +167,25 @@ def save(job, parameters):
     """The whole model, or the one before, whatever happens meanwhile."""
     path = f"{job['folder']}/{job['name']}.pt"
     kept = {name: value.detach().clone() for name, value in parameters.items()}
-    torch.save({"config": job["config"], "parameters": kept}, path + ".part")
+    torch.save({"config": job["config"], "parameters": kept, "stages": job["stages_done"]}, path + ".part")
     os.replace(path + ".part", path)
 
 
-def main(folder, name, recipe, vocabulary, seed):
-    """Trains a model in its stages; each may have more layers than the one before."""
+def main(folder, name, recipe, vocabulary, seed, resume=False):
+    """
+    Trains a model in its stages; each may have more layers than the one before. To resume is to go on behind the last
+    stage that was finished.
+    """
     processes.set_start_method("fork", force=True)
-    curve = f"{folder}/{name}.curve.jsonl"
-    if os.path.exists(curve):
+    curve, kept = f"{folder}/{name}.curve.jsonl", f"{folder}/{name}.pt"
+    parameters, layers, past = None, 0, []
+    if resume and os.path.exists(kept):
+        model = torch.load(kept)
+        past = recipe["stages"][: model["stages"]]
+        parameters, layers = model["parameters"], model["config"]["layers"]
+    elif os.path.exists(curve):
         os.remove(curve)
-    parameters, layers = None, 0
-    past = []
-    for stage in recipe["stages"]:
+    for stage in recipe["stages"][len(past) :]:
         config = {key: recipe[key] for key in ("width", "heads", "ff", "tied")}
         config |= {"layers": stage["layers"], "vocabulary": vocabulary}
         if parameters is None:
@@ -198,7 +204,7 @@ def main(folder, name, recipe, vocabulary, seed):
             "barrier": processes.Barrier(WORKERS),
         }
         job = {"folder": folder, "name": name, "config": config, "stage": stage, "report_each": recipe["report_each"]}
-        job |= {"weights": recipe["weights"], "drills": recipe["drills"], "past": past}
+        job |= {"weights": recipe["weights"], "drills": recipe["drills"], "past": past, "stages_done": len(past)}
         print(f"{name}: {size} parameters, {stage['layers']} layers, {stage['steps']} steps", flush=True)
         workers = [processes.Process(target=work, args=(worker, job, shared)) for worker in range(WORKERS)]
         for worker in workers:
@@ -209,4 +215,4 @@ def main(folder, name, recipe, vocabulary, seed):
                 raise SystemExit(f"training of {name} failed: a process ended with {worker.exitcode}")
         parameters = {key: view.clone() for key, view in views(values, places).items()}
         past = [*past, stage]
-    save({"folder": folder, "name": name, "config": config}, parameters)
+        save(job | {"stages_done": len(past)}, parameters)

@@ -1,6 +1,7 @@
 import { Cloud } from "../../src/cloud/cloud.ts";
 import type { CloudLimits } from "../../src/cloud/machine.ts";
 import type { DecodingPolicy } from "../../src/decoding/policy.ts";
+import type { SessionSettings } from "../../src/decoding/session.ts";
 import type { EdgeClient } from "../../src/edge/client.ts";
 import { connectEdge, type Generated, generate } from "../../src/edge/generate.ts";
 import { ParallelDrafter } from "../../src/edge/parallel-drafter.ts";
@@ -8,6 +9,7 @@ import type { DraftModel, TargetModel } from "../../src/engine/engine.ts";
 import { LlamaModel } from "../../src/engine/llama/model.ts";
 import { llamaDraftModel, llamaTargetModel } from "../../src/engine/llama/models.ts";
 import { LlamaTokenizer } from "../../src/engine/llama/tokenizer.ts";
+import { XGrammars } from "../../src/engine/xgrammar/grammars.ts";
 import { toSeed } from "../../src/sampling/random.ts";
 import { type SamplerSettings, samplerSettings } from "../../src/sampling/sampler.ts";
 import { chatPrompt } from "../../src/text/chat-template.ts";
@@ -44,7 +46,9 @@ export class RealPair {
     const draftModel = await LlamaModel.load(drafterFile, { gpu: "off" });
     const target: TargetModel = await llamaTargetModel(targetModel, { threads: 1, sequences: 2 });
     const drafter: DraftModel = await llamaDraftModel(draftModel, { threads: 1 });
-    const ends = new LlamaTokenizer(targetModel).endTokens();
+    const targetTokenizer = new LlamaTokenizer(targetModel);
+    const ends = targetTokenizer.endTokens();
+    const grammars = await XGrammars.create(targetTokenizer, ends);
     const { name, fingerprint, chatTemplate } = targetModel.file;
     const cloud = new Cloud({
       model: target,
@@ -52,6 +56,7 @@ export class RealPair {
       clock: systemClock,
       server: "test",
       limits,
+      grammars,
     });
     const [near, far] = memoryPair(systemClock);
     cloud.accept(far);
@@ -62,6 +67,7 @@ export class RealPair {
       drafter: new ParallelDrafter(drafter),
       clock: systemClock,
       client: "test",
+      grammars,
     });
     const closers = [client, cloud, drafter, target, draftModel, targetModel].map(
       (part) => () => part.close(),
@@ -80,10 +86,11 @@ export class RealPair {
     maxTokens: number,
     sampler: Partial<SamplerSettings> = { temperature: 0 },
     seed = 1,
+    more: Pick<SessionSettings, "grammar"> = {},
   ): Promise<Generated & { readonly tokens: number[] }> {
     const tokens: number[] = [];
     const generated = await generate(this.client, {
-      settings: { policy, sampler: samplerSettings(sampler), seed: toSeed(seed), maxTokens },
+      settings: { policy, sampler: samplerSettings(sampler), seed: toSeed(seed), maxTokens, ...more },
       prompt,
       tokenizer: this.tokenizer,
       part: ({ token }) => tokens.push(token),

@@ -10,6 +10,7 @@ import type { Outlook } from "./outlook.ts";
 import { SessionPace } from "./pace.ts";
 import { decidedLogprobs, decidedToken, questionAbout, refillQuestion } from "./questions.ts";
 import { DraftedSequence } from "./sequence.ts";
+import { SessionUsage } from "./usage.ts";
 
 /**
  * One session on the cloud's side: a pure state machine. Drafts, the ends of passes and answers about the held
@@ -46,16 +47,7 @@ export class CloudSession {
   private asking: Question | WitnessRequestFrame | null = null;
   private reason: StopReason | "failed" | null = null;
   readonly pace: SessionPace;
-  private readonly usage = {
-    targetPasses: 0,
-    targetRows: 0,
-    targetMs: 0,
-    prefillPasses: 0,
-    fedTokens: 0,
-    evictions: 0,
-    reusedTokens: 0,
-  };
-
+  private readonly usage = new SessionUsage();
   private readonly grammar: GrammarMatcher | null;
 
   /**
@@ -269,12 +261,10 @@ export class CloudSession {
     this.primed ||= this.sequence.cached >= this.sequence.committed - 1;
     this.readySinceMs = nowMs;
     this.rowHeld = held;
-    if (plan.questions.length === 0 && !plan.hold) this.usage.prefillPasses++;
-    else {
-      this.usage.targetPasses++;
-      this.usage.targetRows += rowsOf(plan);
-      this.usage.targetMs += tookMs;
-      if (decodesOnly) this.pace.passTook(tookMs, rowsOf(plan));
+    const rows = rowsOf(plan);
+    this.usage.pass(rows, tookMs);
+    if (rows > 0) {
+      if (decodesOnly) this.pace.passTook(tookMs, rows);
       this.apply(plan.questions, answers, nowMs, out);
     }
     this.askHeldRow(out);
@@ -403,7 +393,7 @@ export class CloudSession {
 
   private doneFrame(reason: StopReason): Frame {
     const committedTokens = this.sequence.committed - this.promptLength;
-    const usage = { promptTokens: this.promptLength, committedTokens, ...this.usage };
+    const usage = this.usage.report(this.promptLength, committedTokens);
     return { type: "done", session: this.identity.id, reason, usage };
   }
 }

@@ -116,7 +116,7 @@ describe("a schema", () => {
 
   it("that is none is refused with a reason, and the next one is read", async () => {
     await expect(schemaGrammar({ type: "poem" })).rejects.toMatchObject({
-      code: "schema",
+      setting: "schema",
       message: expect.stringMatching(/the JSON schema cannot be used: .*poem/),
     });
     await expect(schemaGrammar({ type: "object", properties: { x: { $ref: "#/nowhere" } } })).rejects.toThrow(

@@ -6,6 +6,7 @@ import { EngineError } from "../engine.ts";
 const MAGIC_BYTES = 24;
 /** Bytes of each fixed-size value type; 0: string and array, which say their size themselves. */
 const TYPE_BYTES = [1, 1, 2, 2, 4, 4, 4, 1, 0, 0, 8, 8, 8];
+const UINT16 = 2;
 const STRING = 8;
 const ARRAY = 9;
 /** Metadata past this is refused: it has to fit into one frame. */
@@ -19,15 +20,23 @@ export async function vocabularyFile(path: string): Promise<Uint8Array> {
   const file = await open(path);
   const buffer = Buffer.alloc(MOST_VOCABULARY_BYTES);
   const { bytesRead } = await file.read(buffer, 0, buffer.length, 0).finally(() => file.close());
-  const end = metadataEnd(buffer.subarray(0, bytesRead), path);
+  const { end, splitCountAt } = metadataOf(buffer.subarray(0, bytesRead), path);
   const bytes = new Uint8Array(buffer.subarray(0, end));
-  // No tensors follow.
-  new DataView(bytes.buffer).setBigUint64(8, 0n, true);
+  const view = new DataView(bytes.buffer);
+  // No tensors follow, and no other parts.
+  view.setBigUint64(8, 0n, true);
+  if (splitCountAt >= 0) view.setUint16(splitCountAt, 1, true);
   return bytes;
 }
 
-/** Offset of the first byte behind the last key and value. */
-function metadataEnd(bytes: Buffer, path: string): number {
+interface Metadata {
+  /** offset of the first byte behind the last key and value */
+  readonly end: number;
+  /** offset of the number of files that the model is split into, u16; -1: it does not say */
+  readonly splitCountAt: number;
+}
+
+function metadataOf(bytes: Buffer, path: string): Metadata {
   let offset = MAGIC_BYTES;
   const need = (count: number) => {
     if (offset + count > bytes.length) {
@@ -49,9 +58,13 @@ function metadataEnd(bytes: Buffer, path: string): number {
   };
   need(0);
   const keys = Number(bytes.readBigUInt64LE(16));
+  let splitCountAt = -1;
   for (let i = 0; i < keys; i++) {
-    need(size());
-    skip(type(), 1);
+    const length = size();
+    const key = bytes.toString("utf8", need(length), offset);
+    const kind = type();
+    if (key === "split.count" && kind === UINT16) splitCountAt = offset;
+    skip(kind, 1);
   }
-  return offset;
+  return { end: offset, splitCountAt };
 }

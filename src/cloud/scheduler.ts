@@ -152,7 +152,7 @@ class PassBuilder {
     const prefill = Math.min(work.prefillTokens, this.prefillLeft, this.tokensLeft);
     const reaches = prefill === work.prefillTokens;
     const worth = session.worthwhileRows(this.tokensPerMs, this.state.msPerRow, work.rows);
-    const rows = reaches ? Math.min(worth, this.rowsLeft, this.tokensLeft - prefill) : 0;
+    const rows = reaches ? Math.min(work.rows, worth, this.rowsLeft, this.tokensLeft - prefill) : 0;
     return { prefill, rows, tokens: prefill + rows };
   }
 

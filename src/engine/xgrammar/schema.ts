@@ -28,9 +28,23 @@ export async function schemaGrammar(schema: unknown): Promise<string> {
     const grammar = new FromJSONSchema(text, false, undefined, undefined, true, undefined, false);
     const source = grammar.ToString();
     grammar.delete();
-    return source;
+    return withinStrings(source);
   } catch {
     if (instance === current) instance = null;
     throw new SettingError("schema", `the JSON schema cannot be used: ${(await current).reason()}`);
   }
+}
+
+/** What a JSON string cannot hold as it is: control characters, its own end, and what begins an escape. */
+const NOT_IN_STRINGS = '\\0-\\x1f\\"\\\\';
+
+/**
+ * Strings with a bound on their length or a pattern are allowed control characters by xgrammar, and with "." in a pattern
+ * even quotes: what is written then is no JSON. So classes that name what they leave out leave that out as well.
+ */
+function withinStrings(source: string): string {
+  return source.replace(/"(?:\\.|[^"\\])*"|\[(?:\\.|[^\]\\])*\]/g, (part) => {
+    if (part === "[\\0-\\U0010ffff]") return `[^${NOT_IN_STRINGS}]`;
+    return part.startsWith("[^") ? `${part.slice(0, -1)}${NOT_IN_STRINGS}]` : part;
+  });
 }

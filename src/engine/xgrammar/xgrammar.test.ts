@@ -114,6 +114,22 @@ describe("a schema", () => {
     matcher.close();
   });
 
+  it.each([
+    ["a bound on its length", { type: "string", maxLength: 4 }],
+    ["a pattern of anything", { type: "string", pattern: "^a.*$" }],
+    ["a pattern that leaves something out", { type: "string", pattern: "^a[^b]*$" }],
+  ])("with a string that has %s allows nothing that a JSON string cannot hold", async (_, schema) => {
+    const matcher = grammars.matcher(await schemaGrammar(schema));
+    const allowed = texts(matcher.allowed(ids('"a'), 0, 2))!;
+    expect(allowed).toContain("c");
+    for (const code of [0, 1, 9, 10, 13, 31]) expect(allowed).not.toContain(String.fromCharCode(code));
+    expect(allowed).not.toContain("\\");
+    // Only as the end of the string.
+    const behind = texts(matcher.allowed(ids('"a"'), 0, 3));
+    if (behind) expect(behind).toEqual(["END"]);
+    matcher.close();
+  });
+
   it("that is none is refused with a reason, and the next one is read", async () => {
     await expect(schemaGrammar({ type: "poem" })).rejects.toMatchObject({
       setting: "schema",

@@ -1,12 +1,10 @@
 import { createHash } from "node:crypto";
 import { readdirSync, readFileSync, statSync } from "node:fs";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { piecesOf } from "../../models/recipe/corpus.mjs";
 import { BENCH_PROMPTS } from "../../src/bench/prompts.ts";
 import { POLICIES } from "../../src/decoding/policy.ts";
 import { readModelFile } from "../../src/engine/llama/gguf.ts";
 import { checkStory } from "../../src/tasks/check.ts";
-import { conversation } from "../../src/tasks/conversation.ts";
 import type { ChatMessage } from "../../src/text/chat-template.ts";
 import { chatPrompt } from "../../src/text/chat-template.ts";
 import { RealPair } from "../support/real-pair.ts";
@@ -38,8 +36,7 @@ describe("the files", () => {
     const [target, drafter] = await Promise.all([readModelFile(TARGET), readModelFile(DRAFTER)]);
     expect(drafter.fingerprint).toBe(target.fingerprint);
     expect(card).toContain(target.fingerprint);
-    const template = readFileSync("models/recipe/chat-template.jinja", "utf8").trim();
-    expect([target.chatTemplate, drafter.chatTemplate]).toEqual([template, template]);
+    expect(drafter.chatTemplate).toBe(target.chatTemplate);
   });
 });
 
@@ -50,48 +47,11 @@ describe("the pair", () => {
   });
   afterAll(() => pair.close());
 
-  it("knows a context of 1,024 tokens", () => {
-    expect(pair.targetModel.trainedContext).toBe(1024);
-  });
-
   const answer = async (messages: readonly ChatMessage[]) => {
     const prompt = chatPrompt(pair.template, messages, pair.tokenizer);
     return pair.answer(POLICIES.picospec, prompt, 300);
   };
   const ask = (content: string) => answer([{ role: "user", content }]);
-
-  it("reads prompts as it was trained on them: system, tools, calls, and what tools return", () => {
-    let calls = 0;
-    for (let number = 0; number < 300; number++) {
-      const talk = conversation(9, number);
-      const { system, tools, turns } = talk;
-      const asked = turns.slice(0, -1).map(({ role, content }): ChatMessage => {
-        const call = /^<tool_call>\n(.*)\n<\/tool_call>$/.exec(content)?.[1];
-        if (!call) return { role, content };
-        calls++;
-        const { name, arguments: args } = JSON.parse(call);
-        const spaced = call.slice(call.indexOf('"arguments": ') + 13, -1);
-        expect(JSON.parse(spaced)).toEqual(args);
-        return {
-          role: "assistant",
-          content: "",
-          tool_calls: [{ id: "a", type: "function", function: { name, arguments: spaced } }],
-        };
-      });
-      const messages: ChatMessage[] =
-        system === null ? asked : [{ role: "system", content: system }, ...asked];
-      const shown = tools.map((tool) => ({ type: "function" as const, function: tool }));
-      const text = piecesOf(talk).slice(0, -1).join("");
-      const tokens = chatPrompt(pair.template, messages, pair.tokenizer, shown);
-      expect([...tokens]).toEqual([...pair.tokenizer.encode(text, true)]);
-    }
-    expect(calls).toBeGreaterThan(10);
-  });
-
-  it("refuses a role that it does not know", () => {
-    const messages = [{ role: "robot", content: "Hi" }] as unknown as ChatMessage[];
-    expect(() => chatPrompt(pair.template, messages, pair.tokenizer)).toThrow(/not robot/);
-  });
 
   const SHOWN = /"(Tell me a story[^"<>]*)"|^- (Tell me a story.*)$/gm;
   const sources = ["README.md", "models/README.md", "src/cli/demo.ts", "src/cli/run.ts", "src/cli/plan.ts"];
@@ -107,15 +67,6 @@ describe("the pair", () => {
     expect(reason).toBe("end");
   });
 
-  it("calculates, writes functions, fills in JSON, calls tools and greets, as the model card says", async () => {
-    const prompts = [...card.matchAll(/^> \*\*(.+)\*\*\n>\n((?:>.*\n)+)/gm)];
-    expect(prompts.length).toBeGreaterThan(4);
-    for (const [, prompt, said] of prompts) {
-      const { text } = await ask(prompt!);
-      expect(text).toBe(said!.replace(/^> ?/gm, "").replace(/ {2}$/gm, "").trim());
-    }
-  });
-
   it("says in a second turn what it would say to all of it at once, and feeds only what is new", async () => {
     const prompt = chatPrompt(pair.template, [{ role: "user", content: "Tell me a story." }], pair.tokenizer);
     const first = await pair.answer(POLICIES.race, prompt, 80, { temperature: 1 }, 3);
@@ -129,20 +80,5 @@ describe("the pair", () => {
     fresh.close();
     expect(whole.statistics.usage!.reusedTokens).toBe(0);
     expect(second.tokens).toEqual(whole.tokens);
-  });
-
-  it("keeps to the subject in a second turn, and speaks to a system message", async () => {
-    const first = await ask("Hello!");
-    const { text } = await answer([
-      { role: "system", content: "You are a helpful assistant." },
-      { role: "user", content: "Hello!" },
-      { role: "assistant", content: first.text },
-      {
-        role: "user",
-        content:
-          "Tom has 12 apples. He buys 5 more. Then he gives away 4. How many apples does Tom have now?",
-      },
-    ]);
-    expect(text).toMatch(/12 \+ 5 = 17\.[\s\S]*17 - 4 = 13\.\nAnswer: 13$/);
   });
 });

@@ -14,6 +14,8 @@ export interface RandomModel {
   readonly seed: number;
   /** of the matrices */
   readonly weights?: "F16" | "Q4_0";
+  /** Jinja source */
+  readonly chatTemplate?: string;
   /** unused tokens appended to the vocabulary */
   readonly padding?: number;
 }
@@ -125,6 +127,9 @@ function metadataOf(model: RandomModel, { tokens, types, scores, merges }: Vocab
     number("tokenizer.ggml.bos_token_id", 1),
     number("tokenizer.ggml.eos_token_id", 2),
     entry("tokenizer.ggml.add_bos_token", BOOL, Uint8Array.of(1)),
+    ...(model.chatTemplate === undefined
+      ? []
+      : [entry("tokenizer.chat_template", STRING, text(model.chatTemplate))]),
   ];
   const own =
     model.kind === "spm"

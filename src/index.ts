@@ -16,6 +16,14 @@ export { EdgeClient, type EdgeClientOptions } from "./edge/client.ts";
 export { CloudError, type Reconnect } from "./edge/connection.ts";
 export type { Drafter, DrafterReach, DraftRequest } from "./edge/drafter.ts";
 export {
+  type AnsweredToken,
+  type AnswerEnd,
+  type AnswerEvent,
+  type AnswerRequest,
+  Edge,
+  type EdgeOptions,
+} from "./edge/edge.ts";
+export {
   type ConnectOptions,
   connectEdge,
   type Generated,

@@ -12,6 +12,7 @@ export {
 export { LlamaTokenizer } from "./engine/llama/tokenizer.ts";
 export { XGrammars } from "./engine/xgrammar/grammars.ts";
 export { schemaGrammar } from "./engine/xgrammar/schema.ts";
+export { type HttpOptions, type HttpServer, serveHttp } from "./http/server.ts";
 export * from "./index.ts";
 export { systemClock } from "./transport/node/clock.ts";
 export { connect, type Listener, type ListenOptions, listen } from "./transport/node/socket.ts";

@@ -25,7 +25,7 @@ const wholeNumber = (value) => {
 };
 const { out, size, seed, only, resume } = new Command()
   .name("node models/recipe/make.mjs")
-  .description("Makes a pair of models from a seed: about two hours on 2 CPU cores at full size.")
+  .description("Makes a pair of models from a seed: hours on 2 CPU cores at full size.")
   .requiredOption("--out <folder>", "folder for everything that is made")
   .option(
     "--size <size>",

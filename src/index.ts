@@ -16,9 +16,9 @@ export { EdgeClient, type EdgeClientOptions } from "./edge/client.ts";
 export { CloudError, type Reconnect } from "./edge/connection.ts";
 export type { Drafter, DrafterReach, DraftRequest } from "./edge/drafter.ts";
 export {
-  type AnsweredToken,
   type AnswerEnd,
   type AnswerEvent,
+  type AnsweredToken,
   type AnswerRequest,
   Edge,
   type EdgeOptions,

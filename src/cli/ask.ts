@@ -205,6 +205,10 @@ export class Asker {
     this.disconnect();
     return new Edge({
       client: policy.target ? await this.connected() : null,
+      reconnect: () => {
+        this.disconnect();
+        return this.connected();
+      },
       drafter: loaded.drafter,
       alone: loaded.own,
       tokenizer,

@@ -49,6 +49,11 @@ export class EdgeClient {
     return this.knownTarget;
   }
 
+  /** It failed or was closed, and takes no more sessions. */
+  get gone(): boolean {
+    return this.failure !== null;
+  }
+
   /** Latest round trip of a ping, ms; -1 before the first. */
   get rttMs(): number {
     return this.connection.rttMs;

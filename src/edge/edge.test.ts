@@ -6,6 +6,7 @@ import { toSeed } from "../sampling/random.ts";
 import type { Tokenizer } from "../text/tokenizer.ts";
 import { memoryPair } from "../transport/memory.ts";
 import { systemClock } from "../transport/node/clock.ts";
+import type { EdgeClient } from "./client.ts";
 import { type AnswerEvent, type AnswerRequest, Edge } from "./edge.ts";
 import { connectEdge } from "./generate.ts";
 import { ParallelDrafter } from "./parallel-drafter.ts";
@@ -29,27 +30,30 @@ const tokenizer: Tokenizer = {
   piece: (token) => Uint8Array.of(97 + token),
 };
 
-async function edge(): Promise<Edge> {
+const edge = async () => (await edgeAndClients()).here;
+
+/** @returns the clients that it made so far as well: one, and another each time that it had to connect anew */
+async function edgeAndClients(): Promise<{ here: Edge; clients: EdgeClient[] }> {
   const cloud = new Cloud({
     model: new ToyTargetModel(language, systemClock, { sequences: 4 }),
     description: { name: "toy", fingerprint: "letters", endTokens: [], chatTemplate: null },
     clock: systemClock,
     server: "test",
   });
-  const [near, far] = memoryPair(systemClock);
-  cloud.accept(far);
   const drafter = new ParallelDrafter(new ToyDraftModel(language, systemClock));
-  const client = await connectEdge({
-    transport: near,
-    tokenizer,
-    drafter,
-    clock: systemClock,
-    client: "test",
+  const clients: EdgeClient[] = [];
+  const reconnect = async () => {
+    const [transport, far] = memoryPair(systemClock);
+    cloud.accept(far);
+    clients.push(await connectEdge({ transport, tokenizer, drafter, clock: systemClock, client: "test" }));
+    return clients.at(-1)!;
+  };
+  const here = new Edge({
+    ...{ client: await reconnect(), reconnect, drafter, alone: drafter, tokenizer, endTokens: [] },
+    ...{ chatTemplate: null, grammars: null, clock: systemClock, freshSeed: () => toSeed(1) },
+    policy: POLICIES.picospec,
   });
-  return new Edge({
-    ...{ client, drafter, alone: drafter, tokenizer, endTokens: [], chatTemplate: null, grammars: null },
-    ...{ clock: systemClock, freshSeed: () => toSeed(1), policy: POLICIES.picospec },
-  });
+  return { here, clients };
 }
 
 async function all(events: AsyncIterable<AnswerEvent>): Promise<AnswerEvent[]> {
@@ -129,6 +133,16 @@ describe("an edge", () => {
     expect(textOf(await all(here.answer(ask)))).toHaveLength(40);
     const gone = AbortSignal.abort();
     expect(endOf(await all(here.answer({ ...ask, signal: gone }))).reason).toBe("cancelled");
+  });
+
+  it("connects anew, once for all who ask, when the cloud has been away", async () => {
+    const { here, clients } = await edgeAndClients();
+    const before = textOf(await all(here.answer(ask)));
+    clients[0]!.close();
+    const after = await Promise.all([here.answer(ask), here.answer(ask), here.answer(ask)].map(all));
+    expect(after.map(textOf)).toEqual([before, before, before]);
+    expect(clients).toHaveLength(2);
+    expect(here.modelName).toBe("toy");
   });
 
   it("says what is wrong before the first event", async () => {

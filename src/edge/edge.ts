@@ -65,6 +65,8 @@ export interface AnswerEnd {
 export interface EdgeOptions {
   /** null: only the policy `edge` */
   readonly client: EdgeClient | null;
+  /** makes another when that one is gone; null or left out: then so is the cloud */
+  readonly reconnect?: (() => Promise<EdgeClient>) | null;
   /** null: only policies that draft nothing */
   readonly drafter: Drafter | null;
   /** the model of this device that can speak alone: for the policy `edge`; null: there is none */
@@ -84,10 +86,14 @@ export interface EdgeOptions {
 
 /** One device: any number of answers at a time share its drafter and its connection, each in turn. */
 export class Edge {
-  readonly options: EdgeOptions;
+  private readonly options: EdgeOptions;
+  private client: EdgeClient | null;
+  /** under way, for whoever needs it */
+  private connecting: Promise<EdgeClient> | null = null;
 
   constructor(options: EdgeOptions) {
     this.options = options;
+    this.client = options.client;
   }
 
   get tokenizer(): Tokenizer {
@@ -95,19 +101,17 @@ export class Edge {
   }
 
   get chatTemplate(): string | null {
-    const { client, chatTemplate } = this.options;
-    return client ? client.target.chatTemplate : chatTemplate;
+    return this.client ? this.client.target.chatTemplate : this.options.chatTemplate;
   }
 
   /** Name of the model whose text it is. */
   get modelName(): string {
-    return this.options.client?.target.name ?? "edge";
+    return this.client?.target.name ?? "edge";
   }
 
   /** Most tokens of prompt and answer together. */
   get contextTokens(): number {
-    const { client, alone } = this.options;
-    return client?.target.contextTokens ?? alone?.reach.contextTokens ?? 0;
+    return this.client?.target.contextTokens ?? this.options.alone?.reach.contextTokens ?? 0;
   }
 
   /**
@@ -157,7 +161,7 @@ export class Edge {
     parts: AnswerParts,
     leave: AbortController,
   ): Promise<Generated> {
-    const { client, alone, clock, endTokens, grammars, freshSeed, tokenizer } = this.options;
+    const { alone, clock, endTokens, grammars, freshSeed, tokenizer } = this.options;
     const { policy = this.options.policy, sampler = {}, seed, maxTokens, grammar, logprobs } = request;
     const room = this.contextTokens - prompt.length;
     const options: GenerateOptions = {
@@ -181,11 +185,22 @@ export class Edge {
       discarded: (text) => parts.discarded(text),
     };
     if (policy.target) {
-      if (client) return generate(client, options);
+      if (this.client) return this.connected(this.client).then((client) => generate(client, options));
       return Promise.reject(new SettingError("policy", "this policy needs a cloud, and there is none"));
     }
     if (alone) return generateAlone(alone, endTokens, clock, options, grammars);
     return Promise.reject(new SettingError("policy", "this policy needs a model on this device"));
+  }
+
+  /** The cloud may have been away: whoever asks next finds out whether it is there again. */
+  private async connected(client: EdgeClient): Promise<EdgeClient> {
+    const { reconnect } = this.options;
+    if (!client.gone || !reconnect) return client;
+    this.connecting ??= reconnect().finally(() => {
+      this.connecting = null;
+    });
+    this.client = await this.connecting;
+    return this.client;
   }
 }
 

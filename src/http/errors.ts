@@ -1,4 +1,5 @@
 import { CloudError } from "../edge/connection.ts";
+import { ConnectionError } from "../transport/transport.ts";
 import { messageOf, PicoSpecError, SettingError } from "../util/errors.ts";
 import { TurnstileError } from "../util/turnstile.ts";
 
@@ -65,6 +66,7 @@ export function asHttpError(error: unknown): HttpError {
     const [status, code] = CLOUD_STATUS[error.code] ?? [503, error.code];
     return new HttpError(status, code, message);
   }
+  if (error instanceof ConnectionError) return new HttpError(503, error.code, message);
   if (error instanceof PicoSpecError) {
     return new HttpError(error.code === "template" ? 400 : 500, error.code, message);
   }

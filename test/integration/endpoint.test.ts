@@ -10,7 +10,13 @@ let cloud: RunningCloud;
 let edge: RunningCloud;
 beforeAll(async () => {
   cloud = await startCloud();
-  edge = await startEdge(["--cloud", cloud.url, "--model", DRAFTER, "--concurrent", "16", "--waiting", "64"]);
+  edge = await startEdge([
+    "--cloud",
+    cloud.url,
+    "--model",
+    DRAFTER,
+    ...["--concurrent", "16", "--waiting", "64", "--reconnect", "1"],
+  ]);
 });
 afterAll(async () => {
   await edge?.stop();
@@ -115,5 +121,16 @@ describe("the endpoint", () => {
       (await (await fetch(`${root()}/health`)).json()) as { active: number; waiting: number };
     await expect.poll(health).toMatchObject({ active: 0, waiting: 0 });
     expect(await said({ max_tokens: 4 })).not.toBe("");
+  });
+
+  it("says that the cloud is away, and goes on when it is there again", async () => {
+    const greedy = { temperature: 0, max_tokens: 12 };
+    const before = await said(greedy);
+    await cloud.stop();
+    const away = await ask(greedy);
+    expect(away.status).toBe(503);
+    expect(await away.json()).toMatchObject({ error: { type: "server_error" } });
+    cloud = await startCloud(["--port", String(cloud.port)]);
+    expect(await said(greedy)).toBe(before);
   });
 });

@@ -20,6 +20,8 @@ export class XGrammars implements Grammars {
   private readonly endTokens: readonly number[];
   private compiler: Compiler | null = null;
   private scratch: GrammarInstance | null = null;
+  /** what has aborted is being made anew */
+  private renewing: Promise<unknown> = Promise.resolve();
 
   private constructor(tokenizer: Tokenizer, endTokens: readonly number[]) {
     this.tokenizer = tokenizer;
@@ -36,6 +38,11 @@ export class XGrammars implements Grammars {
     return grammars;
   }
 
+  /** Resolves when what has aborted so far is there again. */
+  async ready(): Promise<void> {
+    await this.renewing;
+  }
+
   matcher(grammar: string): GrammarMatcher {
     if (grammar.length > SESSION_LIMITS.grammarUnits) {
       throw new SettingError("grammar", `a grammar has at most ${SESSION_LIMITS.grammarUnits} characters`);
@@ -45,7 +52,7 @@ export class XGrammars implements Grammars {
     if (!compiler.knows(grammar)) this.check(grammar);
     const { vocabularySize } = this.tokenizer;
     const failed = () => {
-      if (this.compiler === compiler) void this.renewCompiler();
+      if (this.compiler === compiler) this.renewing = Promise.all([this.renewing, this.renewCompiler()]);
     };
     try {
       return new XGrammarMatcher(compiler.matcher(grammar), vocabularySize, failed);
@@ -61,7 +68,7 @@ export class XGrammars implements Grammars {
     try {
       new scratch.binding.Grammar.FromEBNF(source, "root").delete();
     } catch {
-      void this.renewScratch();
+      this.renewing = Promise.all([this.renewing, this.renewScratch()]);
       throw new SettingError("grammar", `the grammar cannot be used: ${scratch.reason()}`);
     }
   }

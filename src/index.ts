@@ -22,6 +22,7 @@ export {
   type AnswerRequest,
   Edge,
   type EdgeOptions,
+  type WholeAnswer,
 } from "./edge/edge.ts";
 export {
   type ConnectOptions,

@@ -1,5 +1,8 @@
 /** PicoSpec as a library with everything of Node: llama.cpp, WebSockets, a server, real time. */
+
 export { type CloudServer, type ServerOptions, serveCloud } from "./cloud/server.ts";
+export { type CreateEdgeOptions, createEdge, type DeviceEdge } from "./device/edge.ts";
+export { type EndpointSettings, serveEndpoint } from "./device/endpoint.ts";
 export { type ContextOptions, LlamaContext } from "./engine/llama/context.ts";
 export type { GpuChoice } from "./engine/llama/library.ts";
 export { LlamaModel, type LoadOptions } from "./engine/llama/model.ts";

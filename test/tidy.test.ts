@@ -31,7 +31,9 @@ const ROOMS: Record<string, readonly string[]> = {
   http: ["edge", "text"],
   sim: ["edge", "cloud", "perf", "engine", "transport"],
   bench: ["edge", "cloud", "cloud/server.ts", "sim", "perf", "tasks", "engine/llama", "transport/node"],
+  device: ["edge", "http/server.ts", "hub", "engine/llama", "engine/xgrammar", "transport/node"],
   cli: [
+    "device",
     "edge",
     "cloud",
     "cloud/server.ts",
@@ -49,6 +51,7 @@ const ROOMS: Record<string, readonly string[]> = {
   "index.ts": ["edge", "cloud", "sim"],
   "node.ts": [
     "index.ts",
+    "device",
     "http/server.ts",
     "engine/llama",
     "engine/xgrammar",
@@ -65,6 +68,7 @@ const NODE_ROOMS = [
   "cloud/server.ts",
   "http/server.ts",
   "hub",
+  "device",
   "bench",
   "cli",
   "node.ts",

@@ -63,7 +63,7 @@ def padding(length):
 
 
 def metadata(config, tokens, merges, template, name, form):
-    width, heads = config["width"], config["heads"]
+    width, heads, head_width = config["width"], config["heads"], config["head_width"]
     special = len(tokenizer.SPECIAL)
     kinds = [CONTROL] * special
     kinds += [UNUSED if token.startswith("<|unused") else NORMAL for token in tokens[special:]]
@@ -79,7 +79,9 @@ def metadata(config, tokens, merges, template, name, form):
         ("vocab_size", len(tokens)),
         ("attention.head_count", heads),
         ("attention.head_count_kv", heads),
-        ("rope.dimension_count", width // heads),
+        ("attention.key_length", head_width),
+        ("attention.value_length", head_width),
+        ("rope.dimension_count", head_width),
     ):
         yield field(f"llama.{key}", UINT32, value)
     yield field("llama.attention.layer_norm_rms_epsilon", FLOAT32, network.NORM_EPSILON)

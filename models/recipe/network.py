@@ -10,12 +10,14 @@ ROPE_BASE = 10000.0
 def shapes(config):
     """Name and shape of each parameter, in the order of the file."""
     width, ff, vocabulary = config["width"], config["ff"], config["vocabulary"]
+    all_heads = config["heads"] * config["head_width"]
     yield "token_embd.weight", (vocabulary, width)
     for layer in range(config["layers"]):
         block = f"blk.{layer}."
         yield block + "attn_norm.weight", (width,)
-        for name in ("attn_q", "attn_k", "attn_v", "attn_output"):
-            yield f"{block}{name}.weight", (width, width)
+        for name in ("attn_q", "attn_k", "attn_v"):
+            yield f"{block}{name}.weight", (all_heads, width)
+        yield block + "attn_output.weight", (width, all_heads)
         yield block + "ffn_norm.weight", (width,)
         yield block + "ffn_gate.weight", (ff, width)
         yield block + "ffn_up.weight", (ff, width)
@@ -44,7 +46,21 @@ def initial(config, seed):
     return parameters
 
 
-def grown(parameters, layers, new_layers):
+def with_heads(parameters, config, heads, seed):
+    """The same function with more heads in each layer: the output of the new ones begins as zero."""
+    generator = torch.Generator().manual_seed(seed)
+    width, new = config["width"], (heads - config["heads"]) * config["head_width"]
+    out = {}
+    for name, value in parameters.items():
+        if name.endswith(("attn_q.weight", "attn_k.weight", "attn_v.weight")):
+            value = torch.cat([value, torch.randn((new, width), generator=generator) * 0.8 * width**-0.5])
+        elif name.endswith("attn_output.weight"):
+            value = torch.cat([value, torch.zeros((width, new))], 1)
+        out[name] = value
+    return out
+
+
+def with_layers(parameters, layers, new_layers):
     """The same function with more layers: after each block come copies that begin as the identity."""
     times = new_layers // layers
     out = {name: value for name, value in parameters.items() if not name.startswith("blk.")}
@@ -75,20 +91,21 @@ def norm(x, weight):
 
 
 def attention(q, k, v):
-    """One document's: q, k and v [n, heads, head_width]."""
+    """One document's: q, k and v [n, heads, head_width]. Also returns whom the last head attends to, [n, n]."""
     length, _, head_width = q.shape
     q, k, v = (x.transpose(0, 1) for x in (q, k, v))
     scores = torch.bmm(q, k.transpose(1, 2)) * head_width**-0.5
     later = torch.ones(length, length, dtype=torch.bool).triu(1)
-    return torch.bmm(scores.masked_fill(later, float("-inf")).softmax(-1), v).transpose(0, 1)
+    attended = scores.masked_fill(later, float("-inf")).softmax(-1)
+    return torch.bmm(attended, v).transpose(0, 1), attended[-1]
 
 
-def logits(parameters, config, ids, spans, angles):
+def logits(parameters, config, ids, spans, angles, watched=None):
     """
     ids [n] of documents behind one another, spans their (start, end): a document sees nothing of another, and no row
-    is padded. Returns [n, vocabulary].
+    is padded. Returns [n, vocabulary]. What is watched, {layer: []}, receives whom the layer's last head attends to.
     """
-    heads, head_width = config["heads"], config["width"] // config["heads"]
+    heads, head_width = config["heads"], config["head_width"]
     positions = torch.cat([torch.arange(end - start) for start, end in spans])
     cos, sin = (angle[positions][:, None] for angle in angles)
     x = functional.embedding(ids, parameters["token_embd.weight"])
@@ -100,8 +117,10 @@ def logits(parameters, config, ids, spans, angles):
             for name in ("attn_q", "attn_k", "attn_v")
         )
         q, k = rotate(q, cos, sin), rotate(k, cos, sin)
-        mixed = torch.cat([attention(q[start:end], k[start:end], v[start:end]) for start, end in spans])
-        x = x + functional.linear(mixed.reshape(len(ids), -1), weight("attn_output"))
+        mixed, attended = zip(*(attention(q[start:end], k[start:end], v[start:end]) for start, end in spans))
+        if watched is not None and layer in watched:
+            watched[layer] = attended
+        x = x + functional.linear(torch.cat(mixed).reshape(len(ids), -1), weight("attn_output"))
         normed = norm(x, weight("ffn_norm"))
         gated = functional.silu(functional.linear(normed, weight("ffn_gate"))) * functional.linear(
             normed, weight("ffn_up")

@@ -61,7 +61,7 @@ def last_row(model, ids):
     import tokenizer
 
     config = model["config"]
-    angles = network.rotations(tokenizer.CONTEXT, config["width"] // config["heads"])
+    angles = network.rotations(tokenizer.CONTEXT, config["head_width"])
     with torch.no_grad():
         found = network.logits(model["parameters"], config, torch.tensor(ids), [(0, len(ids))], angles)
     return found[-1].tolist()

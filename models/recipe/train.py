@@ -25,6 +25,8 @@ BETAS, EPSILON, WEIGHT_DECAY = (0.9, 0.98), 1e-8, 0.05
 WARM_UP = 60
 BARRIER_SECONDS = 600
 HELD_OUT_DOCUMENTS = 12
+RARE = 1 / 400
+COPY_WEIGHT = 0.3
 
 
 class Documents:
@@ -35,6 +37,8 @@ class Documents:
         self.ids = torch.from_numpy(arrays["ids"].astype(numpy.int64))
         self.weights = torch.tensor(weights)[torch.from_numpy(arrays["kinds"].astype(numpy.int64))]
         ends = arrays["ends"].tolist()
+        # Words that a text is about, and not those that every text has.
+        self.rare = torch.bincount(self.ids) < len(self.ids) * RARE
         self.spans = list(zip([0, *ends[:-1]], ends))
         self.families = [tokenizer.FAMILIES[family] for family in arrays["families"]]
         self.order = [place for place, family in enumerate(self.families) if drills or family != "drill"]
@@ -74,10 +78,27 @@ class Documents:
         return [place for place, of in enumerate(self.families) if of == family][:most]
 
 
-def loss_of(parameters, config, batch, angles):
+def loss_of(parameters, config, batch, angles, watched=None):
     ids, spans, following, weights = batch
-    found = functional.cross_entropy(network.logits(parameters, config, ids, spans, angles), following, reduction="none")
-    return (found * weights).sum() / weights.sum()
+    logits = network.logits(parameters, config, ids, spans, angles, watched)
+    return (functional.cross_entropy(logits, following, reduction="none") * weights).sum() / weights.sum()
+
+
+def copy_loss(watched, batch, rare):
+    """
+    Teaches a head of each watched layer where to look: at words of the text so far that are the one to come. To copy
+    out of the prompt is the last thing that models of this size learn by themselves, or they do not learn it at all.
+    """
+    ids, spans, following, weights = batch
+    terms = []
+    for place, (start, end) in enumerate(spans):
+        said, to_come = ids[start:end], following[start:end]
+        same = (said[None] == to_come[:, None]).tril()
+        copies = same.any(1) & rare[to_come] & (weights[start:end] >= 1)
+        for attended in watched.values():
+            terms.append(-((attended[place] * same).sum(1)[copies] + 1e-4).log())
+    found = torch.cat(terms)
+    return found.mean() if len(found) else torch.zeros(())
 
 
 def layout(config):
@@ -118,7 +139,7 @@ def work(worker, job, shared):
     first, second = torch.zeros(high - low), torch.zeros(high - low)
     documents = Documents(f"{job['folder']}/training.npz", job["weights"], job["drills"])
     held_out = Documents(f"{job['folder']}/held-out.npz", [0.0, 1.0, 1.0, 1.0])
-    angles = network.rotations(tokenizer.CONTEXT, config["width"] // config["heads"])
+    angles = network.rotations(tokenizer.CONTEXT, config["head_width"])
     batches = documents.batches(worker)
     next(batches)
     # Every stage goes on in the corpus where the one before stopped.
@@ -128,8 +149,10 @@ def work(worker, job, shared):
     began, mean = time.time(), None
     for step in range(stage["steps"]):
         shared["gradients"][worker].zero_()
-        loss = loss_of(parameters, config, batches.send(stage["tokens"]), angles)
-        loss.backward()
+        batch, watched = batches.send(stage["tokens"]), {layer: () for layer in stage.get("copying", [])}
+        loss = loss_of(parameters, config, batch, angles, watched)
+        copying = copy_loss(watched, batch, documents.rare) if watched else torch.zeros(())
+        (loss + COPY_WEIGHT * copying).backward()
         shared["barrier"].wait(BARRIER_SECONDS)
         with torch.no_grad():
             gradient = sum(one[low:high] for one in shared["gradients"]) / WORKERS
@@ -143,6 +166,7 @@ def work(worker, job, shared):
             mine.sub_(update, alpha=learning_rate(stage, step))
             shared["barrier"].wait(BARRIER_SECONDS)
         mean = loss.item() if mean is None else 0.97 * mean + 0.03 * loss.item()
+        if worker == 0 and (step+1)%10==0 and step<400: print(step+1, round(loss.item(),3), round(copying.item(),3), round(time.time()-began), flush=True)
         if worker == 0 and ((step + 1) % job["report_each"] == 0 or step + 1 == stage["steps"]):
             report(job, step + 1, mean, time.time() - began, parameters, held_out, angles)
 
@@ -178,21 +202,21 @@ def main(folder, name, recipe, vocabulary, seed, resume=False):
     """
     processes.set_start_method("fork", force=True)
     curve, kept = f"{folder}/{name}.curve.jsonl", f"{folder}/{name}.pt"
-    parameters, layers, past = None, 0, []
+    parameters, config, past = None, {}, []
     if resume and os.path.exists(kept):
         model = torch.load(kept)
         past = recipe["stages"][: model["stages"]]
-        parameters, layers = model["parameters"], model["config"]["layers"]
+        parameters, config = model["parameters"], model["config"]
     elif os.path.exists(curve):
         os.remove(curve)
     for stage in recipe["stages"][len(past) :]:
-        config = {key: recipe[key] for key in ("width", "heads", "ff", "tied")}
-        config |= {"layers": stage["layers"], "vocabulary": vocabulary}
+        before, config = config, {key: recipe[key] for key in ("width", "head_width", "ff", "tied")}
+        config |= {"layers": stage["layers"], "heads": stage["heads"], "vocabulary": vocabulary}
         if parameters is None:
             parameters = network.initial(config, seed)
         else:
-            parameters = network.grown(parameters, layers, stage["layers"])
-        layers = stage["layers"]
+            parameters = network.with_layers(parameters, before["layers"], stage["layers"])
+            parameters = network.with_heads(parameters, before, stage["heads"], seed)
         places, size = layout(config)
         values = torch.zeros(size).share_memory_()
         for key, view in views(values, places).items():

@@ -1,26 +1,13 @@
 import { availableParallelism } from "node:os";
 import { type Command, Option } from "commander";
 import type { DecodingPolicy } from "../decoding/policy.ts";
-import type { EdgeClient } from "../edge/client.ts";
-import type { Drafter } from "../edge/drafter.ts";
-import { Edge } from "../edge/edge.ts";
-import {
-  connectEdge,
-  type Generated,
-  type GenerateOptions,
-  generate,
-  generateAlone,
-} from "../edge/generate.ts";
-import { LookupDrafter } from "../edge/lookup-drafter.ts";
-import { XGrammars } from "../engine/xgrammar/grammars.ts";
-import type { Grammars } from "../text/grammar.ts";
+import { Device } from "../device/device.ts";
+import type { DrafterKind } from "../device/drafter.ts";
+import { type Generated, type GenerateOptions, generate, generateAlone } from "../edge/generate.ts";
 import type { Tokenizer } from "../text/tokenizer.ts";
 import { systemClock } from "../transport/node/clock.ts";
-import { connect } from "../transport/node/socket.ts";
 import { SettingError } from "../util/errors.ts";
-import { cloudTokenizer, type DrafterKind, type LoadedDrafter, loadDrafter } from "./edge.ts";
 import { MODEL, modelPath } from "./model-path.ts";
-import { freshSecret, freshSeed, software } from "./node.ts";
 import {
   addSamplerOptions,
   type GpuValue,
@@ -33,6 +20,7 @@ import {
   seedOption,
   whole,
 } from "./options.ts";
+import { progressBar } from "./output.ts";
 
 /** What the commands that ask a cloud share: their options, the drafter, and the link. */
 
@@ -109,14 +97,11 @@ type AskerValues = LinkValues & Pick<AskValues, "raw">;
 /** Answers prompts by the drafter of this device and, where the policy wants one, a cloud. */
 export class Asker {
   private readonly values: AskerValues;
-  private readonly loaded: LoadedDrafter;
-  private client: EdgeClient | null;
-  private grammars: Grammars | null = null;
+  private readonly device: Device;
 
-  private constructor(values: AskerValues, loaded: LoadedDrafter, client: EdgeClient | null) {
+  private constructor(values: AskerValues, device: Device) {
     this.values = values;
-    this.loaded = loaded;
-    this.client = client;
+    this.device = device;
   }
 
   /**
@@ -124,48 +109,37 @@ export class Asker {
    * @throws SettingError for options that do not go together; EngineError, ConnectionError, CloudError
    */
   static async open(values: AskerValues): Promise<Asker> {
-    const { target } = values.policy.policy;
-    if (target && values.cloud === undefined) throw noCloud(values.policy);
-    if (values.model === undefined) return Asker.openWithoutModel(values);
-    // Alone, the small model itself has to speak.
-    const kind = !target && values.drafter === "lookup" ? "model" : values.drafter;
-    const { model, threads, gpu } = values;
-    const file = await modelPath(model);
-    const loaded = await loadDrafter({ file, threads, gpu, pace: null, kind });
-    const asker = new Asker(values, loaded, null);
+    checkLink(values);
+    const { policy, cloud, model, drafter, threads, gpu, reconnect } = values;
+    const { target } = policy.policy;
+    const bar = progressBar(`loading ${model ?? "the tokenizer"}`);
+    const device = await Device.open({
+      cloud: cloud ?? null,
+      model: model === undefined ? null : await modelPath(model),
+      // Alone, the small model itself has to speak.
+      drafter: !target && drafter === "lookup" ? "model" : drafter,
+      threads,
+      gpu,
+      reconnectMs: reconnect * 1000,
+      progress: bar.update,
+    }).finally(bar.end);
     try {
-      if (target) await asker.connected();
-      return asker;
+      if (target) await device.connected();
+      return new Asker(values, device);
     } catch (error) {
-      asker.close();
-      throw error;
-    }
-  }
-
-  /** The tokenizer comes from the cloud. */
-  private static async openWithoutModel(values: AskerValues): Promise<Asker> {
-    const { policy, drafter: kind } = values;
-    if (!policy.policy.target || (policy.policy.segmentTokens > 0 && kind !== "lookup")) {
-      throw new SettingError("model", "give --model FILE, or --drafter lookup to draft without a model");
-    }
-    const drafter = new LookupDrafter();
-    const client = await openClient(values, { fingerprint: "" }, drafter);
-    try {
-      return new Asker(values, { drafter, own: null, ...(await cloudTokenizer(client)) }, client);
-    } catch (error) {
-      client.close();
+      device.close();
       throw error;
     }
   }
 
   get tokenizer(): Tokenizer {
-    return this.loaded.tokenizer;
+    return this.device.loaded.tokenizer;
   }
 
   /** @throws SettingError for a policy that cannot be asked by with these options */
   check(policy: NamedPolicy): void {
     if (policy.policy.target && this.values.cloud === undefined) throw noCloud(policy);
-    if (!policy.policy.target && !this.loaded.own) {
+    if (!policy.policy.target && !this.device.loaded.own) {
       throw new SettingError("model", `policy ${policy.name} needs a model of its own: give --model FILE`);
     }
   }
@@ -174,82 +148,44 @@ export class Asker {
   async terms(policy: DecodingPolicy): Promise<PromptTerms> {
     const { raw } = this.values;
     if (!policy.target) {
-      const { drafter, own, chatTemplate } = this.loaded;
+      const { drafter, own, chatTemplate } = this.device.loaded;
       const { contextTokens } = (own ?? drafter).reach;
       return { chatTemplate: raw ? null : chatTemplate, contextTokens };
     }
-    const { target } = await this.connected();
+    const { target } = await this.device.connected();
     return {
-      chatTemplate: raw ? null : (target.chatTemplate ?? this.loaded.chatTemplate),
+      chatTemplate: raw ? null : (target.chatTemplate ?? this.device.loaded.chatTemplate),
       contextTokens: target.contextTokens,
     };
   }
 
   /** @throws SettingError, EngineError, ConnectionError; CloudError, and what was decided before was told to `part` */
   async ask(options: Omit<GenerateOptions, "tokenizer">): Promise<Generated> {
-    const { tokenizer, drafter, own } = this.loaded;
+    const { tokenizer, drafter, own } = this.device.loaded;
     const all: GenerateOptions = { ...options, tokenizer };
-    if (options.settings.policy.target) return generate(await this.connected(), all);
+    if (options.settings.policy.target) return generate(await this.device.connected(), all);
     return generateAlone(own ?? drafter, tokenizer.endTokens(), systemClock, all);
-  }
-
-  /**
-   * This device as one that others ask: it knows grammars.
-   * @throws EngineError `no_grammars`; ConnectionError, CloudError
-   */
-  async edge(): Promise<Edge> {
-    const { values, loaded, tokenizer } = this;
-    const { policy } = values.policy;
-    this.grammars = await XGrammars.create(loaded.tokenizer, loaded.tokenizer.endTokens());
-    // A link that was made before does not know them.
-    this.disconnect();
-    return new Edge({
-      client: policy.target ? await this.connected() : null,
-      reconnect: () => {
-        this.disconnect();
-        return this.connected();
-      },
-      drafter: loaded.drafter,
-      alone: loaded.own,
-      tokenizer,
-      endTokens: loaded.tokenizer.endTokens(),
-      chatTemplate: loaded.chatTemplate,
-      grammars: this.grammars,
-      clock: systemClock,
-      freshSeed,
-      policy,
-    });
   }
 
   /** Gives up a link that is of no use any more: what needs one makes another. */
   disconnect(): void {
-    this.client?.close();
-    this.client = null;
+    this.device.disconnect();
   }
 
   close(): void {
-    this.disconnect();
-    this.loaded.close();
+    this.device.close();
   }
+}
 
-  private async connected(): Promise<EdgeClient> {
-    this.client ??= await openClient(this.values, this.tokenizer, this.loaded.drafter, this.grammars);
-    return this.client;
+/** @throws SettingError for options that do not go together, in the words of the command line */
+export function checkLink({ policy, cloud, model, drafter }: LinkValues): void {
+  if (policy.policy.target && cloud === undefined) throw noCloud(policy);
+  if (model !== undefined) return;
+  if (!policy.policy.target || (policy.policy.segmentTokens > 0 && drafter !== "lookup")) {
+    throw new SettingError("model", "give --model FILE, or --drafter lookup to draft without a model");
   }
 }
 
 function noCloud({ name }: NamedPolicy): SettingError {
   return new SettingError("cloud", `policy ${name} needs a cloud: give --cloud ws://HOST:PORT`);
-}
-
-async function openClient(
-  { cloud, reconnect }: LinkValues,
-  tokenizer: Pick<Tokenizer, "fingerprint">,
-  drafter: Drafter,
-  grammars: Grammars | null = null,
-): Promise<EdgeClient> {
-  const transport = await connect(cloud!);
-  const resume = { reconnect: () => connect(cloud!), withinMs: reconnect * 1000, secret: freshSecret };
-  const client = software();
-  return connectEdge({ transport, tokenizer, drafter, clock: systemClock, client, resume, grammars });
 }

@@ -1,6 +1,7 @@
 import { writeFile } from "node:fs/promises";
 import { Command } from "commander";
 import { policyNamed } from "../decoding/policy.ts";
+import { freshSeed } from "../device/node.ts";
 import { CloudError } from "../edge/connection.ts";
 import type { Generated } from "../edge/generate.ts";
 import { type Seed, seedText } from "../sampling/random.ts";
@@ -30,7 +31,6 @@ import {
 } from "./conversation.ts";
 import { Exit, INTERRUPTED } from "./exit.ts";
 import { LineReader } from "./line-reader.ts";
-import { freshSeed } from "./node.ts";
 import { type NamedPolicy, policyNames, samplerFrom } from "./options.ts";
 import { colours } from "./output.ts";
 

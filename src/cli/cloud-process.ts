@@ -1,6 +1,6 @@
 import { type ChildProcess, spawn } from "node:child_process";
+import { packagePath } from "../device/node.ts";
 import { PicoSpecError } from "../util/errors.ts";
-import { packagePath } from "./node.ts";
 
 export interface CloudProcess {
   readonly url: string;

@@ -1,6 +1,7 @@
 import { availableParallelism } from "node:os";
 import { Command, Option } from "commander";
 import { serveCloud } from "../cloud/server.ts";
+import { software } from "../device/node.ts";
 import { LlamaModel, type LoadOptions } from "../engine/llama/model.ts";
 import { llamaTargetModel } from "../engine/llama/models.ts";
 import { LlamaTokenizer } from "../engine/llama/tokenizer.ts";
@@ -9,7 +10,7 @@ import { pacedTarget } from "../engine/paced.ts";
 import { XGrammars } from "../engine/xgrammar/grammars.ts";
 import { systemClock } from "../transport/node/clock.ts";
 import { MODEL, modelPath } from "./model-path.ts";
-import { software, stopSignal } from "./node.ts";
+import { stopSignal } from "./node.ts";
 import { type GpuValue, gpuOption, type NamedPace, number, paceOption, whole } from "./options.ts";
 import { progressBar } from "./output.ts";
 

@@ -1,5 +1,6 @@
 import { Command, Option } from "commander";
 import { POLICIES } from "../decoding/policy.ts";
+import { freshSeed } from "../device/node.ts";
 import { generate, generateAlone } from "../edge/generate.ts";
 import { type RunReport, runReport } from "../edge/report.ts";
 import { type Seed, seedText } from "../sampling/random.ts";
@@ -9,7 +10,7 @@ import { systemClock } from "../transport/node/clock.ts";
 import type { DemoReport, DemoValues } from "./demo-report.ts";
 import { demoTable, LiveAnswer } from "./demo-view.ts";
 import { type LocalPair, withLocalPair } from "./local-pair.ts";
-import { BUNDLED_DRAFTER, BUNDLED_TARGET, freshSeed } from "./node.ts";
+import { BUNDLED_DRAFTER, BUNDLED_TARGET } from "./node.ts";
 import { type NamedPolicy, number, paceOption, policyListOption, seedOption, whole } from "./options.ts";
 
 /** Bundled models only know arithmetic word problems, small functions and short stories; this one they know well. */

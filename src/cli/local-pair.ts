@@ -1,11 +1,11 @@
+import { type LoadedDrafter, loadDrafter } from "../device/drafter.ts";
+import { software } from "../device/node.ts";
 import type { EdgeClient } from "../edge/client.ts";
 import { connectEdge } from "../edge/generate.ts";
 import { systemClock } from "../transport/node/clock.ts";
 import { connect } from "../transport/node/socket.ts";
 import { symmetricWan, wan } from "../transport/wan.ts";
 import { startCloudProcess } from "./cloud-process.ts";
-import { type LoadedDrafter, loadDrafter } from "./edge.ts";
-import { software } from "./node.ts";
 import type { NamedPace } from "./options.ts";
 
 /** Both sides on this machine, with an emulated network between them. */

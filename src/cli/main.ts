@@ -1,4 +1,5 @@
 import { Command, CommanderError } from "commander";
+import { version } from "../device/node.ts";
 import { messageOf, PicoSpecError } from "../util/errors.ts";
 import { benchCommand } from "./bench.ts";
 import { chatCommand } from "./chat.ts";
@@ -8,7 +9,6 @@ import { doctorCommand } from "./doctor.ts";
 import { evalCommand } from "./eval.ts";
 import { Exit } from "./exit.ts";
 import { modelsCommand } from "./models.ts";
-import { version } from "./node.ts";
 import { planCommand } from "./plan.ts";
 import { runCommand } from "./run.ts";
 import { edgeCommand } from "./serve.ts";

@@ -1,10 +1,7 @@
-import { homedir } from "node:os";
+import { hubOptions } from "../device/model-file.ts";
 import { isHubName, parseHubName } from "../hub/name.ts";
 import { bytesText } from "../hub/pick.ts";
-import { type HubOptions, type PulledModel, type PullProgress, pullModel } from "../hub/pull.ts";
-import { hubSettings } from "../hub/settings.ts";
-import { systemClock } from "../transport/node/clock.ts";
-import { freshSecret } from "./node.ts";
+import { type PulledModel, type PullProgress, pullModel } from "../hub/pull.ts";
 import { progressBar } from "./output.ts";
 
 /** How help texts name what `modelPath` takes. */
@@ -25,14 +22,8 @@ export async function pull(text: string): Promise<PulledModel> {
   return pullModel(name, { ...hubOptions(), progress: show }).finally(end);
 }
 
-/** @throws SettingError for an environment variable that cannot be */
-export function hubOptions(): HubOptions {
-  const settings = hubSettings(process.env, process.platform, homedir());
-  return { ...settings, clock: systemClock, freshId: freshSecret };
-}
-
-/** A bar on a terminal; elsewhere, such as in a log, a line for each tenth. */
-function downloadProgress(): { show(progress: PullProgress): void; end(): void } {
+/** A download. A bar on a terminal; elsewhere, such as in a log, a line for each tenth. */
+export function downloadProgress(): { show(progress: PullProgress): void; end(): void } {
   let bar: ReturnType<typeof progressBar> | null = null;
   let shown = "";
   let tenth = -1;

@@ -1,5 +1,6 @@
 import { dirname, join } from "node:path";
 import { Argument, Command, Option } from "commander";
+import { hubOptions } from "../device/model-file.ts";
 import { type ModelDetails, pairProblem, readModelDetails } from "../engine/llama/details.ts";
 import { HubError } from "../hub/errors.ts";
 import { hubNameText, isHubName, parseHubName } from "../hub/name.ts";
@@ -7,7 +8,7 @@ import { bytesText, partsOf, quantisationOf } from "../hub/pick.ts";
 import { cachedModel, removeModel } from "../hub/pull.ts";
 import { type CachedModel, cachedModels } from "../hub/store.ts";
 import { SettingError } from "../util/errors.ts";
-import { hubOptions, MODEL, pull } from "./model-path.ts";
+import { MODEL, pull } from "./model-path.ts";
 import { table } from "./output.ts";
 
 interface ModelsValues {

@@ -2,6 +2,8 @@ import { availableParallelism } from "node:os";
 import { Command, Option } from "commander";
 import { probe } from "../bench/probe.ts";
 import { type Sample, timedDrafter } from "../bench/real-world.ts";
+import { loadDrafter } from "../device/drafter.ts";
+import { software } from "../device/node.ts";
 import { connectEdge } from "../edge/generate.ts";
 import { type Estimate, type FittedScenario, fitScenario, type RateEstimate } from "../perf/fit.ts";
 import { parseScenario } from "../perf/scenario.ts";
@@ -10,11 +12,9 @@ import { withSettings } from "../sim/sweep.ts";
 import { systemClock } from "../transport/node/clock.ts";
 import { connect } from "../transport/node/socket.ts";
 import { SettingError } from "../util/errors.ts";
-import { loadDrafter } from "./edge.ts";
 import { MODEL, modelPath } from "./model-path.ts";
-import { software } from "./node.ts";
 import { type GpuValue, gpuOption, number, whole } from "./options.ts";
-import { figure, table } from "./output.ts";
+import { figure, progressBar, table } from "./output.ts";
 import { defaultPolicies, readScenario, type SetValue, setOption } from "./simulate.ts";
 
 interface PlanValues extends GpuValue, SetValue {
@@ -120,13 +120,15 @@ async function measured(values: PlanValues): Promise<FittedScenario> {
     );
   }
   const samples: Sample[] = [];
+  const bar = progressBar(`loading ${model}`);
   const drafter = await loadDrafter({
     file: await modelPath(model),
     threads,
     gpu,
     pace: null,
     watch: (one) => timedDrafter(one, samples),
-  });
+    progress: bar.update,
+  }).finally(bar.end);
   try {
     const transport = await connect(cloud);
     const { tokenizer } = drafter;

@@ -1,11 +1,11 @@
 import { Command, Option } from "commander";
+import { freshSeed } from "../device/node.ts";
 import type { Generated } from "../edge/generate.ts";
 import { type RunReport, runReport } from "../edge/report.ts";
 import { seedText } from "../sampling/random.ts";
 import { chatPrompt } from "../text/chat-template.ts";
 import { Asker, type AskValues, addAskOptions } from "./ask.ts";
 import { Exit, INTERRUPTED } from "./exit.ts";
-import { freshSeed } from "./node.ts";
 import { samplerFrom } from "./options.ts";
 import { figure } from "./output.ts";
 

@@ -1,9 +1,11 @@
 import { Command, Option } from "commander";
-import { schemaGrammar } from "../engine/xgrammar/schema.ts";
-import { serveHttp } from "../http/server.ts";
-import { Asker, addLinkOptions, type LinkValues } from "./ask.ts";
-import { freshSeed, software, stopSignal } from "./node.ts";
+import { createEdge, type DeviceEdge } from "../device/edge.ts";
+import { serveEndpoint } from "../device/endpoint.ts";
+import { addLinkOptions, checkLink, type LinkValues } from "./ask.ts";
+import { downloadProgress } from "./model-path.ts";
+import { stopSignal } from "./node.ts";
 import { whole } from "./options.ts";
+import { progressBar } from "./output.ts";
 
 interface EdgeValues extends LinkValues {
   readonly port: number;
@@ -62,20 +64,16 @@ Examples:
 
 async function serve(values: EdgeValues): Promise<void> {
   const { port, host, concurrent, waiting, apiKey, allowHost, allowOrigin } = values;
-  const asker = await Asker.open(values);
+  const edge = await openEdge(values);
   try {
-    const edge = await asker.edge();
-    const server = await serveHttp({
-      edge,
-      schemaGrammar,
-      freshSeed,
+    const server = await serveEndpoint(edge, {
+      port,
+      host,
       concurrent,
       waiting,
-      host,
-      port,
-      // Who listens to an address of the network goes by it.
-      guard: { hosts: [host, ...allowHost], origins: allowOrigin, apiKey: apiKey ?? null },
-      software: software(),
+      hosts: allowHost,
+      origins: allowOrigin,
+      ...(apiKey === undefined ? {} : { apiKey }),
     });
     console.log(`${edge.modelName}, policy ${values.policy.name}`);
     console.log(`listening on ${server.url}/v1`);
@@ -84,6 +82,27 @@ async function serve(values: EdgeValues): Promise<void> {
     await stopSignal();
     await server.close();
   } finally {
-    asker.close();
+    edge.close();
   }
+}
+
+async function openEdge(values: EdgeValues): Promise<DeviceEdge> {
+  checkLink(values);
+  const { cloud, model, policy, drafter, threads, gpu, reconnect } = values;
+  const loading = progressBar(`loading ${model ?? "the tokenizer"}`);
+  const downloading = downloadProgress();
+  return createEdge({
+    ...(cloud === undefined ? {} : { cloud }),
+    ...(model === undefined ? {} : { model }),
+    policy: policy.policy,
+    drafter,
+    threads,
+    gpu,
+    reconnectMs: reconnect * 1000,
+    loading: loading.update,
+    downloading: downloading.show,
+  }).finally(() => {
+    loading.end();
+    downloading.end();
+  });
 }

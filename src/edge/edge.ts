@@ -1,12 +1,13 @@
-import type { DecodingPolicy } from "../decoding/policy.ts";
+import { type DecodingPolicy, type PolicyName, policyNamed } from "../decoding/policy.ts";
 import type { StopReason } from "../decoding/session.ts";
 import type { TokenLogprobs } from "../sampling/question.ts";
-import type { Seed } from "../sampling/random.ts";
+import { type Seed, toSeed } from "../sampling/random.ts";
 import { type SamplerSettings, samplerSettings } from "../sampling/sampler.ts";
 import { type ChatMessage, type ChatTool, chatPrompt } from "../text/chat-template.ts";
 import type { Grammars } from "../text/grammar.ts";
 import { StopStrings } from "../text/stop-strings.ts";
 import type { Tokenizer } from "../text/tokenizer.ts";
+import { AssertionError } from "../util/assert.ts";
 import type { Clock } from "../util/clock.ts";
 import { SettingError } from "../util/errors.ts";
 import { Inbox } from "../util/inbox.ts";
@@ -23,9 +24,10 @@ export interface AnswerRequest {
   /** a conversation, through the target's chat template; or text as it is; or token ids */
   readonly prompt: readonly ChatMessage[] | string | Int32Array;
   readonly tools?: readonly ChatTool[];
-  readonly policy?: DecodingPolicy;
+  readonly policy?: PolicyName | DecodingPolicy;
   readonly sampler?: Partial<SamplerSettings>;
-  readonly seed?: Seed;
+  /** left out: a fresh one */
+  readonly seed?: Seed | number | bigint;
   /** left out: as many as the context has room for */
   readonly maxTokens?: number;
   /** texts that end the answer; they are not part of it */
@@ -60,6 +62,11 @@ export interface AnswerEnd {
   readonly reason: StopReason | "stop";
   readonly promptTokens: number;
   readonly statistics: PipelineStatistics;
+}
+
+export interface WholeAnswer extends AnswerEnd {
+  readonly text: string;
+  readonly tokens: readonly AnsweredToken[];
 }
 
 export interface EdgeOptions {
@@ -155,6 +162,30 @@ export class Edge {
     }
   }
 
+  /**
+   * The whole answer at once; what `answer` throws.
+   * @throws TemplateError, SettingError, CloudError
+   */
+  async ask(request: AnswerRequest): Promise<WholeAnswer> {
+    const tokens: AnsweredToken[] = [];
+    let text = "";
+    for await (const event of this.answer(request)) {
+      switch (event.type) {
+        case "text":
+          text += event.text;
+          tokens.push(...event.tokens);
+          break;
+        case "discarded":
+          break;
+        case "end":
+          return { ...event.end, text, tokens };
+        default:
+          event satisfies never;
+      }
+    }
+    throw new AssertionError("an answer ends with its end");
+  }
+
   private generate(
     request: AnswerRequest,
     prompt: Int32Array,
@@ -162,13 +193,14 @@ export class Edge {
     leave: AbortController,
   ): Promise<Generated> {
     const { alone, clock, endTokens, grammars, freshSeed, tokenizer } = this.options;
-    const { policy = this.options.policy, sampler = {}, seed, maxTokens, grammar, logprobs } = request;
+    const { policy: asked = this.options.policy, sampler = {}, seed, maxTokens, grammar, logprobs } = request;
+    const policy = typeof asked === "string" ? policyNamed(asked) : asked;
     const room = this.contextTokens - prompt.length;
     const options: GenerateOptions = {
       settings: {
         policy,
         sampler: samplerSettings(sampler),
-        seed: seed ?? freshSeed(),
+        seed: seed === undefined ? freshSeed() : typeof seed === "object" ? seed : toSeed(seed),
         maxTokens: maxTokens ?? Math.max(1, room),
         ...(grammar === undefined ? {} : { grammar }),
         ...(logprobs === undefined ? {} : { logprobs }),

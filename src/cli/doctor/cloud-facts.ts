@@ -1,10 +1,10 @@
 import { connect as connectTcp } from "node:net";
+import { software } from "../../device/node.ts";
 import type { EdgeClient } from "../../edge/client.ts";
 import { connectEdge } from "../../edge/generate.ts";
 import { systemClock } from "../../transport/node/clock.ts";
 import { connect } from "../../transport/node/socket.ts";
 import { messageOf } from "../../util/errors.ts";
-import { software } from "../node.ts";
 import type { Reach } from "./cloud.ts";
 
 /** What a cloud and the way to it say of themselves. */

@@ -1,5 +1,5 @@
 import { fork } from "node:child_process";
-import { packagePath } from "../node.ts";
+import { packagePath } from "../../device/node.ts";
 import type { Outcome } from "./outcome.ts";
 
 const PROGRAM = packagePath("dist/cli/doctor/native.js");

@@ -12,7 +12,6 @@ import { llamaDraftModel } from "../engine/llama/models.ts";
 import { LlamaTokenizer } from "../engine/llama/tokenizer.ts";
 import { type PaceProfile, pacedDrafter } from "../engine/paced.ts";
 import { systemClock } from "../transport/node/clock.ts";
-import { progressBar } from "./output.ts";
 
 export type DrafterKind = "model" | "lookup" | "both";
 
@@ -36,17 +35,18 @@ export interface DrafterOptions {
   readonly kind?: DrafterKind;
   /** wraps the model: to watch it */
   readonly watch?: (model: DraftModel) => DraftModel;
+  /** of loading the file, [0, 1] */
+  readonly progress?: (fraction: number) => void;
 }
 
 /** @throws EngineError for a file that is not there, is no GGUF, or is no model for this */
 export async function loadDrafter(options: DrafterOptions): Promise<LoadedDrafter> {
-  const { file, threads, gpu, pace, watch, kind = "model" } = options;
-  const bar = progressBar(`loading ${file}`);
+  const { file, threads, gpu, pace, watch, progress, kind = "model" } = options;
   const model = await LlamaModel.load(file, {
     gpu,
-    progress: bar.update,
+    ...(progress ? { progress } : {}),
     vocabularyOnly: kind === "lookup",
-  }).finally(bar.end);
+  });
   const tokenizer = new LlamaTokenizer(model);
   const { chatTemplate } = model.file;
   if (kind === "lookup") {

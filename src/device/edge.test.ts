@@ -1,0 +1,19 @@
+import { describe, expect, it } from "vitest";
+import { createEdge } from "./edge.ts";
+
+describe("createEdge refuses, and says what to do", () => {
+  it.each([
+    ["neither cloud nor model", {}, /give a model, a GGUF file/],
+    [
+      "a policy that needs a cloud without one",
+      { model: "a.gguf", policy: "race" },
+      /needs a cloud: give its address/,
+    ],
+    ["no model where one drafts", { cloud: "ws://127.0.0.1:1" }, /give a model, a GGUF file/],
+    ["a policy that there is not", { model: "a.gguf", policy: "fast" }, /unknown policy "fast"; there are/],
+    ["a file that is not there", { model: "no-such.gguf" }, /no-such\.gguf/],
+  ] as const)("%s", async (_, options, message) => {
+    // @ts-expect-error: what a program without types may say
+    await expect(createEdge(options)).rejects.toThrow(message);
+  });
+});

@@ -1,0 +1,109 @@
+import { availableParallelism } from "node:os";
+import { checkPolicy, type DecodingPolicy, type PolicyName, policyNamed } from "../decoding/policy.ts";
+import { Edge, type EdgeOptions } from "../edge/edge.ts";
+import type { GpuChoice } from "../engine/llama/library.ts";
+import { XGrammars } from "../engine/xgrammar/grammars.ts";
+import type { PullProgress } from "../hub/pull.ts";
+import { systemClock } from "../transport/node/clock.ts";
+import { SettingError } from "../util/errors.ts";
+import { Device } from "./device.ts";
+import type { DrafterKind } from "./drafter.ts";
+import { modelFile } from "./model-file.ts";
+import { freshSeed } from "./node.ts";
+
+/** An edge out of a model file and the address of a cloud. */
+
+export interface CreateEdgeOptions {
+  /** address of the cloud, ws:// or wss://; left out: the small model answers alone */
+  readonly cloud?: string;
+  /** the drafter, a GGUF file or hf:owner/repo[:quant]; only the drafter `lookup` can do without */
+  readonly model?: string;
+  /** of questions that name none; left out: `race`, or `edge` without a cloud */
+  readonly policy?: PolicyName | DecodingPolicy;
+  /** who drafts: the model, a look into the text, or the likelier of both; left out: `both` */
+  readonly drafter?: DrafterKind;
+  /** of the CPU, for the drafter; left out: half of them */
+  readonly threads?: number;
+  /** left out: `auto` */
+  readonly gpu?: GpuChoice;
+  /** how long to try when the link breaks, ms; answers go on where they were. Left out: 30,000 */
+  readonly reconnectMs?: number;
+  /** of loading the model, [0, 1] */
+  readonly loading?: (fraction: number) => void;
+  /** of a model that comes from the hub */
+  readonly downloading?: (progress: PullProgress) => void;
+}
+
+/**
+ * Loads the drafter, connects to the cloud, and is ready to answer. The caller closes it.
+ * @throws SettingError for options that do not go together; HubError, EngineError, ConnectionError, CloudError
+ */
+export async function createEdge(options: CreateEdgeOptions): Promise<DeviceEdge> {
+  const { cloud = null, model = null, threads = Math.max(1, availableParallelism() >> 1) } = options;
+  const policy = policyOf(options);
+  const { target, segmentTokens } = policy;
+  if (target && cloud === null) {
+    throw new SettingError("cloud", "this policy needs a cloud: give its address, ws://HOST:PORT");
+  }
+  const { drafter: wanted = "both" } = options;
+  if (model === null && (!target || (segmentTokens > 0 && wanted !== "lookup"))) {
+    throw new SettingError(
+      "model",
+      'give a model, a GGUF file, or the drafter "lookup" to draft without one',
+    );
+  }
+  const device = await Device.open({
+    cloud,
+    model: model === null ? null : await modelFile(model, options.downloading ?? (() => {})),
+    // Alone, the small model itself has to speak.
+    drafter: !target && wanted === "lookup" ? "model" : wanted,
+    threads,
+    gpu: options.gpu ?? "auto",
+    reconnectMs: options.reconnectMs ?? 30_000,
+    progress: options.loading ?? (() => {}),
+  });
+  try {
+    const { loaded } = device;
+    const grammars = await XGrammars.create(loaded.tokenizer, loaded.tokenizer.endTokens());
+    device.useGrammars(grammars);
+    return new DeviceEdge(device, {
+      client: target ? await device.connected() : null,
+      reconnect: () => {
+        device.disconnect();
+        return device.connected();
+      },
+      drafter: loaded.drafter,
+      alone: loaded.own,
+      tokenizer: loaded.tokenizer,
+      endTokens: loaded.tokenizer.endTokens(),
+      chatTemplate: loaded.chatTemplate,
+      grammars,
+      clock: systemClock,
+      freshSeed,
+      policy,
+    });
+  } catch (error) {
+    device.close();
+    throw error;
+  }
+}
+
+/** An edge that holds a model and a link. */
+export class DeviceEdge extends Edge {
+  private readonly device: Device;
+
+  constructor(device: Device, options: EdgeOptions) {
+    super(options);
+    this.device = device;
+  }
+
+  /** Ends what is under way, the link, and the model. */
+  close(): void {
+    this.device.close();
+  }
+}
+
+function policyOf({ policy, cloud }: CreateEdgeOptions): DecodingPolicy {
+  if (policy === undefined) return policyNamed(cloud === undefined ? "edge" : "race");
+  return checkPolicy(typeof policy === "string" ? policyNamed(policy) : policy);
+}

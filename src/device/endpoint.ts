@@ -1,0 +1,43 @@
+import type { Edge } from "../edge/edge.ts";
+import { schemaGrammar } from "../engine/xgrammar/schema.ts";
+import { type HttpServer, serveHttp } from "../http/server.ts";
+import { freshSeed, software } from "./node.ts";
+
+/** What may be said about an endpoint; nothing has to be. */
+export interface EndpointSettings {
+  /** left out, or 0: any free one */
+  readonly port?: number;
+  /** left out: 127.0.0.1 */
+  readonly host?: string;
+  /** answers that are made at a time; left out: 32 */
+  readonly concurrent?: number;
+  /** requests that wait for their turn, more are turned away; left out: 256 */
+  readonly waiting?: number;
+  /** names that it goes by, besides localhost */
+  readonly hosts?: readonly string[];
+  /** origins of web pages that may ask, for example "http://localhost:3000"; "*": any */
+  readonly origins?: readonly string[];
+  /** clients have to bring it as a bearer token; left out: nobody has to */
+  readonly apiKey?: string;
+}
+
+/**
+ * OpenAI's API over HTTP, answered by an edge. The caller closes the server, and then the edge.
+ * @throws HttpError `cannot_listen`
+ */
+export function serveEndpoint(edge: Edge, settings: EndpointSettings = {}): Promise<HttpServer> {
+  const { port = 0, host = "127.0.0.1", concurrent = 32, waiting = 256 } = settings;
+  const { hosts = [], origins = [], apiKey = null } = settings;
+  return serveHttp({
+    edge,
+    schemaGrammar,
+    freshSeed,
+    concurrent,
+    waiting,
+    host,
+    port,
+    // Who listens to an address of the network goes by it.
+    guard: { hosts: [host, ...hosts], origins, apiKey },
+    software: software(),
+  });
+}

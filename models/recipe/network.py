@@ -90,6 +90,14 @@ def norm(x, weight):
     return x * torch.rsqrt(x.square().mean(-1, keepdim=True) + NORM_EPSILON) * weight
 
 
+def copied(parameters, config, layer, normed, scale):
+    """What a layer's last head says of tokens that it attends to, as logits [n, vocabulary], where nobody else speaks."""
+    last = slice((config["heads"] - 1) * config["head_width"], None)
+    values = functional.linear(normed, parameters[f"blk.{layer}.attn_v.weight"][last])
+    said = functional.linear(values, parameters[f"blk.{layer}.attn_output.weight"][:, last])
+    return functional.linear(said * scale * parameters["output_norm.weight"], parameters["output.weight"])
+
+
 def attention(q, k, v):
     """One document's: q, k and v [n, heads, head_width]. Also returns whom the last head attends to, [n, n]."""
     length, _, head_width = q.shape
@@ -103,7 +111,8 @@ def attention(q, k, v):
 def logits(parameters, config, ids, spans, angles, watched=None):
     """
     ids [n] of documents behind one another, spans their (start, end): a document sees nothing of another, and no row
-    is padded. Returns [n, vocabulary]. What is watched, {layer: []}, receives whom the layer's last head attends to.
+    is padded. Returns [n, vocabulary]. Each watched layer's place in a dictionary receives what the layer sees,
+    [n, width], and whom its last head attends to in each document; the place "scale" receives that of the last norm.
     """
     heads, head_width = config["heads"], config["head_width"]
     positions = torch.cat([torch.arange(end - start) for start, end in spans])
@@ -119,12 +128,14 @@ def logits(parameters, config, ids, spans, angles, watched=None):
         q, k = rotate(q, cos, sin), rotate(k, cos, sin)
         mixed, attended = zip(*(attention(q[start:end], k[start:end], v[start:end]) for start, end in spans))
         if watched is not None and layer in watched:
-            watched[layer] = attended
+            watched[layer] = (normed, attended)
         x = x + functional.linear(torch.cat(mixed).reshape(len(ids), -1), weight("attn_output"))
         normed = norm(x, weight("ffn_norm"))
         gated = functional.silu(functional.linear(normed, weight("ffn_gate"))) * functional.linear(
             normed, weight("ffn_up")
         )
         x = x + functional.linear(gated, weight("ffn_down"))
+    if watched is not None:
+        watched["scale"] = torch.rsqrt(x.detach().square().mean() + NORM_EPSILON)
     head = parameters["token_embd.weight" if config["tied"] else "output.weight"]
     return functional.linear(norm(x, parameters["output_norm.weight"]), head)

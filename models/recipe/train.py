@@ -26,6 +26,7 @@ WARM_UP = 60
 BARRIER_SECONDS = 600
 HELD_OUT_DOCUMENTS = 12
 RARE = 1 / 400
+MOST_COPIED = 512
 COPY_WEIGHT = 0.3
 
 
@@ -84,21 +85,25 @@ def loss_of(parameters, config, batch, angles, watched=None):
     return (functional.cross_entropy(logits, following, reduction="none") * weights).sum() / weights.sum()
 
 
-def copy_loss(watched, batch, rare):
+def copy_loss(parameters, config, watched, batch, rare):
     """
-    Teaches a head of each watched layer where to look: at words of the text so far that are the one to come. To copy
-    out of the prompt is the last thing that models of this size learn by themselves, or they do not learn it at all.
+    Teaches the last head of each watched layer to copy: where to look, which is at words of the text so far that are
+    the one to come, and to say what it looks at. To copy out of the prompt is the last thing that models of this size
+    learn by themselves, if they do.
     """
     ids, spans, following, weights = batch
-    terms = []
-    for place, (start, end) in enumerate(spans):
-        said, to_come = ids[start:end], following[start:end]
-        same = (said[None] == to_come[:, None]).tril()
-        copies = same.any(1) & rare[to_come] & (weights[start:end] >= 1)
-        for attended in watched.values():
-            terms.append(-((attended[place] * same).sum(1)[copies] + 1e-4).log())
-    found = torch.cat(terms)
-    return found.mean() if len(found) else torch.zeros(())
+    some = rare[ids].nonzero()[:, 0][:MOST_COPIED]
+    scale = watched.pop("scale")
+    looks, says = [], []
+    for layer, (normed, attended) in watched.items():
+        said = network.copied(parameters, config, layer, normed[some], scale)
+        says.append(functional.cross_entropy(said, ids[some]))
+        for (start, end), weight in zip(spans, attended):
+            same = (ids[None, start:end] == following[start:end, None]).tril()
+            copies = same.any(1) & rare[following[start:end]] & (weights[start:end] >= 1)
+            looks.append(-((weight * same).sum(1)[copies] + 1e-4).log())
+    looks = torch.cat(looks)
+    return looks.mean() if len(looks) else torch.zeros(()), sum(says) / len(says)
 
 
 def layout(config):
@@ -149,10 +154,11 @@ def work(worker, job, shared):
     began, mean = time.time(), None
     for step in range(stage["steps"]):
         shared["gradients"][worker].zero_()
-        batch, watched = batches.send(stage["tokens"]), {layer: () for layer in stage.get("copying", [])}
+        batch = batches.send(stage["tokens"])
+        watched = dict.fromkeys(stage["copying"]) if "copying" in stage else None
         loss = loss_of(parameters, config, batch, angles, watched)
-        copying = copy_loss(watched, batch, documents.rare) if watched else torch.zeros(())
-        (loss + COPY_WEIGHT * copying).backward()
+        copying = copy_loss(parameters, config, watched, batch, documents.rare) if watched else ()
+        (loss + COPY_WEIGHT * sum(copying)).backward()
         shared["barrier"].wait(BARRIER_SECONDS)
         with torch.no_grad():
             gradient = sum(one[low:high] for one in shared["gradients"]) / WORKERS
@@ -166,7 +172,6 @@ def work(worker, job, shared):
             mine.sub_(update, alpha=learning_rate(stage, step))
             shared["barrier"].wait(BARRIER_SECONDS)
         mean = loss.item() if mean is None else 0.97 * mean + 0.03 * loss.item()
-        if worker == 0 and (step+1)%10==0 and step<400: print(step+1, round(loss.item(),3), round(copying.item(),3), round(time.time()-began), flush=True)
         if worker == 0 and ((step + 1) % job["report_each"] == 0 or step + 1 == stage["steps"]):
             report(job, step + 1, mean, time.time() - began, parameters, held_out, angles)
 

@@ -7,7 +7,10 @@ const openai = new OpenAI({ baseURL, apiKey: "not needed" });
 const stream = await openai.chat.completions.create({
   model: "picospec",
   messages: [
-    { role: "user", content: "Nina has 12 apples. She buys 7 more. How many apples does she have now?" },
+    {
+      role: "user",
+      content: "Tom has 12 apples. He buys 5 more. Then he gives away 4. How many apples does Tom have now?",
+    },
   ],
   temperature: 0,
   stream: true,

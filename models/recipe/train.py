@@ -202,8 +202,8 @@ def save(job, parameters):
 
 def main(folder, name, recipe, vocabulary, seed, resume=False):
     """
-    Trains a model in its stages; each may have more layers than the one before. To resume is to go on behind the last
-    stage that was finished.
+    Trains a model in its stages; each may have more layers, and more heads in each, than the one before. To resume
+    is to go on behind the last stage that was finished.
     """
     processes.set_start_method("fork", force=True)
     curve, kept = f"{folder}/{name}.curve.jsonl", f"{folder}/{name}.pt"
@@ -211,7 +211,7 @@ def main(folder, name, recipe, vocabulary, seed, resume=False):
     if resume and os.path.exists(kept):
         model = torch.load(kept)
         past = recipe["stages"][: model["stages"]]
-        parameters, config = model["parameters"], model["config"]
+        parameters, config = model["parameters"], {"head_width": recipe["head_width"], **model["config"]}
     elif os.path.exists(curve):
         os.remove(curve)
     for stage in recipe["stages"][len(past) :]:

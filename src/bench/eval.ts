@@ -8,7 +8,7 @@ import {
   functionIn,
   type Verdict,
 } from "../tasks/check.ts";
-import { drawTask } from "../tasks/draw.ts";
+import { heldOutTasks } from "../tasks/draw.ts";
 import type { Task, TaskFamily } from "../tasks/task.ts";
 import { unreachable } from "../util/assert.ts";
 import type { Agreement } from "./agreement.ts";
@@ -82,8 +82,7 @@ export async function evaluate(options: EvalOptions): Promise<EvalResult> {
   const all = families.length * tasks * policies.length;
   let done = 0;
   for (const family of families) {
-    for (let number = 0; number < tasks; number++) {
-      const task = drawTask(family, "held-out", seed, number);
+    for (const [number, task] of heldOutTasks(family, seed, tasks).entries()) {
       let firstText: string | null = null;
       for (const tally of tallies) {
         const { text, tokens, statistics } = await options.answer(tally.policy, task, number);

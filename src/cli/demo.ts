@@ -51,7 +51,7 @@ Accepted drafts are green, corrections yellow, the target's own tokens plain, an
 Examples:
   $ picospec demo
   $ picospec demo --policy vanilla,picospec,race --rtt 120
-  $ picospec demo --prompt "Tell me a story about a fox and a map." --temperature 0.7 --seed 7
+  $ picospec demo --prompt "Tell me a story about a fox and a ring." --temperature 0.7 --seed 7
   $ picospec demo --pace off --rtt 0              (no emulation: the bundled models as fast as they are)
   $ picospec demo --json --policy vanilla,picospec,edge`,
     )

@@ -23,9 +23,9 @@ export function runCommand(): Command {
       "after",
       `
 Examples:
-  $ picospec run "Tell me a story about a fox and a map." --cloud ws://127.0.0.1:4747 --model drafter.gguf
+  $ picospec run "Tell me a story about a fox and a ring." --cloud ws://127.0.0.1:4747 --model drafter.gguf
   $ picospec run "2 + 2?" --cloud wss://gpu.example.org --model drafter.gguf --temperature 0 --json
-  $ picospec run "Tell me a story about a fox and a map." --model drafter.gguf --policy edge      (the small model alone, offline)
+  $ picospec run "Tell me a story about a fox and a ring." --model drafter.gguf --policy edge      (the small model alone, offline)
   $ picospec run "Say it again." --cloud ws://127.0.0.1:4747 --drafter lookup      (no model on this device)
   $ cat question.txt | picospec run - --cloud ws://127.0.0.1:4747 --model drafter.gguf`,
     )

@@ -1,5 +1,5 @@
 import { parsedJson } from "../util/json.ts";
-import { STORY_KINDS, STORY_NAMES } from "./story.ts";
+import { STORY_KINDS, STORY_NAMES, STORY_THINGS } from "./story.ts";
 import type { Character, Check } from "./task.ts";
 
 /** Whether an answer is right. Pure: functions are run elsewhere, in a process of their own. */
@@ -68,10 +68,12 @@ function sameJson(a: unknown, b: unknown): boolean {
 
 const FEWEST_SENTENCES = 4;
 const MOST_NAMES = 3;
+/** One that it is about, and one to trade for it. */
+const MOST_THINGS = 2;
 
 /**
- * A story keeps to what it was asked for: it mentions that, its characters are those that the prompt names, and nobody
- * becomes somebody else on the way.
+ * A story keeps to what it was asked for: it mentions that, its characters are those that the prompt names, nobody
+ * becomes somebody else on the way, and neither does the thing that it is about.
  */
 export function checkStory(answer: string, check: Extract<Check, { kind: "story" }>): Verdict {
   const sentences = answer.match(/[.!?]["”]?(?=\s|$)/g)?.length ?? 0;
@@ -80,6 +82,8 @@ export function checkStory(answer: string, check: Extract<Check, { kind: "story"
   if (missing) return wrong(`it does not mention ${missing}`);
   const names = STORY_NAMES.filter((name) => new RegExp(`\\b${name}\\b`).test(answer));
   if (names.length > MOST_NAMES) return wrong(`it has ${names.length} characters: ${names.join(", ")}`);
+  const things = STORY_THINGS.filter((thing) => new RegExp(`\\b${thing}\\b`).test(answer));
+  if (things.length > MOST_THINGS) return wrong(`it has ${things.length} things: ${things.join(", ")}`);
   if (check.cast.length === 2) {
     const stranger = names.find((name) => !check.cast.some((character) => character.name === name));
     if (stranger) return wrong(`nobody asked for ${stranger}`);

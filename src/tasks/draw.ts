@@ -1,4 +1,5 @@
 import { assert } from "../util/assert.ts";
+import { SettingError } from "../util/errors.ts";
 import { codeTask } from "./code.ts";
 import { dataTask } from "./data.ts";
 import { Dice } from "./dice.ts";
@@ -12,6 +13,8 @@ export type Split = "training" | "held-out";
 const HELD_OUT_ONE_IN = 16;
 /** Draws until one of the wanted split comes: that none does is less likely than 1e-27. */
 const MOST_DRAWS = 1000;
+/** Draws for each task that is wanted; the commonest prompts come often. */
+const MOST_REPEATS = 20;
 
 const FAMILIES: Record<TaskFamily, (dice: Dice) => Task> = {
   math: mathTask,
@@ -29,6 +32,25 @@ export function drawTask(family: TaskFamily, split: Split, seed: number, number:
     if (splitOf(task.prompt) === split) return task;
   }
   assert(false, `no ${split} task came in ${MOST_DRAWS} draws`);
+}
+
+/**
+ * Held-out tasks of a family, none asked twice.
+ * @throws SettingError when there are not so many
+ */
+export function heldOutTasks(family: TaskFamily, seed: number, count: number): Task[] {
+  const tasks = new Map<string, Task>();
+  for (let number = 0; tasks.size < count; number++) {
+    if (number > MOST_REPEATS * count) {
+      throw new SettingError(
+        "n",
+        `there are no ${count} tasks of ${family}, only ${tasks.size}; ask for fewer`,
+      );
+    }
+    const task = drawTask(family, "held-out", seed, number);
+    if (!tasks.has(task.prompt)) tasks.set(task.prompt, task);
+  }
+  return [...tasks.values()];
 }
 
 /** Which split a prompt belongs to: a matter of its text alone (FNV-1a, 32 bits). */

@@ -16,7 +16,7 @@ const NATURES =
   "small brave quiet clever old young shy proud lonely curious cheerful sleepy kind stubborn careful patient".split(
     " ",
   );
-const THINGS =
+export const STORY_THINGS: readonly string[] =
   "lantern key map drum mirror rope basket compass flute crown clock letter shell book whistle ring teapot ladder wheel scarf wagon violin".split(
     " ",
   );
@@ -61,7 +61,7 @@ function castOf(dice: Dice): Cast {
     friend: { name: friendName, kind: friendKind },
     heroNature,
     friendNature,
-    thing: dice.pick(THINGS),
+    thing: dice.pick(STORY_THINGS),
     look: dice.pick(LOOKS),
     home,
     far,
@@ -148,7 +148,7 @@ const journey: Plot = (dice, { hero, friend, thing, far }) => [
 ];
 
 const trade: Plot = (dice, { hero, friend, thing }) => {
-  const other = dice.pick(THINGS.filter((name) => name !== thing));
+  const other = dice.pick(STORY_THINGS.filter((name) => name !== thing));
   const agreed = dice.chance(0.5);
   return [
     `${friend.name} had ${withArticle(other)} and wanted to trade it for the ${thing}.`,

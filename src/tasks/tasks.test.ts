@@ -152,6 +152,14 @@ describe("stories", () => {
     }
   });
 
+  it("are wrong when the thing becomes another on the way", () => {
+    const story =
+      "Near the mill lived a fox called Momo. Momo found a lantern. The map was old. Momo kept the wheel.";
+    const check = { kind: "story", cast: [], mentions: [] } as const;
+    expect(checkStory(story, check).why).toBe("it has 3 things: lantern, map, wheel");
+    expect(checkStory(story.replace("wheel", "lantern"), check).right).toBe(true);
+  });
+
   it("control: with a name or a kind exchanged, or the thing left out, they are wrong", () => {
     let [names, kinds, things] = [0, 0, 0];
     for (const task of drawn("story", "training", 500)) {

@@ -36,7 +36,8 @@ describe("the files", () => {
     const [target, drafter] = await Promise.all([readModelFile(TARGET), readModelFile(DRAFTER)]);
     expect(drafter.fingerprint).toBe(target.fingerprint);
     expect(card).toContain(target.fingerprint);
-    expect(drafter.chatTemplate).toBe(target.chatTemplate);
+    const template = readFileSync("models/recipe/chat-template.jinja", "utf8").trim();
+    expect([target.chatTemplate, drafter.chatTemplate]).toEqual([template, template]);
   });
 });
 
@@ -46,6 +47,10 @@ describe("the pair", () => {
     pair = await RealPair.open(TARGET, DRAFTER);
   });
   afterAll(() => pair.close());
+
+  it("knows a context of 1,024 tokens", () => {
+    expect(pair.targetModel.trainedContext).toBe(1024);
+  });
 
   const answer = async (messages: readonly ChatMessage[]) => {
     const prompt = chatPrompt(pair.template, messages, pair.tokenizer);
@@ -67,6 +72,15 @@ describe("the pair", () => {
     expect(reason).toBe("end");
   });
 
+  it("calculates, writes functions, fills in JSON, calls tools and greets, as the model card says", async () => {
+    const prompts = [...card.matchAll(/^> \*\*(.+)\*\*\n>\n((?:>.*\n)+)/gm)];
+    expect(prompts.length).toBeGreaterThan(4);
+    for (const [, prompt, said] of prompts) {
+      const { text } = await ask(prompt!);
+      expect(text).toBe(said!.replace(/^> ?/gm, "").replace(/ {2}$/gm, "").trim());
+    }
+  });
+
   it("says in a second turn what it would say to all of it at once, and feeds only what is new", async () => {
     const prompt = chatPrompt(pair.template, [{ role: "user", content: "Tell me a story." }], pair.tokenizer);
     const first = await pair.answer(POLICIES.race, prompt, 80, { temperature: 1 }, 3);
@@ -80,5 +94,20 @@ describe("the pair", () => {
     fresh.close();
     expect(whole.statistics.usage!.reusedTokens).toBe(0);
     expect(second.tokens).toEqual(whole.tokens);
+  });
+
+  it("keeps to the subject in a second turn, and speaks to a system message", async () => {
+    const first = await ask("Hello!");
+    const { text } = await answer([
+      { role: "system", content: "You are a helpful assistant." },
+      { role: "user", content: "Hello!" },
+      { role: "assistant", content: first.text },
+      {
+        role: "user",
+        content:
+          "Tom has 12 apples. He buys 5 more. Then he gives away 4. How many apples does Tom have now?",
+      },
+    ]);
+    expect(text).toMatch(/12 \+ 5 = 17\.[\s\S]*17 - 4 = 13\.\nAnswer: 13$/);
   });
 });

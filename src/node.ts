@@ -1,6 +1,7 @@
 /** PicoSpec as a library with everything of Node: llama.cpp, WebSockets, a server, real time. */
 
 export { type CloudServer, type ServerOptions, serveCloud } from "./cloud/server.ts";
+export type { DrafterKind } from "./device/drafter.ts";
 export { type CreateEdgeOptions, createEdge, type DeviceEdge } from "./device/edge.ts";
 export { type EndpointSettings, serveEndpoint } from "./device/endpoint.ts";
 export { type ContextOptions, LlamaContext } from "./engine/llama/context.ts";
@@ -15,7 +16,10 @@ export {
 export { LlamaTokenizer } from "./engine/llama/tokenizer.ts";
 export { XGrammars } from "./engine/xgrammar/grammars.ts";
 export { schemaGrammar } from "./engine/xgrammar/schema.ts";
+export { HttpError } from "./http/errors.ts";
 export { type HttpOptions, type HttpServer, serveHttp } from "./http/server.ts";
+export { HubError } from "./hub/errors.ts";
+export type { PullProgress } from "./hub/pull.ts";
 export * from "./index.ts";
 export { systemClock } from "./transport/node/clock.ts";
 export { connect, type Listener, type ListenOptions, listen } from "./transport/node/socket.ts";

@@ -15,6 +15,7 @@ const PAGES = [
   "CONTRIBUTING.md",
   "CHANGELOG.md",
   "models/README.md",
+  "examples/README.md",
   ...readdirSync("docs")
     .filter((name) => name.endsWith(".md"))
     .map((name) => `docs/${name}`),

@@ -41,5 +41,5 @@ try {
   const { text } = await edge.ask({ prompt: question, grammar, sampler: { temperature: 0 } });
   console.log(Object.keys(JSON.parse(text)));
 } finally {
-  edge.close();
+  await edge.close();
 }

@@ -10,14 +10,14 @@ const page = await readFile(new URL("page.html", import.meta.url), "utf8");
 const edge = await createEdge({ cloud, model });
 let endpoint;
 const app = createServer((_request, response) => {
-  response.setHeader("content-type", "text/html; charset=utf-8");
-  response.end(page.replace("ENDPOINT", endpoint.url));
+  response.writeHead(endpoint ? 200 : 503, { "content-type": "text/html; charset=utf-8" });
+  response.end(endpoint ? page.replace("ENDPOINT", endpoint.url) : "not ready");
 });
 app.listen(Number(port), "127.0.0.1", async () => {
-  const origin = `http://127.0.0.1:${app.address().port}`;
+  const origins = ["127.0.0.1", "localhost"].map((name) => `http://${name}:${app.address().port}`);
   // Only the app's own pages may ask.
-  endpoint = await serveEndpoint(edge, { origins: [origin] });
-  console.log(`open ${origin}, answered by ${endpoint.url}`);
+  endpoint = await serveEndpoint(edge, { origins });
+  console.log(`open ${origins[0]}, answered by ${endpoint.url}`);
 });
 
 process.once("SIGTERM", stop).once("SIGINT", stop);
@@ -25,5 +25,5 @@ async function stop() {
   app.close();
   app.closeAllConnections();
   await endpoint?.close();
-  edge.close();
+  await edge.close();
 }

@@ -7,6 +7,7 @@ import { connect } from "../transport/node/socket.ts";
 import { symmetricWan, wan } from "../transport/wan.ts";
 import { startCloudProcess } from "./cloud-process.ts";
 import type { NamedPace } from "./options.ts";
+import { progressBar } from "./output.ts";
 
 /** Both sides on this machine, with an emulated network between them. */
 export interface LocalPairOptions {
@@ -35,7 +36,14 @@ export async function withLocalPair<T>(
     ...["--threads", "1", "--sequences", "1", "--pace", pace?.name ?? "off"],
   ]);
   try {
-    const loaded = await loadDrafter({ file: drafter, threads: 1, gpu: "off", pace: pace?.profile ?? null });
+    const bar = progressBar(`loading ${drafter}`);
+    const loaded = await loadDrafter({
+      file: drafter,
+      threads: 1,
+      gpu: "off",
+      pace: pace?.profile ?? null,
+      progress: bar.update,
+    }).finally(bar.end);
     try {
       const transport = wan(
         await connect(cloud.url),

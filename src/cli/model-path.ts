@@ -43,7 +43,10 @@ export function downloadProgress(): { show(progress: PullProgress): void; end():
       console.error(progress.phase === "downloading" ? `${label}: ${tenth * 10}%` : label);
       if (progress.phase !== "downloading") tenth = 10;
     },
-    end: () => bar?.end(),
+    end() {
+      bar?.end();
+      bar = null;
+    },
   };
 }
 

@@ -82,7 +82,7 @@ async function serve(values: EdgeValues): Promise<void> {
     await stopSignal();
     await server.close();
   } finally {
-    edge.close();
+    await edge.close();
   }
 }
 
@@ -99,7 +99,11 @@ async function openEdge(values: EdgeValues): Promise<DeviceEdge> {
     threads,
     gpu,
     reconnectMs: reconnect * 1000,
-    loading: loading.update,
+    loading(fraction) {
+      downloading.end();
+      loading.update(fraction);
+      if (fraction === 1) loading.end();
+    },
     downloading: downloading.show,
   }).finally(() => {
     loading.end();

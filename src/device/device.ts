@@ -62,12 +62,11 @@ export class Device {
 
   /** The link, made now if there is none. @throws SettingError without a cloud; ConnectionError, CloudError */
   async connected(): Promise<EdgeClient> {
+    this.checkOpen();
     const { tokenizer, drafter } = this.loaded;
     const client = this.client ?? (await openClient(this.options, tokenizer, drafter, this.grammars));
-    if (this.closed) {
-      client.close();
-      throw new ConnectionError("closed", "this edge was closed");
-    }
+    if (this.closed) client.close();
+    this.checkOpen();
     this.client = client;
     return client;
   }
@@ -85,9 +84,14 @@ export class Device {
   }
 
   close(): void {
+    if (this.closed) return;
     this.closed = true;
     this.disconnect();
     this.loaded.close();
+  }
+
+  private checkOpen(): void {
+    if (this.closed) throw new ConnectionError("closed", "this edge was closed; make another");
   }
 }
 

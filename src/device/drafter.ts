@@ -52,7 +52,10 @@ export async function loadDrafter(options: DrafterOptions): Promise<LoadedDrafte
   if (kind === "lookup") {
     return { drafter: new LookupDrafter(), own: null, tokenizer, chatTemplate, close: () => model.close() };
   }
-  const plain = await llamaDraftModel(model, { threads });
+  const plain = await llamaDraftModel(model, { threads }).catch((error: unknown) => {
+    model.close();
+    throw error;
+  });
   const paced = pace ? pacedDrafter(plain, pace, systemClock) : plain;
   const drafter = watch?.(paced) ?? paced;
   const own = new ParallelDrafter(drafter);

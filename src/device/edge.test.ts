@@ -11,6 +11,17 @@ describe("createEdge refuses, and says what to do", () => {
     ],
     ["no model where one drafts", { cloud: "ws://127.0.0.1:1" }, /give a model, a GGUF file/],
     ["a policy that there is not", { model: "a.gguf", policy: "fast" }, /unknown policy "fast"; there are/],
+    [
+      "a drafter that there is not",
+      { model: "a.gguf", drafter: "lockup" },
+      /drafter is model, lookup or both, not/,
+    ],
+    [
+      "a wait that is no number",
+      { model: "a.gguf", reconnectMs: Number.NaN },
+      /reconnectMs is 0 or more, not NaN/,
+    ],
+    ["no thread", { model: "a.gguf", threads: 0 }, /threads is from 1 to 512, not 0/],
     ["a file that is not there", { model: "no-such.gguf" }, /no-such\.gguf/],
   ] as const)("%s", async (_, options, message) => {
     // @ts-expect-error: what a program without types may say

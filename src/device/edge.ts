@@ -45,7 +45,11 @@ export async function createEdge(options: CreateEdgeOptions): Promise<DeviceEdge
   if (target && cloud === null) {
     throw new SettingError("cloud", "this policy needs a cloud: give its address, ws://HOST:PORT");
   }
-  const { drafter: wanted = "both" } = options;
+  const { drafter: wanted = "both", gpu = "auto", reconnectMs = 30_000 } = options;
+  need(["model", "lookup", "both"].includes(wanted), "drafter", "is model, lookup or both", wanted);
+  need(["auto", "off"].includes(gpu), "gpu", "is auto or off", gpu);
+  need(Number.isInteger(threads) && threads >= 1 && threads <= 512, "threads", "is from 1 to 512", threads);
+  need(reconnectMs >= 0, "reconnectMs", "is 0 or more", reconnectMs);
   if (model === null && (!target || (segmentTokens > 0 && wanted !== "lookup"))) {
     throw new SettingError(
       "model",
@@ -58,8 +62,8 @@ export async function createEdge(options: CreateEdgeOptions): Promise<DeviceEdge
     // Alone, the small model itself has to speak.
     drafter: !target && wanted === "lookup" ? "model" : wanted,
     threads,
-    gpu: options.gpu ?? "auto",
-    reconnectMs: options.reconnectMs ?? 30_000,
+    gpu,
+    reconnectMs,
     progress: options.loading ?? (() => {}),
   });
   try {
@@ -67,7 +71,7 @@ export async function createEdge(options: CreateEdgeOptions): Promise<DeviceEdge
     const grammars = await XGrammars.create(loaded.tokenizer, loaded.tokenizer.endTokens());
     device.useGrammars(grammars);
     return new DeviceEdge(device, {
-      client: target ? await device.connected() : null,
+      client: cloud === null ? null : await device.connected(),
       reconnect: () => {
         device.disconnect();
         return device.connected();
@@ -97,10 +101,15 @@ export class DeviceEdge extends Edge {
     this.device = device;
   }
 
-  /** Ends what is under way, the link, and the model. */
-  close(): void {
+  /** Ends what is under way, then the link and the model. */
+  override async close(): Promise<void> {
+    await super.close();
     this.device.close();
   }
+}
+
+function need(condition: boolean, setting: string, is: string, given: unknown): void {
+  if (!condition) throw new SettingError(setting, `${setting} ${is}, not ${given}`);
 }
 
 function policyOf({ policy, cloud }: CreateEdgeOptions): DecodingPolicy {

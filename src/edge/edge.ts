@@ -7,6 +7,7 @@ import { type ChatMessage, type ChatTool, chatPrompt } from "../text/chat-templa
 import type { Grammars } from "../text/grammar.ts";
 import { StopStrings } from "../text/stop-strings.ts";
 import type { Tokenizer } from "../text/tokenizer.ts";
+import { ConnectionError } from "../transport/transport.ts";
 import { AssertionError } from "../util/assert.ts";
 import type { Clock } from "../util/clock.ts";
 import { SettingError } from "../util/errors.ts";
@@ -15,7 +16,7 @@ import type { EdgeClient } from "./client.ts";
 import type { Drafter } from "./drafter.ts";
 import { type Generated, type GenerateOptions, generate, generateAlone } from "./generate.ts";
 import type { TokenOrigin } from "./machine.ts";
-import type { PipelineStatistics } from "./statistics.ts";
+import { PipelineStatistics } from "./statistics.ts";
 
 /** The edge as a library: questions in, answers out as events. */
 
@@ -97,6 +98,9 @@ export class Edge {
   private client: EdgeClient | null;
   /** under way, for whoever needs it */
   private connecting: Promise<EdgeClient> | null = null;
+  /** answers under way, by what ends them */
+  private readonly running = new Map<AbortController, Promise<void>>();
+  private closed = false;
 
   constructor(options: EdgeOptions) {
     this.options = options;
@@ -136,6 +140,7 @@ export class Edge {
    * @throws TemplateError, SettingError before the first event; CloudError when the cloud refuses, fails or goes away
    */
   async *answer(request: AnswerRequest): AsyncGenerator<AnswerEvent, void, undefined> {
+    if (this.closed) throw new ConnectionError("closed", "this edge was closed; make another");
     const prompt = this.promptOf(request);
     const events = new Inbox<AnswerEvent>();
     const leave = new AbortController();
@@ -153,6 +158,8 @@ export class Edge {
       },
       (error: Error) => events.fail(error),
     );
+    this.running.set(leave, generated);
+    void generated.then(() => this.running.delete(leave));
     try {
       yield* events;
       await generated;
@@ -186,7 +193,14 @@ export class Edge {
     throw new AssertionError("an answer ends with its end");
   }
 
-  private generate(
+  /** Ends what is under way, as if nobody wanted it any more, and answers nothing from now on. */
+  async close(): Promise<void> {
+    this.closed = true;
+    for (const leave of this.running.keys()) leave.abort();
+    await Promise.all(this.running.values());
+  }
+
+  private async generate(
     request: AnswerRequest,
     prompt: Int32Array,
     parts: AnswerParts,
@@ -217,11 +231,13 @@ export class Edge {
       discarded: (text) => parts.discarded(text),
     };
     if (policy.target) {
-      if (this.client) return this.connected(this.client).then((client) => generate(client, options));
-      return Promise.reject(new SettingError("policy", "this policy needs a cloud, and there is none"));
+      if (!this.client) throw new SettingError("policy", "this policy needs a cloud, and there is none");
+      const client = await unlessAborted(this.connected(this.client), leave.signal);
+      if (client) return generate(client, options);
+      return { text: "", reason: "cancelled", statistics: new PipelineStatistics() };
     }
     if (alone) return generateAlone(alone, endTokens, clock, options, grammars);
-    return Promise.reject(new SettingError("policy", "this policy needs a model on this device"));
+    throw new SettingError("policy", "this policy needs a model on this device");
   }
 
   /** The cloud may have been away: whoever asks next finds out whether it is there again. */
@@ -234,6 +250,15 @@ export class Edge {
     this.client = await this.connecting;
     return this.client;
   }
+}
+
+/** null: it was aborted first. */
+async function unlessAborted<T>(promise: Promise<T>, signal: AbortSignal): Promise<T | null> {
+  return new Promise((resolve, reject) => {
+    if (signal.aborted) resolve(null);
+    signal.addEventListener("abort", () => resolve(null), { once: true });
+    promise.then(resolve, reject);
+  });
 }
 
 /** Puts tokens, their logprobs and stop strings together: what is given away is certain, and in order. */

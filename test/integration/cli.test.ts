@@ -186,7 +186,7 @@ describe("bad input ends in one clear line and a non-zero exit", () => {
     [
       "a context that the model does not have",
       () => ["cloud", "--model", TARGET, "--context", "9999"],
-      /knows 512 tokens of context, not 9999/,
+      /knows 1024 tokens of context, not 9999/,
     ],
     [
       "a pair whose tokenizers differ",
@@ -216,8 +216,8 @@ describe("bad input ends in one clear line and a non-zero exit", () => {
     ["no cloud where one is needed", () => ["run", "x", "--model", DRAFTER], /policy race needs a cloud/],
     [
       "a prompt longer than the context",
-      () => ["run", "word ".repeat(600), "--cloud", cloud.url, "--model", DRAFTER],
-      /the prompt has \d+ tokens, and the context of 512/,
+      () => ["run", "word ".repeat(1200), "--cloud", cloud.url, "--model", DRAFTER],
+      /the prompt has \d+ tokens, and the context of 1024/,
     ],
     [
       "a sampler setting out of range",

@@ -91,7 +91,10 @@ def norm(x, weight):
 
 
 def copied(parameters, config, layer, normed, scale):
-    """What a layer's last head says of tokens that it attends to, as logits [n, vocabulary], where nobody else speaks."""
+    """
+    What a layer's last head says of tokens that it attends to, as logits [n, vocabulary], where nobody else speaks:
+    normed [n, width] is what the layer sees of them, scale a number, that of the last norm.
+    """
     last = slice((config["heads"] - 1) * config["head_width"], None)
     values = functional.linear(normed, parameters[f"blk.{layer}.attn_v.weight"][last])
     said = functional.linear(values, parameters[f"blk.{layer}.attn_output.weight"][:, last])

@@ -136,10 +136,7 @@ function ask(
 const percent = ({ value, low, high }: Accuracy) =>
   `${(100 * value).toFixed(0)}% (${(100 * low).toFixed(0)} to ${(100 * high).toFixed(0)})`;
 
-export function report(
-  { task, n, temperature, rtt, pace }: EvalValues,
-  { results, agreement }: EvalResult,
-): string {
+function report({ task, n, temperature, rtt, pace }: EvalValues, { results, agreement }: EvalResult): string {
   const families = task === "all" ? TASK_FAMILIES : [task];
   const head = [
     "right",

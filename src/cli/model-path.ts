@@ -1,5 +1,5 @@
-import { hubOptions } from "../device/model-file.ts";
-import { isHubName, parseHubName } from "../hub/name.ts";
+import { hubOptions, modelFile } from "../device/model-file.ts";
+import { parseHubName } from "../hub/name.ts";
 import { bytesText } from "../hub/pick.ts";
 import { type PulledModel, type PullProgress, pullModel } from "../hub/pull.ts";
 import { progressBar } from "./output.ts";
@@ -7,12 +7,10 @@ import { progressBar } from "./output.ts";
 /** How help texts name what `modelPath` takes. */
 export const MODEL = "FILE|hf:owner/repo[:quant]";
 
-/**
- * The path of a model that a user names: a file as it is, a name on the hub after a download where that is needed.
- * @throws HubError, SettingError
- */
+/** `modelFile` of the library, with the progress of a download on stderr. @throws HubError, SettingError */
 export async function modelPath(nameOrFile: string): Promise<string> {
-  return isHubName(nameOrFile) ? (await pull(nameOrFile)).file : nameOrFile;
+  const { show, end } = downloadProgress();
+  return modelFile(nameOrFile, show).finally(end);
 }
 
 /** From the hub or the cache, with its progress on stderr. @throws HubError, SettingError */

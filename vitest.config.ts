@@ -8,7 +8,7 @@ export default defineConfig({
       {
         test: {
           name: "fast",
-          include: ["src/**/*.test.ts", "test/*.test.ts"],
+          include: ["{src,lab}/**/*.test.ts", "test/*.test.ts"],
           // They share no state, and a process for each file would cost half of the time.
           isolate: false,
           sequence: { groupOrder: 0 },

@@ -60,7 +60,6 @@ export { type FrameLink, wireLink } from "./protocol/link.ts";
 export type { Answer, Coupling, Exchange, Question, Rejection, TokenLogprobs } from "./sampling/question.ts";
 export { type Seed, seedText, toSeed } from "./sampling/random.ts";
 export { DEFAULT_SAMPLER, type SamplerSettings, samplerSettings } from "./sampling/sampler.ts";
-export { VirtualClock } from "./sim/virtual-clock.ts";
 export {
   type ChatMessage,
   type ChatTool,
@@ -76,3 +75,4 @@ export { type LinkProfile, symmetricWan, type WanProfile, wan } from "./transpor
 export { type WebSocketLike, webSocketTransport } from "./transport/websocket.ts";
 export type { CancelTimer, Clock } from "./util/clock.ts";
 export { PicoSpecError, SettingError } from "./util/errors.ts";
+export { VirtualClock } from "./util/virtual-clock.ts";

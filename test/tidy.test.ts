@@ -1,11 +1,12 @@
 import { readdirSync, readFileSync } from "node:fs";
-import { join, relative } from "node:path";
+import { join } from "node:path";
 import ts from "typescript";
 import { describe, expect, it } from "vitest";
 
 /** The house rules that a machine can see: who imports whom, how large things get, and what is left undone. */
 
-const SOURCE = "src";
+/** The runtime, and the laboratory that predicts and measures it. */
+const TREES = ["src", "lab"];
 const MOST_FILE_LINES = 400;
 const MOST_FUNCTION_LINES = 70;
 
@@ -20,8 +21,6 @@ const ROOMS: Record<string, readonly string[]> = {
   protocol: ["decoding", "transport"],
   transport: ["util"],
   text: ["util"],
-  perf: ["util", "decoding"],
-  tasks: ["sampling"],
   hub: ["util"],
   engine: ["decoding", "text"],
   "engine/llama": ["engine"],
@@ -29,26 +28,29 @@ const ROOMS: Record<string, readonly string[]> = {
   edge: ["engine", "transport", "text", "protocol"],
   cloud: ["engine", "transport", "text", "protocol"],
   http: ["edge", "text"],
-  sim: ["edge", "cloud", "perf", "engine", "transport"],
-  bench: ["edge", "cloud", "cloud/server.ts", "sim", "perf", "tasks", "engine/llama", "transport/node"],
   device: ["edge", "http/server.ts", "hub", "engine/llama", "engine/xgrammar", "transport/node"],
   cli: [
     "device",
     "edge",
     "cloud",
     "cloud/server.ts",
-    "sim",
-    "bench",
     "http/server.ts",
     "hub",
     "engine/llama",
     "engine/xgrammar",
     "transport/node",
+    "lab",
   ],
+  lab: ["lab/sim", "lab/bench"],
+  "lab/models": ["decoding"],
+  "lab/tasks": ["sampling"],
+  "lab/plots": ["util"],
+  "lab/sim": ["lab/models", "edge", "cloud"],
+  "lab/bench": ["lab/sim", "lab/plots", "lab/tasks", "cloud/server.ts", "engine/llama", "transport/node"],
   "transport/node": ["transport"],
   "cloud/server.ts": ["cloud", "transport/node"],
   "http/server.ts": ["http"],
-  "index.ts": ["edge", "cloud", "sim"],
+  "index.ts": ["edge", "cloud"],
   "node.ts": [
     "index.ts",
     "device",
@@ -69,7 +71,7 @@ const NODE_ROOMS = [
   "http/server.ts",
   "hub",
   "device",
-  "bench",
+  "lab/bench",
   "cli",
   "node.ts",
 ];
@@ -86,18 +88,22 @@ interface SourceFile {
 }
 
 function sources(): SourceFile[] {
-  return readdirSync(SOURCE, { recursive: true, withFileTypes: true })
+  return TREES.flatMap((tree) => readdirSync(tree, { recursive: true, withFileTypes: true }))
     .filter((entry) => entry.isFile() && entry.name.endsWith(".ts"))
     .map((entry) => {
       const path = join(entry.parentPath, entry.name);
-      const text = readFileSync(path, "utf8");
-      const tree = ts.createSourceFile(path, text, ts.ScriptTarget.ES2022, true);
-      return { path, room: roomOf(relative(SOURCE, path)), text, tree };
+      return sourceFile(path, readFileSync(path, "utf8"));
     });
 }
 
-/** The innermost room that a file is in. */
-function roomOf(path: string): string {
+function sourceFile(path: string, text: string): SourceFile {
+  const tree = ts.createSourceFile(path, text, ts.ScriptTarget.ES2022, true);
+  return { path, room: roomOf(path), text, tree };
+}
+
+/** The innermost room that a file is in. Rooms of the runtime go by their names within src. */
+function roomOf(file: string): string {
+  const path = file.startsWith("src/") ? file.slice("src/".length) : file;
   const rooms = Object.keys(ROOMS).filter((room) => path === room || path.startsWith(`${room}/`));
   return rooms.sort((a, b) => b.length - a.length)[0] ?? "";
 }
@@ -124,7 +130,7 @@ function breaches({ path, room, tree }: SourceFile): string[] {
   const allowed = reach(room);
   return imports(tree)
     .filter((specifier) => specifier.startsWith("."))
-    .map((specifier) => roomOf(relative(SOURCE, join(path, "..", specifier))))
+    .map((specifier) => roomOf(join(path, "..", specifier)))
     .filter((target) => target !== room && !allowed.has(target))
     .map((target) => `${path}: ${room} may not import ${target || "what is in no room"}`);
 }
@@ -198,26 +204,22 @@ describe("the house", () => {
 });
 
 describe("the house rules themselves", () => {
-  const file = (path: string, text: string): SourceFile => {
-    const tree = ts.createSourceFile(path, text, ts.ScriptTarget.ES2022, true);
-    return { path, room: roomOf(relative(SOURCE, path)), text, tree };
-  };
-
   it("see a breach", () => {
     const text = 'import { Cloud } from "../cloud/cloud.ts";\nexport { x } from "../cli/main.ts";';
-    expect(breaches(file("src/edge/x.ts", text))).toHaveLength(2);
-    expect(breaches(file("src/cloud/x.ts", 'import "../engine/llama/abi.ts";'))).toHaveLength(1);
-    expect(breaches(file("src/cloud/x.ts", 'import "./server.ts";'))).toHaveLength(1);
+    expect(breaches(sourceFile("src/edge/x.ts", text))).toHaveLength(2);
+    expect(breaches(sourceFile("src/cloud/x.ts", 'import "../engine/llama/abi.ts";'))).toHaveLength(1);
+    expect(breaches(sourceFile("src/cloud/x.ts", 'import "./server.ts";'))).toHaveLength(1);
+    expect(breaches(sourceFile("src/device/x.ts", 'import "../../lab/sim/world.ts";'))).toHaveLength(1);
   });
 
   it("see a long function", () => {
     const text = `function f() {\n${"x();\n".repeat(80)}}`;
-    expect(longFunctions(file("src/util/x.ts", text))).toHaveLength(1);
+    expect(longFunctions(sourceFile("src/util/x.ts", text))).toHaveLength(1);
   });
 
   it("see time come in by a global, and not in a comment", () => {
     const globals = (text: string) =>
-      FORBIDDEN_GLOBALS.test(withoutComments(file("src/util/x.ts", text).tree));
+      FORBIDDEN_GLOBALS.test(withoutComments(sourceFile("src/util/x.ts", text).tree));
     expect(globals("const now = performance.now();")).toBe(true);
     expect(globals("// performance.now() is not for us\nconst x = 1;")).toBe(false);
   });

@@ -1,4 +1,4 @@
-import type { Conversation } from "../../src/tasks/conversation.ts";
+import type { Conversation } from "../../lab/tasks/conversation.ts";
 
 export const chatTemplate: string;
 export function piecesOf(conversation: Conversation): string[];

@@ -1,7 +1,7 @@
 /** The text that models are trained on, rendered by their chat template: a file of JSON lines. */
 import { readFileSync } from "node:fs";
 import { Template } from "@huggingface/jinja";
-import { conversation, drillConversation } from "../../dist/tasks/conversation.js";
+import { conversation, drillConversation } from "../../dist/lab/tasks/conversation.js";
 
 export const chatTemplate = readFileSync(new URL("chat-template.jinja", import.meta.url), "utf8").trim();
 const template = new Template(chatTemplate);
@@ -11,7 +11,7 @@ const DRILL_ONE_IN = 4;
 
 /**
  * A conversation as pieces of text: what the assistant is given, what it says, and so on in turns.
- * @param {import("../../dist/tasks/conversation.js").Conversation} conversation
+ * @param {import("../../dist/lab/tasks/conversation.js").Conversation} conversation
  * @returns {string[]} an even number of them
  */
 export function piecesOf({ system, tools, turns }) {

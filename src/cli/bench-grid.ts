@@ -1,5 +1,5 @@
-import type { CellResult, GridCell, Rival } from "../bench/grid.ts";
-import type { PairedRatio } from "../bench/grid-paired.ts";
+import type { CellResult, GridCell, Rival } from "../../lab/bench/grid.ts";
+import type { PairedRatio } from "../../lab/bench/grid-paired.ts";
 import {
   type Comparison,
   type GridReport,
@@ -7,7 +7,7 @@ import {
   NUDGE,
   type RegionReport,
   type Side,
-} from "../bench/grid-report.ts";
+} from "../../lab/bench/grid-report.ts";
 import { table } from "./output.ts";
 
 /** The suite grid as text. */

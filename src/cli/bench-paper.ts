@@ -3,8 +3,8 @@ import {
   type Contradiction,
   PAPER_BARS,
   type PaperReport,
-} from "../bench/paper-report.ts";
-import { PAPER_GAMMA, PAPER_ROWS, PAPER_SOURCE, type PaperRowName } from "../perf/paper.ts";
+} from "../../lab/bench/paper-report.ts";
+import { PAPER_GAMMA, PAPER_ROWS, PAPER_SOURCE, type PaperRowName } from "../../lab/models/paper.ts";
 import { table } from "./output.ts";
 
 /** The suite paper as text. */

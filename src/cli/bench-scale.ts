@@ -1,4 +1,4 @@
-import { SCALE_POLICIES, type ScaleReport } from "../bench/scale-report.ts";
+import { SCALE_POLICIES, type ScaleReport } from "../../lab/bench/scale-report.ts";
 import { table } from "./output.ts";
 
 /** The suite scale as text. */

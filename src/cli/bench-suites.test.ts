@@ -1,11 +1,11 @@
 import { describe, expect, it } from "vitest";
-import type { CellResult, Ratios } from "../bench/grid.ts";
-import { gridCharts } from "../bench/grid-charts.ts";
-import { comparison, type GridReport } from "../bench/grid-report.ts";
-import { paperReport } from "../bench/paper-report.ts";
-import { paperChart } from "../bench/paper-report-chart.ts";
-import { scaleCharts } from "../bench/scale-charts.ts";
-import { scaleReport } from "../bench/scale-report.ts";
+import type { CellResult, Ratios } from "../../lab/bench/grid.ts";
+import { gridCharts } from "../../lab/bench/grid-charts.ts";
+import { comparison, type GridReport } from "../../lab/bench/grid-report.ts";
+import { paperReport } from "../../lab/bench/paper-report.ts";
+import { paperChart } from "../../lab/bench/paper-report-chart.ts";
+import { scaleCharts } from "../../lab/bench/scale-charts.ts";
+import { scaleReport } from "../../lab/bench/scale-report.ts";
 import { gridText } from "./bench-grid.ts";
 import { paperText } from "./bench-paper.ts";
 import { scaleText } from "./bench-scale.ts";

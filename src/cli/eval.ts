@@ -1,14 +1,20 @@
 import { Command, Option } from "commander";
-import { agreement } from "../bench/agreement.ts";
-import { type Accuracy, type Answered, type EvalResult, evaluate, type PolicyResult } from "../bench/eval.ts";
+import { agreement } from "../../lab/bench/agreement.ts";
+import {
+  type Accuracy,
+  type Answered,
+  type EvalResult,
+  evaluate,
+  type PolicyResult,
+} from "../../lab/bench/eval.ts";
+import { TASK_FAMILIES } from "../../lab/tasks/draw.ts";
+import type { Task, TaskFamily } from "../../lab/tasks/task.ts";
 import { generate, generateAlone } from "../edge/generate.ts";
 import type { DraftModel } from "../engine/engine.ts";
 import { LlamaModel } from "../engine/llama/model.ts";
 import { llamaDraftModel } from "../engine/llama/models.ts";
 import { toSeed } from "../sampling/random.ts";
 import { samplerSettings } from "../sampling/sampler.ts";
-import { TASK_FAMILIES } from "../tasks/draw.ts";
-import type { Task, TaskFamily } from "../tasks/task.ts";
 import { type ChatTool, chatPrompt } from "../text/chat-template.ts";
 import { systemClock } from "../transport/node/clock.ts";
 import { type LocalPair, withLocalPair } from "./local-pair.ts";

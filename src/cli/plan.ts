@@ -1,14 +1,14 @@
 import { availableParallelism } from "node:os";
 import { Command, Option } from "commander";
-import { probe } from "../bench/probe.ts";
-import { type Sample, timedDrafter } from "../bench/real-world.ts";
+import { probe } from "../../lab/bench/probe.ts";
+import { type Sample, timedDrafter } from "../../lab/bench/real-world.ts";
+import { type Estimate, type FittedScenario, fitScenario, type RateEstimate } from "../../lab/models/fit.ts";
+import { parseScenario } from "../../lab/models/scenario.ts";
+import { type PayoffReport, payoffReport } from "../../lab/sim/payoff.ts";
+import { withSettings } from "../../lab/sim/sweep.ts";
 import { loadDrafter } from "../device/drafter.ts";
 import { software } from "../device/node.ts";
 import { connectEdge } from "../edge/generate.ts";
-import { type Estimate, type FittedScenario, fitScenario, type RateEstimate } from "../perf/fit.ts";
-import { parseScenario } from "../perf/scenario.ts";
-import { type Plan, plan } from "../sim/plan.ts";
-import { withSettings } from "../sim/sweep.ts";
 import { systemClock } from "../transport/node/clock.ts";
 import { connect } from "../transport/node/socket.ts";
 import { SettingError } from "../util/errors.ts";
@@ -89,14 +89,14 @@ async function run(values: PlanValues): Promise<void> {
       : { scenario: readScenario(values.scenario), intervals: {} };
   const fitted: FittedScenario = { ...known, scenario: withSettings(known.scenario, values.set ?? []) };
   const certain = Object.keys(fitted.intervals).length === 0;
-  const planned = plan(fitted, {
+  const report = payoffReport(fitted, {
     policies: defaultPolicies(),
     seed: SEED,
     draws: certain ? 0 : DRAWS,
     answers: values.answers,
   });
   if (values.json) {
-    const { policies, choice, advice } = planned;
+    const { policies, choice, advice } = report;
     console.log(
       JSON.stringify(
         { scenario: fitted.scenario, measured: fitted.intervals, policies, choice, advice },
@@ -107,7 +107,7 @@ async function run(values: PlanValues): Promise<void> {
     return;
   }
   console.log(
-    [measurementTable(fitted), planTable(planned), planned.advice.join("\n")].filter(Boolean).join("\n\n"),
+    [measurementTable(fitted), planTable(report), report.advice.join("\n")].filter(Boolean).join("\n\n"),
   );
 }
 
@@ -170,7 +170,7 @@ function measurementTable({ scenario, intervals }: FittedScenario): string {
   return `${scenario.name}, ${scenario.description}\n${table([["measured", "value", "95%"], ...rows])}`;
 }
 
-function planTable({ policies, choice }: Plan): string {
+function planTable({ policies, choice }: PayoffReport): string {
   const rows = policies.map(({ policy, tokensPerSecond, speedup, targetPassesPerToken }) => [
     policy === choice ? `${policy} (take this)` : policy,
     `${figure(tokensPerSecond.value, 1)} (${figure(tokensPerSecond.low, 1)} to ${figure(tokensPerSecond.high, 1)})`,

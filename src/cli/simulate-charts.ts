@@ -1,7 +1,7 @@
-import { barChart, type ChartOptions, lineChart, type Series } from "../bench/plot/plot.ts";
-import type { Scenario } from "../perf/scenario.ts";
-import type { SimulatedPolicy } from "../sim/simulate.ts";
-import { fieldNamed, type Sweep, type SweepPoint, speedupError, unitOf } from "../sim/sweep.ts";
+import type { Scenario } from "../../lab/models/scenario.ts";
+import { barChart, type ChartOptions, lineChart, type Series } from "../../lab/plots/plot.ts";
+import type { SimulatedPolicy } from "../../lab/sim/simulate.ts";
+import { fieldNamed, type Sweep, type SweepPoint, speedupError, unitOf } from "../../lab/sim/sweep.ts";
 import { extent, mainNumbers, type SimulatedRun } from "./simulate-view.ts";
 
 /** The charts of simulate, as the text of an SVG. */

@@ -1,4 +1,4 @@
-import type { Range, Timeline, TimelineEvent } from "../sim/timeline.ts";
+import type { Range, Timeline, TimelineEvent } from "../../lab/sim/timeline.ts";
 import { unreachable } from "../util/assert.ts";
 import { figure } from "./output.ts";
 import { count, heading, type SimulatedRun } from "./simulate-view.ts";

@@ -1,6 +1,6 @@
-import type { Scenario, ScenarioField } from "../perf/scenario.ts";
-import type { SimulatedPolicy } from "../sim/simulate.ts";
-import { type Sweep, type SweepPoint, speedupError, unitOf } from "../sim/sweep.ts";
+import type { Scenario, ScenarioField } from "../../lab/models/scenario.ts";
+import type { SimulatedPolicy } from "../../lab/sim/simulate.ts";
+import { type Sweep, type SweepPoint, speedupError, unitOf } from "../../lab/sim/sweep.ts";
 import { figure, table } from "./output.ts";
 
 /** What simulate prints: tables for people, and CSV. */

@@ -1,9 +1,9 @@
 import { describe, expect, it } from "vitest";
+import { scenarioNamed } from "../../lab/models/scenarios.ts";
+import { simulate } from "../../lab/sim/simulate.ts";
+import { parseSweep, simulateSweep } from "../../lab/sim/sweep.ts";
+import { timeline } from "../../lab/sim/timeline.ts";
 import { POLICIES } from "../decoding/policy.ts";
-import { scenarioNamed } from "../perf/scenarios.ts";
-import { simulate } from "../sim/simulate.ts";
-import { parseSweep, simulateSweep } from "../sim/sweep.ts";
-import { timeline } from "../sim/timeline.ts";
 import { defaultPolicies } from "./simulate.ts";
 import { policyChart, sweepChart } from "./simulate-charts.ts";
 import { timelineText } from "./simulate-timeline.ts";

@@ -1,11 +1,14 @@
 import { readFileSync, writeFileSync } from "node:fs";
 import { basename } from "node:path";
 import { Command, Option } from "commander";
-import { POLICIES, type PolicyName } from "../decoding/policy.ts";
-import { parseScenario, type Scenario, scenarioFields } from "../perf/scenario.ts";
-import { SCENARIOS, scenarioNamed } from "../perf/scenarios.ts";
-import { type Seed, seedText, toSeed } from "../sampling/random.ts";
-import { type NamedPolicy, type SimulatedPolicy, type SimulateOptions, simulate } from "../sim/simulate.ts";
+import { parseScenario, type Scenario, scenarioFields } from "../../lab/models/scenario.ts";
+import { SCENARIOS, scenarioNamed } from "../../lab/models/scenarios.ts";
+import {
+  type NamedPolicy,
+  type SimulatedPolicy,
+  type SimulateOptions,
+  simulate,
+} from "../../lab/sim/simulate.ts";
 import {
   checkPolicies,
   fieldNamed,
@@ -16,8 +19,10 @@ import {
   type SweepPoint,
   simulateSweep,
   withSettings,
-} from "../sim/sweep.ts";
-import { TIMELINE_TOKENS, type Timeline, timeline } from "../sim/timeline.ts";
+} from "../../lab/sim/sweep.ts";
+import { TIMELINE_TOKENS, type Timeline, timeline } from "../../lab/sim/timeline.ts";
+import { POLICIES, type PolicyName } from "../decoding/policy.ts";
+import { type Seed, seedText, toSeed } from "../sampling/random.ts";
 import { messageOf, PicoSpecError, SettingError } from "../util/errors.ts";
 import { checked, policyListOption, whole } from "./options.ts";
 import { progressBar } from "./output.ts";

@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { draws } from "../../test/support/world.ts";
-import { VirtualClock } from "../sim/virtual-clock.ts";
 import type { Clock } from "../util/clock.ts";
+import { VirtualClock } from "../util/virtual-clock.ts";
 import { memoryPair } from "./memory.ts";
 import { systemClock } from "./node/clock.ts";
 import { symmetricWan, type WanProfile, wan } from "./wan.ts";

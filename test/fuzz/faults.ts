@@ -1,4 +1,4 @@
-import type { VirtualClock } from "../../src/sim/virtual-clock.ts";
+import type { VirtualClock } from "../../src/util/virtual-clock.ts";
 import { type FaultyLink, type FrameName, frameName, type Way } from "./link.ts";
 
 /** What befalls a link, and when. Plain values, drawn from the world's seed. */

@@ -1,7 +1,7 @@
 import { FrameType } from "../../src/protocol/frame.ts";
-import type { VirtualClock } from "../../src/sim/virtual-clock.ts";
 import type { Transport, TransportHandlers } from "../../src/transport/transport.ts";
 import { DelayLine, type LinkProfile, type WanProfile } from "../../src/transport/wan.ts";
+import type { VirtualClock } from "../../src/util/virtual-clock.ts";
 import { Gate, type Process } from "./process.ts";
 
 /** A TCP connection that can go wrong in every way in which one can: what arrives is in order, or does not. */

@@ -1,5 +1,5 @@
-import type { VirtualClock } from "../../src/sim/virtual-clock.ts";
 import type { CancelTimer, Clock } from "../../src/util/clock.ts";
+import type { VirtualClock } from "../../src/util/virtual-clock.ts";
 
 /**
  * Lets pass what comes, in order; while it is shut everything waits. What waited comes out one thing a turn of

@@ -1,5 +1,5 @@
 import { decode } from "../../src/protocol/decode.ts";
-import { VirtualClock } from "../../src/sim/virtual-clock.ts";
+import { VirtualClock } from "../../src/util/virtual-clock.ts";
 import { draws } from "../support/world.ts";
 import { FuzzEdge } from "./edge.ts";
 import { applyFault, FateWatch, type Pick, picker } from "./faults.ts";

@@ -2,9 +2,9 @@ import { existsSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
-import { runFunction } from "../../src/bench/sandbox.ts";
-import { functionIn } from "../../src/tasks/check.ts";
-import { drawTask } from "../../src/tasks/draw.ts";
+import { runFunction } from "../../lab/bench/sandbox.ts";
+import { functionIn } from "../../lab/tasks/check.ts";
+import { drawTask } from "../../lab/tasks/draw.ts";
 
 /** Functions that a model wrote are run where they can do no harm, and judged by what they return. */
 

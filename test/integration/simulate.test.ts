@@ -2,7 +2,7 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { scenarioNamed } from "../../src/perf/scenarios.ts";
+import { scenarioNamed } from "../../lab/models/scenarios.ts";
 import { picospec } from "../support/processes.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "picospec-"));

@@ -1,10 +1,10 @@
 import { createHash } from "node:crypto";
 import { readdirSync, readFileSync, statSync } from "node:fs";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { BENCH_PROMPTS } from "../../src/bench/prompts.ts";
+import { BENCH_PROMPTS } from "../../lab/bench/prompts.ts";
+import { checkStory } from "../../lab/tasks/check.ts";
 import { POLICIES } from "../../src/decoding/policy.ts";
 import { readModelFile } from "../../src/engine/llama/gguf.ts";
-import { checkStory } from "../../src/tasks/check.ts";
 import type { ChatMessage } from "../../src/text/chat-template.ts";
 import { chatPrompt } from "../../src/text/chat-template.ts";
 import { RealPair } from "../support/real-pair.ts";

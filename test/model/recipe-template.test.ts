@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
+import { conversation } from "../../lab/tasks/conversation.ts";
 import { chatTemplate, piecesOf } from "../../models/recipe/corpus.mjs";
-import { conversation } from "../../src/tasks/conversation.ts";
 import { type ChatMessage, chatPrompt } from "../../src/text/chat-template.ts";
 import type { Tokenizer } from "../../src/text/tokenizer.ts";
 

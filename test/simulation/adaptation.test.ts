@@ -1,11 +1,11 @@
 import { afterEach, beforeAll, describe, expect, it, vi } from "vitest";
+import { parseScenario, type Scenario } from "../../lab/models/scenario.ts";
+import { scenarioNamed } from "../../lab/models/scenarios.ts";
+import { runAnswers } from "../../lab/sim/simulate.ts";
+import { World } from "../../lab/sim/world.ts";
 import { type DecodingPolicy, POLICIES } from "../../src/decoding/policy.ts";
 import { Adaptation } from "../../src/edge/adaptation.ts";
-import { parseScenario, type Scenario } from "../../src/perf/scenario.ts";
-import { scenarioNamed } from "../../src/perf/scenarios.ts";
 import { Purpose, toSeed, uniform } from "../../src/sampling/random.ts";
-import { runAnswers } from "../../src/sim/simulate.ts";
-import { World } from "../../src/sim/world.ts";
 
 /**
  * The race as flow control: on a link with a given round trip and machines of given speeds, where do its limits

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { type CellResult, GRID_BARS, type GridCell, RIVALS, runCell } from "../../src/bench/grid.ts";
+import { type CellResult, GRID_BARS, type GridCell, RIVALS, runCell } from "../../lab/bench/grid.ts";
 
 /**
  * A dozen cells of `picospec bench grid`, among them those where some version of race once missed its bars by most:

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
-import { columnReport, draftLengthReport, PAPER_BARS } from "../../src/bench/paper-report.ts";
-import { PAPER_COLUMNS, type PaperColumnName } from "../../src/perf/paper.ts";
+import { columnReport, draftLengthReport, PAPER_BARS } from "../../lab/bench/paper-report.ts";
+import { PAPER_COLUMNS, type PaperColumnName } from "../../lab/models/paper.ts";
 
 /** How close the simulator comes to what was published. 100 answers: half of a 95% interval is 2% at most. */
 

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
+import { scenarioRate } from "../../lab/models/renewal.ts";
 import { type DecodingPolicy, POLICIES } from "../../src/decoding/policy.ts";
-import { scenarioRate } from "../../src/perf/renewal.ts";
 import { constantScenario, measuredRate, timeline, worstErrorMs } from "../support/timeline.ts";
 
 /** The exact model against the real machines over a grid: 20,000 tokens each, from a seed. */

@@ -1,8 +1,8 @@
+import { allAccepted, type CourseStart, stateAfter } from "../../lab/models/all-accepted.ts";
+import { parseScenario, type Scenario } from "../../lab/models/scenario.ts";
+import { World } from "../../lab/sim/world.ts";
 import type { DecodingPolicy } from "../../src/decoding/policy.ts";
-import { allAccepted, type CourseStart, stateAfter } from "../../src/perf/all-accepted.ts";
-import { parseScenario, type Scenario } from "../../src/perf/scenario.ts";
 import { toSeed } from "../../src/sampling/random.ts";
-import { World } from "../../src/sim/world.ts";
 
 /** One long answer of the real machines under virtual time, and what the exact model says of it. */
 

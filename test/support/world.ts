@@ -16,11 +16,11 @@ import type { Frame } from "../../src/protocol/frame.ts";
 import { wireLink } from "../../src/protocol/link.ts";
 import { Purpose, type Seed, toSeed, uniform } from "../../src/sampling/random.ts";
 import { type SamplerSettings, samplerSettings } from "../../src/sampling/sampler.ts";
-import { VirtualClock } from "../../src/sim/virtual-clock.ts";
 import type { Grammars } from "../../src/text/grammar.ts";
 import { memoryPair } from "../../src/transport/memory.ts";
 import type { Transport } from "../../src/transport/transport.ts";
 import { symmetricWan, type WanProfile, wan } from "../../src/transport/wan.ts";
+import { VirtualClock } from "../../src/util/virtual-clock.ts";
 
 /**
  * The real edge and cloud, engines and transports included, under virtual time: only the models are toys. A

@@ -1,5 +1,5 @@
+import { fitBandwidth, quantile, type RateEstimate, type TransferSample } from "../../../lab/models/fit.ts";
 import type { ModelFile } from "../../engine/llama/gguf.ts";
-import { fitBandwidth, quantile, type RateEstimate, type TransferSample } from "../../perf/fit.ts";
 import { PROTOCOL_VERSION, type TargetInfo } from "../../protocol/frame.ts";
 import { type Check, ok, problem, warning } from "./check.ts";
 import type { Failure, Outcome } from "./outcome.ts";

@@ -1,4 +1,4 @@
-import { quantile } from "../../perf/fit.ts";
+import { quantile } from "../../../lab/models/fit.ts";
 import { bytesText } from "./bytes.ts";
 import { type Check, ok, problem, warning } from "./check.ts";
 

@@ -2,7 +2,7 @@ import { fork } from "node:child_process";
 import { packagePath } from "../../device/node.ts";
 import type { Outcome } from "./outcome.ts";
 
-const PROGRAM = packagePath("dist/cli/doctor/native.js");
+const PROGRAM = packagePath("dist/src/cli/doctor/native.js");
 const MOST_KEPT_CHARACTERS = 2000;
 
 /**

@@ -1,0 +1,230 @@
+import { type CloudServer, serveCloud } from "../../src/cloud/server.ts";
+import type { DecodingPolicy } from "../../src/decoding/policy.ts";
+import type { EdgeClient } from "../../src/edge/client.ts";
+import { connectEdge, generateAlone } from "../../src/edge/generate.ts";
+import type { Outcome } from "../../src/edge/machine.ts";
+import { ParallelDrafter } from "../../src/edge/parallel-drafter.ts";
+import type { SessionListener } from "../../src/edge/session.ts";
+import type { PipelineStatistics } from "../../src/edge/statistics.ts";
+import { type DraftModel, rowsOf, type TargetModel } from "../../src/engine/engine.ts";
+import { LlamaModel } from "../../src/engine/llama/model.ts";
+import { llamaDraftModel, llamaTargetModel } from "../../src/engine/llama/models.ts";
+import { LlamaTokenizer } from "../../src/engine/llama/tokenizer.ts";
+import { pacedDrafter, pacedTarget } from "../../src/engine/paced.ts";
+import { toSeed } from "../../src/sampling/random.ts";
+import { samplerSettings } from "../../src/sampling/sampler.ts";
+import { chatPrompt } from "../../src/text/chat-template.ts";
+import { systemClock } from "../../src/transport/node/clock.ts";
+import { connect } from "../../src/transport/node/socket.ts";
+import { symmetricWan, wan } from "../../src/transport/wan.ts";
+import { PicoSpecError } from "../../src/util/errors.ts";
+import { roundTrip, timing } from "./measure.ts";
+
+/** An answer as it really went. */
+export interface RealAnswer {
+  readonly promptTokens: number;
+  readonly statistics: PipelineStatistics;
+  /** for each place of the answer: 1 a draft stood, 0 one fell, -1 none was judged */
+  readonly trace: Int8Array;
+}
+
+/** The emulated part of a real run. */
+export interface Setting {
+  readonly rttMs: number;
+  readonly passMs: number;
+  readonly draftMs: number;
+}
+
+/** Times as they were measured, named as in a scenario. */
+export interface MeasuredTimes {
+  readonly rttMs: number;
+  readonly passMs: number;
+  readonly passMsPerToken: number;
+  readonly prefillTokensPerSecond: number;
+  readonly draftMs: number;
+  readonly draftPrefillTokensPerSecond: number;
+}
+
+/** One call of a model. */
+export interface Sample {
+  readonly prefill: number;
+  readonly rows: number;
+  readonly ms: number;
+}
+
+const PINGS = 11;
+const PREFILL_TOKENS_PER_SECOND = 4000;
+
+/** A cloud and an edge on real models over a real socket; pace and network are emulated, and times are kept. */
+export class RealWorld {
+  private readonly server: CloudServer;
+  private readonly client: EdgeClient;
+  private readonly drafter: ParallelDrafter;
+  private readonly tokenizer: LlamaTokenizer;
+  private readonly closers: (() => void)[];
+  private readonly passes: Sample[];
+  private readonly drafts: Sample[];
+  private readonly setting: Setting;
+  private rttMs = 0;
+
+  private constructor(parts: {
+    server: CloudServer;
+    client: EdgeClient;
+    drafter: ParallelDrafter;
+    tokenizer: LlamaTokenizer;
+    closers: (() => void)[];
+    passes: Sample[];
+    drafts: Sample[];
+    setting: Setting;
+  }) {
+    this.server = parts.server;
+    this.client = parts.client;
+    this.drafter = parts.drafter;
+    this.tokenizer = parts.tokenizer;
+    this.closers = parts.closers;
+    this.passes = parts.passes;
+    this.drafts = parts.drafts;
+    this.setting = parts.setting;
+  }
+
+  static async open(setting: Setting, targetFile: string, drafterFile: string): Promise<RealWorld> {
+    const profile = {
+      passMs: setting.passMs,
+      passMsPerToken: 0,
+      passFreeRows: 1,
+      prefillTokensPerSecond: PREFILL_TOKENS_PER_SECOND,
+      draftMs: setting.draftMs,
+      draftPrefillTokensPerSecond: PREFILL_TOKENS_PER_SECOND,
+    };
+    const [passes, drafts]: [Sample[], Sample[]] = [[], []];
+    const targetModel = await LlamaModel.load(targetFile, { gpu: "off" });
+    const draftModel = await LlamaModel.load(drafterFile, { gpu: "off" });
+    const plainTarget = await llamaTargetModel(targetModel, { threads: 1, sequences: 1 });
+    const plainDrafter = await llamaDraftModel(draftModel, { threads: 1 });
+    const target = timedTarget(pacedTarget(plainTarget, profile, systemClock), passes);
+    const drafter = new ParallelDrafter(
+      timedDrafter(pacedDrafter(plainDrafter, profile, systemClock), drafts),
+    );
+    const tokenizer = new LlamaTokenizer(draftModel);
+    const { name, fingerprint, chatTemplate } = targetModel.file;
+    const description = {
+      name,
+      fingerprint,
+      chatTemplate,
+      endTokens: new LlamaTokenizer(targetModel).endTokens(),
+    };
+    const server = await serveCloud({ model: target, description, port: 0, server: "bench" });
+    const link = wan(await connect(server.url), symmetricWan(setting.rttMs), systemClock, Math.random);
+    const client = await connectEdge({
+      transport: link,
+      tokenizer,
+      drafter,
+      clock: systemClock,
+      client: "bench",
+    });
+    const closers = [drafter.model, target, draftModel, targetModel].map((part) => () => part.close());
+    const world = new RealWorld({ server, client, drafter, tokenizer, closers, passes, drafts, setting });
+    const pings: number[] = [];
+    for (let i = 0; i < PINGS; i++) {
+      pings.push(await roundTrip(client, 0, false));
+    }
+    world.rttMs = timing(pings).median;
+    return world;
+  }
+
+  forgetTimes(): void {
+    this.passes.length = 0;
+    this.drafts.length = 0;
+  }
+
+  /** One answer, and what became of the drafts at each of its places. */
+  async answer(
+    policy: DecodingPolicy,
+    question: string,
+    seed: number,
+    temperature: number,
+  ): Promise<RealAnswer> {
+    const { tokenizer, client } = this;
+    const prompt = chatPrompt(client.target.chatTemplate, [{ role: "user", content: question }], tokenizer);
+    const sampler = samplerSettings({ temperature });
+    const settings = { policy, sampler, seed: toSeed(seed), maxTokens: 200 };
+    const flags: number[] = [];
+    let fellAt = -1;
+    if (!policy.target) {
+      const options = { settings, prompt, tokenizer };
+      const { statistics } = await generateAlone(this.drafter, tokenizer.endTokens(), systemClock, options);
+      return { promptTokens: prompt.length, statistics, trace: new Int8Array(statistics.tokens).fill(-1) };
+    }
+    const statistics = await new Promise<PipelineStatistics>((resolve, reject) => {
+      const listener: SessionListener = {
+        discarded: (_, position) => {
+          fellAt = position;
+        },
+        token: (_, origin, position) => flags.push(origin === "draft" ? 1 : position === fellAt ? 0 : -1),
+        finished: (outcome: Outcome, counted) =>
+          outcome.kind === "done"
+            ? resolve(counted)
+            : reject(new PicoSpecError(outcome.code, outcome.message)),
+      };
+      client.open(settings, prompt, listener);
+    });
+    return { promptTokens: prompt.length, statistics, trace: Int8Array.from(flags) };
+  }
+
+  /** Means of what was measured since `forgetTimes`. */
+  times(): MeasuredTimes {
+    const { passMs, draftMs } = this.setting;
+    const decode = this.passes.filter(({ rows, prefill }) => rows > 0 && prefill === 0);
+    const draft = this.drafts.filter(({ rows, prefill }) => rows > 0 && prefill === 0);
+    const mean = (samples: readonly Sample[], fallback: number) =>
+      samples.length > 0 ? samples.reduce((sum, { ms }) => sum + ms, 0) / samples.length : fallback;
+    return {
+      rttMs: this.rttMs,
+      passMs: mean(decode, passMs),
+      passMsPerToken: 0,
+      prefillTokensPerSecond: PREFILL_TOKENS_PER_SECOND,
+      draftMs: mean(draft, draftMs),
+      draftPrefillTokensPerSecond: PREFILL_TOKENS_PER_SECOND,
+    };
+  }
+
+  async close(): Promise<void> {
+    this.client.close();
+    await this.server.close();
+    for (const close of this.closers) close();
+  }
+}
+
+function timedTarget(model: TargetModel, samples: Sample[]): TargetModel {
+  const { info, sequences, passTokens, passRows } = model;
+  return {
+    ...{ info, sequences, passTokens, passRows },
+    pass(items, done) {
+      const startMs = performance.now();
+      const rows = items.reduce((sum, item) => sum + rowsOf(item), 0);
+      const prefill = items.reduce((sum, item) => sum + item.tokens.length, 0) - rows;
+      model.pass(items, (error, results) => {
+        samples.push({ rows, prefill, ms: performance.now() - startMs });
+        done(error, results);
+      });
+    },
+    close: () => model.close(),
+  };
+}
+
+/** Keeps how long each feed took. */
+export function timedDrafter(model: DraftModel, samples: Sample[]): DraftModel {
+  const { info, feedTokens } = model;
+  return {
+    ...{ info, feedTokens },
+    feed(from, tokens, read, done) {
+      const startMs = performance.now();
+      const rows = read ? 1 : 0;
+      model.feed(from, tokens, read, (error) => {
+        samples.push({ rows, prefill: tokens.length - rows, ms: performance.now() - startMs });
+        done(error);
+      });
+    },
+    close: () => model.close(),
+  };
+}

@@ -2,8 +2,9 @@
  * PicoSpec as a library, without anything of Node: engines, clock and sockets come in as arguments.
  * `picospec/node` adds llama.cpp, WebSockets and a server.
  */
-export { Cloud, type CloudOptions, cloudLimits, type TargetDescription } from "./cloud/cloud.ts";
-export type { CloudLimits } from "./cloud/machine.ts";
+
+export type { CloudLimits } from "./cloud/core/machine.ts";
+export { Cloud, type CloudOptions, cloudLimits, type TargetDescription } from "./cloud/driver.ts";
 export {
   checkPolicy,
   type DecodingPolicy,
@@ -12,9 +13,14 @@ export {
   policyNamed,
 } from "./decoding/policy.ts";
 export type { CloudUsage, SessionSettings, StopReason } from "./decoding/session.ts";
-export { EdgeClient, type EdgeClientOptions } from "./edge/client.ts";
 export { CloudError, type Reconnect } from "./edge/connection.ts";
-export type { Drafter, DrafterReach, DraftRequest } from "./edge/drafter.ts";
+export type { Outcome, TokenOrigin } from "./edge/core/machine.ts";
+export type { DrafterReach } from "./edge/core/reach.ts";
+export type { PipelineStatistics } from "./edge/core/statistics.ts";
+export type { Drafter, DraftRequest } from "./edge/drafters/drafter.ts";
+export { LookupDrafter, TwoDrafters } from "./edge/drafters/lookup-drafter.ts";
+export { ParallelDrafter } from "./edge/drafters/parallel-drafter.ts";
+export type { EdgeSession, SessionListener } from "./edge/driver.ts";
 export {
   type AnswerEnd,
   type AnswerEvent,
@@ -34,12 +40,8 @@ export {
   type ResumeOptions,
   type TextPart,
 } from "./edge/generate.ts";
-export { LookupDrafter, TwoDrafters } from "./edge/lookup-drafter.ts";
-export type { Outcome, TokenOrigin } from "./edge/machine.ts";
-export { ParallelDrafter } from "./edge/parallel-drafter.ts";
+export { EdgeClient, type EdgeClientOptions } from "./edge/opener.ts";
 export { type RunReport, runReport } from "./edge/report.ts";
-export type { EdgeSession, SessionListener } from "./edge/session.ts";
-export type { PipelineStatistics } from "./edge/statistics.ts";
 export {
   type DraftModel,
   EngineError,
@@ -51,7 +53,8 @@ export {
 } from "./engine/engine.ts";
 export { PACE_PROFILES, type PaceProfile, pacedDrafter, pacedTarget, paceNamed } from "./engine/paced.ts";
 export { RowAnswers } from "./engine/rows.ts";
-export { ToyDraftModel, type ToyLanguage, ToyTargetModel, toyLogits } from "./engine/toy.ts";
+export { ToyDraftModel, type ToyLanguage, ToyTargetModel, toyLogits } from "./engine/toy/models.ts";
+export type { GrammarMatcher, Grammars } from "./grammar/grammar.ts";
 export { decode } from "./protocol/decode.ts";
 export { encode } from "./protocol/encode.ts";
 export { ProtocolError, type ProtocolErrorCode } from "./protocol/errors.ts";
@@ -67,7 +70,6 @@ export {
   TemplateError,
   type ToolCall,
 } from "./text/chat-template.ts";
-export type { GrammarMatcher, Grammars } from "./text/grammar.ts";
 export { StreamingText, type Tokenizer } from "./text/tokenizer.ts";
 export { memoryPair } from "./transport/memory.ts";
 export { ConnectionError, type Transport, type TransportHandlers } from "./transport/transport.ts";

@@ -1,5 +1,7 @@
 /** PicoSpec as a library with everything of Node: llama.cpp, WebSockets, a server, real time. */
 
+export { HttpError } from "./api/errors.ts";
+export { type HttpOptions, type HttpServer, serveHttp } from "./api/server.ts";
 export { type CloudServer, type ServerOptions, serveCloud } from "./cloud/server.ts";
 export type { DrafterKind } from "./device/drafter.ts";
 export { type CreateEdgeOptions, createEdge, type DeviceEdge } from "./device/edge.ts";
@@ -14,10 +16,8 @@ export {
   type TargetOptions,
 } from "./engine/llama/models.ts";
 export { LlamaTokenizer } from "./engine/llama/tokenizer.ts";
-export { XGrammars } from "./engine/xgrammar/grammars.ts";
-export { schemaGrammar } from "./engine/xgrammar/schema.ts";
-export { HttpError } from "./http/errors.ts";
-export { type HttpOptions, type HttpServer, serveHttp } from "./http/server.ts";
+export { XGrammars } from "./grammar/xgrammar/grammars.ts";
+export { schemaGrammar } from "./grammar/xgrammar/schema.ts";
 export { HubError } from "./hub/errors.ts";
 export type { PullProgress } from "./hub/pull.ts";
 export * from "./index.ts";

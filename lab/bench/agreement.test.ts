@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { ToyDraftModel, type ToyLanguage, toyLogits } from "../../src/engine/toy.ts";
+import { ToyDraftModel, type ToyLanguage, toyLogits } from "../../src/engine/toy/models.ts";
 import { toSeed } from "../../src/sampling/random.ts";
 import { argmax } from "../../src/sampling/select.ts";
 import { systemClock } from "../../src/transport/node/clock.ts";

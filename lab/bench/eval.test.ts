@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { PipelineStatistics } from "../../src/edge/statistics.ts";
+import { PipelineStatistics } from "../../src/edge/core/statistics.ts";
 import { drawTask } from "../tasks/draw.ts";
 import { evaluate, judge } from "./eval.ts";
 

@@ -1,4 +1,4 @@
-import type { PipelineStatistics } from "../../src/edge/statistics.ts";
+import type { PipelineStatistics } from "../../src/edge/core/statistics.ts";
 import { unreachable } from "../../src/util/assert.ts";
 import { type Estimate, fitProbability } from "../models/fit.ts";
 import {

@@ -1,4 +1,4 @@
-import type { EdgeClient } from "../../src/edge/client.ts";
+import type { EdgeClient } from "../../src/edge/opener.ts";
 import { quantile } from "../models/fit.ts";
 
 /** What a series of timings came to, in the unit of the samples. */

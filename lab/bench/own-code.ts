@@ -1,10 +1,10 @@
-import { Cloud } from "../../src/cloud/cloud.ts";
+import { Cloud } from "../../src/cloud/driver.ts";
 import { POLICIES } from "../../src/decoding/policy.ts";
-import { EdgeClient } from "../../src/edge/client.ts";
-import type { Outcome } from "../../src/edge/machine.ts";
-import { ParallelDrafter } from "../../src/edge/parallel-drafter.ts";
+import type { Outcome } from "../../src/edge/core/machine.ts";
+import { ParallelDrafter } from "../../src/edge/drafters/parallel-drafter.ts";
+import { EdgeClient } from "../../src/edge/opener.ts";
 import type { DraftModel, TargetModel } from "../../src/engine/engine.ts";
-import { ToyDraftModel, type ToyLanguage, ToyTargetModel } from "../../src/engine/toy.ts";
+import { ToyDraftModel, type ToyLanguage, ToyTargetModel } from "../../src/engine/toy/models.ts";
 import { wireLink } from "../../src/protocol/link.ts";
 import { toSeed } from "../../src/sampling/random.ts";
 import { samplerSettings } from "../../src/sampling/sampler.ts";

@@ -1,5 +1,5 @@
 import type { DecodingPolicy } from "../../src/decoding/policy.ts";
-import type { PipelineStatistics } from "../../src/edge/statistics.ts";
+import type { PipelineStatistics } from "../../src/edge/core/statistics.ts";
 import { parseScenario, type Scenario } from "../models/scenario.ts";
 import { ChanceAcceptance, TracedAcceptance } from "../sim/acceptance.ts";
 import { runAnswers, secondsOf, simulate } from "../sim/simulate.ts";

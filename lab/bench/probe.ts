@@ -1,7 +1,7 @@
 import { POLICIES } from "../../src/decoding/policy.ts";
-import type { EdgeClient } from "../../src/edge/client.ts";
+import type { PipelineStatistics } from "../../src/edge/core/statistics.ts";
 import { generate } from "../../src/edge/generate.ts";
-import type { PipelineStatistics } from "../../src/edge/statistics.ts";
+import type { EdgeClient } from "../../src/edge/opener.ts";
 import { toSeed } from "../../src/sampling/random.ts";
 import { samplerSettings } from "../../src/sampling/sampler.ts";
 import { chatPrompt } from "../../src/text/chat-template.ts";

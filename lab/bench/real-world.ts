@@ -1,11 +1,11 @@
 import { type CloudServer, serveCloud } from "../../src/cloud/server.ts";
 import type { DecodingPolicy } from "../../src/decoding/policy.ts";
-import type { EdgeClient } from "../../src/edge/client.ts";
+import type { Outcome } from "../../src/edge/core/machine.ts";
+import type { PipelineStatistics } from "../../src/edge/core/statistics.ts";
+import { ParallelDrafter } from "../../src/edge/drafters/parallel-drafter.ts";
+import type { SessionListener } from "../../src/edge/driver.ts";
 import { connectEdge, generateAlone } from "../../src/edge/generate.ts";
-import type { Outcome } from "../../src/edge/machine.ts";
-import { ParallelDrafter } from "../../src/edge/parallel-drafter.ts";
-import type { SessionListener } from "../../src/edge/session.ts";
-import type { PipelineStatistics } from "../../src/edge/statistics.ts";
+import type { EdgeClient } from "../../src/edge/opener.ts";
 import { type DraftModel, rowsOf, type TargetModel } from "../../src/engine/engine.ts";
 import { LlamaModel } from "../../src/engine/llama/model.ts";
 import { llamaDraftModel, llamaTargetModel } from "../../src/engine/llama/models.ts";

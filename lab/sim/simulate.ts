@@ -1,5 +1,5 @@
 import type { DecodingPolicy } from "../../src/decoding/policy.ts";
-import type { PipelineStatistics } from "../../src/edge/statistics.ts";
+import type { PipelineStatistics } from "../../src/edge/core/statistics.ts";
 import { toSeed } from "../../src/sampling/random.ts";
 import { assert } from "../../src/util/assert.ts";
 import { PicoSpecError } from "../../src/util/errors.ts";

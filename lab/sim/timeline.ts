@@ -1,7 +1,7 @@
 import type { StopReason } from "../../src/decoding/session.ts";
-import type { TokenOrigin } from "../../src/edge/machine.ts";
-import type { SessionListener } from "../../src/edge/session.ts";
-import type { PipelineStatistics } from "../../src/edge/statistics.ts";
+import type { TokenOrigin } from "../../src/edge/core/machine.ts";
+import type { PipelineStatistics } from "../../src/edge/core/statistics.ts";
+import type { SessionListener } from "../../src/edge/driver.ts";
 import { type PassItem, rowsOf, type TargetModel } from "../../src/engine/engine.ts";
 import type { Frame } from "../../src/protocol/frame.ts";
 import { toSeed } from "../../src/sampling/random.ts";

@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 import type { CloudUsage } from "../decoding/session.ts";
+import { PipelineStatistics } from "../edge/core/statistics.ts";
 import { runReport } from "../edge/report.ts";
-import { PipelineStatistics } from "../edge/statistics.ts";
 import { chatStatistics, together } from "./chat-statistics.ts";
 
 const usage = (targetPasses: number): CloudUsage => ({

@@ -1,6 +1,6 @@
 import type { CloudUsage } from "../decoding/session.ts";
+import { PipelineStatistics } from "../edge/core/statistics.ts";
 import { runReport } from "../edge/report.ts";
-import { PipelineStatistics } from "../edge/statistics.ts";
 import { table } from "./output.ts";
 import { reportRows } from "./report-rows.ts";
 

@@ -7,7 +7,7 @@ import { llamaTargetModel } from "../engine/llama/models.ts";
 import { LlamaTokenizer } from "../engine/llama/tokenizer.ts";
 import { vocabularyFile } from "../engine/llama/vocabulary.ts";
 import { pacedTarget } from "../engine/paced.ts";
-import { XGrammars } from "../engine/xgrammar/grammars.ts";
+import { XGrammars } from "../grammar/xgrammar/grammars.ts";
 import { systemClock } from "../transport/node/clock.ts";
 import { MODEL, modelPath } from "./model-path.ts";
 import { stopSignal } from "./node.ts";

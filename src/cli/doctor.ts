@@ -1,6 +1,6 @@
 import { Command, Option } from "commander";
 import { pings, transfers } from "../../lab/bench/probe.ts";
-import type { EdgeClient } from "../edge/client.ts";
+import type { EdgeClient } from "../edge/opener.ts";
 import type { ModelFile } from "../engine/llama/gguf.ts";
 import { bounded, type Check, checkText, verdict } from "./doctor/check.ts";
 import {

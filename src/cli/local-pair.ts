@@ -1,7 +1,7 @@
 import { type LoadedDrafter, loadDrafter } from "../device/drafter.ts";
 import { software } from "../device/node.ts";
-import type { EdgeClient } from "../edge/client.ts";
 import { connectEdge } from "../edge/generate.ts";
+import type { EdgeClient } from "../edge/opener.ts";
 import { systemClock } from "../transport/node/clock.ts";
 import { connect } from "../transport/node/socket.ts";
 import { symmetricWan, wan } from "../transport/wan.ts";

@@ -5,7 +5,7 @@ import { ProtocolError } from "../protocol/errors.ts";
 import type { DraftFrame, ErrorFrame, Frame } from "../protocol/frame.ts";
 import { toSeed } from "../sampling/random.ts";
 import { samplerSettings } from "../sampling/sampler.ts";
-import type { CloudEffect, CloudEvent, CloudLimits, PassShare } from "./machine.ts";
+import type { CloudEffect, CloudEvent, CloudLimits, PassShare } from "./core/machine.ts";
 import { RequestHandler } from "./request-handler.ts";
 
 const limits: CloudLimits = {

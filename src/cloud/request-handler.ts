@@ -1,4 +1,5 @@
 import type { StopRule } from "../decoding/session.ts";
+import type { GrammarMatcher, Grammars } from "../grammar/grammar.ts";
 import { ProtocolError } from "../protocol/errors.ts";
 import {
   type Frame,
@@ -8,11 +9,10 @@ import {
   pongFor,
   type TargetInfo,
 } from "../protocol/frame.ts";
-import type { GrammarMatcher, Grammars } from "../text/grammar.ts";
 import { unreachable } from "../util/assert.ts";
 import { SettingError } from "../util/errors.ts";
-import type { CloudEffect, CloudEvent, CloudLimits } from "./machine.ts";
-import { CloudSession } from "./session.ts";
+import type { CloudEffect, CloudEvent, CloudLimits } from "./core/machine.ts";
+import { CloudSession } from "./passes/session.ts";
 import { SessionTable } from "./session-table.ts";
 
 const MOST_MESSAGE_UNITS = 1000;

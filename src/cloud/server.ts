@@ -1,9 +1,9 @@
 import type { TargetModel } from "../engine/engine.ts";
-import type { Grammars } from "../text/grammar.ts";
+import type { Grammars } from "../grammar/grammar.ts";
 import { systemClock } from "../transport/node/clock.ts";
 import { type Listener, listen } from "../transport/node/socket.ts";
-import { Cloud, type TargetDescription } from "./cloud.ts";
-import type { CloudLimits } from "./machine.ts";
+import type { CloudLimits } from "./core/machine.ts";
+import { Cloud, type TargetDescription } from "./driver.ts";
 
 export interface ServerOptions {
   /** stays the caller's to close, after the server */

@@ -2,12 +2,12 @@ import type { DecodingPolicy } from "../decoding/policy.ts";
 import { rowsOf } from "../engine/engine.ts";
 import { ProtocolError } from "../protocol/errors.ts";
 import { assert, unreachable } from "../util/assert.ts";
-import { KvCache } from "./kv-cache.ts";
-import type { CloudEffect, CloudLimits, PassOutcome, SessionEffect } from "./machine.ts";
-import type { SessionPace } from "./pace.ts";
-import { PassCost } from "./pass-cost.ts";
-import { nextPass } from "./scheduler.ts";
-import type { CloudSession } from "./session.ts";
+import type { CloudEffect, CloudLimits, PassOutcome, SessionEffect } from "./core/machine.ts";
+import { KvCache } from "./passes/kv-cache.ts";
+import type { SessionPace } from "./passes/launch-timing.ts";
+import { PassCost } from "./passes/pass-cost.ts";
+import { nextPass } from "./passes/scheduler.ts";
+import type { CloudSession } from "./passes/session.ts";
 
 const NOTHING = new Int32Array(0);
 

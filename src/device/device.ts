@@ -1,8 +1,8 @@
-import type { EdgeClient } from "../edge/client.ts";
+import { LookupDrafter } from "../edge/drafters/lookup-drafter.ts";
 import { connectEdge } from "../edge/generate.ts";
-import { LookupDrafter } from "../edge/lookup-drafter.ts";
+import type { EdgeClient } from "../edge/opener.ts";
 import type { GpuChoice } from "../engine/llama/library.ts";
-import type { Grammars } from "../text/grammar.ts";
+import type { Grammars } from "../grammar/grammar.ts";
 import type { Tokenizer } from "../text/tokenizer.ts";
 import { systemClock } from "../transport/node/clock.ts";
 import { connect } from "../transport/node/socket.ts";

@@ -1,10 +1,10 @@
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import type { EdgeClient } from "../edge/client.ts";
-import type { Drafter } from "../edge/drafter.ts";
-import { LookupDrafter, TwoDrafters } from "../edge/lookup-drafter.ts";
-import { ParallelDrafter } from "../edge/parallel-drafter.ts";
+import type { Drafter } from "../edge/drafters/drafter.ts";
+import { LookupDrafter, TwoDrafters } from "../edge/drafters/lookup-drafter.ts";
+import { ParallelDrafter } from "../edge/drafters/parallel-drafter.ts";
+import type { EdgeClient } from "../edge/opener.ts";
 import type { DraftModel } from "../engine/engine.ts";
 import type { GpuChoice } from "../engine/llama/library.ts";
 import { LlamaModel } from "../engine/llama/model.ts";

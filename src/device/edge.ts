@@ -2,7 +2,7 @@ import { availableParallelism } from "node:os";
 import { checkPolicy, type DecodingPolicy, type PolicyName, policyNamed } from "../decoding/policy.ts";
 import { Edge, type EdgeOptions } from "../edge/edge.ts";
 import type { GpuChoice } from "../engine/llama/library.ts";
-import { XGrammars } from "../engine/xgrammar/grammars.ts";
+import { XGrammars } from "../grammar/xgrammar/grammars.ts";
 import type { PullProgress } from "../hub/pull.ts";
 import { systemClock } from "../transport/node/clock.ts";
 import { SettingError } from "../util/errors.ts";

@@ -1,6 +1,6 @@
+import { type HttpServer, serveHttp } from "../api/server.ts";
 import type { Edge } from "../edge/edge.ts";
-import { schemaGrammar } from "../engine/xgrammar/schema.ts";
-import { type HttpServer, serveHttp } from "../http/server.ts";
+import { schemaGrammar } from "../grammar/xgrammar/schema.ts";
 import { freshSeed, software } from "./node.ts";
 
 /** What may be said about an endpoint; nothing has to be. */

@@ -5,8 +5,8 @@ import { PROTOCOL_VERSION, pongFor } from "../protocol/frame.ts";
 import type { FrameHandlers, FrameLink } from "../protocol/link.ts";
 import type { CancelTimer, Clock } from "../util/clock.ts";
 import { TimerQueue } from "../util/timer-queue.ts";
-import { EdgeClient } from "./client.ts";
 import type { CloudError } from "./connection.ts";
+import { EdgeClient } from "./opener.ts";
 
 /** What is asked of a cloud outside any session is answered, or comes back with an error, also where links break. */
 

@@ -1,15 +1,15 @@
 import { describe, expect, it } from "vitest";
-import { Cloud } from "../cloud/cloud.ts";
+import { Cloud } from "../cloud/driver.ts";
 import { POLICIES } from "../decoding/policy.ts";
-import { ToyDraftModel, type ToyLanguage, ToyTargetModel } from "../engine/toy.ts";
+import { ToyDraftModel, type ToyLanguage, ToyTargetModel } from "../engine/toy/models.ts";
 import { toSeed } from "../sampling/random.ts";
 import type { Tokenizer } from "../text/tokenizer.ts";
 import { memoryPair } from "../transport/memory.ts";
 import { systemClock } from "../transport/node/clock.ts";
-import type { EdgeClient } from "./client.ts";
+import { ParallelDrafter } from "./drafters/parallel-drafter.ts";
 import { type AnswerEvent, type AnswerRequest, Edge } from "./edge.ts";
 import { connectEdge } from "./generate.ts";
-import { ParallelDrafter } from "./parallel-drafter.ts";
+import type { EdgeClient } from "./opener.ts";
 
 const language: ToyLanguage = {
   seed: toSeed(4),

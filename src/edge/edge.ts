@@ -1,10 +1,10 @@
 import { type DecodingPolicy, type PolicyName, policyNamed } from "../decoding/policy.ts";
 import type { StopReason } from "../decoding/session.ts";
+import type { Grammars } from "../grammar/grammar.ts";
 import type { TokenLogprobs } from "../sampling/question.ts";
 import { type Seed, toSeed } from "../sampling/random.ts";
 import { type SamplerSettings, samplerSettings } from "../sampling/sampler.ts";
 import { type ChatMessage, type ChatTool, chatPrompt } from "../text/chat-template.ts";
-import type { Grammars } from "../text/grammar.ts";
 import { StopStrings } from "../text/stop-strings.ts";
 import type { Tokenizer } from "../text/tokenizer.ts";
 import { ConnectionError } from "../transport/transport.ts";
@@ -12,11 +12,11 @@ import { AssertionError } from "../util/assert.ts";
 import type { Clock } from "../util/clock.ts";
 import { SettingError } from "../util/errors.ts";
 import { Inbox } from "../util/inbox.ts";
-import type { EdgeClient } from "./client.ts";
-import type { Drafter } from "./drafter.ts";
+import type { TokenOrigin } from "./core/machine.ts";
+import { PipelineStatistics } from "./core/statistics.ts";
+import type { Drafter } from "./drafters/drafter.ts";
 import { type Generated, type GenerateOptions, generate, generateAlone } from "./generate.ts";
-import type { TokenOrigin } from "./machine.ts";
-import { PipelineStatistics } from "./statistics.ts";
+import type { EdgeClient } from "./opener.ts";
 
 /** The edge as a library: questions in, answers out as events. */
 

@@ -1,17 +1,17 @@
 import type { SessionSettings, StopReason, StopRule } from "../decoding/session.ts";
+import type { Grammars } from "../grammar/grammar.ts";
 import { wireLink } from "../protocol/link.ts";
 import type { TokenLogprobs } from "../sampling/question.ts";
-import type { Grammars } from "../text/grammar.ts";
 import { StreamingText, type Tokenizer } from "../text/tokenizer.ts";
 import type { Transport } from "../transport/transport.ts";
 import type { Clock } from "../util/clock.ts";
 import { SettingError } from "../util/errors.ts";
-import { EdgeClient } from "./client.ts";
 import { CloudError, type Reconnect } from "./connection.ts";
-import type { Drafter } from "./drafter.ts";
-import type { TokenOrigin } from "./machine.ts";
-import { EdgeSession, type SessionListener } from "./session.ts";
-import type { PipelineStatistics } from "./statistics.ts";
+import type { TokenOrigin } from "./core/machine.ts";
+import type { PipelineStatistics } from "./core/statistics.ts";
+import type { Drafter } from "./drafters/drafter.ts";
+import { EdgeSession, type SessionListener } from "./driver.ts";
+import { EdgeClient } from "./opener.ts";
 
 /** The edge as promises: for callers who do not live under a clock of their own. */
 

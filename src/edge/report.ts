@@ -1,4 +1,4 @@
-import type { PipelineStatistics } from "./statistics.ts";
+import type { PipelineStatistics } from "./core/statistics.ts";
 
 /** What one answer came to: the object that `run --json` prints. null: does not apply, or nobody can tell. */
 export interface RunReport {

@@ -1,10 +1,10 @@
-import { EdgeClient } from "../../src/edge/client.ts";
 import { CloudError, type Reconnect } from "../../src/edge/connection.ts";
-import type { Drafter } from "../../src/edge/drafter.ts";
-import { LookupDrafter, TwoDrafters } from "../../src/edge/lookup-drafter.ts";
-import { ParallelDrafter } from "../../src/edge/parallel-drafter.ts";
+import type { Drafter } from "../../src/edge/drafters/drafter.ts";
+import { LookupDrafter, TwoDrafters } from "../../src/edge/drafters/lookup-drafter.ts";
+import { ParallelDrafter } from "../../src/edge/drafters/parallel-drafter.ts";
+import { EdgeClient } from "../../src/edge/opener.ts";
 import { pacedDrafter } from "../../src/engine/paced.ts";
-import { ToyDraftModel } from "../../src/engine/toy.ts";
+import { ToyDraftModel } from "../../src/engine/toy/models.ts";
 import { wireLink } from "../../src/protocol/link.ts";
 import { failingDrafter } from "./engines.ts";
 import type { FaultyLink } from "./link.ts";

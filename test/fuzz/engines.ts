@@ -6,7 +6,7 @@ import {
   type PassResult,
   type TargetModel,
 } from "../../src/engine/engine.ts";
-import type { ToyDraftModel, ToyTargetModel } from "../../src/engine/toy.ts";
+import type { ToyDraftModel, ToyTargetModel } from "../../src/engine/toy/models.ts";
 import { PicoSpecError } from "../../src/util/errors.ts";
 import type { TokenBuffer } from "../../src/util/token-buffer.ts";
 import type { EdgePlan, WorldPlan } from "./plan.ts";

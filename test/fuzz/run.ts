@@ -1,7 +1,7 @@
 import { type StopReason, type StopRule, stopReasonAt } from "../../src/decoding/session.ts";
-import type { Outcome } from "../../src/edge/machine.ts";
-import type { EdgeSession, SessionListener } from "../../src/edge/session.ts";
-import type { PipelineStatistics } from "../../src/edge/statistics.ts";
+import type { Outcome } from "../../src/edge/core/machine.ts";
+import type { PipelineStatistics } from "../../src/edge/core/statistics.ts";
+import type { EdgeSession, SessionListener } from "../../src/edge/driver.ts";
 import { hold } from "./hold.ts";
 import { type Expected, expectedText, stopRule } from "./oracle.ts";
 import type { EdgePlan, SessionPlan } from "./plan.ts";

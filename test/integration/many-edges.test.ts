@@ -1,8 +1,8 @@
 import { readFileSync } from "node:fs";
 import { describe, expect, it } from "vitest";
 import { POLICIES } from "../../src/decoding/policy.ts";
+import { ParallelDrafter } from "../../src/edge/drafters/parallel-drafter.ts";
 import { connectEdge, generate } from "../../src/edge/generate.ts";
-import { ParallelDrafter } from "../../src/edge/parallel-drafter.ts";
 import { LlamaModel } from "../../src/engine/llama/model.ts";
 import { llamaDraftModel } from "../../src/engine/llama/models.ts";
 import { LlamaTokenizer } from "../../src/engine/llama/tokenizer.ts";

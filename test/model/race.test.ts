@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
 import { POLICIES } from "../../src/decoding/policy.ts";
-import { Pipeline } from "../../src/edge/pipeline.ts";
+import { Pipeline } from "../../src/edge/core/session.ts";
 import { propose } from "../../src/sampling/propose.ts";
 import { Purpose, toSeed, uniform } from "../../src/sampling/random.ts";
 import type { SamplerSettings } from "../../src/sampling/sampler.ts";

@@ -1,7 +1,7 @@
 import { Ajv } from "ajv";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { POLICIES } from "../../src/decoding/policy.ts";
-import { schemaGrammar } from "../../src/engine/xgrammar/schema.ts";
+import { schemaGrammar } from "../../src/grammar/xgrammar/schema.ts";
 import { RealPair } from "../support/real-pair.ts";
 
 /** Answers under a JSON Schema are JSON that fits it, whatever the models would rather say. */

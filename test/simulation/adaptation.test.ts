@@ -4,7 +4,7 @@ import { scenarioNamed } from "../../lab/models/scenarios.ts";
 import { runAnswers } from "../../lab/sim/simulate.ts";
 import { World } from "../../lab/sim/world.ts";
 import { type DecodingPolicy, POLICIES } from "../../src/decoding/policy.ts";
-import { Adaptation } from "../../src/edge/adaptation.ts";
+import { Adaptation } from "../../src/edge/core/adaptation.ts";
 import { Purpose, toSeed, uniform } from "../../src/sampling/random.ts";
 
 /**

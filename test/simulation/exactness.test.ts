@@ -1,10 +1,10 @@
 import { afterEach, describe, expect, it, vi } from "vitest";
-import { DraftedSequence } from "../../src/cloud/sequence.ts";
+import { DraftedSequence } from "../../src/cloud/core/sequence.ts";
 import { type DecodingPolicy, POLICIES } from "../../src/decoding/policy.ts";
-import { Pipeline } from "../../src/edge/pipeline.ts";
-import { RejectionSampler } from "../../src/edge/rejection-sampler.ts";
+import { RejectionSampler } from "../../src/edge/core/rejection-sampler.ts";
+import { Pipeline } from "../../src/edge/core/session.ts";
 import type { PassResult, TargetModel } from "../../src/engine/engine.ts";
-import { type ToyLanguage, toyLogits } from "../../src/engine/toy.ts";
+import { type ToyLanguage, toyLogits } from "../../src/engine/toy/models.ts";
 import type { Answer } from "../../src/sampling/question.ts";
 import { toSeed } from "../../src/sampling/random.ts";
 import { ResidualDraw } from "../../src/sampling/rejection.ts";

@@ -1,9 +1,9 @@
 import { describe, expect, it } from "vitest";
 import { POLICIES } from "../../src/decoding/policy.ts";
+import { ParallelDrafter } from "../../src/edge/drafters/parallel-drafter.ts";
 import { connectEdge, generate } from "../../src/edge/generate.ts";
-import { ParallelDrafter } from "../../src/edge/parallel-drafter.ts";
 import { type DraftModel, EngineError } from "../../src/engine/engine.ts";
-import { ToyDraftModel, type ToyLanguage } from "../../src/engine/toy.ts";
+import { ToyDraftModel, type ToyLanguage } from "../../src/engine/toy/models.ts";
 import { toSeed } from "../../src/sampling/random.ts";
 import { samplerSettings } from "../../src/sampling/sampler.ts";
 import type { Tokenizer } from "../../src/text/tokenizer.ts";

@@ -1,13 +1,13 @@
 import { afterEach, describe, expect, it, vi } from "vitest";
-import { KvCache } from "../../src/cloud/kv-cache.ts";
+import { DraftedSequence } from "../../src/cloud/core/sequence.ts";
+import { KvCache } from "../../src/cloud/passes/kv-cache.ts";
+import { CloudSession } from "../../src/cloud/passes/session.ts";
 import { RequestHandler } from "../../src/cloud/request-handler.ts";
-import { DraftedSequence } from "../../src/cloud/sequence.ts";
-import { CloudSession } from "../../src/cloud/session.ts";
 import { SessionTable } from "../../src/cloud/session-table.ts";
 import { Connection } from "../../src/edge/connection.ts";
-import { Pipeline } from "../../src/edge/pipeline.ts";
-import { RejectionSampler } from "../../src/edge/rejection-sampler.ts";
-import { SpeculativeKvCache } from "../../src/edge/speculative-kv-cache.ts";
+import { RejectionSampler } from "../../src/edge/core/rejection-sampler.ts";
+import { Pipeline } from "../../src/edge/core/session.ts";
+import { SpeculativeKvCache } from "../../src/edge/drafters/speculative-kv-cache.ts";
 import { Broken, type Invariant } from "../fuzz/hold.ts";
 import { trySeed } from "../fuzz/search.ts";
 

@@ -1,6 +1,6 @@
 import { afterEach, describe, expect, it, vi } from "vitest";
 import { POLICIES } from "../../src/decoding/policy.ts";
-import { Pipeline } from "../../src/edge/pipeline.ts";
+import { Pipeline } from "../../src/edge/core/session.ts";
 import { type Case, expectedAnswers, sampleAnswers } from "../fuzz/distribution.ts";
 import { chiSquare } from "../support/statistics.ts";
 

@@ -1,5 +1,5 @@
 import { describe, expect, it, vi } from "vitest";
-import { KvCache } from "../../src/cloud/kv-cache.ts";
+import { KvCache } from "../../src/cloud/passes/kv-cache.ts";
 import { POLICIES } from "../../src/decoding/policy.ts";
 import { requestOf } from "../fuzz/command.ts";
 import { expectedText } from "../fuzz/oracle.ts";

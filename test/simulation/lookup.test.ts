@@ -1,9 +1,9 @@
 import { describe, expect, it } from "vitest";
 import { POLICIES } from "../../src/decoding/policy.ts";
-import type { Drafter } from "../../src/edge/drafter.ts";
-import { LookupDrafter, TwoDrafters } from "../../src/edge/lookup-drafter.ts";
-import { ParallelDrafter } from "../../src/edge/parallel-drafter.ts";
-import { ToyDraftModel, type ToyLanguage } from "../../src/engine/toy.ts";
+import type { Drafter } from "../../src/edge/drafters/drafter.ts";
+import { LookupDrafter, TwoDrafters } from "../../src/edge/drafters/lookup-drafter.ts";
+import { ParallelDrafter } from "../../src/edge/drafters/parallel-drafter.ts";
+import { ToyDraftModel, type ToyLanguage } from "../../src/engine/toy/models.ts";
 import { toSeed } from "../../src/sampling/random.ts";
 import { draws, randomSchedule, scheduled, World } from "../support/world.ts";
 

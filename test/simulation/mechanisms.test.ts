@@ -1,11 +1,11 @@
 import { afterEach, describe, expect, it, vi } from "vitest";
-import { CloudSession } from "../../src/cloud/session.ts";
+import { CloudSession } from "../../src/cloud/passes/session.ts";
 import { type DecodingPolicy, POLICIES } from "../../src/decoding/policy.ts";
-import { ParallelDrafter } from "../../src/edge/parallel-drafter.ts";
-import { Pipeline } from "../../src/edge/pipeline.ts";
-import { SpeculativeKvCache } from "../../src/edge/speculative-kv-cache.ts";
+import { Pipeline } from "../../src/edge/core/session.ts";
+import { ParallelDrafter } from "../../src/edge/drafters/parallel-drafter.ts";
+import { SpeculativeKvCache } from "../../src/edge/drafters/speculative-kv-cache.ts";
 import type { DraftModel } from "../../src/engine/engine.ts";
-import type { ToyLanguage } from "../../src/engine/toy.ts";
+import type { ToyLanguage } from "../../src/engine/toy/models.ts";
 import type { DraftFrame, VerdictFrame } from "../../src/protocol/frame.ts";
 import { toSeed } from "../../src/sampling/random.ts";
 import { samplerSettings } from "../../src/sampling/sampler.ts";

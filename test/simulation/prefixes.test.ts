@@ -1,10 +1,10 @@
 import { afterEach, describe, expect, it, vi } from "vitest";
-import { KvCache } from "../../src/cloud/kv-cache.ts";
+import { KvCache } from "../../src/cloud/passes/kv-cache.ts";
 import { type DecodingPolicy, POLICIES } from "../../src/decoding/policy.ts";
-import { ParallelDrafter } from "../../src/edge/parallel-drafter.ts";
+import { ParallelDrafter } from "../../src/edge/drafters/parallel-drafter.ts";
 import { EngineError, type TargetModel } from "../../src/engine/engine.ts";
 import { pacedDrafter } from "../../src/engine/paced.ts";
-import { ToyDraftModel, type ToyLanguage } from "../../src/engine/toy.ts";
+import { ToyDraftModel, type ToyLanguage } from "../../src/engine/toy/models.ts";
 import { toSeed } from "../../src/sampling/random.ts";
 import {
   draws,

@@ -1,13 +1,13 @@
 import { afterEach, describe, expect, it, vi } from "vitest";
-import { DraftedSequence } from "../../src/cloud/sequence.ts";
+import { DraftedSequence } from "../../src/cloud/core/sequence.ts";
 import { checkPolicy, type DecodingPolicy, POLICIES } from "../../src/decoding/policy.ts";
 import { stopReasonAt } from "../../src/decoding/session.ts";
-import type { Drafter } from "../../src/edge/drafter.ts";
-import { LookupDrafter, TwoDrafters } from "../../src/edge/lookup-drafter.ts";
-import { ParallelDrafter } from "../../src/edge/parallel-drafter.ts";
-import { Pipeline } from "../../src/edge/pipeline.ts";
+import { Pipeline } from "../../src/edge/core/session.ts";
+import type { Drafter } from "../../src/edge/drafters/drafter.ts";
+import { LookupDrafter, TwoDrafters } from "../../src/edge/drafters/lookup-drafter.ts";
+import { ParallelDrafter } from "../../src/edge/drafters/parallel-drafter.ts";
 import { pacedDrafter } from "../../src/engine/paced.ts";
-import { ToyDraftModel, type ToyLanguage, toyLogits } from "../../src/engine/toy.ts";
+import { ToyDraftModel, type ToyLanguage, toyLogits } from "../../src/engine/toy/models.ts";
 import { toSeed } from "../../src/sampling/random.ts";
 import {
   applySampler,

@@ -1,8 +1,8 @@
 import { describe, expect, it } from "vitest";
-import type { CloudLimits } from "../../src/cloud/machine.ts";
+import type { CloudLimits } from "../../src/cloud/core/machine.ts";
 import { type DecodingPolicy, POLICIES } from "../../src/decoding/policy.ts";
 import type { PassItem, TargetModel } from "../../src/engine/engine.ts";
-import type { ToyLanguage } from "../../src/engine/toy.ts";
+import type { ToyLanguage } from "../../src/engine/toy/models.ts";
 import { toSeed } from "../../src/sampling/random.ts";
 import { draws, type Run, type Schedule, steadySchedule, World } from "../support/world.ts";
 

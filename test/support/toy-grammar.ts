@@ -1,4 +1,4 @@
-import type { GrammarMatcher, Grammars } from "../../src/text/grammar.ts";
+import type { GrammarMatcher, Grammars } from "../../src/grammar/grammar.ts";
 import { SettingError } from "../../src/util/errors.ts";
 import { END_TOKEN } from "./world.ts";
 

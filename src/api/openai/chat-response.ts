@@ -1,0 +1,107 @@
+import type { AnswerEnd } from "../../edge/edge.ts";
+import type { ToolCall } from "../../text/chat-template.ts";
+import type { Tokenizer } from "../../text/tokenizer.ts";
+import type { WrittenCall } from "../../text/tool-calls.ts";
+import type { ChoiceEvent, WholeChoice } from "./choice.ts";
+import { chatLogprobs } from "./logprobs.ts";
+import { finishReason, timingsOf, usageOf } from "./usage.ts";
+
+/** Chat completions as OpenAI's API answers them. */
+
+/** What all objects of one response have in common. */
+export interface ResponseHead {
+  readonly id: string;
+  /** seconds since 1970 */
+  readonly created: number;
+  readonly model: string;
+}
+
+export interface ChatShape {
+  readonly tokenizer: Tokenizer;
+  readonly wantsLogprobs: boolean;
+  /** an id for a call, new each time */
+  readonly callId: () => string;
+}
+
+export function chatCompletion(
+  { id, created, model }: ResponseHead,
+  choices: readonly (WholeChoice & { readonly end: AnswerEnd })[],
+  shape: ChatShape,
+): unknown {
+  const ends = choices.map(({ end }) => end);
+  return {
+    id,
+    object: "chat.completion",
+    created,
+    model,
+    choices: choices.map(({ text, tokens, calls, end }, index) => ({
+      index,
+      message: {
+        role: "assistant",
+        content: text === "" && calls.length > 0 ? null : text,
+        ...(calls.length > 0 ? { tool_calls: calls.map((call) => toolCall(call, shape)) } : {}),
+        refusal: null,
+      },
+      logprobs: shape.wantsLogprobs
+        ? { content: chatLogprobs(tokens, shape.tokenizer), refusal: null }
+        : null,
+      finish_reason: finishReason(end, calls.length > 0),
+    })),
+    usage: usageOf(ends),
+    timings: timingsOf(ends[0]!),
+  };
+}
+
+/** The chunks of a streamed response, in order. */
+export async function* chatChunks(
+  head: ResponseHead,
+  count: number,
+  events: AsyncIterable<ChoiceEvent>,
+  includeUsage: boolean,
+  shape: ChatShape,
+): AsyncGenerator<unknown, void, undefined> {
+  const called = new Array<number>(count).fill(0);
+  const ends: AnswerEnd[] = [];
+  const chunk = (choices: unknown[], more: object = {}) => ({
+    ...{ id: head.id, object: "chat.completion.chunk", created: head.created, model: head.model },
+    choices,
+    ...(includeUsage ? { usage: null } : {}),
+    ...more,
+  });
+  const choiceOf = (
+    index: number,
+    delta: object,
+    logprobs: unknown = null,
+    finish: string | null = null,
+  ) => ({
+    ...{ index, delta, logprobs, finish_reason: finish },
+  });
+  for (let index = 0; index < count; index++) {
+    yield chunk([choiceOf(index, { role: "assistant", content: "", refusal: null })]);
+  }
+  for await (const event of events) {
+    const index = event.choice;
+    if (event.kind === "end") {
+      ends.push(event.end);
+      const finish = finishReason(event.end, called[index]! > 0);
+      yield chunk([choiceOf(index, {}, null, finish)], { timings: timingsOf(event.end) });
+      continue;
+    }
+    const { text, tokens, calls } = event;
+    const logprobs = shape.wantsLogprobs
+      ? { content: chatLogprobs(tokens, shape.tokenizer), refusal: null }
+      : null;
+    if (text !== "" || (logprobs && logprobs.content.length > 0)) {
+      yield chunk([choiceOf(index, { content: text }, logprobs)]);
+    }
+    for (const call of calls) {
+      const at = called[index]!++;
+      yield chunk([choiceOf(index, { tool_calls: [{ index: at, ...toolCall(call, shape) }] })]);
+    }
+  }
+  if (includeUsage) yield chunk([], { usage: usageOf(ends) });
+}
+
+function toolCall({ name, arguments: args }: WrittenCall, { callId }: ChatShape): ToolCall {
+  return { id: callId(), type: "function", function: { name, arguments: args } };
+}

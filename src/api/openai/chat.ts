@@ -1,0 +1,146 @@
+import { z } from "zod";
+import type { AnswerRequest } from "../../edge/edge.ts";
+import type { ChatMessage, ChatTool } from "../../text/chat-template.ts";
+import { callsTools, toolCallGrammar } from "../../text/tool-calls.ts";
+import { HttpError } from "../errors.ts";
+import {
+  commonFields,
+  parseBody,
+  REQUEST_LIMITS,
+  responseFormatSchema,
+  toolChoiceSchema,
+  toolSchema,
+} from "./request.ts";
+
+/** A request for a chat completion: its fields, and what they ask of the edge. */
+
+const textPart = z.object({ type: z.literal("text"), text: z.string() });
+const content = z.union([z.string(), z.array(textPart)]);
+const toolCallSchema = z.object({
+  id: z.string(),
+  type: z.literal("function"),
+  function: z.object({ name: z.string(), arguments: z.string() }),
+});
+
+const messageSchema = z.discriminatedUnion("role", [
+  z.object({ role: z.enum(["system", "developer"]), content }),
+  z.object({ role: z.literal("user"), content }),
+  z.object({
+    role: z.literal("assistant"),
+    content: content.nullish(),
+    tool_calls: z.array(toolCallSchema).max(REQUEST_LIMITS.tools).nullish(),
+  }),
+  z.object({ role: z.literal("tool"), content, tool_call_id: z.string() }),
+]);
+
+const chatSchema = z.object({
+  ...commonFields,
+  messages: z.array(messageSchema).min(1).max(10_000),
+  max_completion_tokens: z.number().int().min(1).nullish(),
+  logprobs: z.boolean().nullish(),
+  top_logprobs: z.number().int().min(0).max(20).nullish(),
+  tools: z.array(toolSchema).max(REQUEST_LIMITS.tools).nullish(),
+  tool_choice: toolChoiceSchema.nullish(),
+  parallel_tool_calls: z.boolean().nullish(),
+  response_format: responseFormatSchema.nullish(),
+});
+
+export type ChatBody = z.infer<typeof chatSchema>;
+
+/** @throws HttpError 400 that names the field */
+export function parseChat(body: unknown): ChatBody {
+  const chat = parseBody(chatSchema, body);
+  if (chat.top_logprobs && !chat.logprobs) {
+    throw new HttpError(400, "invalid_value", "top_logprobs needs logprobs: true", "top_logprobs");
+  }
+  return chat;
+}
+
+/** What a chat asks for besides what all completions have. */
+export interface ChatDemand
+  extends Pick<AnswerRequest, "prompt" | "tools" | "grammar" | "logprobs" | "maxTokens"> {
+  /** calls of tools are to be looked for in the text */
+  readonly readsCalls: boolean;
+}
+
+/**
+ * @param template the target's chat template
+ * @param schemaGrammar the grammar of a JSON Schema
+ * @throws HttpError 400 for tools that the template does not know; SettingError for a schema that is none
+ */
+export async function chatDemand(
+  body: ChatBody,
+  template: string | null,
+  schemaGrammar: (schema: unknown) => Promise<string>,
+): Promise<ChatDemand> {
+  const choice = body.tool_choice ?? "auto";
+  const tools: readonly ChatTool[] = choice === "none" ? [] : (body.tools ?? []).map(plainTool);
+  const maxTokens = body.max_completion_tokens ?? body.max_tokens;
+  if (tools.length > 0 && !callsTools(template)) {
+    const message =
+      "the target's chat template does not show tools; leave them out, or take a model that knows them";
+    throw new HttpError(400, "tools_not_supported", message, "tools");
+  }
+  const grammar = await grammarOf(body, choice, tools, schemaGrammar);
+  return {
+    prompt: body.messages.map(plainMessage),
+    tools,
+    readsCalls: tools.length > 0,
+    ...(grammar === null ? {} : { grammar }),
+    ...(body.logprobs ? { logprobs: body.top_logprobs ?? 0 } : {}),
+    ...(maxTokens ? { maxTokens } : {}),
+  };
+}
+
+async function grammarOf(
+  { response_format: format }: ChatBody,
+  choice: NonNullable<ChatBody["tool_choice"]>,
+  tools: readonly ChatTool[],
+  schemaGrammar: (schema: unknown) => Promise<string>,
+): Promise<string | null> {
+  const forced = typeof choice === "object" ? choice.function.name : null;
+  if (forced !== null || choice === "required") {
+    const callable = tools.filter((tool) => forced === null || tool.function.name === forced);
+    if (callable.length > 0) return toolCallGrammar(callable, schemaGrammar);
+    const message =
+      forced === null ? "there are no tools to call" : `there is no tool ${JSON.stringify(forced)}`;
+    throw new HttpError(400, "invalid_value", message, "tool_choice");
+  }
+  if (format?.type === "json_schema") return schemaGrammar(format.json_schema.schema);
+  if (format?.type === "json_object") return schemaGrammar({ type: "object", additionalProperties: true });
+  return null;
+}
+
+function plainTool({ function: tool }: z.infer<typeof toolSchema>): ChatTool {
+  const { name, description, parameters } = tool;
+  return {
+    type: "function",
+    function: {
+      name,
+      ...(description === undefined ? {} : { description }),
+      ...(parameters === undefined ? {} : { parameters }),
+    },
+  };
+}
+
+function plainMessage(message: z.infer<typeof messageSchema>): ChatMessage {
+  const text = plainText(message.content ?? "");
+  switch (message.role) {
+    case "developer":
+      return { role: "system", content: text };
+    case "assistant":
+      return {
+        role: "assistant",
+        content: text,
+        ...(message.tool_calls && message.tool_calls.length > 0 ? { tool_calls: message.tool_calls } : {}),
+      };
+    case "tool":
+      return { role: "tool", content: text, tool_call_id: message.tool_call_id };
+    default:
+      return { role: message.role, content: text };
+  }
+}
+
+function plainText(given: z.infer<typeof content>): string {
+  return typeof given === "string" ? given : given.map(({ text }) => text).join("");
+}

@@ -1,0 +1,70 @@
+import type { AnswerEnd } from "../../edge/edge.ts";
+import type { Tokenizer } from "../../text/tokenizer.ts";
+import type { ResponseHead } from "./chat-response.ts";
+import type { ChoiceEvent, WholeChoice } from "./choice.ts";
+import { plainLogprobs } from "./logprobs.ts";
+import { finishReason, timingsOf, usageOf } from "./usage.ts";
+
+/** Plain completions as OpenAI's API answers them. */
+
+export interface CompletionShape {
+  readonly tokenizer: Tokenizer;
+  /** how many of the likeliest tokens were asked for; null: no logprobs */
+  readonly logprobs: number | null;
+}
+
+export function completion(
+  { id, created, model }: ResponseHead,
+  choices: readonly (WholeChoice & { readonly end: AnswerEnd })[],
+  shape: CompletionShape,
+): unknown {
+  const ends = choices.map(({ end }) => end);
+  return {
+    id,
+    object: "text_completion",
+    created,
+    model,
+    choices: choices.map(({ text, tokens, end }, index) => ({
+      index,
+      text,
+      logprobs: shape.logprobs === null ? null : plainLogprobs(tokens, shape.tokenizer, 0, shape.logprobs),
+      finish_reason: finishReason(end, false),
+    })),
+    usage: usageOf(ends),
+    timings: timingsOf(ends[0]!),
+  };
+}
+
+export async function* completionChunks(
+  { id, created, model }: ResponseHead,
+  count: number,
+  events: AsyncIterable<ChoiceEvent>,
+  includeUsage: boolean,
+  shape: CompletionShape,
+): AsyncGenerator<unknown, void, undefined> {
+  const offsets = new Array<number>(count).fill(0);
+  const ends: AnswerEnd[] = [];
+  const chunk = (choices: unknown[], more: object = {}) => ({
+    ...{ id, object: "text_completion", created, model, choices },
+    ...(includeUsage ? { usage: null } : {}),
+    ...more,
+  });
+  for await (const event of events) {
+    const index = event.choice;
+    if (event.kind === "end") {
+      ends.push(event.end);
+      const last = { index, text: "", logprobs: null, finish_reason: finishReason(event.end, false) };
+      yield chunk([last], { timings: timingsOf(event.end) });
+      continue;
+    }
+    const { text, tokens } = event;
+    if (text === "" && (shape.logprobs === null || tokens.length === 0)) continue;
+    const logprobs =
+      shape.logprobs === null
+        ? null
+        : plainLogprobs(tokens, shape.tokenizer, offsets[index]!, shape.logprobs);
+    offsets[index]! += text.length;
+    yield chunk([{ index, text, logprobs, finish_reason: null }]);
+  }
+  if (includeUsage) yield chunk([], { usage: usageOf(ends) });
+}

@@ -1,0 +1,182 @@
+import { describe, expect, it } from "vitest";
+import { CloudError } from "../../edge/connection.ts";
+import { toSeed } from "../../sampling/random.ts";
+import { SettingError } from "../../util/errors.ts";
+import { TurnstileError } from "../../util/turnstile.ts";
+import { asHttpError, HttpError } from "../errors.ts";
+import { chatDemand, parseChat } from "./chat.ts";
+import { completionDemands, parseCompletion } from "./completions.ts";
+import { commonRequest } from "./request.ts";
+
+const fresh = () => toSeed(99);
+const schemaGrammar = async (schema: unknown) => `root ::= "${Object.keys(schema as object).join("")}"`;
+const messages = [{ role: "user", content: "Hi" }];
+const problem = (act: () => unknown) => {
+  try {
+    act();
+  } catch (error) {
+    if (error instanceof HttpError) return [error.status, error.body.error.param];
+    throw error;
+  }
+  return null;
+};
+const TOOL = { type: "function", function: { name: "f", parameters: { x: 1 } } };
+const KNOWS_TOOLS = "{{ tools }} <tool_call>";
+
+describe("a chat request", () => {
+  it("becomes what the edge is asked", () => {
+    const body = parseChat({
+      ...{
+        messages,
+        temperature: 0.5,
+        top_p: 0.9,
+        top_k: 7,
+        min_p: 0.1,
+        seed: 5,
+        n: 2,
+        stop: "x",
+        policy: "cloud",
+      },
+      ...{ presence_penalty: 1, frequency_penalty: null, logit_bias: { 12: -100 }, max_tokens: 3 },
+      unknown: "is ignored",
+    });
+    const request = commonRequest(body, fresh);
+    expect(request(0)).toMatchObject({
+      sampler: {
+        temperature: 0.5,
+        topP: 0.9,
+        topK: 7,
+        minP: 0.1,
+        presencePenalty: 1,
+        logitBias: [[12, -100]],
+      },
+      ...{ stop: ["x"], maxTokens: 3, seed: toSeed(5), policy: { target: true, segmentTokens: 0 } },
+    });
+    expect(request(1).seed).toEqual(toSeed(6));
+    expect(commonRequest(parseChat({ messages }), fresh)(0)).toEqual({
+      sampler: {},
+      stop: [],
+      seed: toSeed(99),
+    });
+    expect(commonRequest(parseChat({ messages, seed: -1 }), fresh)(0).seed).toEqual(toSeed(2n ** 64n - 1n));
+  });
+
+  it("has messages of all roles, as text or in parts", async () => {
+    const body = parseChat({
+      messages: [
+        { role: "developer", content: "Be brief." },
+        {
+          role: "user",
+          content: [
+            { type: "text", text: "a" },
+            { type: "text", text: "b" },
+          ],
+        },
+        {
+          role: "assistant",
+          content: null,
+          tool_calls: [{ id: "1", type: "function", function: { name: "f", arguments: "{}" } }],
+        },
+        { role: "tool", content: "3", tool_call_id: "1" },
+      ],
+    });
+    const { prompt } = await chatDemand(body, null, schemaGrammar);
+    expect(prompt).toEqual([
+      { role: "system", content: "Be brief." },
+      { role: "user", content: "ab" },
+      {
+        role: "assistant",
+        content: "",
+        tool_calls: [{ id: "1", type: "function", function: { name: "f", arguments: "{}" } }],
+      },
+      { role: "tool", content: "3", tool_call_id: "1" },
+    ]);
+  });
+
+  it.each([
+    [{}, "messages"],
+    [{ messages: [] }, "messages"],
+    [{ messages: [{ role: "user", content: 3 }] }, "messages.0.content"],
+    [{ messages: [{ role: "user", content: [{ type: "image_url" }] }] }, "messages.0.content.0.type"],
+    [{ messages, temperature: 3 }, "temperature"],
+    [{ messages, n: 0 }, "n"],
+    [{ messages, stop: [""] }, "stop.0"],
+    [{ messages, logit_bias: { a: 1 } }, "logit_bias.a"],
+    [{ messages, top_logprobs: 2 }, "top_logprobs"],
+    [{ messages, response_format: { type: "xml" } }, "response_format.type"],
+    [{ messages, tools: [{ type: "function", function: {} }] }, "tools.0.function.name"],
+  ])("that is wrong says where: %j", (body, param) => {
+    expect(problem(() => parseChat(body))).toEqual([400, param]);
+  });
+
+  it("asks for grammars by its format and its choice of a tool", async () => {
+    const demand = (more: object, template: string | null = KNOWS_TOOLS) =>
+      chatDemand(parseChat({ messages, ...more }), template, schemaGrammar);
+    expect((await demand({ response_format: { type: "text" } })).grammar).toBeUndefined();
+    expect((await demand({ response_format: { type: "json_object" } })).grammar).toMatch(
+      /additionalProperties/,
+    );
+    const schema = { type: "json_schema", json_schema: { name: "a", schema: { z: 1 } } };
+    expect((await demand({ response_format: schema })).grammar).toBe('root ::= "z"');
+    expect(await demand({ tools: [TOOL] })).toMatchObject({ readsCalls: true, tools: [TOOL] });
+    expect((await demand({ tools: [TOOL] })).grammar).toBeUndefined();
+    expect(await demand({ tools: [TOOL], tool_choice: "none" })).toMatchObject({
+      readsCalls: false,
+      tools: [],
+    });
+    for (const tool_choice of ["required", { type: "function", function: { name: "f" } }]) {
+      expect((await demand({ tools: [TOOL], tool_choice })).grammar).toMatch(/tool_call.*tool0_root/);
+    }
+    const none = { type: "function", function: { name: "g" } };
+    await expect(demand({ tools: [TOOL], tool_choice: none })).rejects.toMatchObject({
+      status: 400,
+      param: "tool_choice",
+    });
+    await expect(demand({ tool_choice: "required" })).rejects.toMatchObject({
+      status: 400,
+      param: "tool_choice",
+    });
+    await expect(demand({ tools: [TOOL] }, "{{ messages }}")).rejects.toMatchObject({
+      code: "tools_not_supported",
+    });
+  });
+});
+
+describe("a request for plain completions", () => {
+  it("has one prompt or several, as text or token ids", () => {
+    const prompts = (prompt: unknown) =>
+      completionDemands(parseCompletion({ prompt })).map((one) => one.prompt);
+    expect(prompts("a")).toEqual(["a"]);
+    expect(prompts(["a", "b"])).toEqual(["a", "b"]);
+    expect(prompts([1, 2])).toEqual([Int32Array.of(1, 2)]);
+    expect(prompts([[1], [2, 3]])).toEqual([Int32Array.of(1), Int32Array.of(2, 3)]);
+    expect(completionDemands(parseCompletion({ prompt: "a", logprobs: 0 }))[0]).toMatchObject({
+      logprobs: 0,
+      maxTokens: 16,
+    });
+  });
+
+  it.each([
+    [{}, "prompt"],
+    [{ prompt: "a", echo: true }, "echo"],
+    [{ prompt: "a", suffix: "b" }, "suffix"],
+    [{ prompt: "a", best_of: 3 }, "best_of"],
+  ])("that is wrong says where: %j", (body, param) => {
+    expect(problem(() => parseCompletion(body))).toEqual([400, param]);
+  });
+});
+
+describe("errors", () => {
+  it.each([
+    [new SettingError("prompt", "the context leaves no room"), 400, "context_length_exceeded"],
+    [new SettingError("temperature", "no"), 400, "invalid_value"],
+    [new CloudError("server_full", "full"), 429, "rate_limit_exceeded"],
+    [new CloudError("connection_lost", "gone"), 503, "connection_lost"],
+    [new TurnstileError("full", "256 wait"), 429, "rate_limit_exceeded"],
+    [new Error("bug"), 500, "internal_error"],
+  ])("have OpenAI's shape: %s", (error, status, code) => {
+    const known = asHttpError(error);
+    expect([known.status, known.body.error.code]).toEqual([status, code]);
+    expect(Object.keys(known.body.error)).toEqual(["message", "type", "param", "code"]);
+  });
+});

@@ -1,0 +1,236 @@
+import { randomBytes } from "node:crypto";
+import { once } from "node:events";
+import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
+import type { AddressInfo } from "node:net";
+import { Metrics } from "../ops/metrics.ts";
+import { messageOf } from "../util/errors.ts";
+import { asHttpError, HttpError } from "./errors.ts";
+import { admit, corsHeaders, type GuardOptions } from "./guard.ts";
+import { Endpoint, type EndpointOptions, type Reply } from "./openai/endpoint.ts";
+import { REQUEST_LIMITS } from "./openai/request.ts";
+
+/** The endpoint on a port of this device. */
+
+export interface HttpOptions extends Omit<EndpointOptions, "freshId" | "nowSeconds" | "ended"> {
+  /** 127.0.0.1 unless said otherwise */
+  readonly host: string;
+  /** 0: any free one */
+  readonly port: number;
+  readonly guard: GuardOptions;
+  /** name and version of this software */
+  readonly software: string;
+}
+
+export interface HttpServer {
+  /** what clients take as their base URL, without /v1 */
+  readonly url: string;
+  readonly port: number;
+  /** Ends what is under way, and stops listening. */
+  close(): Promise<void>;
+}
+
+/** Between two lines of a stream that says nothing else: proxies cut what is silent. */
+const KEEP_ALIVE_MS = 15_000;
+/** A body that comes more slowly than this is given up. */
+const REQUEST_TIMEOUT_MS = 60_000;
+
+/** @throws HttpError `cannot_listen` */
+export async function serveHttp(options: HttpOptions): Promise<HttpServer> {
+  const metrics = new Metrics();
+  const endpoint = new Endpoint({
+    ...options,
+    freshId: () => randomBytes(12).toString("hex"),
+    nowSeconds: () => Math.floor(Date.now() / 1000),
+    ended: (end) => metrics.ended(end),
+  });
+  const server = createServer((request, response) => {
+    void new Exchange(request, response, options, endpoint, metrics).run();
+  });
+  server.requestTimeout = REQUEST_TIMEOUT_MS;
+  server.headersTimeout = REQUEST_TIMEOUT_MS;
+  server.listen(options.port, options.host);
+  try {
+    await once(server, "listening");
+  } catch (error) {
+    const message = `cannot listen on ${options.host}:${options.port}: ${messageOf(error)}; choose another --port`;
+    throw new HttpError(500, "cannot_listen", message);
+  }
+  const { port } = server.address() as AddressInfo;
+  const name = options.host.includes(":") ? `[${options.host}]` : options.host;
+  return {
+    url: `http://${name}:${port}`,
+    port,
+    async close() {
+      const closed = once(server, "close");
+      server.close();
+      server.closeAllConnections();
+      await closed;
+    },
+  };
+}
+
+/** One request and its response. */
+class Exchange {
+  private readonly request: IncomingMessage;
+  private readonly response: ServerResponse;
+  private readonly options: HttpOptions;
+  private readonly endpoint: Endpoint;
+  private readonly metrics: Metrics;
+  /** the client has gone: nobody wants the rest */
+  private readonly gone = new AbortController();
+  private readonly path: string;
+
+  constructor(
+    request: IncomingMessage,
+    response: ServerResponse,
+    options: HttpOptions,
+    endpoint: Endpoint,
+    metrics: Metrics,
+  ) {
+    this.request = request;
+    this.response = response;
+    this.options = options;
+    this.endpoint = endpoint;
+    this.metrics = metrics;
+    this.path = (request.url ?? "/").split("?")[0]!.replace(/(.)\/+$/, "$1");
+    response.on("close", () => this.gone.abort());
+    // A socket that breaks in the middle is a client that has gone.
+    response.on("error", () => this.gone.abort());
+  }
+
+  async run(): Promise<void> {
+    try {
+      admit(
+        this.request.headers,
+        this.preflight ? { ...this.options.guard, apiKey: null } : this.options.guard,
+      );
+      await this.route();
+    } catch (error) {
+      this.fail(error);
+    }
+    this.metrics.request(this.knownPath, this.response.statusCode);
+  }
+
+  private get preflight(): boolean {
+    return this.request.method === "OPTIONS";
+  }
+
+  /** For metrics: whatever else is asked for is one thing. */
+  private get knownPath(): string {
+    const known = ["/v1/chat/completions", "/v1/completions", "/v1/models", "/health", "/metrics"];
+    return known.includes(this.path) ? this.path : "other";
+  }
+
+  private async route(): Promise<void> {
+    const { endpoint, path } = this;
+    if (this.preflight) {
+      this.response.writeHead(204, corsHeaders(this.request.headers.origin)).end();
+      return;
+    }
+    if (path === "/v1/chat/completions") {
+      await this.reply(await this.posted((body) => endpoint.chat(body, this.gone.signal)));
+    } else if (path === "/v1/completions") {
+      await this.reply(await this.posted((body) => endpoint.complete(body, this.gone.signal)));
+    } else if (path === "/v1/models") this.get(() => this.send(endpoint.models()));
+    else if (path.startsWith("/v1/models/")) {
+      this.get(() => this.send(endpoint.modelNamed(decodeURIComponent(path.slice("/v1/models/".length)))));
+    } else if (path === "/health") {
+      this.get(() => this.send({ status: "ok", software: this.options.software, ...endpoint.load }));
+    } else if (path === "/metrics") {
+      this.get(() => this.write(200, "text/plain; version=0.0.4", this.metrics.text(endpoint.load)));
+    } else throw new HttpError(404, "not_found", `there is nothing at ${path}; the API is below /v1`);
+  }
+
+  private get(act: () => void): void {
+    if (this.request.method !== "GET" && this.request.method !== "HEAD") throw this.wrongMethod("GET");
+    act();
+  }
+
+  private async posted(act: (body: unknown) => Promise<Reply>): Promise<Reply> {
+    if (this.request.method !== "POST") throw this.wrongMethod("POST");
+    return act(await this.body());
+  }
+
+  private wrongMethod(right: string): HttpError {
+    this.response.setHeader("allow", `${right}, OPTIONS`);
+    return new HttpError(
+      405,
+      "method_not_allowed",
+      `${this.path} takes ${right}, not ${this.request.method}`,
+    );
+  }
+
+  private async body(): Promise<unknown> {
+    const chunks: Buffer[] = [];
+    let bytes = 0;
+    for await (const chunk of this.request as AsyncIterable<Buffer>) {
+      bytes += chunk.length;
+      if (bytes > REQUEST_LIMITS.bodyBytes) {
+        throw new HttpError(413, "body_too_large", `a request has at most ${REQUEST_LIMITS.bodyBytes} bytes`);
+      }
+      chunks.push(chunk);
+    }
+    try {
+      return JSON.parse(Buffer.concat(chunks).toString("utf8"));
+    } catch (error) {
+      throw new HttpError(400, "invalid_json", `the body is no JSON: ${messageOf(error)}`);
+    }
+  }
+
+  private async reply(reply: Reply): Promise<void> {
+    if (reply.kind === "object") this.send(reply.body);
+    else await this.stream(reply.chunks);
+  }
+
+  /** Server-sent events. What fails before the first is an answer with a status of its own. */
+  private async stream(chunks: AsyncGenerator<unknown, void, undefined>): Promise<void> {
+    const first = await chunks.next();
+    this.response.writeHead(200, {
+      "content-type": "text/event-stream; charset=utf-8",
+      "cache-control": "no-cache",
+      ...corsHeaders(this.request.headers.origin),
+    });
+    const keepAlive = setInterval(() => this.response.write(": still here\n\n"), KEEP_ALIVE_MS);
+    try {
+      if (!first.done) await this.event(JSON.stringify(first.value));
+      for await (const chunk of chunks) await this.event(JSON.stringify(chunk));
+      await this.event("[DONE]");
+    } catch (error) {
+      // The status has gone out: the error is an event, and there is no [DONE].
+      if (!this.gone.signal.aborted) await this.event(JSON.stringify(asHttpError(error).body));
+    } finally {
+      clearInterval(keepAlive);
+      this.response.end();
+    }
+  }
+
+  /** Waits for a client that reads slowly: what it has not read stays with the answer. */
+  private async event(data: string): Promise<void> {
+    if (this.gone.signal.aborted || this.response.write(`data: ${data}\n\n`)) return;
+    await once(this.response, "drain", { signal: this.gone.signal }).catch(() => {});
+  }
+
+  private send(body: unknown, status = 200): void {
+    this.write(status, "application/json; charset=utf-8", JSON.stringify(body));
+  }
+
+  private write(status: number, type: string, text: string): void {
+    if (this.gone.signal.aborted) return;
+    const headers = { "content-type": type, ...corsHeaders(this.request.headers.origin) };
+    this.response.writeHead(status, headers).end(text);
+  }
+
+  private fail(thrown: unknown): void {
+    const error = asHttpError(thrown);
+    if (this.response.headersSent || this.gone.signal.aborted) {
+      this.response.end();
+      return;
+    }
+    if (error.status === 429) this.response.setHeader("retry-after", "1");
+    // What is left of the body is not read.
+    if (error.status === 413) this.response.setHeader("connection", "close");
+    const origin = error.code === "origin_not_allowed" ? undefined : this.request.headers.origin;
+    const headers = { "content-type": "application/json; charset=utf-8", ...corsHeaders(origin) };
+    this.response.writeHead(error.status, headers).end(JSON.stringify(error.body));
+  }
+}

@@ -1,0 +1,105 @@
+import { type DraftModel, EngineError } from "../../engine/engine.ts";
+import { type Proposal, propose } from "../../sampling/propose.ts";
+import { historyTokens } from "../../sampling/sampler.ts";
+import { PicoSpecError } from "../../util/errors.ts";
+import type { DrafterReach } from "../core/reach.ts";
+import type { Drafter, DraftRequest } from "./drafter.ts";
+import { SpeculativeKvCache } from "./speculative-kv-cache.ts";
+
+/**
+ * Makes drafts one after the other on the one drafter of the device, while earlier ones are on their way. An
+ * interrupt takes effect at once for a draft that waits, between two feeds of a long prompt, and otherwise when
+ * the step that runs is over: its result is dropped.
+ */
+export class ParallelDrafter implements Drafter {
+  readonly alwaysProposes = true;
+  readonly model: DraftModel;
+  readonly choose: typeof propose;
+  private readonly cache = new SpeculativeKvCache();
+  /** at most one an owner */
+  private readonly waiting: DraftRequest[] = [];
+  private current: DraftRequest | null = null;
+  private busy = false;
+  private owners = 0;
+
+  /** @param choose makes the draft of a row; a simulation decides without one */
+  constructor(model: DraftModel, choose: typeof propose = propose) {
+    this.model = model;
+    this.choose = choose;
+  }
+
+  get reach(): DrafterReach {
+    return this.model.info;
+  }
+
+  newOwner(): number {
+    return ++this.owners;
+  }
+
+  propose(request: DraftRequest): void {
+    this.waiting.push(request);
+    this.next();
+  }
+
+  interrupt(owner: number, length: number): void {
+    const index = this.waiting.findIndex((request) => request.owner === owner);
+    if (index >= 0) this.waiting.splice(index, 1);
+    if (this.current?.owner === owner) this.current = null;
+    this.cache.rollback(owner, length);
+  }
+
+  private next(): void {
+    if (this.busy) return;
+    this.current ??= this.waiting.shift() ?? null;
+    if (this.current) this.feed(this.current);
+  }
+
+  /** One feed of the prompt, or the last one, which gives the row. */
+  private feed(request: DraftRequest): void {
+    const prefix = request.prefix();
+    const from = this.cache.missingFrom(request.owner, prefix);
+    const to = Math.min(prefix.length, from + this.model.feedTokens);
+    const tokens = prefix.slice(from, to);
+    const last = to === prefix.length;
+    // Held from here on: should a rollback come meanwhile it truncates this too.
+    this.cache.fed(from, tokens);
+    this.busy = true;
+    const wanted = () => this.current === request;
+    let made: Proposal | PicoSpecError | null = null;
+    const read = (logits: Float32Array) => {
+      if (wanted()) made = this.draftFrom(logits, prefix, request);
+    };
+    this.model.feed(from, tokens, last ? read : null, (error) => {
+      this.busy = false;
+      if (error) this.cache.clear();
+      const finished = wanted() && (last || error !== null);
+      if (finished) {
+        this.current = null;
+        const result = made ?? new EngineError("no_row", "the drafter gave no row");
+        if (error) request.done(error, null);
+        else if (result instanceof PicoSpecError) request.done(result, null);
+        else request.done(null, result);
+      }
+      this.next();
+    });
+  }
+
+  private draftFrom(
+    logits: Float32Array,
+    prefix: Int32Array,
+    request: DraftRequest,
+  ): Proposal | PicoSpecError {
+    const { sampler, coupling, seed, lineage, vocabularySize } = request;
+    // What a drafter has past the target's vocabulary is padding.
+    const row = logits.length > vocabularySize ? logits.subarray(0, vocabularySize) : logits;
+    const position = prefix.length;
+    const history = prefix.subarray(Math.max(0, position - historyTokens(sampler)));
+    try {
+      const allowed = request.allowed?.(prefix) ?? null;
+      return this.choose(row, sampler, history, coupling, seed, position, lineage, allowed);
+    } catch (error) {
+      if (error instanceof PicoSpecError) return error;
+      throw error;
+    }
+  }
+}

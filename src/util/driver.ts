@@ -1,0 +1,74 @@
+import { AssertionError, assert } from "./assert.ts";
+import type { Clock } from "./clock.ts";
+
+/** Decides and does nothing: events and the time in, effects out, in the order in which they are to be performed. */
+export interface Machine<Event, Effect> {
+  handle(event: Event, nowMs: number): readonly Effect[];
+}
+
+/** Brings events to a machine and performs its effects. */
+export interface Driver<Event> {
+  /** @throws the first error of a handler or an effect, once the queue is empty; see `drive` */
+  dispatch(event: Event): void;
+  /** @throws AssertionError between two dispatches when events were left behind */
+  checkIntegrity(): void;
+}
+
+/** An event whose effects cause it again and again would never end: far more than any turn has ever had. */
+const MOST_QUEUED_EVENTS = 10_000;
+
+/**
+ * The only loop that runs a machine, on both sides. It is synchronous and first in, first out: effects are performed
+ * in their order, and an event that an effect causes at once waits until all effects before it are performed. The
+ * clock is read anew for each event.
+ *
+ * An error costs only the event or the effect that threw it. What is queued behind it still runs, since it may belong
+ * to another session or give something back; then the first error is thrown to the caller of the outermost `dispatch`.
+ * A queue that overflows is dropped.
+ */
+export function drive<Event, Effect>(
+  machine: Machine<Event, Effect>,
+  clock: Clock,
+  perform: (effect: Effect) => void,
+): Driver<Event> {
+  const queue: Event[] = [];
+  let running = false;
+  let failed = false;
+  let failure: unknown = null;
+
+  const guarded = (act: () => void) => {
+    try {
+      act();
+    } catch (error) {
+      if (!failed) failure = error;
+      failed = true;
+    }
+  };
+  const one = (event: Event) => {
+    for (const effect of machine.handle(event, clock.nowMs())) guarded(() => perform(effect));
+  };
+
+  return {
+    dispatch(event) {
+      if (queue.push(event) > MOST_QUEUED_EVENTS) {
+        queue.length = 0;
+        throw new AssertionError(`${MOST_QUEUED_EVENTS} events wait: they cause each other`);
+      }
+      if (running) return;
+      running = true;
+      for (let next = queue.shift(); next !== undefined; next = queue.shift()) {
+        const current = next;
+        guarded(() => one(current));
+      }
+      running = false;
+      if (!failed) return;
+      const first = failure;
+      failed = false;
+      failure = null;
+      throw first;
+    },
+    checkIntegrity() {
+      assert(running || queue.length === 0, `${queue.length} events were left behind`);
+    },
+  };
+}

@@ -3,8 +3,13 @@
  * `picospec/node` adds llama.cpp, WebSockets and a server.
  */
 
-export type { CloudLimits } from "./cloud/core/machine.ts";
-export { Cloud, type CloudOptions, cloudLimits, type TargetDescription } from "./cloud/driver.ts";
+export {
+  Cloud,
+  type CloudLimits,
+  type CloudOptions,
+  cloudLimits,
+  type TargetDescription,
+} from "./cloud/driver.ts";
 export {
   checkPolicy,
   type DecodingPolicy,
@@ -47,13 +52,13 @@ export {
   EngineError,
   type HeldRow,
   type ModelInfo,
+  type PassEngine,
   type PassItem,
   type PassResult,
-  type TargetModel,
 } from "./engine/engine.ts";
 export { PACE_PROFILES, type PaceProfile, pacedDrafter, pacedTarget, paceNamed } from "./engine/paced.ts";
 export { RowAnswers } from "./engine/rows.ts";
-export { ToyDraftModel, type ToyLanguage, ToyTargetModel, toyLogits } from "./engine/toy/models.ts";
+export { ToyDraftModel, type ToyLanguage, ToyPassEngine, toyLogits } from "./engine/toy/models.ts";
 export type { GrammarMatcher, Grammars } from "./grammar/grammar.ts";
 export { decode } from "./protocol/decode.ts";
 export { encode } from "./protocol/encode.ts";

@@ -1,4 +1,4 @@
-import type { DraftModel, TargetModel } from "../../src/engine/engine.ts";
+import type { DraftModel, PassEngine } from "../../src/engine/engine.ts";
 import { bareDecoder } from "../../src/engine/llama/bare.ts";
 import { LlamaModel } from "../../src/engine/llama/model.ts";
 import { llamaDraftModel, llamaTargetModel } from "../../src/engine/llama/models.ts";
@@ -37,7 +37,7 @@ export async function benchEngine(targetFile: string, drafterFile: string): Prom
 
 async function benchTarget(file: string): Promise<EngineTiming> {
   const model = await LlamaModel.load(file, { gpu: "off" });
-  const options = { sequences: 1, threads: 1, contextTokens: CONTEXT_TOKENS };
+  const options = { kvSlots: 1, threads: 1, contextTokens: CONTEXT_TOKENS };
   const target = await llamaTargetModel(model, options);
   const timed = await compare(model, "target", targetStep(target));
   target.close();
@@ -54,7 +54,7 @@ async function benchDrafter(file: string): Promise<EngineTiming> {
   return timed;
 }
 
-function targetStep(target: TargetModel): Step {
+function targetStep(target: PassEngine): Step {
   const sampler = samplerSettings({ temperature: 0 });
   const question = {
     ask: "sample",
@@ -66,7 +66,7 @@ function targetStep(target: TargetModel): Step {
   return (token, from) =>
     new Promise((resolve, reject) => {
       const questions = [{ ...question, position: from + 1 }];
-      const item = { sequence: 0, from, tokens: Int32Array.of(token), questions, hold: false };
+      const item = { slot: 0, from, tokens: Int32Array.of(token), questions, hold: false };
       target.pass([item], (error) => (error ? reject(error) : resolve()));
     });
 }

@@ -3,8 +3,8 @@ import { POLICIES } from "../../src/decoding/policy.ts";
 import type { Outcome } from "../../src/edge/core/machine.ts";
 import { ParallelDrafter } from "../../src/edge/drafters/parallel-drafter.ts";
 import { EdgeClient } from "../../src/edge/opener.ts";
-import type { DraftModel, TargetModel } from "../../src/engine/engine.ts";
-import { ToyDraftModel, type ToyLanguage, ToyTargetModel } from "../../src/engine/toy/models.ts";
+import type { DraftModel, PassEngine } from "../../src/engine/engine.ts";
+import { ToyDraftModel, type ToyLanguage, ToyPassEngine } from "../../src/engine/toy/models.ts";
 import { wireLink } from "../../src/protocol/link.ts";
 import { toSeed } from "../../src/sampling/random.ts";
 import { samplerSettings } from "../../src/sampling/sampler.ts";
@@ -61,7 +61,7 @@ function runOnce(name: "cloud" | "vanilla" | "picospec", seed: number) {
   const ledger = new Ledger();
   const clock = new VirtualClock();
   const [edgeClock, cloudClock] = [charged(clock, "edge", ledger), charged(clock, "cloud", ledger)];
-  const model = chargedTarget(new ToyTargetModel(LANGUAGE, clock, { sequences: 1 }), ledger);
+  const model = chargedTarget(new ToyPassEngine(LANGUAGE, clock, { kvSlots: 1 }), ledger);
   // No token ends a text: the runs are as long as they are asked to be.
   const description = { name: "toy", fingerprint: "toy", endTokens: [], chatTemplate: null };
   const cloud = new Cloud({ model, description, clock: cloudClock, server: "bench" });
@@ -127,10 +127,10 @@ function chargedTransport(transport: Transport, part: string, ledger: Ledger): T
   };
 }
 
-function chargedTarget(model: TargetModel, ledger: Ledger): TargetModel {
-  const { info, sequences, passTokens, passRows } = model;
+function chargedTarget(model: PassEngine, ledger: Ledger): PassEngine {
+  const { info, kvSlots, passTokens, passRows } = model;
   return {
-    ...{ info, sequences, passTokens, passRows },
+    ...{ info, kvSlots, passTokens, passRows },
     pass: (items, done) =>
       ledger.charge("engine", () =>
         model.pass(items, (error, results) => ledger.charge("cloud", () => done(error, results))),

@@ -6,7 +6,7 @@ import { ParallelDrafter } from "../../src/edge/drafters/parallel-drafter.ts";
 import type { SessionListener } from "../../src/edge/driver.ts";
 import { connectEdge, generateAlone } from "../../src/edge/generate.ts";
 import type { EdgeClient } from "../../src/edge/opener.ts";
-import { type DraftModel, rowsOf, type TargetModel } from "../../src/engine/engine.ts";
+import { type DraftModel, type PassEngine, rowsOf } from "../../src/engine/engine.ts";
 import { LlamaModel } from "../../src/engine/llama/model.ts";
 import { llamaDraftModel, llamaTargetModel } from "../../src/engine/llama/models.ts";
 import { LlamaTokenizer } from "../../src/engine/llama/tokenizer.ts";
@@ -99,7 +99,7 @@ export class RealWorld {
     const [passes, drafts]: [Sample[], Sample[]] = [[], []];
     const targetModel = await LlamaModel.load(targetFile, { gpu: "off" });
     const draftModel = await LlamaModel.load(drafterFile, { gpu: "off" });
-    const plainTarget = await llamaTargetModel(targetModel, { threads: 1, sequences: 1 });
+    const plainTarget = await llamaTargetModel(targetModel, { threads: 1, kvSlots: 1 });
     const plainDrafter = await llamaDraftModel(draftModel, { threads: 1 });
     const target = timedTarget(pacedTarget(plainTarget, profile, systemClock), passes);
     const drafter = new ParallelDrafter(
@@ -195,10 +195,10 @@ export class RealWorld {
   }
 }
 
-function timedTarget(model: TargetModel, samples: Sample[]): TargetModel {
-  const { info, sequences, passTokens, passRows } = model;
+function timedTarget(model: PassEngine, samples: Sample[]): PassEngine {
+  const { info, kvSlots, passTokens, passRows } = model;
   return {
-    ...{ info, sequences, passTokens, passRows },
+    ...{ info, kvSlots, passTokens, passRows },
     pass(items, done) {
       const startMs = performance.now();
       const rows = items.reduce((sum, item) => sum + rowsOf(item), 0);

@@ -55,7 +55,7 @@ export function simulateLoad(
     ...{ scenario, seed },
     target: (model) => ({
       info: model.info,
-      sequences: model.sequences,
+      kvSlots: model.kvSlots,
       passTokens: model.passTokens,
       passRows: model.passRows,
       pass: (items, done) => {

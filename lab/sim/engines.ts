@@ -2,9 +2,9 @@ import type {
   DraftModel,
   HeldRow,
   ModelInfo,
+  PassEngine,
   PassItem,
   PassResult,
-  TargetModel,
 } from "../../src/engine/engine.ts";
 import { passTimeMs } from "../../src/engine/paced.ts";
 import { SparseDistribution } from "../../src/sampling/distribution.ts";
@@ -58,9 +58,9 @@ export class Judges {
 
 const info: ModelInfo = { name: "modelled", vocabularySize: VOCABULARY, contextTokens: CONTEXT_TOKENS };
 
-export class ModelledTarget implements TargetModel {
+export class ModelledTarget implements PassEngine {
   readonly info = info;
-  readonly sequences: number;
+  readonly kvSlots: number;
   readonly passTokens = 8192;
   readonly passRows = 8192;
   private readonly scenario: Scenario;
@@ -71,7 +71,7 @@ export class ModelledTarget implements TargetModel {
     this.scenario = scenario;
     this.clock = clock;
     this.judge = judge;
-    this.sequences = scenario.sequences;
+    this.kvSlots = scenario.sequences;
   }
 
   pass(items: readonly PassItem[], done: (error: null, results: PassResult[]) => void): void {

@@ -2,7 +2,7 @@ import type { StopReason } from "../../src/decoding/session.ts";
 import type { TokenOrigin } from "../../src/edge/core/machine.ts";
 import type { PipelineStatistics } from "../../src/edge/core/statistics.ts";
 import type { SessionListener } from "../../src/edge/driver.ts";
-import { type PassItem, rowsOf, type TargetModel } from "../../src/engine/engine.ts";
+import { type PassEngine, type PassItem, rowsOf } from "../../src/engine/engine.ts";
 import type { Frame } from "../../src/protocol/frame.ts";
 import { toSeed } from "../../src/sampling/random.ts";
 import { assert } from "../../src/util/assert.ts";
@@ -133,9 +133,9 @@ class Recorder {
     };
   };
 
-  readonly watched = (model: TargetModel): TargetModel => ({
+  readonly watched = (model: PassEngine): PassEngine => ({
     info: model.info,
-    sequences: model.sequences,
+    kvSlots: model.kvSlots,
     passTokens: model.passTokens,
     passRows: model.passRows,
     pass: (items, done) => {

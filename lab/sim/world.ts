@@ -1,4 +1,4 @@
-import type { CloudLimits } from "../../src/cloud/core/machine.ts";
+import type { CloudLimits } from "../../src/cloud/driver.ts";
 import { Cloud } from "../../src/cloud/driver.ts";
 import type { DecodingPolicy } from "../../src/decoding/policy.ts";
 import type { StopRule } from "../../src/decoding/session.ts";
@@ -7,7 +7,7 @@ import type { PipelineStatistics } from "../../src/edge/core/statistics.ts";
 import { ParallelDrafter } from "../../src/edge/drafters/parallel-drafter.ts";
 import { EdgeSession, type SessionListener } from "../../src/edge/driver.ts";
 import { EdgeClient } from "../../src/edge/opener.ts";
-import type { TargetModel } from "../../src/engine/engine.ts";
+import type { PassEngine } from "../../src/engine/engine.ts";
 import { Purpose, type Seed, toSeed, uniform } from "../../src/sampling/random.ts";
 import { samplerSettings } from "../../src/sampling/sampler.ts";
 import type { WanProfile } from "../../src/transport/wan.ts";
@@ -28,7 +28,7 @@ export interface WorldOptions {
   readonly acceptance?: (seed: Seed, coupled: boolean) => AcceptanceModel;
   readonly limits?: Partial<CloudLimits>;
   /** wraps a server's target: to watch it */
-  readonly target?: (model: TargetModel) => TargetModel;
+  readonly target?: (model: PassEngine) => PassEngine;
   readonly watch?: Watch;
 }
 

@@ -77,7 +77,7 @@ async function serve(values: CloudValues): Promise<void> {
   const load: LoadOptions = { gpu, progress: bar.update };
   const model = await LlamaModel.load(file, load).finally(bar.end);
   const context = values.context === undefined ? {} : { contextTokens: values.context };
-  const plain = await llamaTargetModel(model, { sequences, threads, ...context });
+  const plain = await llamaTargetModel(model, { kvSlots: sequences, threads, ...context });
   const target = pace ? pacedTarget(plain, pace.profile, systemClock) : plain;
   const tokenizer = new LlamaTokenizer(model);
   const endTokens = tokenizer.endTokens();

@@ -1,40 +1,53 @@
-import type { TargetModel } from "../engine/engine.ts";
+import type { PassEngine } from "../engine/engine.ts";
 import type { Grammars } from "../grammar/grammar.ts";
 import type { TargetInfo } from "../protocol/frame.ts";
 import { type FrameLink, wireLink } from "../protocol/link.ts";
 import type { Transport } from "../transport/transport.ts";
-import { unreachable } from "../util/assert.ts";
+import { assert, unreachable } from "../util/assert.ts";
 import type { CancelTimer, Clock } from "../util/clock.ts";
-import type { CloudEffect, CloudEvent, CloudLimits } from "./core/machine.ts";
-import { Verifier } from "./passes/verifier.ts";
-import { RequestHandler } from "./request-handler.ts";
+import { type Driver, drive } from "../util/driver.ts";
+import type {
+  CloudEffect,
+  CloudEvent,
+  CloudSession,
+  EngineKind,
+  Performer,
+  RegistryLimits,
+  SessionView,
+} from "./core/machine.ts";
+import { type HandlerOptions, RequestHandler } from "./core/request-handler.ts";
+import { passKind } from "./passes/kind.ts";
+import type { KvCacheLimits, PassLimits } from "./passes/machine.ts";
 
 /** What the cloud needs of the target besides its passes. */
 export type TargetDescription = Omit<TargetInfo, "contextTokens" | "vocabularySize">;
 
+/** Bounds that keep one cloud on its feet, whatever its edges do. */
+export interface CloudLimits extends RegistryLimits, PassLimits, KvCacheLimits {}
+
 export interface CloudOptions {
   /** stays the caller's to close, after the cloud */
-  readonly model: TargetModel;
+  readonly model: PassEngine;
   readonly description: TargetDescription;
   readonly clock: Clock;
   /** name and version of this software */
   readonly server: string;
   readonly limits?: Partial<CloudLimits>;
-  /** a GGUF file without tensors, for edges that have no tokenizer; null or left out: they need their own */
+  /** a GGUF file without tensors, for edges that have no tokenizer; default null: they need their own */
   readonly tokenizer?: Uint8Array | null;
-  /** over the target's vocabulary; null or left out: sessions have no grammars */
+  /** over the target's vocabulary; default null: sessions have no grammars */
   readonly grammars?: Grammars | null;
 }
 
-/** Bounds that keep one cloud on its feet, whatever its edges do. */
-export function cloudLimits(model: TargetModel, given: Partial<CloudLimits> = {}): CloudLimits {
+/** The limits of a cloud over this engine. @param given instead of the defaults */
+export function cloudLimits(model: PassEngine, given: Partial<CloudLimits> = {}): CloudLimits {
   return {
     connections: 1024,
     sessions: 64,
     sessionsPerConnection: 32,
     silentAfterMs: 600_000,
     helloWithinMs: 15_000,
-    sequences: model.sequences,
+    kvSlots: model.kvSlots,
     quantumRows: 64,
     idleAfterMs: 1000,
     passTokens: model.passTokens,
@@ -44,81 +57,79 @@ export function cloudLimits(model: TargetModel, given: Partial<CloudLimits> = {}
   };
 }
 
-/** Drives the cloud's state machine over transports and a target model. */
+/** Drives the cloud's state machine over transports and an engine. */
 export class Cloud {
-  private readonly handler: RequestHandler;
-  private readonly verifier: Verifier;
+  private readonly core: Core;
   private readonly clock: Clock;
   private readonly links = new Map<number, FrameLink>();
-  private readonly events: CloudEvent[] = [];
-  private dispatching = false;
   private nextConnection = 1;
   private cancelWake: CancelTimer | null = null;
 
   constructor(options: CloudOptions) {
-    const { model, description, clock } = options;
+    const { model, description, clock, server, tokenizer = null, grammars = null } = options;
     const { contextTokens, vocabularySize } = model.info;
-    const info: TargetInfo = { ...description, contextTokens, vocabularySize };
+    const target: TargetInfo = { ...description, contextTokens, vocabularySize };
+    const limits = cloudLimits(model, options.limits);
     this.clock = clock;
-    this.handler = new RequestHandler(
-      info,
-      options.server,
-      cloudLimits(model, options.limits),
-      options.tokenizer ?? null,
-      options.grammars ?? null,
-    );
-    this.verifier = new Verifier(model);
+    const handlerOptions = { target, server, limits, tokenizer, grammars };
+    const perform = (effect: CloudEffect<never>) => this.perform(effect);
+    this.core = assemble(passKind(model, limits), handlerOptions, clock, perform);
   }
 
   get openSessions(): number {
-    return this.handler.openSessions;
+    return this.core.handler.openSessions;
   }
 
-  get heldRows(): number {
-    return this.verifier.heldRows;
+  /** Every open session, and those that have ended and wait for the engine. */
+  sessions(): SessionView[] {
+    return this.core.handler.views();
   }
 
-  /** Serves an edge; the transport is the cloud's from here on. */
-  accept(transport: Transport): void {
-    this.acceptLink(wireLink(transport));
+  /**
+   * Serves an edge; the transport is the cloud's from here on.
+   * @returns the number of the connection
+   */
+  accept(transport: Transport): number {
+    return this.acceptLink(wireLink(transport));
   }
 
-  /** Serves an edge over frames; the link is the cloud's from here on. */
-  acceptLink(link: FrameLink): void {
+  /** Serves an edge over frames; the link is the cloud's from here on. @returns the number of the connection */
+  acceptLink(link: FrameLink): number {
     const connection = this.nextConnection++;
+    const { driver } = this.core;
     this.links.set(connection, link);
-    this.dispatch({ kind: "connected", connection });
+    driver.dispatch({ kind: "connected", connection });
     link.start({
-      frame: (frame) => this.dispatch({ kind: "frame", connection, frame }),
-      garbage: (error) => this.dispatch({ kind: "garbage", connection, error }),
+      frame: (frame) => driver.dispatch({ kind: "frame", connection, frame }),
+      garbage: (error) => driver.dispatch({ kind: "garbage", connection, error }),
       closed: () => {
         this.links.delete(connection);
-        this.dispatch({ kind: "disconnected", connection });
+        driver.dispatch({ kind: "disconnected", connection });
       },
     });
+    return connection;
   }
 
   /** Tells every edge and lets go of them. A pass that is under way still ends. */
   close(): void {
-    this.dispatch({ kind: "shutdown" });
+    this.core.driver.dispatch({ kind: "shutdown" });
     this.cancelWake?.();
   }
 
-  /** One event after the other: what an effect causes at once comes after the effects before it. */
-  private dispatch(event: CloudEvent): void {
-    this.events.push(event);
-    if (this.dispatching) return;
-    this.dispatching = true;
-    try {
-      for (let next = this.events.shift(); next; next = this.events.shift()) {
-        for (const effect of this.handler.handle(next, this.clock.nowMs())) this.perform(effect);
-      }
-    } finally {
-      this.dispatching = false;
-    }
+  /**
+   * Looks over everything that it owns, between two events.
+   * @param left every edge has gone: then nothing may be left but a pass that is under way
+   * @throws AssertionError on a broken invariant or a leak
+   */
+  checkIntegrity(left = false): void {
+    const { driver, handler, performer } = this.core;
+    driver.checkIntegrity();
+    handler.checkIntegrity(left && !performer.busy);
+    performer.checkIntegrity();
+    assert(this.links.size === handler.connections, `${this.links.size} links are open`);
   }
 
-  private perform(effect: CloudEffect): void {
+  private perform(effect: CloudEffect<never>): void {
     switch (effect.kind) {
       case "send":
         this.links.get(effect.connection)?.send(effect.frame);
@@ -127,21 +138,43 @@ export class Cloud {
         this.links.get(effect.connection)?.close();
         this.links.delete(effect.connection);
         break;
-      case "pass":
-        this.verifier.pass(effect.shares, (event) => this.dispatch(event));
-        break;
-      case "ask":
-        this.dispatch(this.verifier.ask(effect.session, effect.question));
-        break;
-      case "releaseRow":
-        this.verifier.release(effect.session);
-        break;
       case "wake":
         this.cancelWake?.();
-        this.cancelWake = this.clock.schedule(effect.atMs, () => this.dispatch({ kind: "wake" }));
+        this.cancelWake = this.clock.schedule(effect.atMs, () => this.core.driver.dispatch({ kind: "wake" }));
+        break;
+      case "engine":
+        unreachable(effect.effect);
         break;
       default:
         unreachable(effect);
     }
   }
+}
+
+/** The machine and what performs its effects, whatever the kind of engine. */
+interface Core {
+  readonly driver: Driver<CloudEvent<never>>;
+  readonly handler: {
+    readonly openSessions: number;
+    readonly connections: number;
+    views(): SessionView[];
+    checkIntegrity(atRest: boolean): void;
+  };
+  readonly performer: Pick<Performer<never>, "busy" | "checkIntegrity">;
+}
+
+/** @param perform effects that are not the engine's */
+function assemble<Session extends CloudSession<Effect>, Event, Effect>(
+  kind: EngineKind<Session, Event, Effect>,
+  options: HandlerOptions,
+  clock: Clock,
+  perform: (effect: CloudEffect<never>) => void,
+): Core {
+  const handler = new RequestHandler<Session, Event, Effect>(options, (registry) => kind.sessions(registry));
+  const driver = drive(handler, clock, (effect) => {
+    if (effect.kind === "engine") performer.perform(effect.effect);
+    else perform(effect);
+  });
+  const performer = kind.performer((event) => driver.dispatch({ kind: "engine", event }));
+  return { driver, handler, performer };
 }

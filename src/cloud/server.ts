@@ -1,13 +1,13 @@
-import type { TargetModel } from "../engine/engine.ts";
+import type { PassEngine } from "../engine/engine.ts";
 import type { Grammars } from "../grammar/grammar.ts";
 import { systemClock } from "../transport/node/clock.ts";
 import { type Listener, listen } from "../transport/node/socket.ts";
-import type { CloudLimits } from "./core/machine.ts";
+import type { CloudLimits } from "./driver.ts";
 import { Cloud, type TargetDescription } from "./driver.ts";
 
 export interface ServerOptions {
   /** stays the caller's to close, after the server */
-  readonly model: TargetModel;
+  readonly model: PassEngine;
   readonly description: TargetDescription;
   /** 127.0.0.1 unless said otherwise: whoever opens it to a network should know */
   readonly host?: string;

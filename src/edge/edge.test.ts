@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { Cloud } from "../cloud/driver.ts";
 import { POLICIES } from "../decoding/policy.ts";
-import { ToyDraftModel, type ToyLanguage, ToyTargetModel } from "../engine/toy/models.ts";
+import { ToyDraftModel, type ToyLanguage, ToyPassEngine } from "../engine/toy/models.ts";
 import { toSeed } from "../sampling/random.ts";
 import type { Tokenizer } from "../text/tokenizer.ts";
 import { memoryPair } from "../transport/memory.ts";
@@ -35,7 +35,7 @@ const edge = async () => (await edgeAndClients()).here;
 /** @returns the clients that it made so far as well: one, and another each time that it had to connect anew */
 async function edgeAndClients(): Promise<{ here: Edge; clients: EdgeClient[] }> {
   const cloud = new Cloud({
-    model: new ToyTargetModel(language, systemClock, { sequences: 4 }),
+    model: new ToyPassEngine(language, systemClock, { kvSlots: 4 }),
     description: { name: "toy", fingerprint: "letters", endTokens: [], chatTemplate: null },
     clock: systemClock,
     server: "test",

@@ -41,9 +41,9 @@ export interface DraftModel {
 
 /** A session's share of one pass. */
 export interface PassItem {
-  /** KV sequence, [0, sequences) */
-  readonly sequence: number;
-  /** before anything else in the pass, it gets the first tokens of another sequence, [0, from); null: it has its own */
+  /** KV slot, [0, kvSlots) */
+  readonly slot: number;
+  /** before anything else in the pass, it gets the first tokens of another slot, [0, from); null: it has its own */
   readonly copyFrom?: number | null;
   /** position of tokens[0]; what the KV holds at it or past it is dropped first */
   readonly from: number;
@@ -74,16 +74,16 @@ export interface PassResult {
 }
 
 /** The large model of the cloud: passes over many sequences, and answers instead of rows. */
-export interface TargetModel {
+export interface PassEngine {
   readonly info: ModelInfo;
-  /** KV sequences that it keeps at a time */
-  readonly sequences: number;
+  /** sessions whose KV it keeps at a time */
+  readonly kvSlots: number;
   /** most tokens and most rows of one pass, all items together */
   readonly passTokens: number;
   readonly passRows: number;
   /**
    * One forward pass. One call at a time.
-   * @param done results in the order of the items; on an error the KV of every sequence in the pass is empty
+   * @param done results in the order of the items; on an error the KV of every slot in the pass is empty
    */
   pass(items: readonly PassItem[], done: (error: EngineError | null, results: PassResult[]) => void): void;
   close(): void;

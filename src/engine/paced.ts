@@ -1,6 +1,6 @@
 import type { Clock } from "../util/clock.ts";
 import { SettingError } from "../util/errors.ts";
-import { type DraftModel, type PassItem, rowsOf, type TargetModel } from "./engine.ts";
+import { type DraftModel, type PassEngine, type PassItem, rowsOf } from "./engine.ts";
 
 /**
  * Emulated hardware: an engine that takes at least the time of a profile, so that small models on one machine
@@ -75,10 +75,10 @@ export function passTimeMs(
 }
 
 /** Closing it closes the model. */
-export function pacedTarget(model: TargetModel, profile: PaceProfile, clock: Clock): TargetModel {
+export function pacedTarget(model: PassEngine, profile: PaceProfile, clock: Clock): PassEngine {
   return {
     info: model.info,
-    sequences: model.sequences,
+    kvSlots: model.kvSlots,
     passTokens: model.passTokens,
     passRows: model.passRows,
     pass(items, done) {

@@ -2,33 +2,28 @@ import {
   type DraftModel,
   EngineError,
   type HeldRow,
+  type PassEngine,
   type PassItem,
   type PassResult,
-  type TargetModel,
 } from "../../src/engine/engine.ts";
-import type { ToyDraftModel, ToyTargetModel } from "../../src/engine/toy/models.ts";
+import type { ToyDraftModel, ToyPassEngine } from "../../src/engine/toy/models.ts";
 import { PicoSpecError } from "../../src/util/errors.ts";
 import type { TokenBuffer } from "../../src/util/token-buffer.ts";
 import type { EdgePlan, WorldPlan } from "./plan.ts";
 
-/** Toy models that fail as the contracts of `TargetModel` and `DraftModel` let them, and some that take too long. */
-
-/** What a model holds: an inspection reads it, and a failure empties it. */
-export function targetKv(model: ToyTargetModel): readonly TokenBuffer[] {
-  return (model as unknown as { kv: TokenBuffer[] }).kv;
-}
+/** Toy models that fail as the contracts of `PassEngine` and `DraftModel` let them, and some that take too long. */
 
 export function drafterKv(model: ToyDraftModel): TokenBuffer {
   return (model as unknown as { kv: TokenBuffer }).kv;
 }
 
-/** @param blame whoever has a sequence now; their session may end with the code that is told later */
+/** @param blame the session that has a slot now; its session may end with the code that is told later */
 export function failingTarget(
-  toy: ToyTargetModel,
+  toy: ToyPassEngine,
   fails: WorldPlan["targetFails"],
   random: () => number,
-  blame: (sequence: number) => (code: string) => void,
-): TargetModel {
+  blame: (slot: number) => (code: string) => void,
+): PassEngine {
   const breakable = (row: HeldRow, mayFail: (code: string) => void): HeldRow => ({
     answer(question) {
       if (random() >= fails.held) return row.answer(question);
@@ -37,18 +32,18 @@ export function failingTarget(
     },
     release: () => row.release(),
   });
-  const withHarm = (result: PassResult, { sequence }: PassItem): PassResult => {
+  const withHarm = (result: PassResult, { slot }: PassItem): PassResult => {
     const { held } = result;
-    if (random() >= fails.row) return held ? { ...result, held: breakable(held, blame(sequence)) } : result;
+    if (random() >= fails.row) return held ? { ...result, held: breakable(held, blame(slot)) } : result;
     held?.release();
-    blame(sequence)("model_output");
+    blame(slot)("model_output");
     // As `RowAnswers` has it: what was answered before the row that is of no use stands.
     const answers = result.answers.slice(0, Math.floor(random() * result.answers.length));
     return { answers, held: null, failure: "a row has no finite number" };
   };
   return {
     info: toy.info,
-    sequences: toy.sequences,
+    kvSlots: toy.kvSlots,
     passTokens: toy.passTokens,
     passRows: toy.passRows,
     pass(items, done) {
@@ -60,9 +55,9 @@ export function failingTarget(
           return;
         }
         for (const { held } of results) held?.release();
-        for (const { sequence } of items) {
-          targetKv(toy)[sequence]!.truncate(0);
-          blame(sequence)("internal");
+        for (const { slot } of items) {
+          toy.lose(slot);
+          blame(slot)("internal");
         }
         done(new EngineError("decode_failed", "no memory"), []);
       });

@@ -13,7 +13,9 @@ export type Invariant =
   /** a session ends, once, and for a reason */
   | "outcome"
   /** nothing is left behind */
-  | "rest";
+  | "rest"
+  /** an owner finds nothing wrong with itself */
+  | "integrity";
 
 export class Broken extends Error {
   override readonly name = "Broken";

@@ -1,6 +1,6 @@
 import { Cloud } from "../../src/cloud/driver.ts";
 import { pacedTarget } from "../../src/engine/paced.ts";
-import { ToyTargetModel } from "../../src/engine/toy/models.ts";
+import { ToyPassEngine } from "../../src/engine/toy/models.ts";
 import { END_TOKEN } from "../support/world.ts";
 import { failingTarget } from "./engines.ts";
 import type { FaultyLink } from "./link.ts";
@@ -11,7 +11,7 @@ import type { FuzzWorld } from "./world.ts";
 /** One life of a server: when it dies, its sessions, its memory and its links are gone. */
 export interface Life {
   readonly process: Process;
-  readonly toy: ToyTargetModel;
+  readonly toy: ToyPassEngine;
   readonly cloud: Cloud;
   /** by the cloud's number of the connection */
   readonly links: Map<number, FaultyLink>;
@@ -32,9 +32,7 @@ export class FuzzServer {
 
   accept(life: Life, link: FaultyLink): void {
     life.process.run(() => {
-      const { nextConnection } = life.cloud as unknown as { nextConnection: number };
-      life.links.set(nextConnection, link);
-      life.cloud.accept(link.cloud);
+      life.links.set(life.cloud.accept(link.cloud), link);
     });
   }
 
@@ -86,7 +84,7 @@ export class FuzzServer {
     const process: Process = new Process(world.clock, () => world.touched.add(this));
     const { passTokens = 256, passRows = 64 } = schedule.limits;
     const { sequences } = schedule;
-    const toy = new ToyTargetModel(language, process, { sequences, passTokens, passRows });
+    const toy = new ToyPassEngine(language, process, { kvSlots: sequences, passTokens, passRows });
     const failing = failingTarget(toy, targetFails, world.random, (sequence) => {
       const run = world.runWith(this, sequence);
       return (code) => {

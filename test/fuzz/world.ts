@@ -126,13 +126,10 @@ export class FuzzWorld {
     });
   }
 
-  /** Whose session has a sequence of the target. */
-  runWith({ life }: FuzzServer, sequence: number): Run | undefined {
-    if (!life) return undefined;
-    const { table } = (life.cloud as Inside).handler;
-    const key = table.kv.slots[sequence].owner;
-    const session = table.byKey.get(key) ?? table.leaving.get(key);
-    return session && this.runAt(life, session.identity.connection, session.identity.id);
+  /** Whose session has a slot of the target. */
+  runWith({ life }: FuzzServer, slot: number): Run | undefined {
+    const view = life?.cloud.sessions().find((session) => session.slot === slot);
+    return life && view ? this.runAt(life, view.identity.connection, view.identity.id) : undefined;
   }
 
   /** Whose session it is, by the cloud's numbers. */
@@ -211,9 +208,6 @@ export class FuzzWorld {
     }
   }
 }
-
-// biome-ignore lint/suspicious/noExplicitAny: an inspection looks at what is private
-type Inside = any;
 
 function brief(bytes: Uint8Array): string {
   const { type, ...rest } = decode(bytes.slice());

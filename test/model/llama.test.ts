@@ -287,7 +287,7 @@ describe("the models behind the engine's interface", () => {
   });
 
   it("target: answers questions about several sequences in one pass, and keeps a row when asked", async () => {
-    const target = await llamaTargetModel(model, { threads: 1, sequences: 2 });
+    const target = await llamaTargetModel(model, { threads: 1, kvSlots: 2 });
     const prompt = chatPrompt(
       model.file.chatTemplate,
       [{ role: "user", content: "Tell me a story." }],
@@ -305,8 +305,8 @@ describe("the models behind the engine's interface", () => {
       (resolve, reject) =>
         target.pass(
           [
-            { ...item, sequence: 0, questions: [question], hold: false },
-            { ...item, sequence: 1, questions: [], hold: true },
+            { ...item, slot: 0, questions: [question], hold: false },
+            { ...item, slot: 1, questions: [], hold: true },
           ],
           (error, done) => (error ? reject(error) : resolve(done)),
         ),

@@ -3,7 +3,7 @@ import { DraftedSequence } from "../../src/cloud/core/sequence.ts";
 import { type DecodingPolicy, POLICIES } from "../../src/decoding/policy.ts";
 import { RejectionSampler } from "../../src/edge/core/rejection-sampler.ts";
 import { Pipeline } from "../../src/edge/core/session.ts";
-import type { PassResult, TargetModel } from "../../src/engine/engine.ts";
+import type { PassEngine, PassResult } from "../../src/engine/engine.ts";
 import { type ToyLanguage, toyLogits } from "../../src/engine/toy/models.ts";
 import type { Answer } from "../../src/sampling/question.ts";
 import { toSeed } from "../../src/sampling/random.ts";
@@ -39,7 +39,7 @@ interface Case {
   readonly language: ToyLanguage;
   readonly maxTokens: number;
   /** how a control breaks the target */
-  readonly target?: (model: TargetModel) => TargetModel;
+  readonly target?: (model: PassEngine) => PassEngine;
 }
 
 const language: ToyLanguage = {
@@ -144,7 +144,7 @@ describe("control: the same test fails", () => {
       answer.kind === "rejected" && answer.rejection.kind === "sparse"
         ? { kind: "rejected", rejection: { ...answer.rejection, tailMass: 0 } }
         : answer;
-    const truncated = (model: TargetModel): TargetModel => ({
+    const truncated = (model: PassEngine): PassEngine => ({
       ...model,
       pass: (items, done) =>
         model.pass(items, (error, results) =>

@@ -1,9 +1,10 @@
 import { afterEach, describe, expect, it, vi } from "vitest";
+import { Registry } from "../../src/cloud/core/registry.ts";
+import { RequestHandler } from "../../src/cloud/core/request-handler.ts";
 import { DraftedSequence } from "../../src/cloud/core/sequence.ts";
+import { CachedSequence } from "../../src/cloud/passes/cached-sequence.ts";
 import { KvCache } from "../../src/cloud/passes/kv-cache.ts";
-import { CloudSession } from "../../src/cloud/passes/session.ts";
-import { RequestHandler } from "../../src/cloud/request-handler.ts";
-import { SessionTable } from "../../src/cloud/session-table.ts";
+import { PassSession } from "../../src/cloud/passes/session.ts";
 import { Connection } from "../../src/edge/connection.ts";
 import { RejectionSampler } from "../../src/edge/core/rejection-sampler.ts";
 import { Pipeline } from "../../src/edge/core/session.ts";
@@ -99,10 +100,10 @@ const RESUMING: readonly Control[] = [
   ],
   [
     "an orphan that goes on beside the session that resumed it",
-    SessionTable,
+    Registry,
     "withSecret",
     () => undefined,
-    /agreement: .* is there twice/,
+    /integrity: .* goes on beside the one that resumed it/,
   ],
   [
     "a cloud that takes the answer so far for a part of the prompt",
@@ -194,18 +195,18 @@ const DECIDING: readonly Control[] = [
 const MEMORY: readonly Control[] = [
   [
     "a target whose memory is not rolled back",
-    DraftedSequence,
+    CachedSequence,
     "dropPending",
     (self, real) => {
       const { cached } = self;
       real();
-      self.cached = Math.min(cached, self.committed + 1);
+      self.holds(Math.min(cached, self.committed + 1));
     },
     /memory: .* has another token at \d+ in memory/,
   ],
   [
     "a session that does not know of its eviction",
-    CloudSession,
+    PassSession,
     "evicted",
     () => {},
     /memory: .* in a memory that it has not/,
@@ -250,7 +251,7 @@ const BOUNDS: readonly Control[] = [
   ],
   [
     "a cloud that runs ahead of an edge that hears nothing",
-    CloudSession,
+    PassSession,
     "work",
     (self, real, args) => {
       const { edgeCommitted } = self;
@@ -259,7 +260,7 @@ const BOUNDS: readonly Control[] = [
       self.edgeCommitted = edgeCommitted;
       return work;
     },
-    /bounds: .* tokens ahead of its edge/,
+    /integrity: .* tokens ahead of its edge/,
   ],
 ];
 
@@ -269,16 +270,14 @@ const REST: readonly Control[] = [
     KvCache,
     "release",
     () => {},
-    /rest: .* keeps a sequence for session \d+/,
+    /integrity: .* slot \d+ is kept for session \d+/,
   ],
   [
     "a cloud that keeps the rows of sessions that are gone",
-    CloudSession,
-    "dropHeldRow",
-    (self) => {
-      self.rowHeld = false;
-    },
-    /rest: .* holds \d+ rows for/,
+    PassSession,
+    "releaseRow",
+    () => {},
+    /integrity: .* rows are held for/,
   ],
   [
     "a cloud that keeps the sessions of a link that is gone",
@@ -287,18 +286,18 @@ const REST: readonly Control[] = [
     (self, _, [id]) => {
       self.helloByMs.delete(id);
     },
-    /rest: .* is left with/,
+    /integrity: .* is left with/,
   ],
   [
     "a cloud that keeps the secrets of sessions that are gone",
-    SessionTable,
+    Registry,
     "remove",
     (self, real, [session]) => {
       real(session);
-      const { secret, key } = session.identity;
-      if (secret !== null) self.bySecret.set(secret, key);
+      const { secret } = session.identity;
+      if (secret !== null) self.bySecret.set(secret, session);
     },
-    /rest: .* keeps the secret of session \d+/,
+    /integrity: .* secret of session \d+ outlives it/,
   ],
 ];
 

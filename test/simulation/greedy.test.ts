@@ -1,5 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { DraftedSequence } from "../../src/cloud/core/sequence.ts";
+import { CachedSequence } from "../../src/cloud/passes/cached-sequence.ts";
 import { type DecodingPolicy, POLICIES } from "../../src/decoding/policy.ts";
 import { type ToyLanguage, toyLogits } from "../../src/engine/toy/models.ts";
 import { toSeed } from "../../src/sampling/random.ts";
@@ -81,7 +82,7 @@ function tryOne(seed: number): void {
   for (const { cancelAtMs, expected } of runs)
     if (cancelAtMs === null) expect(said).toContain(expected.join(" "));
   expect(world.cloud.openSessions).toBe(0);
-  expect(world.cloud.heldRows).toBe(0);
+  world.cloud.checkIntegrity(true);
 }
 
 describe("temperature 0", () => {
@@ -103,13 +104,13 @@ describe("temperature 0", () => {
 
   it("control: a target whose KV is not rolled back is caught", () => {
     // biome-ignore lint/suspicious/noExplicitAny: a control reaches into what is private
-    const broken = DraftedSequence.prototype as any;
+    const broken = CachedSequence.prototype as any;
     const { dropPending } = broken;
-    vi.spyOn(broken, "dropPending").mockImplementation(function (this: DraftedSequence) {
+    vi.spyOn(broken, "dropPending").mockImplementation(function (this: CachedSequence) {
       const { cached } = this;
       dropPending.call(this);
-      // The drafts that fell stay in the KV, and the same number of tokens after them is never fed.
-      this.cached = Math.min(cached, this.committed + 1);
+      // The rejected drafts stay in the KV, and the same number of tokens after them is never fed.
+      this.holds(Math.min(cached, this.committed + 1));
     });
     const caught = Array.from({ length: 40 }, (_, seed) => {
       try {

@@ -1,5 +1,5 @@
 import { afterEach, describe, expect, it, vi } from "vitest";
-import { CloudSession } from "../../src/cloud/passes/session.ts";
+import { PassSession } from "../../src/cloud/passes/session.ts";
 import { type DecodingPolicy, POLICIES } from "../../src/decoding/policy.ts";
 import { Pipeline } from "../../src/edge/core/session.ts";
 import { ParallelDrafter } from "../../src/edge/drafters/parallel-drafter.ts";
@@ -188,7 +188,7 @@ describe("Fast Verification", () => {
 
   it("does not start a pass on the correction alone when the drafts come before it would be over", () => {
     const passesBetween = (passMs: number) => {
-      const passes = vi.spyOn(CloudSession.prototype, "plan");
+      const passes = vi.spyOn(PassSession.prototype, "plan");
       tell({ language: strangers, schedule: steadySchedule(60, passMs, 10) });
       return passes.mock.results.filter(({ value }) => value.hold && value.questions.length === 0).length;
     };

@@ -1,8 +1,8 @@
 import { afterEach, describe, expect, it, vi } from "vitest";
-import { KvCache } from "../../src/cloud/passes/kv-cache.ts";
+import { PassSession } from "../../src/cloud/passes/session.ts";
 import { type DecodingPolicy, POLICIES } from "../../src/decoding/policy.ts";
 import { ParallelDrafter } from "../../src/edge/drafters/parallel-drafter.ts";
-import { EngineError, type TargetModel } from "../../src/engine/engine.ts";
+import { EngineError, type PassEngine } from "../../src/engine/engine.ts";
 import { pacedDrafter } from "../../src/engine/paced.ts";
 import { ToyDraftModel, type ToyLanguage } from "../../src/engine/toy/models.ts";
 import { toSeed } from "../../src/sampling/random.ts";
@@ -61,7 +61,7 @@ function talk(
   schedule: Schedule,
   seed: number,
   policy: DecodingPolicy,
-  target?: (model: TargetModel) => TargetModel,
+  target?: (model: PassEngine) => PassEngine,
 ): Run[] {
   const here = new World({ language, schedule, random: draws(seed), ...(target ? { target } : {}) });
   const all: Run[][] = [];
@@ -154,17 +154,13 @@ describe("sessions that begin alike", () => {
     expect(reusing).toBeLessThan(fresh / 3);
   });
 
-  it("control: with a sequence that begins with something else texts are wrong", () => {
-    const { acquire } = KvCache.prototype;
-    vi.spyOn(KvCache.prototype, "acquire").mockImplementation(function (
-      this: KvCache,
-      session,
-      wanted,
-      ...rest
-    ) {
-      // The cache believes that the conversation is the one that its sequences know best.
-      const blurred = Int32Array.from(wanted, (token, i) => (i < SYSTEM.length ? SYSTEM[i]! : token));
-      return acquire.call(this, session, blurred, ...rest);
+  it("control: with a slot that begins with something else texts are wrong", () => {
+    const { record } = PassSession.prototype;
+    vi.spyOn(PassSession.prototype, "record").mockImplementation(function (this: PassSession, ...args) {
+      const real = record.apply(this, args);
+      // The scheduler believes that the conversation is the one that its slots know best.
+      const wanted = Int32Array.from(real.wanted, (token, i) => (i < SYSTEM.length ? SYSTEM[i]! : token));
+      return { ...real, wanted };
     });
     const runs = talk({ ...steadySchedule(20, 10, 2), sequences: 3 }, 3, POLICIES.cloud);
     expect(wrong(runs).length).toBeGreaterThan(0);
@@ -172,17 +168,17 @@ describe("sessions that begin alike", () => {
 
   it("do not take over what a failed pass has lost", () => {
     let passes = 0;
-    const failing = (model: TargetModel): TargetModel => ({
+    const failing = (model: PassEngine): PassEngine => ({
       ...model,
       info: model.info,
-      sequences: model.sequences,
+      kvSlots: model.kvSlots,
       pass: (items, done) =>
         model.pass(items, (error, results) => {
           if (++passes % 40 !== 0) done(error, results);
           // As llama.cpp leaves it: the KV of every sequence in the pass is empty.
           else {
-            const nothing = items.map(({ sequence }) => ({
-              sequence,
+            const nothing = items.map(({ slot }) => ({
+              slot,
               from: 0,
               tokens: Int32Array.of(2),
               questions: [],

@@ -1,7 +1,9 @@
 import { describe, expect, it, vi } from "vitest";
-import type { SessionEffect } from "../../src/cloud/core/machine.ts";
-import { CloudSession } from "../../src/cloud/passes/session.ts";
-import { RequestHandler } from "../../src/cloud/request-handler.ts";
+import type { CloudEffect } from "../../src/cloud/core/machine.ts";
+import { RequestHandler } from "../../src/cloud/core/request-handler.ts";
+import type { PassEffect, PassEvent } from "../../src/cloud/passes/machine.ts";
+import { PassSession } from "../../src/cloud/passes/session.ts";
+import { PassSessions } from "../../src/cloud/passes/sessions.ts";
 import { type DecodingPolicy, POLICIES } from "../../src/decoding/policy.ts";
 import type { SessionSettings, StopRule } from "../../src/decoding/session.ts";
 import type { EdgeEffect, EdgeEvent } from "../../src/edge/core/machine.ts";
@@ -47,14 +49,24 @@ const says = (token: number): Answer => ({ kind: "token", token });
 
 /** A session on the cloud, spoken to frame by frame and pass by pass. */
 class CloudSide {
-  readonly session: CloudSession;
+  readonly session: PassSession;
   nowMs = 0;
+  private resident = 0;
 
   constructor(policy: DecodingPolicy = RACE, maxTokens = 1000, contextTokens = 2000) {
     const identity = { key: 1, connection: 1, id: 1, secret: null, epoch: 0 };
     const rule = ruleOf(maxTokens, contextTokens);
     const settings = settingsOf(policy, maxTokens);
-    this.session = new CloudSession(identity, settings, Int32Array.from(PROMPT), rule, 100, 0, 0);
+    const opening = {
+      identity,
+      settings,
+      rule,
+      vocabularySize: 100,
+      lineage: 0,
+      grammar: null,
+      resumed: null,
+    };
+    this.session = new PassSession({ ...opening, tokens: Int32Array.from(PROMPT) }, 0);
   }
 
   drafts(
@@ -62,15 +74,16 @@ class CloudSide {
     first: number,
     tokens: readonly number[],
     committedThrough = first,
-  ): SessionEffect[] {
-    const out: SessionEffect[] = [];
+  ): CloudEffect<PassEffect>[] {
+    const out: CloudEffect<PassEffect>[] = [];
     this.session.draft(draftFrame(lineage, first, tokens, committedThrough), this.nowMs, out);
     return out;
   }
 
   /** What the pass that starts now is fed, and the drafts that it judges. */
   start(): { tokens: number[]; judged: number[] } {
-    const { tokens, questions } = this.session.plan(1000, 1000, 0);
+    const { from, tokens, questions } = this.session.plan(1000, 1000, 0);
+    this.resident = from + tokens.length;
     const judged = questions.flatMap((question) => (question.ask === "decide" ? [question.draft] : []));
     expect(questions).toHaveLength(judged.length + 1);
     return { tokens: [...tokens], judged };
@@ -78,8 +91,9 @@ class CloudSide {
 
   /** The frames that its end brings. */
   end(...answers: Answer[]): Frame[] {
-    const out: SessionEffect[] = [];
-    this.session.passEnded(answers, false, 10, true, this.nowMs, out);
+    const out: CloudEffect<PassEffect>[] = [];
+    const outcome = { session: 1, answers, held: false, resident: this.resident, failure: null };
+    this.session.passEnded(outcome, 10, true, this.nowMs, out);
     return out.flatMap((effect) => (effect.kind === "send" ? [effect.frame] : []));
   }
 
@@ -628,9 +642,12 @@ describe("8. a session goes on over another link", () => {
   it("it cancels the orphan on the server, and an orphan that comes late is refused", () => {
     const limits = {
       ...{ connections: 3, sessions: 3, sessionsPerConnection: 2, helloWithinMs: 1000, silentAfterMs: 1000 },
-      ...{ sequences: 2, quantumRows: 16, idleAfterMs: 100, passTokens: 32, passRows: 8, prefillTokens: 16 },
+      ...{ kvSlots: 2, quantumRows: 16, idleAfterMs: 100, passTokens: 32, passRows: 8, prefillTokens: 16 },
     };
-    const cloud = new RequestHandler(TARGET, "test", limits);
+    const cloud = new RequestHandler<PassSession, PassEvent, PassEffect>(
+      { target: TARGET, server: "test", limits, tokenizer: null, grammars: null },
+      (registry) => new PassSessions(registry, limits),
+    );
     const say = (connection: number, frame: Frame) => cloud.handle({ kind: "frame", connection, frame }, 0);
     for (const connection of [1, 2]) {
       cloud.handle({ kind: "connected", connection }, 0);

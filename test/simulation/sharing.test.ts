@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
-import type { CloudLimits } from "../../src/cloud/core/machine.ts";
+import type { CloudLimits } from "../../src/cloud/driver.ts";
 import { type DecodingPolicy, POLICIES } from "../../src/decoding/policy.ts";
-import type { PassItem, TargetModel } from "../../src/engine/engine.ts";
+import type { PassEngine, PassItem } from "../../src/engine/engine.ts";
 import type { ToyLanguage } from "../../src/engine/toy/models.ts";
 import { toSeed } from "../../src/sampling/random.ts";
 import { draws, type Run, type Schedule, steadySchedule, World } from "../support/world.ts";
@@ -34,7 +34,7 @@ function share(
     language,
     schedule,
     random: draws(1),
-    target: (model: TargetModel) => ({
+    target: (model: PassEngine) => ({
       ...model,
       pass: (items, done) => {
         passes.push({ atMs: world.clock.nowMs(), items });
@@ -91,9 +91,7 @@ describe("a long prompt", () => {
       { passTokens: 2000, ...limits },
       { pace },
     );
-    const starts = passes
-      .filter(({ items }) => items.some(({ sequence }) => sequence === 0))
-      .map(({ atMs }) => atMs);
+    const starts = passes.filter(({ items }) => items.some(({ slot }) => slot === 0)).map(({ atMs }) => atMs);
     return Math.max(...starts.slice(1).map((atMs, i) => atMs - starts[i]!));
   };
 

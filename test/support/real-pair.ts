@@ -1,11 +1,11 @@
-import type { CloudLimits } from "../../src/cloud/core/machine.ts";
+import type { CloudLimits } from "../../src/cloud/driver.ts";
 import { Cloud } from "../../src/cloud/driver.ts";
 import type { DecodingPolicy } from "../../src/decoding/policy.ts";
 import type { SessionSettings } from "../../src/decoding/session.ts";
 import { ParallelDrafter } from "../../src/edge/drafters/parallel-drafter.ts";
 import { connectEdge, type Generated, generate } from "../../src/edge/generate.ts";
 import type { EdgeClient } from "../../src/edge/opener.ts";
-import type { DraftModel, TargetModel } from "../../src/engine/engine.ts";
+import type { DraftModel, PassEngine } from "../../src/engine/engine.ts";
 import { LlamaModel } from "../../src/engine/llama/model.ts";
 import { llamaDraftModel, llamaTargetModel } from "../../src/engine/llama/models.ts";
 import { LlamaTokenizer } from "../../src/engine/llama/tokenizer.ts";
@@ -44,7 +44,7 @@ export class RealPair {
   ): Promise<RealPair> {
     const targetModel = await LlamaModel.load(targetFile, { gpu: "off" });
     const draftModel = await LlamaModel.load(drafterFile, { gpu: "off" });
-    const target: TargetModel = await llamaTargetModel(targetModel, { threads: 1, sequences: 2 });
+    const target: PassEngine = await llamaTargetModel(targetModel, { threads: 1, kvSlots: 2 });
     const drafter: DraftModel = await llamaDraftModel(draftModel, { threads: 1 });
     const targetTokenizer = new LlamaTokenizer(targetModel);
     const ends = targetTokenizer.endTokens();

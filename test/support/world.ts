@@ -1,4 +1,4 @@
-import type { CloudLimits } from "../../src/cloud/core/machine.ts";
+import type { CloudLimits } from "../../src/cloud/driver.ts";
 import { Cloud } from "../../src/cloud/driver.ts";
 import type { DecodingPolicy } from "../../src/decoding/policy.ts";
 import type { SessionSettings } from "../../src/decoding/session.ts";
@@ -8,9 +8,9 @@ import type { Drafter } from "../../src/edge/drafters/drafter.ts";
 import { ParallelDrafter } from "../../src/edge/drafters/parallel-drafter.ts";
 import type { SessionListener } from "../../src/edge/driver.ts";
 import { EdgeClient } from "../../src/edge/opener.ts";
-import type { DraftModel, TargetModel } from "../../src/engine/engine.ts";
+import type { DraftModel, PassEngine } from "../../src/engine/engine.ts";
 import { type PaceProfile, pacedDrafter, pacedTarget } from "../../src/engine/paced.ts";
-import { ToyDraftModel, type ToyLanguage, ToyTargetModel } from "../../src/engine/toy/models.ts";
+import { ToyDraftModel, type ToyLanguage, ToyPassEngine } from "../../src/engine/toy/models.ts";
 import type { Grammars } from "../../src/grammar/grammar.ts";
 import { decode } from "../../src/protocol/decode.ts";
 import type { Frame } from "../../src/protocol/frame.ts";
@@ -140,7 +140,7 @@ export interface WorldOptions {
   readonly schedule: Schedule;
   readonly random: () => number;
   /** wraps the models, to break them or to watch them */
-  readonly target?: (model: TargetModel) => TargetModel;
+  readonly target?: (model: PassEngine) => PassEngine;
   readonly drafter?: (model: DraftModel) => DraftModel;
   /** wraps an edge's end of its link, outside of the emulated network */
   readonly link?: (transport: Transport, clock: VirtualClock) => Transport;
@@ -165,7 +165,7 @@ export class World {
     this.options = options;
     const { language, schedule } = options;
     const { passTokens = 256 } = schedule.limits;
-    const toy = new ToyTargetModel(language, this.clock, { sequences: schedule.sequences, passTokens });
+    const toy = new ToyPassEngine(language, this.clock, { kvSlots: schedule.sequences, passTokens });
     const paced = pacedTarget(toy, schedule.pace, this.clock);
     this.cloud = new Cloud({
       model: options.target?.(paced) ?? paced,

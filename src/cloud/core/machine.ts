@@ -1,26 +1,20 @@
+import type { SessionSettings, StopReason, StopRule } from "../../decoding/session.ts";
+import type { GrammarMatcher } from "../../grammar/grammar.ts";
 import type { ProtocolError } from "../../protocol/errors.ts";
-import type { Frame } from "../../protocol/frame.ts";
-import type { Answer, Question } from "../../sampling/question.ts";
+import type { DraftFrame, Frame, WitnessRequestFrame } from "../../protocol/frame.ts";
+import type { Registry } from "./registry.ts";
 
-/** What goes into the cloud's state machine and what comes out of it. */
+/**
+ * What goes into the cloud's state machine and what comes out of it.
+ *
+ * The contract: effects are performed in the order in which they are given, all of them before the next event. The
+ * frames of a session go out in the order of its decisions, `done` and `error` last. A connection is closed after the
+ * frame that says why. Effects of the engine come after the frames of the same event, so that a peer hears of a
+ * decision before the next pass begins; `wake` comes last and replaces an earlier one.
+ */
 
-/** Bounds on one pass over the target. */
-export interface PassLimits {
-  readonly passTokens: number;
-  readonly passRows: number;
-  /** prompt tokens of all sessions in one pass, so that a long prompt does not hold up the others */
-  readonly prefillTokens: number;
-}
-
-export interface KvCacheLimits {
-  readonly sequences: number;
-  /** rows that a session may have computed before it has to make way for one that waits */
-  readonly quantumRows: number;
-  /** a session without work for so long makes way before its quantum is used up */
-  readonly idleAfterMs: number;
-}
-
-export interface CloudLimits extends PassLimits, KvCacheLimits {
+/** Bounds on what peers may hold open, whatever the engine. */
+export interface RegistryLimits {
   readonly connections: number;
   /** open sessions, all connections together: each costs its tokens, and perhaps a held row */
   readonly sessions: number;
@@ -31,91 +25,118 @@ export interface CloudLimits extends PassLimits, KvCacheLimits {
   readonly helloWithinMs: number;
 }
 
-// One session
-
-export type SessionEffect =
-  | { readonly kind: "send"; readonly frame: Frame }
-  /** a question about the held row; its answer comes back through `answered` */
-  | { readonly kind: "ask"; readonly question: Question }
-  | { readonly kind: "releaseRow" }
-  /** nothing follows, but for the end of a pass that is under way */
-  | { readonly kind: "ended" };
-
-/**
- * What a session would do with a pass. `now`: somebody waits for it. `ahead`: a row that later drafts will be
- * decided by; it rides along, or has a pass of its own when that is over before the drafts come. `along`: it waits
- * for drafts and only rides along.
- */
-export interface Work {
-  readonly need: "none" | "along" | "ahead" | "now";
-  /** tokens without rows that have to be fed first */
-  readonly prefillTokens: number;
-  readonly rows: number;
-}
-
-/** What a pass does for a session. */
-export interface PassPlan {
-  /** position of tokens[0] */
-  readonly from: number;
-  readonly tokens: Int32Array;
-  /** one for each of the last tokens, but for the very last with `hold` */
-  readonly questions: readonly Question[];
-  readonly hold: boolean;
-}
-
 export interface SessionIdentity {
   /** unique on this cloud */
   readonly key: number;
   readonly connection: number;
   /** what the edge calls it */
   readonly id: number;
-  /** who knows it may resume the session; null: nobody */
+  /** with it the session can be resumed; null: it cannot */
   readonly secret: string | null;
   /** how often it was resumed before it came here */
   readonly epoch: number;
 }
 
-// All of them
-
-/** One session's part of a pass, for the verifier. */
-export interface PassShare extends PassPlan {
-  readonly session: number;
-  readonly sequence: number;
-  /** the sequence that has what this one begins with; null: it has that itself */
-  readonly copyFrom: number | null;
-}
-
-/** What a pass came to for one session. */
-export interface PassOutcome {
-  readonly session: number;
-  readonly answers: readonly Answer[];
-  /** a row was kept for it */
-  readonly held: boolean;
-  /** its rows were of no use; null: they were */
-  readonly failure: string | null;
-}
-
-export type CloudEvent =
+/** @typeParam Event of the engine, such as the end of a pass */
+export type CloudEvent<Event> =
   | { readonly kind: "connected"; readonly connection: number }
   | { readonly kind: "frame"; readonly connection: number; readonly frame: Frame }
   /** the peer sent what is no frame */
   | { readonly kind: "garbage"; readonly connection: number; readonly error: ProtocolError }
   | { readonly kind: "disconnected"; readonly connection: number }
-  | { readonly kind: "passEnded"; readonly outcomes: readonly PassOutcome[] }
-  /** the KV of every session in the pass is empty now */
-  | { readonly kind: "passFailed"; readonly message: string }
-  | { readonly kind: "answered"; readonly session: number; readonly answer: Answer }
-  | { readonly kind: "answerFailed"; readonly session: number; readonly message: string }
+  | { readonly kind: "engine"; readonly event: Event }
   | { readonly kind: "wake" }
   | { readonly kind: "shutdown" };
 
-export type CloudEffect =
+/** @typeParam Effect on the engine, such as a pass to run */
+export type CloudEffect<Effect> =
   | { readonly kind: "send"; readonly connection: number; readonly frame: Frame }
   /** after what was sent before */
   | { readonly kind: "close"; readonly connection: number }
-  | { readonly kind: "pass"; readonly shares: readonly PassShare[] }
-  /** about the session's held row */
-  | { readonly kind: "ask"; readonly session: number; readonly question: Question }
-  | { readonly kind: "releaseRow"; readonly session: number }
+  | { readonly kind: "engine"; readonly effect: Effect }
   /** replaces an earlier one */
   | { readonly kind: "wake"; readonly atMs: number };
+
+/** One session, whichever way its engine verifies. A ProtocolError that it throws ends it, and nothing else. */
+export interface CloudSession<Effect> {
+  readonly identity: SessionIdentity;
+  readonly ended: boolean;
+  /** Since when something of the edge is missing; Infinity: the session waits for the cloud itself. */
+  silentSinceMs(nowMs: number): number;
+  /** A resumed session may have been at its end already: the edge only lacks the last word. */
+  start(out: CloudEffect<Effect>[]): void;
+  /** @throws ProtocolError `bad_draft` */
+  draft(frame: DraftFrame, nowMs: number, out: CloudEffect<Effect>[]): void;
+  /** @throws ProtocolError `bad_draft` */
+  witnessRequest(frame: WitnessRequestFrame, nowMs: number, out: CloudEffect<Effect>[]): void;
+  /** Ends it. `failed`: the edge is gone or is told by an error, so there is no done frame. */
+  end(reason: StopReason | "failed", out: CloudEffect<Effect>[]): void;
+  /** @throws AssertionError on a broken invariant */
+  checkIntegrity(): void;
+}
+
+/** What carries a machine's effects to an engine and brings back its events. */
+export interface Performer<Effect> {
+  perform(effect: Effect): void;
+  /** the engine works on something whose end will be told */
+  readonly busy: boolean;
+  /** @throws AssertionError */
+  checkIntegrity(): void;
+}
+
+/** One kind of engine: the sessions over it, and what carries their effects to it. */
+export interface EngineKind<Session extends CloudSession<Effect>, Event, Effect> {
+  /** called once */
+  sessions(registry: Registry<Session, Effect>): EngineSessions<Session, Event, Effect>;
+  /** called once, after `sessions` */
+  performer(tell: (event: Event) => void): Performer<Effect>;
+}
+
+/** What a session is opened with, checked already. */
+export interface Opening<Session> {
+  readonly identity: SessionIdentity;
+  readonly settings: SessionSettings;
+  /** the prompt, and what a resumed session had committed, Int32Array[n] */
+  readonly tokens: Int32Array;
+  readonly rule: StopRule;
+  readonly vocabularySize: number;
+  /** the newest that a resumed session had; 0 for a new one */
+  readonly lineage: number;
+  /** that the answer keeps to, the session's from here on; null: none */
+  readonly grammar: GrammarMatcher | null;
+  /** the session that this one resumes; null: none is left of it */
+  readonly resumed: Session | null;
+}
+
+/** An open session as it can be looked at: by tests, and by an operator who asks what a cloud is doing. */
+export interface SessionView {
+  readonly identity: SessionIdentity;
+  /** ended, and only waits for the engine to be done with it */
+  readonly ended: boolean;
+  readonly promptTokens: number;
+  /** the committed tokens, prompt included, Int32Array[n]; valid until the next event */
+  readonly committed: Int32Array;
+  /** its KV slot; -1: none */
+  readonly slot: number;
+  /** tokens that the KV slot holds, from the first */
+  readonly cached: number;
+  /** in a pass */
+  readonly busy: boolean;
+}
+
+/** All sessions over one engine, and what they share of it. */
+export interface EngineSessions<Session extends CloudSession<Effect>, Event, Effect> {
+  open(opening: Opening<Session>, nowMs: number): Session;
+  /** Something of the engine came. */
+  react(event: Event, nowMs: number, out: CloudEffect<Effect>[]): void;
+  /**
+   * After every event: starts what is due.
+   * @returns when to look again though nothing happens, Infinity: no need; null: the end of what runs is looked at
+   */
+  goOn(nowMs: number, out: CloudEffect<Effect>[]): number | null;
+  /** The connection is gone, and its sessions have ended. */
+  forget(connection: number): void;
+  views(): SessionView[];
+  /** @param atRest no session is open and no work is under way: then nothing may be left. @throws AssertionError */
+  checkIntegrity(atRest: boolean): void;
+}

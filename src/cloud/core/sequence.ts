@@ -13,14 +13,12 @@ import { assert } from "../../util/assert.ts";
 import { TokenBuffer } from "../../util/token-buffer.ts";
 
 /**
- * The tokens of a session on the cloud's side: [0, committed) decided for good, then the pending drafts of one
- * lineage. The target's KV holds [0, cached) of them.
+ * The tokens of a session on the cloud's side: [0, committed) are committed, then come the pending drafts of one
+ * lineage.
  */
 export class DraftedSequence {
   /** tokens [0, committed) never change again */
   committed: number;
-  /** tokens that the KV holds, from the first */
-  cached = 0;
   /** the newest lineage heard of */
   lineage: number;
   /** drafts of `lineage` are to be dropped: one of them did not stand */
@@ -28,7 +26,7 @@ export class DraftedSequence {
   private readonly settings: SessionSettings;
   private readonly rule: StopRule;
   private readonly vocabularySize: number;
-  private readonly tokens: TokenBuffer;
+  protected readonly tokens: TokenBuffer;
   /** q of the pending drafts, in order */
   private pendingQ: (number | Float32Array)[] = [];
   private readonly grammar: GrammarMatcher | null;
@@ -65,6 +63,15 @@ export class DraftedSequence {
   /** No token can come at the end: it is the limit of tokens or of context. */
   get full(): boolean {
     return this.tokens.length >= limitPosition(this.rule);
+  }
+
+  at(position: number): number {
+    return this.tokens.at(position);
+  }
+
+  /** Tokens [0, length), valid until the next change. */
+  view(length: number): Int32Array {
+    return this.tokens.view(0, length);
   }
 
   slice(from: number, to: number): Int32Array {
@@ -125,19 +132,6 @@ export class DraftedSequence {
     this.lineageDead = true;
   }
 
-  /** A pass has fed these tokens; drafts may have been replaced meanwhile. */
-  fed(from: number, tokens: Int32Array): void {
-    let agreeing = 0;
-    while (
-      agreeing < tokens.length &&
-      from + agreeing < this.tokens.length &&
-      tokens[agreeing] === this.tokens.at(from + agreeing)
-    ) {
-      agreeing++;
-    }
-    this.cached = from + agreeing;
-  }
-
   /** Why the sequence ends with its last committed token, or null. */
   stopped(): StopReason | null {
     const last = this.committed - 1;
@@ -189,11 +183,19 @@ export class DraftedSequence {
     return q.values.slice(index * q.width, (index + 1) * q.width);
   }
 
-  private dropPending(): void {
+  /** @throws AssertionError when what is pending does not fit */
+  checkIntegrity(): void {
+    const { committed, pending, pendingQ, settings, rule } = this;
+    assert(committed >= rule.promptLength, "a prompt is committed as a whole");
+    assert(pending === pendingQ.length, `${pendingQ.length} q are kept for ${pending} drafts`);
+    assert(pending <= settings.policy.windowTokens + 1, `${pending} drafts are pending`);
+    assert(!this.lineageDead || pending === 0, "drafts of a dead lineage are pending");
+    assert(this.length <= limitPosition(rule) || pending === 0, "a draft is pending past the limit");
+  }
+
+  protected dropPending(): void {
     this.tokens.truncate(this.committed);
     this.pendingQ = [];
-    this.cached = Math.min(this.cached, this.committed);
-    assert(this.pending === 0, "nothing is pending past the committed tokens");
   }
 }
 

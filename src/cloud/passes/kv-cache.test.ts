@@ -1,67 +1,103 @@
 import { describe, expect, it } from "vitest";
-import { KvCache, type Tenant } from "./kv-cache.ts";
+import { type Acquisition, chooseSlot, freeAtMs, KvCache } from "./kv-cache.ts";
 
-const limits = { sequences: 2, quantumRows: 10, idleAfterMs: 100 };
+const limits = { kvSlots: 2, quantumRows: 10, idleAfterMs: 100 };
 const NOTHING = new Int32Array(0);
-const BUSY: Tenant = { pinned: false, idleSinceMs: Number.POSITIVE_INFINITY, held: () => NOTHING };
 
-/** Tenants by key; who is not named is busy. */
-const tenants =
-  (special: Record<number, Partial<Tenant>> = {}) =>
-  (key: number) => ({ ...BUSY, ...special[key] });
+interface Use {
+  readonly idleSinceMs: number;
+  readonly held: Int32Array;
+  readonly pinned: boolean;
+}
+
+const BUSY: Use = { idleSinceMs: Number.POSITIVE_INFINITY, held: NOTHING, pinned: false };
+
+/** Sessions by key; one that is not named is busy. */
+const uses =
+  (special: Record<number, Partial<Use>> = {}) =>
+  (key: number): Use => ({ ...BUSY, ...special[key] });
+
+/** A cache, and the decisions about it carried out. */
+class Slots {
+  readonly kv = new KvCache(limits.kvSlots);
+
+  acquire(session: number, wanted: Int32Array, use: (key: number) => Use, nowMs: number): Acquisition | null {
+    const pinned = (key: number) => use(key).pinned;
+    const choice = chooseSlot(this.kv.records(use), session, wanted, pinned, limits, nowMs);
+    if (choice) this.kv.acquire(choice, nowMs);
+    this.kv.checkIntegrity(() => true);
+    return choice;
+  }
+
+  freeAtMs(use: (key: number) => Use): number {
+    return freeAtMs(this.kv.records(use), (key) => use(key).pinned, limits);
+  }
+
+  slotOf(session: number): number {
+    return this.kv.slotOf(session);
+  }
+
+  used(session: number, rows: number, nowMs: number): void {
+    this.kv.used(session, rows, nowMs);
+  }
+
+  release(session: number, kept: Int32Array): void {
+    this.kv.release(session, kept);
+  }
+}
 
 const full = () => {
-  const kv = new KvCache(limits);
-  kv.acquire(1, NOTHING, tenants(), 0);
-  kv.acquire(2, NOTHING, tenants(), 0);
+  const kv = new Slots();
+  kv.acquire(1, NOTHING, uses(), 0);
+  kv.acquire(2, NOTHING, uses(), 0);
   return kv;
 };
 
 describe("KvCache", () => {
-  it("gives every session a sequence of its own while there are any", () => {
+  it("gives every session a slot of its own while there are any", () => {
     const kv = full();
-    expect([kv.sequenceOf(1), kv.sequenceOf(2), kv.sequenceOf(3)]).toEqual([0, 1, -1]);
+    expect([kv.slotOf(1), kv.slotOf(2), kv.slotOf(3)]).toEqual([0, 1, -1]);
     kv.release(1, NOTHING);
-    expect(kv.acquire(3, NOTHING, tenants(), 0)).toMatchObject({ sequence: 0, evicted: null, shared: 0 });
+    expect(kv.acquire(3, NOTHING, uses(), 0)).toMatchObject({ slot: 0, evicted: null, shared: 0 });
   });
 
   it("makes others wait while all are busy within their quantum", () => {
-    expect(full().acquire(3, NOTHING, tenants(), 1e9)).toBeNull();
+    expect(full().acquire(3, NOTHING, uses(), 1e9)).toBeNull();
   });
 
-  it("takes the sequence that has been idle for long enough, the least recently used first", () => {
+  it("takes the slot that has been idle for long enough, the least recently used first", () => {
     const kv = full();
-    const idle = tenants({ 1: { idleSinceMs: 0 }, 2: { idleSinceMs: 0 } });
+    const idle = uses({ 1: { idleSinceMs: 0 }, 2: { idleSinceMs: 0 } });
     kv.used(1, 1, 50);
     expect(kv.acquire(3, NOTHING, idle, 99)).toBeNull();
     expect(kv.freeAtMs(idle)).toBe(100);
-    expect(kv.acquire(3, NOTHING, idle, 100)).toMatchObject({ sequence: 1, evicted: 2, shared: 0 });
+    expect(kv.acquire(3, NOTHING, idle, 100)).toMatchObject({ slot: 1, evicted: 2, shared: 0 });
   });
 
   it("goes round by a quantum of rows, idle ones and the most served first", () => {
     const kv = full();
     kv.used(1, 12, 0);
-    expect(kv.acquire(3, NOTHING, tenants(), 0)).toMatchObject({ sequence: 0, evicted: 1, shared: 0 });
+    expect(kv.acquire(3, NOTHING, uses(), 0)).toMatchObject({ slot: 0, evicted: 1, shared: 0 });
     kv.used(3, 30, 0);
     kv.used(2, 11, 0);
-    expect(kv.acquire(1, NOTHING, tenants({ 2: { idleSinceMs: 0 } }), 1)).toMatchObject({
-      sequence: 1,
+    expect(kv.acquire(1, NOTHING, uses({ 2: { idleSinceMs: 0 } }), 1)).toMatchObject({
+      slot: 1,
       evicted: 2,
       shared: 0,
     });
-    expect(kv.acquire(2, NOTHING, tenants(), 1)).toMatchObject({ sequence: 0, evicted: 3, shared: 0 });
+    expect(kv.acquire(2, NOTHING, uses(), 1)).toMatchObject({ slot: 0, evicted: 3, shared: 0 });
   });
 
   it("never takes it from a session in a pass", () => {
     const kv = full();
     kv.used(1, 100, 0);
     kv.used(2, 100, 0);
-    const pinned = { pinned: true, idleSinceMs: 0, held: () => NOTHING };
-    expect(kv.acquire(3, NOTHING, tenants({ 1: pinned, 2: pinned }), 1e9)).toBeNull();
-    expect(kv.freeAtMs(tenants({ 1: pinned, 2: pinned }))).toBe(Number.POSITIVE_INFINITY);
+    const pinned = { pinned: true, idleSinceMs: 0 };
+    expect(kv.acquire(3, NOTHING, uses({ 1: pinned, 2: pinned }), 1e9)).toBeNull();
+    expect(kv.freeAtMs(uses({ 1: pinned, 2: pinned }))).toBe(Number.POSITIVE_INFINITY);
   });
 
-  describe("with sequences that begin alike", () => {
+  describe("with texts that begin alike", () => {
     const text = (length: number, own = 0) =>
       Int32Array.from({ length }, (_, i) => (i < 20 ? i : 1000 * own + i));
 
@@ -69,25 +105,25 @@ describe("KvCache", () => {
       const kv = full();
       kv.release(1, text(30, 1));
       kv.release(2, text(40, 2));
-      const next = kv.acquire(3, text(50, 2), tenants(), 5);
-      expect(next).toEqual({ sequence: 1, evicted: null, shared: 40, donor: null });
+      const next = kv.acquire(3, text(50, 2), uses(), 5);
+      expect(next).toMatchObject({ slot: 1, evicted: null, shared: 40, donor: null });
     });
 
     it("copies what is shared out of another, free or not, and leaves that as it is", () => {
       const kv = full();
       kv.release(1, NOTHING);
-      const held = { 2: { ...BUSY, held: () => text(40, 2) } };
-      expect(kv.acquire(3, text(50, 3), tenants(held), 5)).toEqual({
-        sequence: 0,
+      const held = { 2: { held: text(40, 2) } };
+      expect(kv.acquire(3, text(50, 3), uses(held), 5)).toMatchObject({
+        slot: 0,
         evicted: null,
         shared: 20,
         donor: 1,
       });
       kv.release(2, text(40, 2));
       kv.release(3, text(60, 3));
-      // Sequence 1 has been idle for longer, but is to be copied from.
-      expect(kv.acquire(4, text(30, 2), tenants(), 9)).toEqual({
-        sequence: 0,
+      // Slot 1 has been idle for longer, but is to be copied from.
+      expect(kv.acquire(4, text(30, 2), uses(), 9)).toMatchObject({
+        slot: 0,
         evicted: null,
         shared: 30,
         donor: 1,
@@ -97,9 +133,9 @@ describe("KvCache", () => {
     it("keeps the beginning of the one that makes way", () => {
       const kv = full();
       kv.used(1, 12, 0);
-      const held = { 1: { ...BUSY, held: () => text(40, 1) } };
-      expect(kv.acquire(3, text(50, 3), tenants(held), 5)).toEqual({
-        sequence: 0,
+      const held = { 1: { held: text(40, 1) } };
+      expect(kv.acquire(3, text(50, 3), uses(held), 5)).toMatchObject({
+        slot: 0,
         evicted: 1,
         shared: 20,
         donor: null,
@@ -112,8 +148,8 @@ describe("KvCache", () => {
       kv.release(1, text(30, 1));
       kv.release(2, text(30, 2));
       const other = Int32Array.from({ length: 30 }, (_, i) => 5000 + i);
-      expect(kv.acquire(3, other, tenants(), 9)).toEqual({
-        sequence: 0,
+      expect(kv.acquire(3, other, uses(), 9)).toMatchObject({
+        slot: 0,
         evicted: null,
         shared: 0,
         donor: null,
@@ -124,10 +160,14 @@ describe("KvCache", () => {
       const kv = full();
       kv.release(1, Int32Array.of(1, 2, 3, 4));
       kv.release(2, NOTHING);
-      expect(kv.acquire(3, Int32Array.of(1, 2, 3, 4, 5), tenants(), 9)).toMatchObject({
+      expect(kv.acquire(3, Int32Array.of(1, 2, 3, 4, 5), uses(), 9)).toMatchObject({
         shared: 0,
         donor: null,
       });
     });
+  });
+
+  it("finds a slot that is kept for a session that is gone", () => {
+    expect(() => full().kv.checkIntegrity((key) => key !== 2)).toThrow(/slot 1 is kept for session 2/);
   });
 });

@@ -1,147 +1,114 @@
 import { assert } from "../../util/assert.ts";
-import type { KvCacheLimits } from "../core/machine.ts";
+import type { KvCacheLimits } from "./machine.ts";
 
 /**
- * Which session has which of the target's KV sequences. Memory is shared by eviction: an idle session loses its
- * sequence to one that speaks, and among busy ones a sequence goes round by a quantum of rows, so that nobody
- * rebuilds its KV at every pass. What a sequence held stays in it until it is needed: a session that begins with the
- * same tokens, the next turn of a conversation or one with the same system message, has those computed already.
+ * Which session has which of the target's KV slots. Memory is shared by eviction: an idle session loses its slot to
+ * one that has work, and among busy ones a slot goes round by a quantum of rows, so that no KV is rebuilt at every
+ * pass. What a slot held stays in it until it is needed: a session that begins with the same tokens, the next turn of
+ * a conversation or one with the same system message, has those computed already.
  */
 
 /** Fewer tokens in common are not worth remembering. */
 const LEAST_SHARED_TOKENS = 16;
+const NOTHING = new Int32Array(0);
 
-/** What eviction has to know of a session. */
-export interface Tenant {
-  /** it must not be touched: a pass with its tokens is under way or about to be */
-  readonly pinned: boolean;
-  /** since when it has had nothing to do; Infinity while it has */
+/** A slot as a plain value. */
+export interface SlotRecord {
+  readonly slot: number;
+  /** key of the session that has it; null: it is free */
+  readonly owner: number | null;
+  /** rows computed for the owner since it got the slot */
+  readonly rowsServed: number;
+  readonly lastUsedMs: number;
+  /** since when the owner has had nothing to do; Infinity while it has */
   readonly idleSinceMs: number;
-  /** the tokens whose KV its sequence holds, from the first, Int32Array[n] */
-  readonly held: () => Int32Array;
+  /** the tokens whose KV the slot holds, from the first, Int32Array[n] */
+  readonly held: Int32Array;
 }
 
-interface Slot {
-  readonly sequence: number;
-  owner: number | null;
-  rowsServed: number;
-  lastUsedMs: number;
-  /** what the KV of a sequence without an owner still holds */
-  kept: Int32Array;
-}
-
-export interface Acquired {
-  readonly sequence: number;
-  /** the session that lost it, if any */
+/** A session gets a slot. */
+export interface Acquisition {
+  readonly session: number;
+  readonly slot: number;
+  /** the session that loses it; null: it was free */
   readonly evicted: number | null;
   /** how many of the wanted tokens need not be fed, from the first */
   readonly shared: number;
-  /** the sequence that has them and from which they are to be copied; null: the acquired one itself */
+  /** the slot that has them and from which they are to be copied; null: the acquired one itself */
   readonly donor: number | null;
 }
 
-export class KvCache {
-  private readonly limits: KvCacheLimits;
-  private readonly slots: Slot[];
+/**
+ * Chooses a slot for a session: a free one, or that of a session that has to make way; null: it has to wait.
+ * @param wanted the tokens that are to be in it, from the first, Int32Array[n]
+ * @param pinned whether a session is part of the pass that is being put together
+ */
+export function chooseSlot(
+  slots: readonly SlotRecord[],
+  session: number,
+  wanted: Int32Array,
+  pinned: (session: number) => boolean,
+  limits: KvCacheLimits,
+  nowMs: number,
+): Acquisition | null {
+  const shares = slots.map(({ held }) => sharedTokens(held, wanted));
+  let best = 0;
+  for (const [slot, shared] of shares.entries()) if (shared > shares[best]!) best = slot;
+  const chosen = freeSlot(slots, shares, best) ?? victim(slots, pinned, limits, nowMs);
+  if (!chosen) return null;
+  const { slot, owner: evicted } = chosen;
+  const donor = shares[best]! > shares[slot]! ? best : null;
+  return { session, slot, evicted, shared: shares[donor ?? slot]!, donor };
+}
 
-  constructor(limits: KvCacheLimits) {
-    this.limits = limits;
-    this.slots = Array.from({ length: limits.sequences }, (_, sequence) => ({
-      sequence,
-      owner: null,
-      rowsServed: 0,
-      lastUsedMs: 0,
-      kept: new Int32Array(0),
-    }));
+/** When a slot could be had by waiting for idle sessions; Infinity: never. */
+export function freeAtMs(
+  slots: readonly SlotRecord[],
+  pinned: (session: number) => boolean,
+  { idleAfterMs }: KvCacheLimits,
+): number {
+  let earliest = Number.POSITIVE_INFINITY;
+  for (const { owner, idleSinceMs } of slots) {
+    if (owner !== null && !pinned(owner)) earliest = Math.min(earliest, idleSinceMs + idleAfterMs);
   }
+  return earliest;
+}
 
-  /** The sequence of a session, or -1. */
-  sequenceOf(session: number): number {
-    return this.slots.findIndex((slot) => slot.owner === session);
-  }
+/** One that the session goes on in; otherwise the least recently used one, but not the one to copy from. */
+function freeSlot(
+  slots: readonly SlotRecord[],
+  shares: readonly number[],
+  best: number,
+): SlotRecord | undefined {
+  const free = slots.filter(({ owner }) => owner === null);
+  const own = free.find(({ slot, held }) => slot === best && held.length > 0 && shares[best] === held.length);
+  if (own) return own;
+  const others = free.length > 1 ? free.filter(({ slot }) => slot !== best || shares[best] === 0) : free;
+  const age = ({ held, lastUsedMs }: SlotRecord) =>
+    held.length === 0 ? Number.NEGATIVE_INFINITY : lastUsedMs;
+  return others.reduce<SlotRecord | undefined>(
+    (a, b) => (a === undefined || age(b) < age(a) ? b : a),
+    undefined,
+  );
+}
 
-  /**
-   * Gives a session a sequence if one is free or somebody has to make way; null: it has to wait.
-   * @param wanted the tokens that are to be in it, from the first, Int32Array[n]
-   */
-  acquire(
-    session: number,
-    wanted: Int32Array,
-    tenant: (session: number) => Tenant,
-    nowMs: number,
-  ): Acquired | null {
-    assert(this.sequenceOf(session) < 0, "the session has a sequence");
-    const shares = this.slots.map(({ owner, kept }) =>
-      sharedTokens(owner === null ? kept : tenant(owner).held(), wanted),
-    );
-    const best = shares.indexOf(Math.max(...shares));
-    const slot = this.free(shares, best) ?? this.victim(tenant, nowMs);
-    if (!slot) return null;
-    const evicted = slot.owner;
-    slot.owner = session;
-    slot.rowsServed = 0;
-    slot.lastUsedMs = nowMs;
-    slot.kept = new Int32Array(0);
-    const own = shares[slot.sequence]!;
-    const donor = shares[best]! > own ? best : null;
-    return { sequence: slot.sequence, evicted, shared: donor === null ? own : shares[best]!, donor };
-  }
-
-  /** One that the session goes on in; otherwise the one that was not used for longest, and not the one to copy from. */
-  private free(shares: readonly number[], best: number): Slot | undefined {
-    const free = this.slots.filter(({ owner }) => owner === null);
-    const own = free.find(
-      ({ sequence, kept }) => sequence === best && kept.length > 0 && shares[best] === kept.length,
-    );
-    if (own) return own;
-    const others =
-      free.length > 1 ? free.filter(({ sequence }) => sequence !== best || shares[best] === 0) : free;
-    const age = ({ kept, lastUsedMs }: Slot) => (kept.length === 0 ? Number.NEGATIVE_INFINITY : lastUsedMs);
-    return others.reduce<Slot | undefined>((a, b) => (a === undefined || age(b) < age(a) ? b : a), undefined);
-  }
-
-  /** When a sequence that nobody may have now could be had by waiting for idle sessions; Infinity: never. */
-  freeAtMs(tenant: (session: number) => Tenant): number {
-    let earliest = Number.POSITIVE_INFINITY;
-    for (const { owner } of this.slots) {
-      if (owner === null) continue;
-      const { pinned, idleSinceMs } = tenant(owner);
-      if (!pinned) earliest = Math.min(earliest, idleSinceMs + this.limits.idleAfterMs);
-    }
-    return earliest;
-  }
-
-  /** A pass computes so many rows for a session. */
-  used(session: number, rows: number, nowMs: number): void {
-    const slot = this.slots[this.sequenceOf(session)];
-    assert(slot, "only a session with a sequence is in a pass");
-    slot.rowsServed += rows;
-    slot.lastUsedMs = nowMs;
-  }
-
-  /** @param kept the tokens whose KV its sequence holds, from the first; it stays there for whoever begins like that */
-  release(session: number, kept: Int32Array): void {
-    const slot = this.slots[this.sequenceOf(session)];
-    if (!slot) return;
-    slot.owner = null;
-    slot.kept = kept;
-  }
-
-  /** Idle for long first, the longest; then whoever has used up a quantum, idle ones and the most served first. */
-  private victim(tenant: (session: number) => Tenant, nowMs: number): Slot | undefined {
-    const candidates = this.slots
-      .map((slot) => ({ slot, ...tenant(slot.owner!) }))
-      .filter(({ pinned }) => !pinned);
-    const idle = candidates.filter(({ idleSinceMs }) => nowMs >= idleSinceMs + this.limits.idleAfterMs);
-    if (idle.length > 0) return idle.reduce((a, b) => (b.slot.lastUsedMs < a.slot.lastUsedMs ? b : a)).slot;
-    const served = candidates.filter(({ slot }) => slot.rowsServed >= this.limits.quantumRows);
-    if (served.length === 0) return undefined;
-    return served.reduce((a, b) => {
-      const [aIdle, bIdle] = [Number.isFinite(a.idleSinceMs), Number.isFinite(b.idleSinceMs)];
-      if (aIdle !== bIdle) return aIdle ? a : b;
-      return b.slot.rowsServed > a.slot.rowsServed ? b : a;
-    }).slot;
-  }
+/** Idle for long first, the longest; then sessions that have used up a quantum, idle ones and the most served first. */
+function victim(
+  slots: readonly SlotRecord[],
+  pinned: (session: number) => boolean,
+  { idleAfterMs, quantumRows }: KvCacheLimits,
+  nowMs: number,
+): SlotRecord | undefined {
+  const candidates = slots.filter(({ owner }) => owner !== null && !pinned(owner));
+  const idle = candidates.filter(({ idleSinceMs }) => nowMs >= idleSinceMs + idleAfterMs);
+  if (idle.length > 0) return idle.reduce((a, b) => (b.lastUsedMs < a.lastUsedMs ? b : a));
+  const served = candidates.filter(({ rowsServed }) => rowsServed >= quantumRows);
+  if (served.length === 0) return undefined;
+  return served.reduce((a, b) => {
+    const [aIdle, bIdle] = [Number.isFinite(a.idleSinceMs), Number.isFinite(b.idleSinceMs)];
+    if (aIdle !== bIdle) return aIdle ? a : b;
+    return b.rowsServed > a.rowsServed ? b : a;
+  });
 }
 
 /** Length of what both begin with, 0 where that is hardly anything. */
@@ -150,4 +117,82 @@ function sharedTokens(held: Int32Array, wanted: Int32Array): number {
   let shared = 0;
   while (shared < most && held[shared] === wanted[shared]) shared++;
   return shared < LEAST_SHARED_TOKENS ? 0 : shared;
+}
+
+interface Slot {
+  owner: number | null;
+  rowsServed: number;
+  lastUsedMs: number;
+  /** what a slot without an owner still holds */
+  kept: Int32Array;
+}
+
+/** What eviction has to know of the session that has a slot. */
+export interface SlotUse {
+  readonly idleSinceMs: number;
+  /** the tokens whose KV its slot holds, from the first, Int32Array[n] */
+  readonly held: Int32Array;
+}
+
+/** The slots themselves: who has which. What is to happen is decided by the scheduler. */
+export class KvCache {
+  private readonly slots: Slot[];
+  private readonly byOwner = new Map<number, number>();
+
+  constructor(slots: number) {
+    this.slots = Array.from({ length: slots }, () => {
+      return { owner: null, rowsServed: 0, lastUsedMs: 0, kept: NOTHING };
+    });
+  }
+
+  /** The slot of a session, or -1. */
+  slotOf(session: number): number {
+    return this.byOwner.get(session) ?? -1;
+  }
+
+  /** All slots as plain values. @param use of a session that has one */
+  records(use: (session: number) => SlotUse): SlotRecord[] {
+    return this.slots.map(({ owner, rowsServed, lastUsedMs, kept }, slot) => {
+      const { idleSinceMs, held } = owner === null ? { idleSinceMs: 0, held: kept } : use(owner);
+      return { slot, owner, rowsServed, lastUsedMs, idleSinceMs, held };
+    });
+  }
+
+  acquire({ session, slot, evicted }: Acquisition, nowMs: number): void {
+    const taken = this.slots[slot]!;
+    assert(taken.owner === evicted, `slot ${slot} has another owner than was decided by`);
+    if (evicted !== null) this.byOwner.delete(evicted);
+    this.byOwner.set(session, slot);
+    this.slots[slot] = { owner: session, rowsServed: 0, lastUsedMs: nowMs, kept: NOTHING };
+  }
+
+  /** A pass computes so many rows for a session. */
+  used(session: number, rows: number, nowMs: number): void {
+    const slot = this.slots[this.slotOf(session)];
+    assert(slot, "only a session with a KV slot is in a pass");
+    slot.rowsServed += rows;
+    slot.lastUsedMs = nowMs;
+  }
+
+  /** @param kept the tokens whose KV its slot holds, from the first; they stay for a session that begins like that */
+  release(session: number, kept: Int32Array): void {
+    const slot = this.slots[this.slotOf(session)];
+    if (!slot) return;
+    this.byOwner.delete(session);
+    slot.owner = null;
+    slot.kept = kept;
+  }
+
+  /** @param isKnown whether a session may have a slot @throws AssertionError */
+  checkIntegrity(isKnown: (session: number) => boolean): void {
+    let owned = 0;
+    for (const [slot, { owner, kept }] of this.slots.entries()) {
+      if (owner === null) continue;
+      owned++;
+      assert(this.byOwner.get(owner) === slot, `slot ${slot} is not known as that of session ${owner}`);
+      assert(isKnown(owner), `slot ${slot} is kept for session ${owner}, which is gone`);
+      assert(kept.length === 0, `slot ${slot} has an owner and something kept`);
+    }
+    assert(owned === this.byOwner.size, `${this.byOwner.size} sessions have ${owned} slots`);
+  }
 }

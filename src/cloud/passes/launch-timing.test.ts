@@ -1,10 +1,10 @@
 import { describe, expect, it } from "vitest";
 import { POLICIES } from "../../decoding/policy.ts";
-import { SessionPace } from "./launch-timing.ts";
+import { LaunchTiming } from "./launch-timing.ts";
 
 /** A session of race whose drafts come 30 ms after a miss, every 10 ms, and mostly stand; passes of 100 ms. */
-function seasoned(): SessionPace {
-  const pace = new SessionPace(POLICIES.race, 0);
+function seasoned(): LaunchTiming {
+  const pace = new LaunchTiming(POLICIES.race, 0);
   let nowMs = 0;
   for (let round = 0; round < 30; round++) {
     for (let i = 0; i < 9; i++) pace.outlook.judged(true);
@@ -19,22 +19,22 @@ function seasoned(): SessionPace {
 }
 
 /** Whether a pass waits, after a miss at 5,000 ms. */
-function waits(pace: SessionPace): boolean {
+function waits(pace: LaunchTiming): boolean {
   pace.outlook.dry(true, 5000);
   pace.decided(5000);
   pace.plan(0, false, 5000);
   return pace.launchAtMs > 5000;
 }
 
-describe("the pace of a session", () => {
+describe("launch timing", () => {
   it("has nothing to wait for before anything was learnt, and waits when it was", () => {
-    expect(new SessionPace(POLICIES.race, 70).launchAtMs).toBe(70);
-    expect(waits(new SessionPace(POLICIES.race, 0))).toBe(false);
+    expect(new LaunchTiming(POLICIES.race, 70).launchAtMs).toBe(70);
+    expect(waits(new LaunchTiming(POLICIES.race, 0))).toBe(false);
     expect(waits(seasoned())).toBe(true);
   });
 
   it("starts with what an earlier session learnt of drafts, and waits once it knows a pass", () => {
-    const next = new SessionPace(POLICIES.race, 4000, seasoned());
+    const next = new LaunchTiming(POLICIES.race, 4000, seasoned());
     expect(next.launchAtMs).toBe(4000);
     expect(waits(next)).toBe(false);
     next.passTook(100, 1);
@@ -44,9 +44,9 @@ describe("the pace of a session", () => {
   it("is of use for a policy that couples in the same way, once drafts were judged", () => {
     expect(seasoned().isLike(POLICIES.race)).toBe(true);
     expect(seasoned().isLike(POLICIES.picospec)).toBe(false);
-    expect(new SessionPace(POLICIES.race, 0).isLike(POLICIES.race)).toBe(false);
+    expect(new LaunchTiming(POLICIES.race, 0).isLike(POLICIES.race)).toBe(false);
     // What it started with is not what it learnt.
-    expect(new SessionPace(POLICIES.race, 0, seasoned()).isLike(POLICIES.race)).toBe(false);
+    expect(new LaunchTiming(POLICIES.race, 0, seasoned()).isLike(POLICIES.race)).toBe(false);
   });
 
   it("does not wait where nobody drafts, nor when no draft can come; patience is kept where it is asked for", () => {
@@ -55,17 +55,9 @@ describe("the pace of a session", () => {
     pace.decided(5000);
     pace.plan(0, true, 5000);
     expect(pace.launchAtMs).toBe(5000);
-    const patient = new SessionPace({ ...POLICIES.race, patienceMs: 40 }, 0);
+    const patient = new LaunchTiming({ ...POLICIES.race, patienceMs: 40 }, 0);
     patient.decided(5000);
     patient.plan(0, false, 5010);
     expect(patient.launchAtMs).toBe(5040);
-  });
-
-  it("leaves the number of rows to the policy unless that is adaptive", () => {
-    const pace = seasoned();
-    expect(pace.worthwhileRows(0.04, 1e9, 7)).toBe(1);
-    expect(new SessionPace(POLICIES.vanilla, 0, pace).worthwhileRows(0.04, 1e9, 7)).toBe(
-      POLICIES.vanilla.adaptive ? 1 : 7,
-    );
   });
 });

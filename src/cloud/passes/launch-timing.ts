@@ -7,7 +7,7 @@ const PASS_WEIGHT = 0.3;
 const LEAST_OF_PASS = 0.1;
 
 /** When a session's next pass may start, and over how many rows. */
-export class SessionPace {
+export class LaunchTiming {
   readonly outlook: Outlook;
   /** the next pass may start; Infinity: not before something comes */
   launchAtMs: number;
@@ -20,7 +20,7 @@ export class SessionPace {
   private msPerRow = 0;
 
   /** @param before of an earlier session of the same edge: drafts will come and stand much like its own */
-  constructor(policy: DecodingPolicy, nowMs: number, before?: SessionPace) {
+  constructor(policy: DecodingPolicy, nowMs: number, before?: LaunchTiming) {
     this.policy = policy;
     this.outlook = new Outlook(before?.outlook);
     // The first row comes with the prompt: there is nothing to wait for.
@@ -36,15 +36,6 @@ export class SessionPace {
   /** Rate at which the session's tokens come, tokens/ms. */
   get tokensPerMs(): number {
     return this.outlook.tokensPerMs(this.passMs.mean);
-  }
-
-  /**
-   * Rows that are worth their time, where the policy lets the cloud choose.
-   * @param tokensPerMs rate of the whole server
-   */
-  worthwhileRows(tokensPerMs: number, msPerRow: number, most: number): number {
-    if (!this.policy.adaptive) return most;
-    return this.outlook.worthwhileRows(tokensPerMs, msPerRow, most);
   }
 
   launched(msPerRow: number): void {

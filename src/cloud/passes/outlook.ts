@@ -1,5 +1,5 @@
 import { FadingShare, RunningMean } from "../../util/estimates.ts";
-import { type DraftOutlook, waitMs, worthwhileRows } from "./launch.ts";
+import { type DraftOutlook, waitMs } from "./launch.ts";
 
 /** Weight of a new sample in estimates of times. */
 const TIME_WEIGHT = 0.3;
@@ -177,9 +177,5 @@ export class Outlook {
       pending > 0 ? [lastFrameMs, spacing, frameTokens] : [drySinceMs, gap, 1];
     if (mean < 0 || fromMs < 0) return null;
     return { atMs: fromMs + times * mean, deviationMs: times * deviation };
-  }
-
-  worthwhileRows(tokensPerMs: number, msPerRow: number, most: number): number {
-    return worthwhileRows(this.acceptance, tokensPerMs, msPerRow, most);
   }
 }

@@ -1,4 +1,5 @@
 import type { SessionSettings } from "../../decoding/session.ts";
+import { ProtocolError } from "../../protocol/errors.ts";
 import type { WitnessRequestFrame } from "../../protocol/frame.ts";
 import type { Answer, Question, TokenLogprobs } from "../../sampling/question.ts";
 import { assert } from "../../util/assert.ts";
@@ -69,17 +70,20 @@ export function refillQuestion(
   };
 }
 
-/** The token that an answer decides. */
-export function decidedToken(question: Question, answer: Answer): number {
+/** The token that an answer commits. */
+export function committedToken(question: Question, answer: Answer): number {
   if (answer.kind === "token") return answer.token;
-  assert(answer.kind === "accepted" && question.ask === "decide", `"${answer.kind}" decides nothing`);
+  assert(answer.kind === "accepted" && question.ask === "decide", `"${answer.kind}" commits nothing`);
   return question.draft;
 }
 
-/** What the target thought of the token that an answer decides, where that was asked for. */
-export function decidedLogprobs(answer: Answer): TokenLogprobs {
-  const decides = answer.kind === "accepted" || answer.kind === "token";
-  const logprobs = decides ? answer.logprobs : null;
-  assert(logprobs, "an engine that has rows reports what was asked for");
+/**
+ * What the target thought of the token that an answer commits, where that was asked for.
+ * @throws ProtocolError `model_output` when the engine has none
+ */
+export function committedLogprobs(answer: Answer): TokenLogprobs {
+  const commits = answer.kind === "accepted" || answer.kind === "token";
+  const logprobs = commits ? answer.logprobs : null;
+  if (!logprobs) throw new ProtocolError("model_output", "the engine gave no log-probabilities");
   return logprobs;
 }

@@ -1,164 +1,172 @@
-import type { PassLimits, PassPlan, Work } from "../core/machine.ts";
-import type { Acquired, KvCache, Tenant } from "./kv-cache.ts";
-import type { CloudSession } from "./session.ts";
+import { type Acquisition, chooseSlot, freeAtMs, type SlotRecord } from "./kv-cache.ts";
+import { worthwhileRows } from "./launch.ts";
+import type { KvCacheLimits, PassLimits, Work } from "./machine.ts";
 
 /**
- * What goes into the next pass: a pure function of the sessions, the KV and the time. One pass at a time; every
- * session that has work and a sequence is in it.
+ * What goes into the next pass. Plain records in, a decision out: nothing is changed here, and the same records give
+ * the same decision. One pass at a time; every session that has work and a KV slot is in it, the one that has waited
+ * longest first; rows ahead of drafts only fill what is left.
  */
 
-/** A session's share of the pass. */
-export interface Grant {
-  readonly session: CloudSession;
-  readonly sequence: number;
-  /** the sequence that has what this one begins with; null: it has that itself */
-  readonly copyFrom: number | null;
-  readonly plan: PassPlan;
-}
-
-export interface Schedule {
-  /** empty: no pass now */
-  readonly grants: readonly Grant[];
-  /** sessions that lost their sequence */
-  readonly evicted: readonly CloudSession[];
-  /** look again at this time even if nothing happens; Infinity: no need */
-  readonly wakeAtMs: number;
+/** A session that has work, as a plain value. */
+export interface SessionRecord {
+  readonly key: number;
+  readonly need: Work["need"];
+  /** tokens without rows that have to be fed first */
+  readonly prefillTokens: number;
+  readonly rows: number;
+  /** since when its text waits for the work */
+  readonly readySinceMs: number;
+  /** rate at which its tokens come, tokens/ms */
+  readonly tokensPerMs: number;
+  /** probability that a draft is accepted; null: its policy wants all rows whatever they cost */
+  readonly acceptance: number | null;
+  /** its KV slot, or -1 */
+  readonly slot: number;
+  /** without a slot: the tokens before its first row, Int32Array[n]; with one: empty */
+  readonly wanted: Int32Array;
+  /** without a slot: its rows once all of `wanted` is held */
+  readonly rowsOnceHeld: number;
 }
 
 export interface SchedulerState {
-  /** by key */
-  readonly sessions: ReadonlyMap<number, CloudSession>;
-  readonly kv: KvCache;
-  readonly limits: PassLimits;
-  /** how long a pass takes, ms; -1 when unknown */
-  readonly passMs: number;
-  /** what one more row in it costs, ms */
+  readonly sessions: readonly SessionRecord[];
+  /** in order of their numbers; only looked at where a session has none */
+  readonly slots: readonly SlotRecord[];
+  readonly limits: PassLimits & KvCacheLimits;
+  /** what one more row costs a pass, ms */
   readonly msPerRow: number;
 }
 
-interface Candidate {
-  readonly session: CloudSession;
-  readonly work: Work;
+/** A session's share of the pass. */
+export interface Grant {
+  readonly session: number;
+  readonly slot: number;
+  /** the slot that has what this one begins with; null: it has that itself */
+  readonly copyFrom: number | null;
+  readonly prefillTokens: number;
+  readonly rows: number;
 }
 
-export function nextPass(state: SchedulerState, nowMs: number): Schedule {
-  const { sessions, kv } = state;
-  const candidates: Candidate[] = [];
-  let wakeAtMs = Number.POSITIVE_INFINITY;
-  for (const session of sessions.values()) {
-    const work = session.work(nowMs);
-    if (work.need !== "none") candidates.push({ session, work });
-    wakeAtMs = Math.min(wakeAtMs, session.wakeAtMs(nowMs));
-  }
-  if (!candidates.some((candidate) => launches(candidate, state.passMs))) {
-    return { grants: [], evicted: [], wakeAtMs };
-  }
-  // Whoever has waited longest first; rows ahead of drafts only fill what is left.
-  candidates.sort((a, b) => rank(a) - rank(b) || a.session.readySinceMs - b.session.readySinceMs);
-  const tokensPerMs = candidates.reduce((sum, { session }) => sum + session.tokensPerMs, 0);
-  const pass = new PassBuilder(state, tokensPerMs, nowMs);
-  for (const candidate of candidates) {
-    if (!pass.add(candidate)) wakeAtMs = Math.min(wakeAtMs, kv.freeAtMs(pass.tenant));
-  }
-  return { grants: pass.grants, evicted: pass.evicted, wakeAtMs };
+export interface PassDecision {
+  /** sessions that get a slot, in this order; some lose theirs by it, and not all are in the pass */
+  readonly acquisitions: readonly Acquisition[];
+  /** empty: no pass now */
+  readonly grants: readonly Grant[];
+  /** when a session that waits for a slot may get one; Infinity: not by waiting */
+  readonly slotFreeAtMs: number;
 }
 
-function rank({ work }: Candidate): number {
-  return work.need === "now" ? 0 : 1;
+/** Whether a session's work alone is worth a pass. A row ahead is, when the pass is over before the drafts come. */
+export function launches(need: Work["need"], draftGapMs: number, passMs: number): boolean {
+  if (need !== "ahead") return need === "now";
+  return passMs >= 0 && draftGapMs >= passMs;
 }
 
-/** Whether this alone is worth a pass. A row ahead is, when the pass is over before the drafts come. */
-function launches({ session, work }: Candidate, passMs: number): boolean {
-  if (work.need !== "ahead") return work.need === "now";
-  return passMs >= 0 && session.outlook.gapMs >= passMs;
+export function nextPass(state: SchedulerState, nowMs: number): PassDecision {
+  const sessions = [...state.sessions].sort((a, b) => rank(a) - rank(b) || a.readySinceMs - b.readySinceMs);
+  const pass = new PassBuilder(state, nowMs);
+  for (const session of sessions) pass.add(session);
+  return { acquisitions: pass.acquisitions, grants: pass.grants, slotFreeAtMs: pass.slotFreeAtMs };
 }
 
-const NOTHING = new Int32Array(0);
+function rank({ need }: SessionRecord): number {
+  return need === "now" ? 0 : 1;
+}
+
+/** What of a session's work there is room for. */
+interface Part {
+  readonly prefill: number;
+  readonly rows: number;
+}
 
 class PassBuilder {
+  readonly acquisitions: Acquisition[] = [];
   readonly grants: Grant[] = [];
-  readonly evicted: CloudSession[] = [];
+  slotFreeAtMs = Number.POSITIVE_INFINITY;
   private readonly state: SchedulerState;
-  private readonly tokensPerMs: number;
   private readonly nowMs: number;
+  /** what the server's tokens come at, tokens/ms: what a row's time is worth */
+  private readonly tokensPerMs: number;
+  private readonly slots: SlotRecord[];
   private readonly members = new Set<number>();
+  private readonly evicted = new Set<number>();
   private tokensLeft: number;
   private rowsLeft: number;
   private prefillLeft: number;
 
-  /** @param tokensPerMs at which the server's tokens come: what a row's time is worth */
-  constructor(state: SchedulerState, tokensPerMs: number, nowMs: number) {
+  constructor(state: SchedulerState, nowMs: number) {
     this.state = state;
-    this.tokensPerMs = tokensPerMs;
     this.nowMs = nowMs;
+    this.tokensPerMs = state.sessions.reduce((sum, { tokensPerMs }) => sum + tokensPerMs, 0);
+    this.slots = [...state.slots];
     this.tokensLeft = state.limits.passTokens;
     this.rowsLeft = state.limits.passRows;
     this.prefillLeft = state.limits.prefillTokens;
   }
 
-  readonly tenant = (key: number): Tenant => {
-    const session = this.state.sessions.get(key);
-    // A session that ended within a pass keeps its sequence until the pass is over.
-    if (!session) return { pinned: true, idleSinceMs: Number.POSITIVE_INFINITY, held: () => NOTHING };
-    const busy = session.work(this.nowMs).need === "now";
-    return {
-      pinned: session.inPass || this.members.has(key),
-      idleSinceMs: busy ? Number.POSITIVE_INFINITY : session.lastHeardMs,
-      held: () => session.held(),
-    };
-  };
+  add(session: SessionRecord): void {
+    // It loses its KV to this very pass: what it had planned no longer fits.
+    if (this.evicted.has(session.key)) return;
+    const part = this.part(session, session.prefillTokens, session.rows);
+    if (part.prefill + part.rows === 0) return; // no room in this pass, the next one is near
+    if (session.slot >= 0) this.grant(session, session.slot, null, part);
+    else if (session.need === "now") this.addWithoutSlot(session);
+  }
 
-  /** @returns false when the session has to wait for a sequence */
-  add({ session, work }: Candidate): boolean {
-    const { kv } = this.state;
-    const { key } = session.identity;
-    // It lost its KV to this very pass: what it had planned no longer fits.
-    if (this.evicted.includes(session)) return true;
-    if (this.part(session, work).tokens === 0) return true; // no room in this pass, the next one is near
-    let sequence = kv.sequenceOf(key);
-    let copyFrom: number | null = null;
-    if (sequence < 0) {
-      if (work.need !== "now") return true;
-      const acquired = kv.acquire(key, session.wanted(), this.tenant, this.nowMs);
-      if (!acquired) return false;
-      sequence = acquired.sequence;
-      if (acquired.evicted !== null) this.evict(acquired.evicted);
-      copyFrom = this.reuse(session, acquired);
+  private addWithoutSlot(session: SessionRecord): void {
+    const { limits } = this.state;
+    const { key, wanted } = session;
+    const choice = chooseSlot(this.slots, key, wanted, this.pinned, limits, this.nowMs);
+    if (!choice) {
+      this.slotFreeAtMs = Math.min(this.slotFreeAtMs, freeAtMs(this.slots, this.pinned, limits));
+      return;
     }
+    const { slot, evicted, shared, donor } = choice;
+    if (evicted !== null) this.evicted.add(evicted);
+    this.slots[slot] = {
+      slot,
+      owner: key,
+      rowsServed: 0,
+      lastUsedMs: this.nowMs,
+      idleSinceMs: Number.POSITIVE_INFINITY,
+      held: wanted.subarray(0, shared),
+    };
     // What it shares with others it need not feed: that may be all that there was to do now.
-    const { prefill, rows, tokens } = this.part(session, session.work(this.nowMs));
-    if (tokens === 0) return true;
+    const missing = wanted.length - shared;
+    const part = this.part(session, missing, missing > 0 ? session.rows : session.rowsOnceHeld);
+    if (part.prefill + part.rows > 0) {
+      this.acquisitions.push(choice);
+      this.grant(session, slot, donor, part);
+      return;
+    }
+    if (donor === null) {
+      this.acquisitions.push(choice);
+      return;
+    }
+    // A copy needs a pass to be made in, and by the next one the donor may have moved on.
+    this.acquisitions.push({ session: key, slot, evicted, shared: 0, donor: null });
+    this.slots[slot] = { ...this.slots[slot]!, held: wanted.subarray(0, 0) };
+  }
+
+  private grant({ key }: SessionRecord, slot: number, copyFrom: number | null, part: Part): void {
+    const { prefill, rows } = part;
     this.members.add(key);
     this.tokensLeft -= prefill + rows;
     this.rowsLeft -= rows;
     this.prefillLeft -= prefill;
-    kv.used(key, rows, this.nowMs);
-    this.grants.push({ session, sequence, copyFrom, plan: session.plan(prefill, rows, this.state.msPerRow) });
-    return true;
+    const used = this.slots[slot];
+    if (used) this.slots[slot] = { ...used, rowsServed: used.rowsServed + rows, lastUsedMs: this.nowMs };
+    this.grants.push({ session: key, slot, copyFrom, prefillTokens: prefill, rows });
   }
 
-  /** @returns the sequence to copy from */
-  private reuse(session: CloudSession, { shared, donor }: Acquired): number | null {
-    if (shared === 0) return null;
-    session.reused(shared);
-    if (donor === null || this.part(session, session.work(this.nowMs)).tokens > 0) return donor;
-    // A copy needs a pass to be made in, and by the next one the donor may have moved on.
-    session.reused(0);
-    return null;
+  private part({ acceptance }: SessionRecord, prefillTokens: number, most: number): Part {
+    const prefill = Math.min(prefillTokens, this.prefillLeft, this.tokensLeft);
+    if (prefill < prefillTokens) return { prefill, rows: 0 };
+    const { msPerRow } = this.state;
+    const worth = acceptance === null ? most : worthwhileRows(acceptance, this.tokensPerMs, msPerRow, most);
+    return { prefill, rows: Math.min(most, worth, this.rowsLeft, this.tokensLeft - prefill) };
   }
 
-  /** What of its work there is room for. */
-  private part(session: CloudSession, work: Work): { prefill: number; rows: number; tokens: number } {
-    const prefill = Math.min(work.prefillTokens, this.prefillLeft, this.tokensLeft);
-    const reaches = prefill === work.prefillTokens;
-    const worth = session.worthwhileRows(this.tokensPerMs, this.state.msPerRow, work.rows);
-    const rows = reaches ? Math.min(work.rows, worth, this.rowsLeft, this.tokensLeft - prefill) : 0;
-    return { prefill, rows, tokens: prefill + rows };
-  }
-
-  private evict(key: number): void {
-    const session = this.state.sessions.get(key)!;
-    session.evicted();
-    this.evicted.push(session);
-  }
+  private readonly pinned = (session: number): boolean => this.members.has(session);
 }

@@ -1,106 +1,103 @@
-import type { SessionSettings, StopReason, StopRule } from "../../decoding/session.ts";
+import type { SessionSettings, StopReason } from "../../decoding/session.ts";
 import { rowsOf } from "../../engine/engine.ts";
 import type { GrammarMatcher } from "../../grammar/grammar.ts";
 import { ProtocolError } from "../../protocol/errors.ts";
 import type { DraftFrame, Frame, WitnessRequestFrame } from "../../protocol/frame.ts";
 import type { Answer, Question, Rejection, TokenLogprobs } from "../../sampling/question.ts";
 import { assert } from "../../util/assert.ts";
-import type { PassPlan, SessionEffect, SessionIdentity, Work } from "../core/machine.ts";
-import { DraftedSequence } from "../core/sequence.ts";
-import { SessionPace } from "./launch-timing.ts";
-import type { Outlook } from "./outlook.ts";
-import { decidedLogprobs, decidedToken, questionAbout, refillQuestion } from "./questions.ts";
+import type { CloudEffect, CloudSession, Opening, SessionIdentity, SessionView } from "../core/machine.ts";
+import { CachedSequence } from "./cached-sequence.ts";
+import { LaunchTiming } from "./launch-timing.ts";
+import type { PassEffect, PassOutcome, PassPlan, Work } from "./machine.ts";
+import { committedLogprobs, committedToken, questionAbout, refillQuestion } from "./questions.ts";
+import type { SessionRecord } from "./scheduler.ts";
 import { SessionUsage } from "./usage.ts";
 
 /**
- * One session on the cloud's side: a pure state machine. Drafts, the ends of passes and answers about the held
- * row come in; frames, questions about the held row and work for the scheduler come out.
+ * One session over a pass engine: a pure state machine. Drafts, the ends of passes and answers about the held row come
+ * in; frames, questions about the held row and work for the scheduler come out.
  *
- * The row that predicts position `committed` decides the first pending draft. Either it is held from an
- * earlier pass, or it comes out of the next one, which feeds the last committed token again or for the first
- * time. So between passes either the row is held or cached < committed.
+ * The row that predicts position `committed` decides the first pending draft. Either it is held from an earlier pass,
+ * or it comes out of the next one, which feeds the last committed token again or for the first time. So between passes
+ * either the row is held or cached < committed.
  */
 
 /** How far the cloud decodes past what the edge has read: one that went away costs no more than this. */
 const RUN_AHEAD_TOKENS = 256;
 const NO_WORK: Work = { need: "none", prefillTokens: 0, rows: 0 };
+const NOTHING = new Int32Array(0);
 
-export class CloudSession {
+/** Where the row that predicts `committed` is, and what the session waits for. */
+type Phase =
+  /** no row: the next pass computes it */
+  | { readonly kind: "ready" }
+  | { readonly kind: "inPass"; readonly plan: PassPlan }
+  /** the row is held for the next draft */
+  | { readonly kind: "holding" }
+  /** the held row is asked about the first pending draft, or for a token where none will come */
+  | { readonly kind: "deciding"; readonly question: Question }
+  /** the edge resamples the position, and the held row may be asked for more witnesses; null: it is not */
+  | { readonly kind: "resampling"; readonly request: WitnessRequestFrame | null }
+  /** ended while its tokens are in a pass */
+  | { readonly kind: "leaving" }
+  | { readonly kind: "ended" };
+
+const READY: Phase = { kind: "ready" };
+const HOLDING: Phase = { kind: "holding" };
+const RESAMPLING: Phase = { kind: "resampling", request: null };
+const LEAVING: Phase = { kind: "leaving" };
+const ENDED: Phase = { kind: "ended" };
+
+type Effects = CloudEffect<PassEffect>[];
+
+export class PassSession implements CloudSession<PassEffect> {
   readonly identity: SessionIdentity;
-  lastHeardMs: number;
-  /** since when somebody waits for the work */
-  readySinceMs: number;
+  readonly timing: LaunchTiming;
+  private lastHeardMs: number;
+  /** since when the text waits for the work */
+  private readySinceMs: number;
   private readonly settings: SessionSettings;
   private readonly promptLength: number;
-  private readonly sequence: DraftedSequence;
-  /** the row that predicts `committed` is held */
-  private rowHeld = false;
-  /** the edge is resampling the position `committed` */
-  private resampling = false;
-  /** how many tokens the edge knows to be decided */
+  private readonly sequence: CachedSequence;
+  private phase: Phase = READY;
+  /** how many tokens the edge knows to be committed */
   private edgeCommitted: number;
   /** the edge drafts no more */
   private yielded = false;
   /** the prompt has been fed once */
   private primed = false;
-  private running: PassPlan | null = null;
-  private asking: Question | WitnessRequestFrame | null = null;
-  private reason: StopReason | "failed" | null = null;
-  readonly pace: SessionPace;
   private readonly usage = new SessionUsage();
   private readonly grammar: GrammarMatcher | null;
 
-  /**
-   * @param before of an earlier session of the same edge
-   * @param grammar that the answer keeps to, this session's from here on
-   */
-  constructor(
-    identity: SessionIdentity,
-    settings: SessionSettings,
-    committed: Int32Array,
-    rule: StopRule,
-    vocabularySize: number,
-    lineage: number,
-    nowMs: number,
-    before?: SessionPace,
-    grammar: GrammarMatcher | null = null,
-  ) {
+  /** @param before of an earlier session of the same edge: drafts of this one will come and be accepted much alike */
+  constructor(opening: Opening<PassSession>, nowMs: number, before?: LaunchTiming) {
+    const { identity, settings, tokens, rule, vocabularySize, lineage, grammar } = opening;
     this.grammar = grammar;
-    this.pace = new SessionPace(settings.policy, nowMs, before);
+    this.timing = new LaunchTiming(settings.policy, nowMs, before);
     this.identity = identity;
     this.settings = settings;
     this.promptLength = rule.promptLength;
-    this.sequence = new DraftedSequence(settings, committed, rule, vocabularySize, lineage, grammar);
-    this.edgeCommitted = committed.length;
+    this.sequence = new CachedSequence(settings, tokens, rule, vocabularySize, lineage, grammar);
+    this.edgeCommitted = tokens.length;
     this.lastHeardMs = nowMs;
     this.readySinceMs = nowMs;
   }
 
   get ended(): boolean {
-    return this.reason !== null;
+    return this.phase.kind === "leaving" || this.phase.kind === "ended";
   }
 
   /** A pass with this session's tokens is under way. */
   get inPass(): boolean {
-    return this.running !== null;
+    return this.phase.kind === "inPass" || this.phase.kind === "leaving";
   }
 
-  /** What was learnt of its drafts. */
-  get outlook(): Outlook {
-    return this.pace.outlook;
+  /** A row is kept for it. */
+  get holdsRow(): boolean {
+    const { kind } = this.phase;
+    return kind === "holding" || kind === "deciding" || kind === "resampling";
   }
 
-  /** Rate at which its tokens come, tokens/ms. */
-  get tokensPerMs(): number {
-    return this.pace.tokensPerMs;
-  }
-
-  /** Rows that are worth their time: see `SessionPace.worthwhileRows`. */
-  worthwhileRows(tokensPerMs: number, msPerRow: number, most: number): number {
-    return this.pace.worthwhileRows(tokensPerMs, msPerRow, most);
-  }
-
-  /** Since when nothing has come of the edge that the session waits for; Infinity: it waits for the cloud itself. */
   silentSinceMs(nowMs: number): number {
     const ours = this.inPass || this.work(nowMs).need === "now";
     return ours ? Number.POSITIVE_INFINITY : Math.max(this.lastHeardMs, this.readySinceMs);
@@ -108,16 +105,17 @@ export class CloudSession {
 
   // What the scheduler sees
 
-  work(nowMs: number): Work {
-    if (this.ended || this.running || this.asking || this.resampling || this.rowHeld) return NO_WORK;
-    const { pending, committed, cached } = this.sequence;
+  /** @param cached how many tokens the KV holds, from the first */
+  work(nowMs: number, cached = this.sequence.cached): Work {
+    if (this.phase.kind !== "ready") return NO_WORK;
+    const { pending, committed } = this.sequence;
     const prefillTokens = Math.max(0, committed - 1 - cached);
     const lastRow = this.lastRow();
     const rows = pending + (lastRow === "none" ? 0 : 1);
     if (!this.primed && prefillTokens > 0) return { need: "now", prefillTokens, rows };
     if (this.settings.policy.coupling === "gumbel" || (pending === 0 && lastRow === "sample")) {
       if (pending === 0 && committed - this.edgeCommitted >= RUN_AHEAD_TOKENS) return NO_WORK;
-      const { launchAtMs } = this.pace;
+      const { launchAtMs } = this.timing;
       if (nowMs >= launchAtMs) return { need: "now", prefillTokens, rows };
       return launchAtMs === Number.POSITIVE_INFINITY ? NO_WORK : { need: "along", prefillTokens, rows };
     }
@@ -128,11 +126,41 @@ export class CloudSession {
 
   /** When `work` changes although nothing happens: the wait is over. Infinity: never. */
   wakeAtMs(nowMs: number): number {
-    const { launchAtMs } = this.pace;
-    const waits = !this.ended && !this.running && nowMs < launchAtMs;
+    const { launchAtMs } = this.timing;
+    const waits = !this.ended && !this.inPass && nowMs < launchAtMs;
     const wouldGoOn = this.sequence.pending > 0 || this.lastRow() === "sample";
     return waits && wouldGoOn ? launchAtMs : Number.POSITIVE_INFINITY;
   }
+
+  /** @param slot its KV slot, or -1 */
+  record({ need, prefillTokens, rows }: Work, slot: number, nowMs: number): SessionRecord {
+    const acquires = slot < 0 && need === "now";
+    const { committed } = this.sequence;
+    return {
+      key: this.identity.key,
+      need,
+      prefillTokens,
+      rows,
+      readySinceMs: this.readySinceMs,
+      tokensPerMs: this.timing.tokensPerMs,
+      acceptance: this.settings.policy.adaptive ? this.timing.outlook.acceptance : null,
+      slot,
+      wanted: acquires ? this.sequence.view(committed - 1) : NOTHING,
+      rowsOnceHeld: acquires ? this.work(nowMs, committed - 1).rows : rows,
+    };
+  }
+
+  /** Since when it has had nothing to do; Infinity: it has. */
+  idleSinceMs(nowMs: number): number {
+    return this.work(nowMs).need === "now" ? Number.POSITIVE_INFINITY : this.lastHeardMs;
+  }
+
+  /** The tokens whose KV its slot holds, from the first, Int32Array[n]; valid until the next event. */
+  held(): Int32Array {
+    return this.sequence.view(this.sequence.cached);
+  }
+
+  // What the scheduler decided
 
   /**
    * Takes part in a pass.
@@ -141,7 +169,7 @@ export class CloudSession {
    * @param msPerRow what another row costs on this server
    */
   plan(prefillTokens: number, mostRows: number, msPerRow: number): PassPlan {
-    assert(!this.running && !this.ended && !this.rowHeld, "this session has no work");
+    assert(this.phase.kind === "ready", "this session has no work");
     const { cached: from, committed, pending } = this.sequence;
     const firstRow = committed - 1;
     const reaches = firstRow - from <= prefillTokens;
@@ -154,64 +182,38 @@ export class CloudSession {
     const questions: Question[] = [];
     for (let i = 0; i < rows - (hold ? 1 : 0); i++)
       questions.push(questionAbout(this.settings, this.sequence, i));
-    this.running = { from, tokens: this.sequence.slice(from, to), questions, hold };
-    this.pace.launched(msPerRow);
+    const plan: PassPlan = { from, tokens: this.sequence.slice(from, to), questions, hold };
+    this.phase = { kind: "inPass", plan };
+    this.timing.launched(msPerRow);
     this.usage.fedTokens += to - from;
-    return this.running;
+    return plan;
   }
 
-  /** The tokens whose KV its sequence holds, from the first, Int32Array[n]: a copy. */
-  held(): Int32Array {
-    return this.sequence.slice(0, this.sequence.cached);
-  }
-
-  /** The tokens that are to be fed before its first row. */
-  wanted(): Int32Array {
-    return this.sequence.slice(0, this.sequence.committed - 1);
-  }
-
-  /** Its sequence holds so many of its first tokens, which others had computed. */
-  reused(tokens: number): void {
+  /** It got a slot, which holds so many of its first tokens: they had been computed for others. */
+  gotSlot(tokens: number): void {
     this.usage.reusedTokens += tokens - this.sequence.cached;
-    this.sequence.cached = tokens;
+    this.sequence.holds(tokens);
   }
 
-  /** The pass came to nothing, and its KV is empty. */
-  passFailed(): void {
-    this.running = null;
-    this.sequence.cached = 0;
-  }
-
-  /** The scheduler took the session's KV away. */
+  /** It lost its slot to another session. */
   evicted(): void {
-    assert(!this.running, "a session in a pass keeps its KV");
-    this.sequence.cached = 0;
+    assert(!this.inPass, "a session in a pass keeps its KV");
+    this.sequence.holds(0);
     this.usage.evictions++;
   }
 
   // What happens to it
 
-  /** A resumed session may have been at its end already: the edge only lacks the last word. */
-  start(out: SessionEffect[]): void {
+  start(out: Effects): void {
     const reason = this.sequence.stopped();
     if (reason) this.end(reason, out);
   }
 
-  /** @throws ProtocolError `bad_draft` */
-  draft(frame: DraftFrame, nowMs: number, out: SessionEffect[]): void {
+  draft(frame: DraftFrame, nowMs: number, out: Effects): void {
     if (this.ended) return; // the edge did not know yet
     this.lastHeardMs = nowMs;
     const before = this.sequence.pending;
-    if (frame.tokens.length > 0) {
-      const rejectedAt = this.resampling ? this.sequence.committed : -1;
-      if (this.sequence.take(frame, rejectedAt)) {
-        this.resampling = false;
-        // Drafts for what is committed already are no help, however fast they come.
-        const added = this.sequence.pending - before;
-        if (added > 0) this.outlook.arrived(added, nowMs);
-        else if (!this.sequence.lineageDead) this.outlook.caughtUp();
-      }
-    }
+    if (frame.tokens.length > 0) this.take(frame, nowMs);
     this.edgeCommitted = Math.max(this.edgeCommitted, Math.min(frame.committedThrough, this.sequence.length));
     if (frame.final) this.yielded = true;
     this.planLaunch(nowMs);
@@ -219,94 +221,143 @@ export class CloudSession {
     this.askHeldRow(out);
   }
 
-  /**
-   * The edge ran out of witnesses.
-   * @throws ProtocolError `bad_draft`
-   */
-  witnessRequest(frame: WitnessRequestFrame, nowMs: number, out: SessionEffect[]): void {
+  witnessRequest(frame: WitnessRequestFrame, nowMs: number, out: Effects): void {
+    if (this.ended) return;
     this.lastHeardMs = nowMs;
     const { committed, lineage } = this.sequence;
+    const { phase } = this;
     // Late: the rejection that it is about is settled.
-    const current = this.resampling && frame.position === committed && frame.lineage === lineage;
-    if (this.ended || !current) return;
-    if (this.asking) throw new ProtocolError("bad_draft", "one request for witnesses at a time");
-    this.asking = frame;
-    const question = refillQuestion(this.settings, this.sequence, frame);
-    out.push({ kind: "ask", question });
+    if (phase.kind !== "resampling" || frame.position !== committed || frame.lineage !== lineage) return;
+    if (phase.request) throw new ProtocolError("bad_draft", "one request for witnesses at a time");
+    this.phase = { kind: "resampling", request: frame };
+    this.ask(refillQuestion(this.settings, this.sequence, frame), out);
   }
 
   /**
    * The pass is over.
-   * @param answers one for each question, up to the first that was not "accepted"
-   * @param held a row was kept: that of a rejection, or the last one
    * @param tookMs how long it took
-   * @param decodesOnly no prompt was fed in it, of nobody
+   * @param decodesOnly no prompt was fed in it, of any session
    */
   passEnded(
-    answers: readonly Answer[],
-    held: boolean,
+    { answers, held, resident }: PassOutcome,
     tookMs: number,
     decodesOnly: boolean,
     nowMs: number,
-    out: SessionEffect[],
+    out: Effects,
   ): void {
-    const plan = this.running;
-    assert(plan, "a pass ended that never began");
-    this.running = null;
-    if (this.ended) {
-      if (held) out.push({ kind: "releaseRow" });
+    const { phase } = this;
+    if (phase.kind === "leaving") {
+      this.phase = ENDED;
+      this.sequence.holds(Math.min(resident, this.sequence.cached));
+      if (held) this.releaseRow(out);
       return;
     }
-    this.sequence.fed(plan.from, plan.tokens);
+    assert(phase.kind === "inPass", "a pass ended that never began");
+    const { plan } = phase;
+    this.sequence.fed(plan.from, plan.tokens, resident);
     this.primed ||= this.sequence.cached >= this.sequence.committed - 1;
     this.readySinceMs = nowMs;
-    this.rowHeld = held;
+    this.phase = held ? HOLDING : READY;
     const rows = rowsOf(plan);
     this.usage.pass(rows, tookMs);
     if (rows > 0) {
-      if (decodesOnly) this.pace.passTook(tookMs, rows);
+      if (decodesOnly) this.timing.passTook(tookMs, rows);
       this.apply(plan.questions, answers, nowMs, out);
     }
     this.askHeldRow(out);
   }
 
-  /** The answer about the held row. */
-  answered(answer: Answer, nowMs: number, out: SessionEffect[]): void {
-    const asked = this.asking;
-    assert(asked, "an answer that nobody asked for");
-    this.asking = null;
-    if (this.ended) return;
-    if ("type" in asked) {
-      const { session, lineage, position, from } = asked;
-      assert(answer.kind === "witnesses" || answer.kind === "dense", "witnesses were asked for");
-      const frame = { type: "witnesses", session, lineage, position, from, reply: answer } as const;
-      out.push({ kind: "send", frame });
-      return;
-    }
-    // A rejection may still need the row for more witnesses; otherwise it has done its work.
-    if (answer.kind !== "rejected") this.dropHeldRow(out);
-    this.apply([asked], [answer], nowMs, out);
-    this.askHeldRow(out);
+  /** The pass came to nothing, and its KV is empty. */
+  passFailed(): void {
+    this.phase = this.phase.kind === "leaving" ? ENDED : READY;
+    this.sequence.holds(0);
   }
 
-  /** Ends it. `failed`: the edge is gone or is told by an error, so there is no done frame. */
-  end(reason: StopReason | "failed", out: SessionEffect[]): void {
+  /** The answer about the held row. */
+  answered(answer: Answer, nowMs: number, out: Effects): void {
+    const { phase } = this;
+    if (phase.kind === "resampling") {
+      assert(phase.request, "an answer without a question");
+      const { session, lineage, position, from } = phase.request;
+      assert(answer.kind === "witnesses" || answer.kind === "dense", "witnesses were asked for");
+      this.phase = RESAMPLING;
+      this.send({ type: "witnesses", session, lineage, position, from, reply: answer }, out);
+      return;
+    }
+    assert(phase.kind === "deciding", "an answer without a question");
+    // A rejection may still need the row for more witnesses; otherwise it has done its work.
+    if (answer.kind !== "rejected") {
+      this.releaseRow(out);
+      this.phase = READY;
+    } else this.phase = HOLDING;
+    this.apply([phase.question], [answer], nowMs, out);
+  }
+
+  end(reason: StopReason | "failed", out: Effects): void {
     if (this.ended) return;
-    this.reason = reason;
     this.grammar?.close();
-    this.dropHeldRow(out);
-    if (reason !== "failed") out.push({ kind: "send", frame: this.doneFrame(reason) });
-    out.push({ kind: "ended" });
+    if (this.holdsRow) this.releaseRow(out);
+    this.phase = this.inPass ? LEAVING : ENDED;
+    if (reason !== "failed") this.send(this.doneFrame(reason), out);
+  }
+
+  /** @param slot its KV slot, or -1 */
+  view(slot: number): SessionView {
+    const { identity, ended, promptLength: promptTokens, sequence, inPass: busy } = this;
+    const { cached } = sequence;
+    return {
+      identity,
+      ended,
+      promptTokens,
+      committed: sequence.view(sequence.committed),
+      slot,
+      cached,
+      busy,
+    };
+  }
+
+  checkIntegrity(): void {
+    const { sequence, phase } = this;
+    sequence.checkIntegrity();
+    const { committed, cached, pending } = sequence;
+    const ready = phase.kind === "ready";
+    assert(
+      !ready || cached < committed,
+      `the KV holds all ${committed} committed tokens, and no row is held`,
+    );
+    assert(
+      phase.kind !== "resampling" || pending === 0,
+      "drafts are pending while their position is resampled",
+    );
+    const ahead = committed - this.edgeCommitted;
+    const most = RUN_AHEAD_TOKENS + this.settings.policy.windowTokens + 1;
+    assert(ahead <= most, `the session is ${ahead} tokens ahead of its edge, and ${most} is the most`);
+    assert(!this.settings.grammar || this.grammar, "a session with a grammar lost it");
   }
 
   // Decisions
 
-  /** Commits what was decided and tells the edge. */
+  private take(frame: DraftFrame, nowMs: number): void {
+    const { sequence, phase } = this;
+    const before = sequence.pending;
+    const resampling = phase.kind === "resampling";
+    if (!sequence.take(frame, resampling ? sequence.committed : -1)) return;
+    if (resampling) {
+      if (phase.request) throw new ProtocolError("bad_draft", "drafts came while witnesses were asked for");
+      this.phase = HOLDING;
+    }
+    // Drafts for what is committed already are no help, however fast they come.
+    const added = sequence.pending - before;
+    if (added > 0) this.timing.outlook.arrived(added, nowMs);
+    else if (!sequence.lineageDead) this.timing.outlook.caughtUp();
+  }
+
+  /** Commits what the answers decide and tells the edge. */
   private apply(
     questions: readonly Question[],
     answers: readonly Answer[],
     nowMs: number,
-    out: SessionEffect[],
+    out: Effects,
   ): void {
     const { sequence } = this;
     const first = sequence.committed;
@@ -314,19 +365,20 @@ export class CloudSession {
     let rejection: Rejection | null = null;
     const { lineageDead } = sequence;
     for (const [i, answer] of answers.entries()) {
-      if (questions[i]!.ask === "decide") this.outlook.judged(answer.kind === "accepted");
+      if (questions[i]!.ask === "decide") this.timing.outlook.judged(answer.kind === "accepted");
       if (answer.kind === "rejected") {
+        assert(this.phase.kind === "holding", "the row of a rejection is held");
         rejection = answer.rejection;
         sequence.reject();
-        this.resampling = true;
+        this.phase = RESAMPLING;
       } else {
-        sequence.commit(decidedToken(questions[i]!, answer));
-        if (logprobs) logprobs.push(decidedLogprobs(answer));
+        sequence.commit(committedToken(questions[i]!, answer));
+        if (logprobs) logprobs.push(committedLogprobs(answer));
       }
       if (sequence.stopped()) break;
     }
     if (questions.length > 0) this.noteOutlook(sequence.committed - first, !lineageDead, nowMs);
-    this.pace.decided(nowMs);
+    this.timing.decided(nowMs);
     this.planLaunch(nowMs);
     this.readySinceMs = nowMs;
     this.announce(first, logprobs, rejection, out);
@@ -337,12 +389,13 @@ export class CloudSession {
   /** What a decision teaches of drafts. A gap counts only where a row could be computed meanwhile. */
   private noteOutlook(tokens: number, wasAlive: boolean, nowMs: number): void {
     const { pending, lineageDead } = this.sequence;
-    this.outlook.committed(tokens, nowMs);
+    const { outlook } = this.timing;
+    outlook.committed(tokens, nowMs);
     // Under rejection coupling both kinds of gap are one.
     const missed = this.settings.policy.coupling === "rejection" || (lineageDead && wasAlive);
-    if (pending > 0 || this.resampling || this.rowHeld) this.outlook.busy();
-    else if (lineageDead && !wasAlive) this.outlook.stillDry(tokens, nowMs);
-    else this.outlook.dry(missed, nowMs);
+    if (pending > 0 || this.phase.kind !== "ready") outlook.busy();
+    else if (lineageDead && !wasAlive) outlook.stillDry(tokens, nowMs);
+    else outlook.dry(missed, nowMs);
   }
 
   /** What an edge knows already, its own correction, needs no verdict, unless it wants to know more of it. */
@@ -350,30 +403,37 @@ export class CloudSession {
     first: number,
     logprobs: TokenLogprobs[] | null,
     rejection: Rejection | null,
-    out: SessionEffect[],
+    out: Effects,
   ): void {
     const { committed, lineage } = this.sequence;
     const from = logprobs ? first : Math.min(committed, Math.max(first, this.edgeCommitted));
     if (from === committed && !rejection) return;
     const tokens = this.sequence.slice(from, committed);
     const session = this.identity.id;
-    out.push({
-      kind: "send",
-      frame: { type: "verdict", session, lineage, first: from, tokens, logprobs, rejection },
-    });
+    this.send({ type: "verdict", session, lineage, first: from, tokens, logprobs, rejection }, out);
   }
 
   /** Decides the first pending draft by the row that is held for it: that needs no pass. */
-  private askHeldRow(out: SessionEffect[]): void {
-    if (!this.rowHeld || this.ended || this.running || this.asking || this.resampling) return;
+  private askHeldRow(out: Effects): void {
+    if (this.phase.kind !== "holding") return;
     if (this.sequence.pending === 0 && !this.yielded) return;
-    this.asking = questionAbout(this.settings, this.sequence, 0);
-    out.push({ kind: "ask", question: this.asking });
+    const question = questionAbout(this.settings, this.sequence, 0);
+    this.phase = { kind: "deciding", question };
+    this.ask(question, out);
   }
 
-  private dropHeldRow(out: SessionEffect[]): void {
-    if (this.rowHeld) out.push({ kind: "releaseRow" });
-    this.rowHeld = false;
+  // Effects
+
+  private send(frame: Frame, out: Effects): void {
+    out.push({ kind: "send", connection: this.identity.connection, frame });
+  }
+
+  private ask(question: Question, out: Effects): void {
+    out.push({ kind: "engine", effect: { kind: "ask", session: this.identity.key, question } });
+  }
+
+  private releaseRow(out: Effects): void {
+    out.push({ kind: "engine", effect: { kind: "releaseRow", session: this.identity.key } });
   }
 
   // Rows and questions
@@ -388,7 +448,7 @@ export class CloudSession {
   }
 
   private planLaunch(nowMs: number): void {
-    this.pace.plan(this.sequence.pending, this.yielded || this.sequence.full, nowMs);
+    this.timing.plan(this.sequence.pending, this.yielded || this.sequence.full, nowMs);
   }
 
   private doneFrame(reason: StopReason): Frame {

@@ -1,53 +1,88 @@
-import type { HeldRow, TargetModel } from "../../engine/engine.ts";
+import type { HeldRow, PassEngine } from "../../engine/engine.ts";
 import type { Question } from "../../sampling/question.ts";
-import { assert } from "../../util/assert.ts";
-import { messageOf } from "../../util/errors.ts";
-import type { CloudEvent, PassShare } from "../core/machine.ts";
+import { assert, unreachable } from "../../util/assert.ts";
+import { messageOf, PicoSpecError } from "../../util/errors.ts";
+import type { Performer } from "../core/machine.ts";
+import type { PassEffect, PassEvent, PassShare } from "./machine.ts";
 
 /** Carries passes and questions to the target and keeps the rows that outlive their pass, one a session. */
-export class Verifier {
-  private readonly model: TargetModel;
+export class Verifier implements Performer<PassEffect> {
+  private readonly model: PassEngine;
+  private readonly tell: (event: PassEvent) => void;
+  private readonly heldRows: () => number;
   private readonly rows = new Map<number, HeldRow>();
+  private passes = 0;
 
-  constructor(model: TargetModel) {
+  /**
+   * @param tell gets what comes of the effects
+   * @param heldRows how many sessions believe that a row is held for them
+   */
+  constructor(model: PassEngine, tell: (event: PassEvent) => void, heldRows: () => number) {
     this.model = model;
+    this.tell = tell;
+    this.heldRows = heldRows;
   }
 
-  get heldRows(): number {
-    return this.rows.size;
+  /** A pass is under way. */
+  get busy(): boolean {
+    return this.passes > 0;
   }
 
-  /** @param done gets `passEnded` or `passFailed` */
-  pass(shares: readonly PassShare[], done: (event: CloudEvent) => void): void {
+  perform(effect: PassEffect): void {
+    switch (effect.kind) {
+      case "pass":
+        this.pass(effect.shares);
+        break;
+      case "ask":
+        this.tell(this.ask(effect.session, effect.question));
+        break;
+      case "releaseRow":
+        this.release(effect.session);
+        break;
+      default:
+        unreachable(effect);
+    }
+  }
+
+  checkIntegrity(): void {
+    const held = this.heldRows();
+    assert(this.rows.size === held, `${this.rows.size} rows are held for ${held} sessions`);
+    assert(this.passes <= 1, "one pass at a time");
+  }
+
+  private pass(shares: readonly PassShare[]): void {
+    this.passes++;
     this.model.pass(shares, (error, results) => {
+      this.passes--;
       if (error) {
-        done({ kind: "passFailed", message: error.message });
+        this.tell({ kind: "passFailed", message: error.message });
         return;
       }
-      const outcomes = shares.map(({ session }, i) => {
+      const outcomes = shares.map(({ session, from, tokens }, i) => {
         const { answers, held, failure } = results[i]!;
         if (held) {
           assert(!this.rows.has(session), "a session holds one row at a time");
           this.rows.set(session, held);
         }
-        return { session, answers, held: held !== null, failure };
+        return { session, answers, held: held !== null, resident: from + tokens.length, failure };
       });
-      done({ kind: "passEnded", outcomes });
+      this.tell({ kind: "passEnded", outcomes });
     });
   }
 
   /** About the row that is held for the session. */
-  ask(session: number, question: Question): CloudEvent {
+  private ask(session: number, question: Question): PassEvent {
     const row = this.rows.get(session);
     assert(row, "a session asks about a row that it holds");
     try {
       return { kind: "answered", session, answer: row.answer(question) };
     } catch (error) {
+      if (!(error instanceof PicoSpecError)) throw error;
       return { kind: "answerFailed", session, message: messageOf(error) };
     }
   }
 
-  release(session: number): void {
+  private release(session: number): void {
     this.rows.get(session)?.release();
     this.rows.delete(session);
   }

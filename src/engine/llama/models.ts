@@ -4,10 +4,10 @@ import {
   type DraftModel,
   EngineError,
   type ModelInfo,
+  type PassEngine,
   type PassItem,
   type PassResult,
   rowsOf,
-  type TargetModel,
 } from "../engine.ts";
 import { RowAnswers } from "../rows.ts";
 import { closedError, LlamaContext } from "./context.ts";
@@ -78,18 +78,18 @@ export async function llamaDraftModel(model: LlamaModel, options: EngineOptions)
 }
 
 export interface TargetOptions extends EngineOptions {
-  /** KV sequences: sessions that are decoded without rebuilding */
-  readonly sequences: number;
+  /** sessions whose KV is kept at a time */
+  readonly kvSlots: number;
 }
 
 /** A GGUF file as the cloud's target; closing it leaves the model open. */
-export async function llamaTargetModel(model: LlamaModel, options: TargetOptions): Promise<TargetModel> {
+export async function llamaTargetModel(model: LlamaModel, options: TargetOptions): Promise<PassEngine> {
   const tokens = contextTokens(model, options);
-  const { sequences, threads } = options;
+  const { kvSlots, threads } = options;
   // Rows cost V numbers each; this many are 77 MB at the largest vocabularies.
   const passRows = 128;
   const context = await LlamaContext.create(model, {
-    sequences,
+    sequences: kvSlots,
     contextTokens: tokens,
     batchTokens: PASS_TOKENS,
     rows: passRows,
@@ -99,7 +99,7 @@ export async function llamaTargetModel(model: LlamaModel, options: TargetOptions
   const answers = new RowAnswers();
   return {
     info: infoOf(model, tokens),
-    sequences,
+    kvSlots,
     passTokens: context.options.batchTokens,
     passRows,
     pass(items, done) {
@@ -109,8 +109,8 @@ export async function llamaTargetModel(model: LlamaModel, options: TargetOptions
       }
       let firstRows: number[];
       try {
-        for (const { sequence, copyFrom, from } of items) {
-          if (copyFrom != null) context.copy(copyFrom, sequence, from);
+        for (const { slot, copyFrom, from } of items) {
+          if (copyFrom != null) context.copy(copyFrom, slot, from);
         }
         firstRows = items.map((item) => addItem(context, item));
       } catch (error) {
@@ -127,7 +127,7 @@ export async function llamaTargetModel(model: LlamaModel, options: TargetOptions
         try {
           results = items.map((item, i) => answers.result(item, (row) => context.row(firstRows[i]! + row)));
         } catch (failure) {
-          for (const { sequence } of items) context.clear(sequence);
+          for (const { slot } of items) context.clear(slot);
           done(engineError(failure), []);
           return;
         }
@@ -139,9 +139,9 @@ export async function llamaTargetModel(model: LlamaModel, options: TargetOptions
 }
 
 function addItem(context: LlamaContext, item: PassItem): number {
-  context.truncate(item.sequence, item.from);
-  assert(context.length(item.sequence) === item.from, `the KV does not reach ${item.from}`);
-  return context.add(item.sequence, item.tokens, rowsOf(item));
+  context.truncate(item.slot, item.from);
+  assert(context.length(item.slot) === item.from, `the KV does not reach ${item.from}`);
+  return context.add(item.slot, item.tokens, rowsOf(item));
 }
 
 /** Bugs of ours go on as what they are. */

@@ -2,7 +2,7 @@ import { Purpose, type Seed, uniform } from "../../sampling/random.ts";
 import { assert } from "../../util/assert.ts";
 import type { Clock } from "../../util/clock.ts";
 import { TokenBuffer } from "../../util/token-buffer.ts";
-import type { DraftModel, EngineError, ModelInfo, PassItem, PassResult, TargetModel } from "../engine.ts";
+import type { DraftModel, EngineError, ModelInfo, PassEngine, PassItem, PassResult } from "../engine.ts";
 import { rowsOf } from "../engine.ts";
 import { RowAnswers } from "../rows.ts";
 
@@ -88,15 +88,15 @@ export class ToyDraftModel implements DraftModel {
   close(): void {}
 }
 
-export interface ToyTargetOptions {
-  readonly sequences: number;
+export interface ToyPassOptions {
+  readonly kvSlots: number;
   readonly passTokens?: number;
   readonly passRows?: number;
 }
 
-export class ToyTargetModel implements TargetModel {
+export class ToyPassEngine implements PassEngine {
   readonly info: ModelInfo;
-  readonly sequences: number;
+  readonly kvSlots: number;
   readonly passTokens: number;
   readonly passRows: number;
   private readonly language: ToyLanguage;
@@ -105,14 +105,14 @@ export class ToyTargetModel implements TargetModel {
   private readonly rows = new RowAnswers();
   private busy = false;
 
-  constructor(language: ToyLanguage, clock: Clock, options: ToyTargetOptions) {
+  constructor(language: ToyLanguage, clock: Clock, options: ToyPassOptions) {
     this.language = language;
     this.clock = clock;
     this.info = infoOf(language);
-    this.sequences = options.sequences;
+    this.kvSlots = options.kvSlots;
     this.passTokens = options.passTokens ?? 256;
     this.passRows = options.passRows ?? 64;
-    this.kv = Array.from({ length: options.sequences }, () => new TokenBuffer());
+    this.kv = Array.from({ length: options.kvSlots }, () => new TokenBuffer());
   }
 
   pass(items: readonly PassItem[], done: (error: EngineError | null, results: PassResult[]) => void): void {
@@ -121,10 +121,9 @@ export class ToyTargetModel implements TargetModel {
     const rows = items.reduce((sum, item) => sum + rowsOf(item), 0);
     assert(total > 0 && total <= this.passTokens, `a pass of ${total} tokens`);
     assert(rows <= this.passRows, `a pass of ${rows} rows`);
-    assert(new Set(items.map((item) => item.sequence)).size === items.length, "a sequence twice in a pass");
+    assert(new Set(items.map((item) => item.slot)).size === items.length, "a slot twice in a pass");
     this.busy = true;
-    for (const { sequence, copyFrom, from } of items)
-      if (copyFrom != null) this.copy(copyFrom, sequence, from);
+    for (const { slot, copyFrom, from } of items) if (copyFrom != null) this.copy(copyFrom, slot, from);
     const results = items.map((item) => this.item(item));
     this.clock.schedule(this.clock.nowMs(), () => {
       this.busy = false;
@@ -134,6 +133,16 @@ export class ToyTargetModel implements TargetModel {
 
   close(): void {}
 
+  /** The tokens whose KV a slot holds, Int32Array[n]; valid until the next pass. */
+  held(slot: number): Int32Array {
+    return this.kv[slot]!.view();
+  }
+
+  /** Its memory fails: the slot is empty. */
+  lose(slot: number): void {
+    this.kv[slot]!.truncate(0);
+  }
+
   private copy(source: number, target: number, length: number): void {
     const [donor, kv] = [this.kv[source]!, this.kv[target]!];
     assert(length <= donor.length, `a copy of ${length} tokens, and there are ${donor.length}`);
@@ -142,8 +151,8 @@ export class ToyTargetModel implements TargetModel {
   }
 
   private item(item: PassItem): PassResult {
-    const kv = this.kv[item.sequence];
-    assert(kv !== undefined, `there is no sequence ${item.sequence}`);
+    const kv = this.kv[item.slot];
+    assert(kv !== undefined, `there is no slot ${item.slot}`);
     assert(rowsOf(item) <= item.tokens.length, "more rows than tokens");
     append(kv, item.from, item.tokens, this.language.contextTokens);
     const firstRow = kv.length - rowsOf(item) + 1;

@@ -1,6 +1,6 @@
-import type { StopRule } from "../decoding/session.ts";
-import type { GrammarMatcher, Grammars } from "../grammar/grammar.ts";
-import { ProtocolError } from "../protocol/errors.ts";
+import type { StopRule } from "../../decoding/session.ts";
+import type { GrammarMatcher, Grammars } from "../../grammar/grammar.ts";
+import { ProtocolError } from "../../protocol/errors.ts";
 import {
   type Frame,
   type HelloFrame,
@@ -8,64 +8,89 @@ import {
   PROTOCOL_VERSION,
   pongFor,
   type TargetInfo,
-} from "../protocol/frame.ts";
-import { unreachable } from "../util/assert.ts";
-import { SettingError } from "../util/errors.ts";
-import type { CloudEffect, CloudEvent, CloudLimits } from "./core/machine.ts";
-import { CloudSession } from "./passes/session.ts";
-import { SessionTable } from "./session-table.ts";
+} from "../../protocol/frame.ts";
+import { assert, unreachable } from "../../util/assert.ts";
+import type { Machine } from "../../util/driver.ts";
+import { SettingError } from "../../util/errors.ts";
+import type {
+  CloudEffect,
+  CloudEvent,
+  CloudSession,
+  EngineSessions,
+  RegistryLimits,
+  SessionView,
+} from "./machine.ts";
+import { errorFrame, Registry } from "./registry.ts";
 
-const MOST_MESSAGE_UNITS = 1000;
+export interface HandlerOptions {
+  readonly target: TargetInfo;
+  /** what the welcome says of this software, for example "picospec/0.1.0" */
+  readonly server: string;
+  readonly limits: RegistryLimits;
+  /** what an edge without a tokenizer gets; null: it has to bring its own */
+  readonly tokenizer: Uint8Array | null;
+  /** over the target's vocabulary; null: no session can have one */
+  readonly grammars: Grammars | null;
+}
 
 /**
- * The cloud as one pure state machine: handshake, admission, ordering, cancellation, and passes over all
- * sessions. Events in, effects out; it knows no socket, no clock and no model.
+ * The cloud as one pure state machine: handshake, admission, ordering, cancellation. What an engine computes for the
+ * sessions is the business of its kind of sessions, behind one face. It knows no socket, no clock and no model.
  */
-export class RequestHandler {
-  private readonly target: TargetInfo;
-  private readonly server: string;
-  private readonly limits: CloudLimits;
-  private readonly tokenizer: Uint8Array | null;
-  private readonly grammars: Grammars | null;
-  private readonly table: SessionTable;
+export class RequestHandler<Session extends CloudSession<Effect>, Event, Effect>
+  implements Machine<CloudEvent<Event>, CloudEffect<Effect>>
+{
+  private readonly options: HandlerOptions;
+  private readonly registry: Registry<Session, Effect>;
+  private readonly sessions: EngineSessions<Session, Event, Effect>;
   /** until when each connection has to say hello; null: it has */
   private readonly helloByMs = new Map<number, number | null>();
   private nextKey = 1;
   private closing = false;
 
-  /**
-   * @param server what the welcome says of this software, for example "picospec/0.1.0"
-   * @param tokenizer what an edge without one gets; null: it has to bring its own
-   * @param grammars over the target's vocabulary; null: no session can have one
-   */
+  /** @param sessionsOf the sessions of one kind of engine, which end by the registry's rules */
   constructor(
-    target: TargetInfo,
-    server: string,
-    limits: CloudLimits,
-    tokenizer: Uint8Array | null = null,
-    grammars: Grammars | null = null,
+    options: HandlerOptions,
+    sessionsOf: (registry: Registry<Session, Effect>) => EngineSessions<Session, Event, Effect>,
   ) {
-    this.grammars = grammars;
-    this.tokenizer = tokenizer;
-    this.target = target;
-    this.server = server;
-    this.limits = limits;
-    this.table = new SessionTable(limits);
+    this.options = options;
+    this.registry = new Registry(options.limits);
+    this.sessions = sessionsOf(this.registry);
   }
 
   get openSessions(): number {
-    return this.table.size;
+    return this.registry.size;
   }
 
-  handle(event: CloudEvent, nowMs: number): CloudEffect[] {
-    const out: CloudEffect[] = [];
+  get connections(): number {
+    return this.helloByMs.size;
+  }
+
+  /** Every open session, and those that have ended and wait for the engine. */
+  views(): SessionView[] {
+    return this.sessions.views();
+  }
+
+  handle(event: CloudEvent<Event>, nowMs: number): CloudEffect<Effect>[] {
+    const out: CloudEffect<Effect>[] = [];
     this.react(event, nowMs, out);
-    this.table.schedule(nowMs, this.nextHelloMs(), out);
+    const engineAtMs = this.sessions.goOn(nowMs, out);
+    if (engineAtMs === null) return out;
+    const atMs = Math.min(engineAtMs, this.nextHelloMs(), this.registry.silenceAtMs(nowMs));
+    if (atMs < Number.POSITIVE_INFINITY) out.push({ kind: "wake", atMs });
     return out;
   }
 
-  private react(event: CloudEvent, nowMs: number, out: CloudEffect[]): void {
-    const { table } = this;
+  /** @param atRest every edge has gone and no work is under way: then nothing may be left. @throws AssertionError */
+  checkIntegrity(atRest = false): void {
+    this.registry.checkIntegrity();
+    this.sessions.checkIntegrity(atRest);
+    assert(this.helloByMs.size <= this.options.limits.connections, `${this.helloByMs.size} connections`);
+    const left = this.helloByMs.size + this.registry.size;
+    assert(!atRest || left === 0, `a cloud at rest is left with ${left} connections and sessions`);
+  }
+
+  private react(event: CloudEvent<Event>, nowMs: number, out: CloudEffect<Effect>[]): void {
     switch (event.kind) {
       case "connected":
         this.connected(event.connection, nowMs, out);
@@ -79,24 +104,11 @@ export class RequestHandler {
       case "disconnected":
         this.disconnected(event.connection, out);
         break;
-      case "passEnded":
-        table.passEnded(event.outcomes, nowMs, out);
-        break;
-      case "passFailed":
-        table.passFailed(event.message, out);
-        break;
-      case "answered":
-        table.runKey(event.session, out, (session, effects) =>
-          session.answered(event.answer, nowMs, effects),
-        );
-        break;
-      case "answerFailed":
-        table.runKey(event.session, out, () => {
-          throw new ProtocolError("model_output", event.message);
-        });
+      case "engine":
+        this.sessions.react(event.event, nowMs, out);
         break;
       case "wake":
-        table.endSilent(nowMs, out);
+        this.registry.endSilent(nowMs, out);
         this.endMute(nowMs, out);
         break;
       case "shutdown":
@@ -110,22 +122,22 @@ export class RequestHandler {
     }
   }
 
-  private connected(id: number, nowMs: number, out: CloudEffect[]): void {
-    this.helloByMs.set(id, nowMs + this.limits.helloWithinMs);
+  private connected(id: number, nowMs: number, out: CloudEffect<Effect>[]): void {
+    this.helloByMs.set(id, nowMs + this.options.limits.helloWithinMs);
     if (this.closing) {
       this.failConnection(id, new ProtocolError("shutting_down", "the cloud is shutting down"), out);
-    } else if (this.helloByMs.size > this.limits.connections) {
-      const message = `all ${this.limits.connections} connections of this cloud are taken; try again later`;
+    } else if (this.helloByMs.size > this.options.limits.connections) {
+      const message = `all ${this.options.limits.connections} connections of this cloud are taken; try again later`;
       this.failConnection(id, new ProtocolError("server_full", message), out);
     }
   }
 
-  private disconnected(id: number, out: CloudEffect[]): void {
+  private disconnected(id: number, out: CloudEffect<Effect>[]): void {
     this.helloByMs.delete(id);
-    for (const session of this.table.ofConnection(id)) {
-      this.table.run(session, out, (effects) => session.end("failed", effects));
+    for (const session of this.registry.ofConnection(id)) {
+      this.registry.run(session, out, () => session.end("failed", out));
     }
-    this.table.forget(id);
+    this.sessions.forget(id);
   }
 
   private nextHelloMs(): number {
@@ -135,31 +147,31 @@ export class RequestHandler {
   }
 
   /** Cuts off connections that were opened and say nothing. */
-  private endMute(nowMs: number, out: CloudEffect[]): void {
+  private endMute(nowMs: number, out: CloudEffect<Effect>[]): void {
     for (const [id, byMs] of [...this.helloByMs]) {
       if (byMs === null || nowMs < byMs) continue;
-      const message = `no hello came within ${this.limits.helloWithinMs / 1000} s`;
+      const message = `no hello came within ${this.options.limits.helloWithinMs / 1000} s`;
       this.failConnection(id, new ProtocolError("slow_peer", message), out);
     }
   }
 
   /** What cannot be read costs the connection; settings that cannot be had, only the session they were for. */
-  private garbage(id: number, error: ProtocolError, out: CloudEffect[]): void {
+  private garbage(id: number, error: ProtocolError, out: CloudEffect<Effect>[]): void {
     const { session } = error;
-    if (session === 0 || this.helloByMs.get(id) !== null || this.table.find(id, session)) {
+    if (session === 0 || this.helloByMs.get(id) !== null || this.registry.find(id, session)) {
       this.failConnection(id, error, out);
     } else out.push({ kind: "send", connection: id, frame: errorFrame(session, error) });
   }
 
   /** Tells an edge what it did wrong and lets go of it. */
-  private failConnection(id: number, error: ProtocolError, out: CloudEffect[]): void {
+  private failConnection(id: number, error: ProtocolError, out: CloudEffect<Effect>[]): void {
     if (!this.helloByMs.has(id)) return;
     this.disconnected(id, out);
     out.push({ kind: "send", connection: id, frame: errorFrame(0, error) });
     out.push({ kind: "close", connection: id });
   }
 
-  private frame(id: number, frame: Frame, nowMs: number, out: CloudEffect[]): void {
+  private frame(id: number, frame: Frame, nowMs: number, out: CloudEffect<Effect>[]): void {
     const byMs = this.helloByMs.get(id);
     if (byMs === undefined) return; // refused or failed a moment ago
     const greeted = byMs === null;
@@ -184,7 +196,7 @@ export class RequestHandler {
         out.push({ kind: "send", connection: id, frame: pongFor(frame) });
         break;
       case "pong":
-        break; // nobody asked, and it does no harm
+        break; // not asked for, and it does no harm
       case "tokenizerRequest":
         this.sendTokenizer(id, out);
         break;
@@ -201,8 +213,8 @@ export class RequestHandler {
     }
   }
 
-  private greet(id: number, frame: HelloFrame, out: CloudEffect[]): void {
-    const { target, server } = this;
+  private greet(id: number, frame: HelloFrame, out: CloudEffect<Effect>[]): void {
+    const { target, server } = this.options;
     if (frame.protocol !== PROTOCOL_VERSION) {
       const message = `the edge speaks protocol ${frame.protocol} and this cloud ${PROTOCOL_VERSION}; use one version of PicoSpec on both sides`;
       this.failConnection(id, new ProtocolError("protocol_version", message), out);
@@ -216,24 +228,25 @@ export class RequestHandler {
     }
   }
 
-  private sendTokenizer(id: number, out: CloudEffect[]): void {
-    if (this.tokenizer) {
-      out.push({ kind: "send", connection: id, frame: { type: "tokenizer", file: this.tokenizer } });
+  private sendTokenizer(id: number, out: CloudEffect<Effect>[]): void {
+    const { tokenizer } = this.options;
+    if (tokenizer) {
+      out.push({ kind: "send", connection: id, frame: { type: "tokenizer", file: tokenizer } });
       return;
     }
     const message = "this cloud gives no tokenizer away; bring a model of the target's family";
     this.failConnection(id, new ProtocolError("no_tokenizer", message), out);
   }
 
-  private open(id: number, frame: OpenFrame, nowMs: number, out: CloudEffect[]): void {
-    if (frame.session === 0 || this.table.find(id, frame.session)) {
+  private open(id: number, frame: OpenFrame, nowMs: number, out: CloudEffect<Effect>[]): void {
+    if (frame.session === 0 || this.registry.find(id, frame.session)) {
       // An error with this number would speak of the session that has it.
       const message = `session ${frame.session} cannot be opened (again)`;
       this.failConnection(id, new ProtocolError("unexpected_frame", message), out);
       return;
     }
     const { tokens, settings, secret, resume } = frame;
-    const orphan = secret === null ? undefined : this.table.withSecret(secret);
+    const orphan = secret === null ? undefined : this.registry.withSecret(secret);
     const refusal = this.refusal(id, frame, orphan);
     if (refusal) {
       out.push({ kind: "send", connection: id, frame: errorFrame(frame.session, refusal) });
@@ -249,8 +262,8 @@ export class RequestHandler {
       return;
     }
     // Its link is dead, and only the edge has noticed so far.
-    if (orphan) this.table.run(orphan, out, (effects) => orphan.end("failed", effects));
-    const { contextTokens, endTokens, vocabularySize } = this.target;
+    if (orphan) this.registry.run(orphan, out, () => orphan.end("failed", out));
+    const { contextTokens, endTokens, vocabularySize } = this.options.target;
     const rule: StopRule = {
       promptLength: resume?.promptTokens ?? tokens.length,
       maxTokens: settings.maxTokens,
@@ -265,44 +278,39 @@ export class RequestHandler {
       epoch: resume?.epoch ?? 0,
     };
     const lineage = resume?.lineage ?? 0;
-    const session = new CloudSession(
-      identity,
-      settings,
-      tokens,
-      rule,
-      vocabularySize,
-      lineage,
+    const session = this.sessions.open(
+      { identity, settings, tokens, rule, vocabularySize, lineage, grammar, resumed: orphan ?? null },
       nowMs,
-      orphan?.pace ?? this.table.lastPace(id, settings.policy),
-      grammar,
     );
-    this.table.add(session);
-    this.table.run(session, out, (effects) => session.start(effects));
+    this.registry.add(session);
+    this.registry.run(session, out, () => session.start(out));
   }
 
   /** @throws SettingError for a grammar that is none */
   private grammarFor(source: string | undefined): GrammarMatcher | null {
     if (source === undefined) return null;
-    if (!this.grammars) throw new SettingError("grammar", "this cloud knows no grammars: ask it without one");
-    return this.grammars.matcher(source);
+    const { grammars } = this.options;
+    if (!grammars) throw new SettingError("grammar", "this cloud knows no grammars: ask it without one");
+    return grammars.matcher(source);
   }
 
   /** Why a session cannot be had; it costs the edge nothing else. */
   private refusal(
     id: number,
     { settings, tokens, resume }: OpenFrame,
-    orphan: CloudSession | undefined,
+    orphan: Session | undefined,
   ): ProtocolError | null {
-    const { limits, target, table } = this;
+    const { registry } = this;
+    const { limits, target } = this.options;
     if (orphan && orphan.identity.epoch >= (resume?.epoch ?? 0)) {
       return new ProtocolError("superseded", "this session goes on over a newer link");
     }
     if (!settings.policy.target) return new ProtocolError("bad_setting", "this policy wants no cloud");
-    if (table.size - (orphan ? 1 : 0) >= limits.sessions) {
+    if (registry.size - (orphan ? 1 : 0) >= limits.sessions) {
       const message = `all ${limits.sessions} sessions of this cloud are taken; try again later`;
       return new ProtocolError("server_full", message);
     }
-    if (table.ofConnection(id).length >= limits.sessionsPerConnection) {
+    if (registry.ofConnection(id).length >= limits.sessionsPerConnection) {
       const message = `a connection has at most ${limits.sessionsPerConnection} sessions at a time`;
       return new ProtocolError("too_many_sessions", message);
     }
@@ -319,19 +327,14 @@ export class RequestHandler {
     id: number,
     frame: Extract<Frame, { type: "draft" | "witnessRequest" | "cancel" }>,
     nowMs: number,
-    out: CloudEffect[],
+    out: CloudEffect<Effect>[],
   ): void {
-    const session = this.table.find(id, frame.session);
+    const session = this.registry.find(id, frame.session);
     if (!session) return; // it ended while the frame was on its way
-    this.table.run(session, out, (effects) => {
-      if (frame.type === "draft") session.draft(frame, nowMs, effects);
-      else if (frame.type === "witnessRequest") session.witnessRequest(frame, nowMs, effects);
-      else session.end("cancelled", effects);
+    this.registry.run(session, out, () => {
+      if (frame.type === "draft") session.draft(frame, nowMs, out);
+      else if (frame.type === "witnessRequest") session.witnessRequest(frame, nowMs, out);
+      else session.end("cancelled", out);
     });
   }
-}
-
-function errorFrame(session: number, { code, message }: ProtocolError): Frame {
-  // A message may quote what the peer sent, however long that is; the frame has its limit.
-  return { type: "error", session, code, message: message.slice(0, MOST_MESSAGE_UNITS) };
 }

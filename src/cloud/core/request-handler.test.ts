@@ -1,12 +1,20 @@
 import { describe, expect, it } from "vitest";
-import { TARGET } from "../../test/support/target.ts";
-import { type DecodingPolicy, POLICIES } from "../decoding/policy.ts";
-import { ProtocolError } from "../protocol/errors.ts";
-import type { DraftFrame, ErrorFrame, Frame } from "../protocol/frame.ts";
-import { toSeed } from "../sampling/random.ts";
-import { samplerSettings } from "../sampling/sampler.ts";
-import type { CloudEffect, CloudEvent, CloudLimits, PassShare } from "./core/machine.ts";
+import { TARGET } from "../../../test/support/target.ts";
+import { type DecodingPolicy, POLICIES } from "../../decoding/policy.ts";
+import type { PassEngine } from "../../engine/engine.ts";
+import { ProtocolError } from "../../protocol/errors.ts";
+import type { DraftFrame, ErrorFrame, Frame } from "../../protocol/frame.ts";
+import { toSeed } from "../../sampling/random.ts";
+import { samplerSettings } from "../../sampling/sampler.ts";
+import type { CloudLimits } from "../driver.ts";
+import { passKind } from "../passes/kind.ts";
+import type { PassEffect, PassEvent, PassOutcome, PassShare } from "../passes/machine.ts";
+import type { PassSession } from "../passes/session.ts";
+import type * as machine from "./machine.ts";
 import { RequestHandler } from "./request-handler.ts";
+
+type CloudEvent = machine.CloudEvent<PassEvent>;
+type CloudEffect = machine.CloudEffect<PassEffect>;
 
 const limits: CloudLimits = {
   connections: 3,
@@ -14,7 +22,7 @@ const limits: CloudLimits = {
   sessionsPerConnection: 2,
   helloWithinMs: 1000,
   silentAfterMs: 1000,
-  sequences: 2,
+  kvSlots: 2,
   quantumRows: 16,
   idleAfterMs: 100,
   passTokens: 32,
@@ -22,13 +30,29 @@ const limits: CloudLimits = {
   prefillTokens: 16,
 };
 
+/** Its passes are ended by hand. */
+const NO_MODEL = {} as PassEngine;
+
 /** A cloud, spoken to frame by frame. */
 class Talk {
-  readonly cloud = new RequestHandler(TARGET, "test", limits);
+  readonly cloud = new RequestHandler<PassSession, PassEvent, PassEffect>(
+    { target: TARGET, server: "test", limits, tokenizer: null, grammars: null },
+    (registry) => passKind(NO_MODEL, limits).sessions(registry),
+  );
   nowMs = 0;
 
   event(event: CloudEvent): CloudEffect[] {
     return this.cloud.handle(event, this.nowMs);
+  }
+
+  engine(event: PassEvent): CloudEffect[] {
+    return this.event({ kind: "engine", event });
+  }
+
+  /** A pass is over. */
+  passEnded(outcome: Partial<PassOutcome> & { session: number }): CloudEffect[] {
+    const whole = { answers: [], held: true, resident: 1000, failure: null, ...outcome };
+    return this.engine({ kind: "passEnded", outcomes: [whole] });
   }
 
   say(frame: Frame, connection = 1): CloudEffect[] {
@@ -71,8 +95,10 @@ const sent = (effects: CloudEffect[]) =>
   effects.flatMap((effect) => (effect.kind === "send" ? [effect.frame] : []));
 const error = (effects: CloudEffect[]) =>
   sent(effects).find((frame): frame is ErrorFrame => frame.type === "error");
+const engine = (effects: CloudEffect[]): PassEffect[] =>
+  effects.flatMap((effect) => (effect.kind === "engine" ? [effect.effect] : []));
 const shares = (effects: CloudEffect[]): readonly PassShare[] =>
-  effects.flatMap((effect) => (effect.kind === "pass" ? effect.shares : []));
+  engine(effects).flatMap((effect) => (effect.kind === "pass" ? effect.shares : []));
 
 describe("the handshake", () => {
   it("welcomes an edge with what it needs to know of the target", () => {
@@ -169,8 +195,7 @@ describe("admission", () => {
     talk.open(1, POLICIES.picospec, [4, 5], 2); // its prompt waits for the pass that is under way
     talk.nowMs = 5000;
     expect(error(talk.event({ kind: "wake" }))).toBeUndefined();
-    const outcome = { session: first!.session, answers: [], held: true, failure: null };
-    expect(shares(talk.event({ kind: "passEnded", outcomes: [outcome] }))).toHaveLength(1);
+    expect(shares(talk.passEnded({ session: first!.session }))).toHaveLength(1);
     expect(talk.cloud.openSessions).toBe(2);
   });
 
@@ -188,15 +213,7 @@ describe("admission", () => {
 
   it("ends a session that says nothing for too long", () => {
     const talk = new Talk().greet();
-    talk.event({
-      kind: "passEnded",
-      outcomes: shares(talk.open()).map(({ session }) => ({
-        session,
-        answers: [],
-        held: true,
-        failure: null,
-      })),
-    });
+    talk.passEnded({ session: shares(talk.open())[0]!.session });
     talk.nowMs = 999;
     expect(error(talk.event({ kind: "wake" }))).toBeUndefined();
     talk.nowMs = 1000;
@@ -210,10 +227,8 @@ describe("a row that is of no use", () => {
     const talk = new Talk().greet(1).greet(2);
     const first = shares(talk.open(1))[0]!;
     talk.open(1, POLICIES.cloud, [4, 5], 2);
-    const fine = { session: first.session, answers: [], held: true, failure: null };
-    const second = shares(talk.event({ kind: "passEnded", outcomes: [fine] }))[0]!;
-    const bad = { session: second.session, answers: [], held: false, failure: "no finite logits" };
-    const effects = talk.event({ kind: "passEnded", outcomes: [bad] });
+    const second = shares(talk.passEnded({ session: first.session }))[0]!;
+    const effects = talk.passEnded({ session: second.session, held: false, failure: "no finite logits" });
     expect(error(effects)).toMatchObject({ session: 1, code: "model_output", message: "no finite logits" });
     expect(effects.some(({ kind }) => kind === "close")).toBe(false);
     expect(talk.cloud.openSessions).toBe(1);
@@ -252,7 +267,7 @@ describe("a peer that breaks the rules loses its session, and nobody else does",
   it("a model that fails ends the sessions of its pass with an error each", () => {
     const talk = new Talk().greet();
     talk.open(1);
-    const effects = talk.event({ kind: "passFailed", message: "out of memory" });
+    const effects = talk.engine({ kind: "passFailed", message: "out of memory" });
     expect(error(effects)).toMatchObject({
       session: 1,
       code: "internal",
@@ -269,9 +284,7 @@ describe("passes", () => {
     const first = shares(talk.open(1, POLICIES.picospec, new Array(30).fill(1)));
     expect(first.map(({ tokens }) => tokens.length)).toEqual([16]);
     talk.open(2, POLICIES.cloud, [1, 2]);
-    const next = shares(
-      talk.event({ kind: "passEnded", outcomes: [{ session: 1, answers: [], held: false, failure: null }] }),
-    );
+    const next = shares(talk.passEnded({ session: 1, held: false }));
     const shape = next.map(({ session, from, tokens, questions, hold }) => [
       session,
       from,
@@ -286,17 +299,14 @@ describe("passes", () => {
     ]);
   });
 
-  it("keeps a sequence until the pass is over when its session ends meanwhile", () => {
+  it("keeps a KV slot until the pass is over when its session ends meanwhile", () => {
     const talk = new Talk().greet(1).greet(2);
     const [share] = shares(talk.open(1));
     talk.event({ kind: "disconnected", connection: 1 });
     expect(talk.cloud.openSessions).toBe(0);
     talk.open(1, POLICIES.cloud, [4, 5], 2);
-    const effects = talk.event({
-      kind: "passEnded",
-      outcomes: [{ session: share!.session, answers: [], held: true, failure: null }],
-    });
-    expect(effects).toContainEqual({ kind: "releaseRow", session: share!.session });
+    const effects = talk.passEnded({ session: share!.session });
+    expect(engine(effects)).toContainEqual({ kind: "releaseRow", session: share!.session });
     expect(shares(effects).length).toBe(1);
   });
 

@@ -1,0 +1,126 @@
+import { ProtocolError } from "../../protocol/errors.ts";
+import type { Frame } from "../../protocol/frame.ts";
+import { assert } from "../../util/assert.ts";
+import type { CloudEffect, CloudSession, RegistryLimits } from "./machine.ts";
+
+/** Longer messages are cut: they may quote what a peer sent. */
+const MOST_MESSAGE_UNITS = 1000;
+
+/** The open sessions of all connections: their numbers, secrets and silence. What engines know of them is not here. */
+export class Registry<Session extends CloudSession<Effect>, Effect> {
+  private readonly limits: RegistryLimits;
+  private readonly sessions = new Map<number, Session>();
+  /** connection, then the edge's id */
+  private readonly byConnection = new Map<number, Map<number, Session>>();
+  private readonly bySecret = new Map<string, Session>();
+
+  constructor(limits: RegistryLimits) {
+    this.limits = limits;
+  }
+
+  get size(): number {
+    return this.sessions.size;
+  }
+
+  get(key: number): Session | undefined {
+    return this.sessions.get(key);
+  }
+
+  find(connection: number, id: number): Session | undefined {
+    return this.byConnection.get(connection)?.get(id);
+  }
+
+  withSecret(secret: string): Session | undefined {
+    return this.bySecret.get(secret);
+  }
+
+  ofConnection(connection: number): Session[] {
+    return [...(this.byConnection.get(connection)?.values() ?? [])];
+  }
+
+  add(session: Session): void {
+    const { key, connection, id, secret } = session.identity;
+    assert(!this.find(connection, id), "a session id is open once");
+    this.sessions.set(key, session);
+    if (secret !== null) this.bySecret.set(secret, session);
+    const siblings = this.byConnection.get(connection) ?? new Map<number, Session>();
+    this.byConnection.set(connection, siblings.set(id, session));
+  }
+
+  /** Lets a session act. One that breaks a rule is ended, and only that one; one that has ended is forgotten. */
+  run(session: Session, out: CloudEffect<Effect>[], act: () => void): void {
+    try {
+      act();
+    } catch (error) {
+      if (!(error instanceof ProtocolError)) throw error;
+      this.fail(session, error, out);
+    }
+    if (session.ended) this.remove(session);
+  }
+
+  /** Ends a session and tells its edge why. */
+  fail(session: Session, error: ProtocolError, out: CloudEffect<Effect>[]): void {
+    if (session.ended) return;
+    session.end("failed", out);
+    this.remove(session);
+    const { connection, id } = session.identity;
+    out.push({ kind: "send", connection, frame: errorFrame(id, error) });
+  }
+
+  /** Ends sessions whose edges have said nothing for too long: one that hangs must not hold a place for ever. */
+  endSilent(nowMs: number, out: CloudEffect<Effect>[]): void {
+    const { silentAfterMs } = this.limits;
+    for (const session of [...this.sessions.values()]) {
+      if (nowMs < session.silentSinceMs(nowMs) + silentAfterMs) continue;
+      const message = `nothing was heard for ${silentAfterMs / 1000} s`;
+      this.fail(session, new ProtocolError("slow_peer", message), out);
+    }
+  }
+
+  /** When the first session will have been silent for too long; Infinity: none. */
+  silenceAtMs(nowMs: number): number {
+    let earliest = Number.POSITIVE_INFINITY;
+    for (const session of this.sessions.values()) {
+      earliest = Math.min(earliest, session.silentSinceMs(nowMs) + this.limits.silentAfterMs);
+    }
+    return earliest;
+  }
+
+  /** @throws AssertionError when the tables disagree or hold what has ended */
+  checkIntegrity(): void {
+    let siblings = 0;
+    for (const [connection, sessions] of this.byConnection) {
+      assert(sessions.size > 0, `connection ${connection} is kept for no session`);
+      siblings += sessions.size;
+    }
+    assert(
+      siblings === this.sessions.size,
+      `${siblings} of ${this.sessions.size} sessions have a connection`,
+    );
+    assert(this.sessions.size <= this.limits.sessions, `${this.sessions.size} sessions are open`);
+    for (const session of this.bySecret.values()) {
+      const { key } = session.identity;
+      assert(this.sessions.get(key) === session, `the secret of session ${key} outlives it`);
+    }
+    for (const [key, session] of this.sessions) {
+      assert(!session.ended, `session ${key} has ended and is still listed`);
+      const { secret } = session.identity;
+      const newest = secret === null ? session : this.bySecret.get(secret);
+      assert(newest === session, `session ${key} goes on beside the one that resumed it`);
+      session.checkIntegrity();
+    }
+  }
+
+  private remove(session: Session): void {
+    const { key, connection, id, secret } = session.identity;
+    if (!this.sessions.delete(key)) return;
+    if (secret !== null && this.bySecret.get(secret) === session) this.bySecret.delete(secret);
+    const siblings = this.byConnection.get(connection);
+    siblings?.delete(id);
+    if (siblings?.size === 0) this.byConnection.delete(connection);
+  }
+}
+
+export function errorFrame(session: number, { code, message }: ProtocolError): Frame {
+  return { type: "error", session, code, message: message.slice(0, MOST_MESSAGE_UNITS) };
+}

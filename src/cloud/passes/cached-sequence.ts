@@ -1,0 +1,35 @@
+import { assert } from "../../util/assert.ts";
+import { DraftedSequence } from "../core/sequence.ts";
+
+/** A session's tokens of which the target's KV holds the first ones, [0, cached). */
+export class CachedSequence extends DraftedSequence {
+  private kept = 0;
+
+  get cached(): number {
+    return this.kept;
+  }
+
+  /** A pass has fed these tokens; drafts may have been replaced meanwhile. @param resident what the KV holds of them */
+  fed(from: number, tokens: Int32Array, resident: number): void {
+    const most = Math.min(tokens.length, this.length - from, resident - from);
+    let agreeing = 0;
+    while (agreeing < most && tokens[agreeing] === this.at(from + agreeing)) agreeing++;
+    // Less than was there before the pass: the engine could not keep even that.
+    this.kept = resident < from ? resident : from + agreeing;
+  }
+
+  /** The KV holds so many of the first tokens: others had computed them, or they are lost. */
+  holds(tokens: number): void {
+    this.kept = tokens;
+  }
+
+  override checkIntegrity(): void {
+    super.checkIntegrity();
+    assert(this.kept <= this.length, `the KV is believed to hold ${this.kept} of ${this.length} tokens`);
+  }
+
+  protected override dropPending(): void {
+    super.dropPending();
+    this.kept = Math.min(this.kept, this.committed);
+  }
+}

@@ -1,0 +1,250 @@
+import { rowsOf } from "../../engine/engine.ts";
+import { ProtocolError } from "../../protocol/errors.ts";
+import { assert, unreachable } from "../../util/assert.ts";
+import type { CloudEffect, EngineSessions, Opening, SessionView } from "../core/machine.ts";
+import type { Registry } from "../core/registry.ts";
+import { KvCache } from "./kv-cache.ts";
+import type { LaunchTiming } from "./launch-timing.ts";
+import type {
+  KvCacheLimits,
+  PassEffect,
+  PassEvent,
+  PassLimits,
+  PassOutcome,
+  PassShare,
+  Work,
+} from "./machine.ts";
+import { PassCost } from "./pass-cost.ts";
+import { launches, nextPass, type PassDecision, type SessionRecord } from "./scheduler.ts";
+import { PassSession } from "./session.ts";
+
+const NOTHING = new Int32Array(0);
+
+/** The pass that is under way. */
+interface RunningPass {
+  /** keys of the sessions in it */
+  readonly members: readonly number[];
+  readonly startedMs: number;
+  readonly rows: number;
+  /** no prompt is fed in it */
+  readonly decodesOnly: boolean;
+}
+
+type Effects = CloudEffect<PassEffect>[];
+
+/** The sessions over a pass engine: the KV that they share, the one pass that is under way, and what passes cost. */
+export class PassSessions implements EngineSessions<PassSession, PassEvent, PassEffect> {
+  private readonly registry: Registry<PassSession, PassEffect>;
+  private readonly limits: PassLimits & KvCacheLimits;
+  private readonly sessions = new Map<number, PassSession>();
+  /** ended, but their tokens are still in the pass under way */
+  private readonly leaving = new Map<number, PassSession>();
+  /** of the last session that ended on each connection: the next one starts with it */
+  private readonly timings = new Map<number, LaunchTiming>();
+  private readonly kv: KvCache;
+  private readonly cost = new PassCost();
+  private running: RunningPass | null = null;
+
+  constructor(registry: Registry<PassSession, PassEffect>, limits: PassLimits & KvCacheLimits) {
+    this.registry = registry;
+    this.limits = limits;
+    this.kv = new KvCache(limits.kvSlots);
+  }
+
+  open(opening: Opening<PassSession>, nowMs: number): PassSession {
+    const { identity, settings, resumed } = opening;
+    const last = this.timings.get(identity.connection);
+    const before = resumed?.timing ?? (last?.isLike(settings.policy) ? last : undefined);
+    const session = new PassSession(opening, nowMs, before);
+    this.sessions.set(identity.key, session);
+    return session;
+  }
+
+  forget(connection: number): void {
+    // What ended with the connection would come back as its last.
+    this.dropEnded();
+    this.timings.delete(connection);
+  }
+
+  react(event: PassEvent, nowMs: number, out: Effects): void {
+    switch (event.kind) {
+      case "passEnded":
+        this.passEnded(event.outcomes, nowMs, out);
+        break;
+      case "passFailed":
+        this.passFailed(event.message, out);
+        break;
+      case "answered": {
+        const session = this.registry.get(event.session);
+        if (session) this.registry.run(session, out, () => session.answered(event.answer, nowMs, out));
+        break;
+      }
+      case "answerFailed": {
+        const session = this.registry.get(event.session);
+        if (session) this.registry.fail(session, new ProtocolError("model_output", event.message), out);
+        break;
+      }
+      default:
+        unreachable(event);
+    }
+  }
+
+  /** Starts the next pass when none is under way and there is work for one. */
+  goOn(nowMs: number, out: Effects): number | null {
+    this.dropEnded();
+    if (this.running) return null;
+    const { passMs, msPerRow } = this.cost;
+    const working: [PassSession, Work][] = [];
+    let wakeAtMs = Number.POSITIVE_INFINITY;
+    let due = false;
+    for (const session of this.sessions.values()) {
+      const work = session.work(nowMs);
+      wakeAtMs = Math.min(wakeAtMs, session.wakeAtMs(nowMs));
+      if (work.need === "none") continue;
+      working.push([session, work]);
+      due ||= launches(work.need, session.timing.outlook.gapMs, passMs);
+    }
+    if (!due) return wakeAtMs;
+    const sessions = working.map(([session, work]) =>
+      session.record(work, this.kv.slotOf(session.identity.key), nowMs),
+    );
+    const decision = nextPass(
+      { sessions, slots: this.slots(sessions, nowMs), limits: this.limits, msPerRow },
+      nowMs,
+    );
+    this.carryOut(decision, msPerRow, nowMs, out);
+    return Math.min(wakeAtMs, decision.slotFreeAtMs);
+  }
+
+  /** How many sessions believe that a row is held for them. */
+  get heldRows(): number {
+    let rows = 0;
+    for (const session of this.sessions.values()) if (session.holdsRow) rows++;
+    return rows;
+  }
+
+  views(): SessionView[] {
+    const all = [...this.sessions.values(), ...this.leaving.values()];
+    return all.map((session) => session.view(this.kv.slotOf(session.identity.key)));
+  }
+
+  checkIntegrity(atRest: boolean): void {
+    const { running, leaving, sessions, kv } = this;
+    kv.checkIntegrity((key) => sessions.has(key) || leaving.has(key));
+    const inPass = [...sessions, ...leaving].filter(([, session]) => session.inPass).map(([key]) => key);
+    const members = new Set(running?.members ?? []);
+    assert(inPass.length === members.size, `${inPass.length} of ${members.size} sessions know of their pass`);
+    for (const key of inPass) assert(members.has(key), `session ${key} is in no pass`);
+    for (const [key, session] of sessions) {
+      const slotless = kv.slotOf(key) < 0;
+      assert(!slotless || session.held().length === 0, `session ${key} has KV and no slot`);
+      assert(this.registry.get(key) === session || session.ended, `session ${key} is not registered`);
+    }
+    if (!atRest) return;
+    const left = { sessions: sessions.size, leaving: leaving.size, timings: this.timings.size };
+    const nothing = Object.values(left).every((count) => count === 0);
+    assert(nothing && !running, `a cloud at rest is left with ${JSON.stringify(left)}`);
+  }
+
+  private slots(sessions: readonly SessionRecord[], nowMs: number) {
+    if (!sessions.some(({ slot, need }) => slot < 0 && need === "now")) return [];
+    return this.kv.records((key) => {
+      const session = this.sessions.get(key);
+      assert(session, `slot of session ${key}, which is gone`);
+      return { idleSinceMs: session.idleSinceMs(nowMs), held: session.held() };
+    });
+  }
+
+  private carryOut(
+    { acquisitions, grants }: PassDecision,
+    msPerRow: number,
+    nowMs: number,
+    out: Effects,
+  ): void {
+    for (const acquisition of acquisitions) {
+      const { session, evicted, shared } = acquisition;
+      if (evicted !== null) this.session(evicted).evicted();
+      this.kv.acquire(acquisition, nowMs);
+      this.session(session).gotSlot(shared);
+    }
+    if (grants.length === 0) return;
+    let rows = 0;
+    let decodesOnly = true;
+    const shares = grants.map((grant): PassShare => {
+      const { session, slot, copyFrom } = grant;
+      const plan = this.session(session).plan(grant.prefillTokens, grant.rows, msPerRow);
+      this.kv.used(session, grant.rows, nowMs);
+      const { from, tokens, questions, hold } = plan;
+      rows += rowsOf(plan);
+      decodesOnly &&= tokens.length === rowsOf(plan);
+      return { session, slot, copyFrom, from, tokens, questions, hold };
+    });
+    this.running = { members: grants.map(({ session }) => session), startedMs: nowMs, rows, decodesOnly };
+    out.push({ kind: "engine", effect: { kind: "pass", shares } });
+  }
+
+  private passEnded(outcomes: readonly PassOutcome[], nowMs: number, out: Effects): void {
+    const { running } = this;
+    assert(running, "a pass ended that never began");
+    const tookMs = nowMs - running.startedMs;
+    this.cost.add(running.rows, tookMs, running.decodesOnly);
+    this.running = null;
+    for (const outcome of outcomes) {
+      const { session: key, failure } = outcome;
+      const session = this.registry.get(key);
+      const act = (one: PassSession) => one.passEnded(outcome, tookMs, running.decodesOnly, nowMs, out);
+      if (session) this.registry.run(session, out, () => act(session));
+      else {
+        const leaving = this.take(key);
+        act(leaving);
+        this.kv.release(key, leaving.held().slice());
+      }
+      if (session && failure !== null) {
+        this.registry.fail(session, new ProtocolError("model_output", failure), out);
+      }
+    }
+  }
+
+  private passFailed(message: string, out: Effects): void {
+    const members = this.running?.members ?? [];
+    this.running = null;
+    const error = new ProtocolError("internal", `the model failed: ${message}`);
+    for (const key of members) {
+      const session = this.registry.get(key);
+      // Out of the pass first: a session in one would keep its slot.
+      if (session) {
+        session.passFailed();
+        this.registry.fail(session, error, out);
+      } else {
+        this.take(key).passFailed();
+        this.kv.release(key, NOTHING);
+      }
+    }
+  }
+
+  private session(key: number): PassSession {
+    const session = this.sessions.get(key);
+    assert(session, `session ${key} is not known`);
+    return session;
+  }
+
+  /** A session that ended in the pass that is over. */
+  private take(key: number): PassSession {
+    this.dropEnded();
+    const session = this.leaving.get(key);
+    assert(session, "a session stays known until its pass is over");
+    this.leaving.delete(key);
+    return session;
+  }
+
+  /** Sessions that have ended give back their slots, unless their tokens are still in a pass. */
+  private dropEnded(): void {
+    for (const [key, session] of this.sessions) {
+      if (!session.ended) continue;
+      this.sessions.delete(key);
+      if (session.timing.outlook.learnt) this.timings.set(session.identity.connection, session.timing);
+      if (session.inPass) this.leaving.set(key, session);
+      else this.kv.release(key, session.held().slice());
+    }
+  }
+}

@@ -57,6 +57,7 @@ describe("loading", () => {
     expect(loadLibrary("off")).toMatchObject({
       build: expect.stringContaining("@node-llama-cpp/"),
       version: "0.4.0-dev",
+      cpuBuild: expect.stringMatching(/^(?!unknown$)./),
     });
   });
 

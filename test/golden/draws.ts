@@ -1,4 +1,4 @@
-import { toyLogits } from "../../src/engine/toy.ts";
+import { toyLogits } from "../../src/engine/toy/models.ts";
 import {
   applySampler,
   historyTokens,

@@ -132,7 +132,7 @@ function answerHash({ text, reason, tokens }: WholeAnswer): string {
 
 async function withPair<T>(use: (edge: DeviceEdge, kernel: string) => Promise<T>): Promise<T> {
   const model = await LlamaModel.load(TARGET, { gpu: "off" });
-  const target = await llamaTargetModel(model, { threads: 1, sequences: 2 });
+  const target = await llamaTargetModel(model, { threads: 1, kvSlots: 2 });
   const tokenizer = new LlamaTokenizer(model);
   const endTokens = tokenizer.endTokens();
   const { name, fingerprint, chatTemplate } = model.file;

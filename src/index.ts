@@ -58,7 +58,9 @@ export {
 } from "./engine/engine.ts";
 export { PACE_PROFILES, type PaceProfile, pacedDrafter, pacedTarget, paceNamed } from "./engine/paced.ts";
 export { RowAnswers } from "./engine/rows.ts";
-export { ToyDraftModel, type ToyLanguage, ToyPassEngine, toyLogits } from "./engine/toy/models.ts";
+export { ToyDraftModel } from "./engine/toy/draft-model.ts";
+export { type ToyLanguage, toyLogits } from "./engine/toy/language.ts";
+export { ToyPassEngine } from "./engine/toy/pass-engine.ts";
 export type { GrammarMatcher, Grammars } from "./grammar/grammar.ts";
 export { decode } from "./protocol/decode.ts";
 export { encode } from "./protocol/encode.ts";

@@ -1,5 +1,6 @@
 import { describe, expect, it } from "vitest";
-import { ToyDraftModel, type ToyLanguage, toyLogits } from "../../src/engine/toy/models.ts";
+import { ToyDraftModel } from "../../src/engine/toy/draft-model.ts";
+import { type ToyLanguage, toyLogits } from "../../src/engine/toy/language.ts";
 import { toSeed } from "../../src/sampling/random.ts";
 import { argmax } from "../../src/sampling/select.ts";
 import { systemClock } from "../../src/transport/node/clock.ts";

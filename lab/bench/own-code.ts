@@ -3,8 +3,10 @@ import { POLICIES } from "../../src/decoding/policy.ts";
 import type { Outcome } from "../../src/edge/core/machine.ts";
 import { ParallelDrafter } from "../../src/edge/drafters/parallel-drafter.ts";
 import { EdgeClient } from "../../src/edge/opener.ts";
-import type { DraftModel, PassEngine } from "../../src/engine/engine.ts";
-import { ToyDraftModel, type ToyLanguage, ToyPassEngine } from "../../src/engine/toy/models.ts";
+import { type DraftModel, type PassEngine, withPass } from "../../src/engine/engine.ts";
+import { ToyDraftModel } from "../../src/engine/toy/draft-model.ts";
+import type { ToyLanguage } from "../../src/engine/toy/language.ts";
+import { ToyPassEngine } from "../../src/engine/toy/pass-engine.ts";
 import { wireLink } from "../../src/protocol/link.ts";
 import { toSeed } from "../../src/sampling/random.ts";
 import { samplerSettings } from "../../src/sampling/sampler.ts";
@@ -128,15 +130,11 @@ function chargedTransport(transport: Transport, part: string, ledger: Ledger): T
 }
 
 function chargedTarget(model: PassEngine, ledger: Ledger): PassEngine {
-  const { info, kvSlots, passTokens, passRows } = model;
-  return {
-    ...{ info, kvSlots, passTokens, passRows },
-    pass: (items, done) =>
-      ledger.charge("engine", () =>
-        model.pass(items, (error, results) => ledger.charge("cloud", () => done(error, results))),
-      ),
-    close: () => model.close(),
-  };
+  return withPass(model, (items, done) =>
+    ledger.charge("engine", () =>
+      model.pass(items, (error, results) => ledger.charge("cloud", () => done(error, results))),
+    ),
+  );
 }
 
 function chargedDrafter(model: DraftModel, ledger: Ledger): DraftModel {

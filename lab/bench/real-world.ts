@@ -6,7 +6,7 @@ import { ParallelDrafter } from "../../src/edge/drafters/parallel-drafter.ts";
 import type { SessionListener } from "../../src/edge/driver.ts";
 import { connectEdge, generateAlone } from "../../src/edge/generate.ts";
 import type { EdgeClient } from "../../src/edge/opener.ts";
-import { type DraftModel, type PassEngine, rowsOf } from "../../src/engine/engine.ts";
+import { type DraftModel, type PassEngine, rowsOf, withPass } from "../../src/engine/engine.ts";
 import { LlamaModel } from "../../src/engine/llama/model.ts";
 import { llamaDraftModel, llamaTargetModel } from "../../src/engine/llama/models.ts";
 import { LlamaTokenizer } from "../../src/engine/llama/tokenizer.ts";
@@ -196,20 +196,15 @@ export class RealWorld {
 }
 
 function timedTarget(model: PassEngine, samples: Sample[]): PassEngine {
-  const { info, kvSlots, passTokens, passRows } = model;
-  return {
-    ...{ info, kvSlots, passTokens, passRows },
-    pass(items, done) {
-      const startMs = performance.now();
-      const rows = items.reduce((sum, item) => sum + rowsOf(item), 0);
-      const prefill = items.reduce((sum, item) => sum + item.tokens.length, 0) - rows;
-      model.pass(items, (error, results) => {
-        samples.push({ rows, prefill, ms: performance.now() - startMs });
-        done(error, results);
-      });
-    },
-    close: () => model.close(),
-  };
+  return withPass(model, (items, done) => {
+    const startMs = performance.now();
+    const rows = items.reduce((sum, item) => sum + rowsOf(item), 0);
+    const prefill = items.reduce((sum, item) => sum + item.tokens.length, 0) - rows;
+    model.pass(items, (error, results) => {
+      samples.push({ rows, prefill, ms: performance.now() - startMs });
+      done(error, results);
+    });
+  });
 }
 
 /** Keeps how long each feed took. */

@@ -1,6 +1,5 @@
 import type { DecodingPolicy } from "../../src/decoding/policy.ts";
-import type { PassItem } from "../../src/engine/engine.ts";
-import { rowsOf } from "../../src/engine/engine.ts";
+import { type PassItem, rowsOf, withPass } from "../../src/engine/engine.ts";
 import { toSeed } from "../../src/sampling/random.ts";
 import { assert } from "../../src/util/assert.ts";
 import { parseScenario, type Scenario } from "../models/scenario.ts";
@@ -53,17 +52,11 @@ export function simulateLoad(
   const count = new Count(warmMs, warmMs + countedMs);
   const world: World = new World({
     ...{ scenario, seed },
-    target: (model) => ({
-      info: model.info,
-      kvSlots: model.kvSlots,
-      passTokens: model.passTokens,
-      passRows: model.passRows,
-      pass: (items, done) => {
+    target: (model) =>
+      withPass(model, (items, done) => {
         count.passStarts(items, world.clock.nowMs());
         model.pass(items, done);
-      },
-      close: () => model.close(),
-    }),
+      }),
   });
   for (let index = 0; index < edges; index++) {
     const edge = world.edge();

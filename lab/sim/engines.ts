@@ -1,3 +1,4 @@
+import { ROW_CAPABILITIES } from "../../src/engine/capabilities.ts";
 import type {
   DraftModel,
   HeldRow,
@@ -60,6 +61,7 @@ const info: ModelInfo = { name: "modelled", vocabularySize: VOCABULARY, contextT
 
 export class ModelledTarget implements PassEngine {
   readonly info = info;
+  readonly capabilities = ROW_CAPABILITIES;
   readonly kvSlots: number;
   readonly passTokens = 8192;
   readonly passRows = 8192;
@@ -81,15 +83,16 @@ export class ModelledTarget implements PassEngine {
 
   close(): void {}
 
-  private result({ questions, hold }: PassItem): PassResult {
+  private result({ from, tokens, questions, hold }: PassItem): PassResult {
     const answers: Answer[] = [];
+    const resident = from + tokens.length;
     for (const question of questions) {
       const answer = this.answer(question);
       answers.push(answer);
-      if (answer.kind === "rejected") return { answers, held: this.row, failure: null };
-      if (answer.kind !== "accepted") return { answers, held: null, failure: null };
+      if (answer.kind === "rejected") return { answers, held: this.row, resident, failure: null };
+      if (answer.kind !== "accepted") return { answers, held: null, resident, failure: null };
     }
-    return { answers, held: hold ? this.row : null, failure: null };
+    return { answers, held: hold ? this.row : null, resident, failure: null };
   }
 
   private readonly answer = (question: Question): Answer => {

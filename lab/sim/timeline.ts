@@ -2,7 +2,7 @@ import type { StopReason } from "../../src/decoding/session.ts";
 import type { TokenOrigin } from "../../src/edge/core/machine.ts";
 import type { PipelineStatistics } from "../../src/edge/core/statistics.ts";
 import type { SessionListener } from "../../src/edge/driver.ts";
-import { type PassEngine, type PassItem, rowsOf } from "../../src/engine/engine.ts";
+import { type PassEngine, type PassItem, rowsOf, withPass } from "../../src/engine/engine.ts";
 import type { Frame } from "../../src/protocol/frame.ts";
 import { toSeed } from "../../src/sampling/random.ts";
 import { assert } from "../../src/util/assert.ts";
@@ -133,21 +133,15 @@ class Recorder {
     };
   };
 
-  readonly watched = (model: PassEngine): PassEngine => ({
-    info: model.info,
-    kvSlots: model.kvSlots,
-    passTokens: model.passTokens,
-    passRows: model.passRows,
-    pass: (items, done) => {
+  readonly watched = (model: PassEngine): PassEngine =>
+    withPass(model, (items, done) => {
       const pass = ++this.passes;
       this.events.push({ kind: "passStarts", atMs: this.nowMs(), pass, ...sizeOf(items) });
       model.pass(items, (error, results) => {
         this.events.push({ kind: "passEnds", atMs: this.nowMs(), pass });
         done(error, results);
       });
-    },
-    close: () => model.close(),
-  });
+    });
 
   readonly listener: Partial<SessionListener> = {
     token: (_token, origin, position) => {

@@ -43,6 +43,7 @@ const TYPES: Readonly<Record<number, string>> = {
 /** What the cloud says in one word, as a status. */
 const CLOUD_STATUS: Readonly<Record<string, readonly [status: number, code: string]>> = {
   bad_setting: [400, "invalid_value"],
+  unsupported: [400, "unsupported"],
   prompt_too_long: [400, "context_length_exceeded"],
   server_full: [429, "rate_limit_exceeded"],
   too_many_sessions: [429, "rate_limit_exceeded"],

@@ -1,4 +1,5 @@
 import type { PassEngine } from "../engine/engine.ts";
+import type { LiveEngine } from "../engine/live-engine.ts";
 import type { Grammars } from "../grammar/grammar.ts";
 import type { TargetInfo } from "../protocol/frame.ts";
 import { type FrameLink, wireLink } from "../protocol/link.ts";
@@ -16,6 +17,7 @@ import type {
   SessionView,
 } from "./core/machine.ts";
 import { type HandlerOptions, RequestHandler } from "./core/request-handler.ts";
+import { liveKind } from "./live/kind.ts";
 import { passKind } from "./passes/kind.ts";
 import type { KvCacheLimits, PassLimits } from "./passes/machine.ts";
 
@@ -27,7 +29,7 @@ export interface CloudLimits extends RegistryLimits, PassLimits, KvCacheLimits {
 
 export interface CloudOptions {
   /** stays the caller's to close, after the cloud */
-  readonly model: PassEngine;
+  readonly model: PassEngine | LiveEngine;
   readonly description: TargetDescription;
   readonly clock: Clock;
   /** name and version of this software */
@@ -39,22 +41,31 @@ export interface CloudOptions {
   readonly grammars?: Grammars | null;
 }
 
+const REGISTRY_LIMITS: RegistryLimits = {
+  connections: 1024,
+  sessions: 64,
+  sessionsPerConnection: 32,
+  silentAfterMs: 600_000,
+  helloWithinMs: 15_000,
+};
+
 /** The limits of a cloud over this engine. @param given instead of the defaults */
 export function cloudLimits(model: PassEngine, given: Partial<CloudLimits> = {}): CloudLimits {
   return {
-    connections: 1024,
-    sessions: 64,
-    sessionsPerConnection: 32,
-    silentAfterMs: 600_000,
-    helloWithinMs: 15_000,
+    ...REGISTRY_LIMITS,
     kvSlots: model.kvSlots,
     quantumRows: 64,
     idleAfterMs: 1000,
     passTokens: model.passTokens,
     passRows: model.passRows,
     prefillTokens: Math.max(1, model.passTokens >> 1),
+    wholeOnly: model.capabilities.rollback === "afterPass",
     ...given,
   };
+}
+
+function isLive(engine: PassEngine | LiveEngine): engine is LiveEngine {
+  return "open" in engine;
 }
 
 /** Drives the cloud's state machine over transports and an engine. */
@@ -67,13 +78,18 @@ export class Cloud {
 
   constructor(options: CloudOptions) {
     const { model, description, clock, server, tokenizer = null, grammars = null } = options;
-    const { contextTokens, vocabularySize } = model.info;
+    const { info, capabilities } = model;
+    const { contextTokens, vocabularySize } = info;
     const target: TargetInfo = { ...description, contextTokens, vocabularySize };
-    const limits = cloudLimits(model, options.limits);
+    const limits = { ...REGISTRY_LIMITS, ...options.limits };
     this.clock = clock;
-    const handlerOptions = { target, server, limits, tokenizer, grammars };
+    const handler = { target, server, limits, capabilities, tokenizer, grammars };
     const perform = (effect: CloudEffect<never>) => this.perform(effect);
-    this.core = assemble(passKind(model, limits), handlerOptions, clock, perform);
+    if (isLive(model)) {
+      const { runs } = model;
+      const { draftTokens } = capabilities;
+      this.core = assemble(liveKind(model, { runs, draftTokens }), handler, clock, perform);
+    } else this.core = assemble(passKind(model, cloudLimits(model, options.limits)), handler, clock, perform);
   }
 
   get openSessions(): number {

@@ -1,4 +1,5 @@
 import type { PassEngine } from "../engine/engine.ts";
+import type { LiveEngine } from "../engine/live-engine.ts";
 import type { Grammars } from "../grammar/grammar.ts";
 import { systemClock } from "../transport/node/clock.ts";
 import { type Listener, listen } from "../transport/node/socket.ts";
@@ -7,7 +8,7 @@ import { Cloud, type TargetDescription } from "./driver.ts";
 
 export interface ServerOptions {
   /** stays the caller's to close, after the server */
-  readonly model: PassEngine;
+  readonly model: PassEngine | LiveEngine;
   readonly description: TargetDescription;
   /** 127.0.0.1 unless said otherwise: whoever opens it to a network should know */
   readonly host?: string;

@@ -1,7 +1,9 @@
 import { describe, expect, it } from "vitest";
 import { Cloud } from "../cloud/driver.ts";
 import { POLICIES } from "../decoding/policy.ts";
-import { ToyDraftModel, type ToyLanguage, ToyPassEngine } from "../engine/toy/models.ts";
+import { ToyDraftModel } from "../engine/toy/draft-model.ts";
+import type { ToyLanguage } from "../engine/toy/language.ts";
+import { ToyPassEngine } from "../engine/toy/pass-engine.ts";
 import { toSeed } from "../sampling/random.ts";
 import type { Tokenizer } from "../text/tokenizer.ts";
 import { memoryPair } from "../transport/memory.ts";

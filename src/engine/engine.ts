@@ -1,5 +1,6 @@
 import type { Answer, Question } from "../sampling/question.ts";
 import { PicoSpecError } from "../util/errors.ts";
+import type { Capabilities } from "./capabilities.ts";
 
 /**
  * What the two sides need of a model. Results come through callbacks and not promises: under a virtual clock a
@@ -69,13 +70,22 @@ export interface PassResult {
   readonly answers: readonly Answer[];
   /** the row that a rejection came from, or the last row with `hold`; the receiver releases it */
   readonly held: HeldRow | null;
+  /**
+   * What the slot holds of the item's sequence now: tokens [0, resident). All that was fed where the engine can roll
+   * back anywhere; otherwise what was accepted, and the next item of the slot begins there or at 0.
+   */
+  readonly resident: number;
   /** the row was of no use, and this item's session has to end; null: it was */
   readonly failure: string | null;
 }
 
-/** The large model of the cloud: passes over many sequences, and answers instead of rows. */
+/**
+ * The large model of the cloud, where the cloud decides what is in a pass: passes over many sequences, and answers
+ * instead of rows.
+ */
 export interface PassEngine {
   readonly info: ModelInfo;
+  readonly capabilities: Capabilities;
   /** sessions whose KV it keeps at a time */
   readonly kvSlots: number;
   /** most tokens and most rows of one pass, all items together */
@@ -87,6 +97,29 @@ export interface PassEngine {
    */
   pass(items: readonly PassItem[], done: (error: EngineError | null, results: PassResult[]) => void): void;
   close(): void;
+}
+
+/** Where the sequence of an item ends once what was not accepted is cut off: tokens [0, n). */
+export function acceptedLength(item: PassItem, answers: readonly Answer[]): number {
+  const end = item.from + item.tokens.length;
+  const asked = item.questions.length;
+  if (asked === 0 || (item.hold && answers.length === asked && answers.at(-1)?.kind === "accepted"))
+    return end;
+  return end - rowsOf(item) + answers.length;
+}
+
+/**
+ * The same engine with other passes.
+ * @param pass instead of the engine's own
+ * @param close instead of the engine's own
+ */
+export function withPass(
+  engine: PassEngine,
+  pass: PassEngine["pass"],
+  close: () => void = () => engine.close(),
+): PassEngine {
+  const { info, capabilities, kvSlots, passTokens, passRows } = engine;
+  return { info, capabilities, kvSlots, passTokens, passRows, pass, close };
 }
 
 /** Rows that an item wants, of its last tokens. */

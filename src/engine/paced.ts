@@ -1,6 +1,6 @@
 import type { Clock } from "../util/clock.ts";
 import { SettingError } from "../util/errors.ts";
-import { type DraftModel, type PassEngine, type PassItem, rowsOf } from "./engine.ts";
+import { type DraftModel, type PassEngine, type PassItem, rowsOf, withPass } from "./engine.ts";
 
 /**
  * Emulated hardware: an engine that takes at least the time of a profile, so that small models on one machine
@@ -76,17 +76,10 @@ export function passTimeMs(
 
 /** Closing it closes the model. */
 export function pacedTarget(model: PassEngine, profile: PaceProfile, clock: Clock): PassEngine {
-  return {
-    info: model.info,
-    kvSlots: model.kvSlots,
-    passTokens: model.passTokens,
-    passRows: model.passRows,
-    pass(items, done) {
-      const readyMs = clock.nowMs() + passTimeMs(items, profile);
-      model.pass(items, (error, results) => clock.schedule(readyMs, () => done(error, results)));
-    },
-    close: () => model.close(),
-  };
+  return withPass(model, (items, done) => {
+    const readyMs = clock.nowMs() + passTimeMs(items, profile);
+    model.pass(items, (error, results) => clock.schedule(readyMs, () => done(error, results)));
+  });
 }
 
 /** Closing it closes the model. */

@@ -17,11 +17,12 @@ export class RowAnswers {
    */
   result(item: PassItem, rowAt: (index: number) => Float32Array): PassResult {
     const answers: Answer[] = [];
+    const resident = item.from + item.tokens.length;
     try {
-      return { answers, held: this.ask(item, rowAt, answers), failure: null };
+      return { answers, held: this.ask(item, rowAt, answers), resident, failure: null };
     } catch (error) {
       if (!(error instanceof PicoSpecError)) throw error;
-      return { answers, held: null, failure: error.message };
+      return { answers, held: null, resident, failure: error.message };
     }
   }
 

@@ -1,5 +1,5 @@
 import type { DecodingPolicy } from "../../src/decoding/policy.ts";
-import { type ToyLanguage, toyLogits } from "../../src/engine/toy/models.ts";
+import { type ToyLanguage, toyLogits } from "../../src/engine/toy/language.ts";
 import { toSeed } from "../../src/sampling/random.ts";
 import { applySampler, SamplerWorkspace, samplerSettings } from "../../src/sampling/sampler.ts";
 import { tally } from "../support/statistics.ts";

@@ -4,7 +4,7 @@ import { LookupDrafter, TwoDrafters } from "../../src/edge/drafters/lookup-draft
 import { ParallelDrafter } from "../../src/edge/drafters/parallel-drafter.ts";
 import { EdgeClient } from "../../src/edge/opener.ts";
 import { pacedDrafter } from "../../src/engine/paced.ts";
-import { ToyDraftModel } from "../../src/engine/toy/models.ts";
+import { ToyDraftModel } from "../../src/engine/toy/draft-model.ts";
 import { wireLink } from "../../src/protocol/link.ts";
 import { failingDrafter } from "./engines.ts";
 import type { FaultyLink } from "./link.ts";

@@ -5,8 +5,10 @@ import {
   type PassEngine,
   type PassItem,
   type PassResult,
+  withPass,
 } from "../../src/engine/engine.ts";
-import type { ToyDraftModel, ToyPassEngine } from "../../src/engine/toy/models.ts";
+import type { ToyDraftModel } from "../../src/engine/toy/draft-model.ts";
+import type { ToyPassEngine } from "../../src/engine/toy/pass-engine.ts";
 import { PicoSpecError } from "../../src/util/errors.ts";
 import type { TokenBuffer } from "../../src/util/token-buffer.ts";
 import type { EdgePlan, WorldPlan } from "./plan.ts";
@@ -39,31 +41,24 @@ export function failingTarget(
     blame(slot)("model_output");
     // As `RowAnswers` has it: what was answered before the row that is of no use stands.
     const answers = result.answers.slice(0, Math.floor(random() * result.answers.length));
-    return { answers, held: null, failure: "a row has no finite number" };
+    return { ...result, answers, held: null, failure: "a row has no finite number" };
   };
-  return {
-    info: toy.info,
-    kvSlots: toy.kvSlots,
-    passTokens: toy.passTokens,
-    passRows: toy.passRows,
-    pass(items, done) {
-      const falls = random() < fails.pass;
-      toy.pass(items, (error, results) => {
-        if (!falls) {
-          const harmed = results.map((result, i) => withHarm(result, items[i]!));
-          done(error, harmed);
-          return;
-        }
-        for (const { held } of results) held?.release();
-        for (const { slot } of items) {
-          toy.lose(slot);
-          blame(slot)("internal");
-        }
-        done(new EngineError("decode_failed", "no memory"), []);
-      });
-    },
-    close: () => toy.close(),
-  };
+  return withPass(toy, (items, done) => {
+    const isLost = random() < fails.pass;
+    toy.pass(items, (error, results) => {
+      if (!isLost) {
+        const harmed = results.map((result, i) => withHarm(result, items[i]!));
+        done(error, harmed);
+        return;
+      }
+      for (const { held } of results) held?.release();
+      for (const { slot } of items) {
+        toy.lose(slot);
+        blame(slot)("internal");
+      }
+      done(new EngineError("decode_failed", "no memory"), []);
+    });
+  });
 }
 
 /** Knows fewer tokens than the target, and shorter texts; stalls and fails as planned. */

@@ -1,5 +1,5 @@
 import { type StopReason, type StopRule, stopReasonAt } from "../../src/decoding/session.ts";
-import { type ToyLanguage, toyLogits } from "../../src/engine/toy/models.ts";
+import { type ToyLanguage, toyLogits } from "../../src/engine/toy/language.ts";
 import { answer } from "../../src/sampling/answer.ts";
 import { propose } from "../../src/sampling/propose.ts";
 import type { DecideQuestion, Question } from "../../src/sampling/question.ts";

@@ -1,5 +1,5 @@
 import { type DecodingPolicy, POLICIES } from "../../src/decoding/policy.ts";
-import type { ToyLanguage } from "../../src/engine/toy/models.ts";
+import type { ToyLanguage } from "../../src/engine/toy/language.ts";
 import { type Seed, toSeed } from "../../src/sampling/random.ts";
 import { type SamplerSettings, samplerSettings } from "../../src/sampling/sampler.ts";
 import type { WanProfile } from "../../src/transport/wan.ts";

@@ -1,6 +1,6 @@
 import { Cloud } from "../../src/cloud/driver.ts";
 import { pacedTarget } from "../../src/engine/paced.ts";
-import { ToyPassEngine } from "../../src/engine/toy/models.ts";
+import { ToyPassEngine } from "../../src/engine/toy/pass-engine.ts";
 import { END_TOKEN } from "../support/world.ts";
 import { failingTarget } from "./engines.ts";
 import type { FaultyLink } from "./link.ts";

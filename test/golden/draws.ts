@@ -1,4 +1,4 @@
-import { toyLogits } from "../../src/engine/toy/models.ts";
+import { toyLogits } from "../../src/engine/toy/language.ts";
 import {
   applySampler,
   historyTokens,

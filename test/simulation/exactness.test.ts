@@ -4,7 +4,7 @@ import { type DecodingPolicy, POLICIES } from "../../src/decoding/policy.ts";
 import { RejectionSampler } from "../../src/edge/core/rejection-sampler.ts";
 import { Pipeline } from "../../src/edge/core/session.ts";
 import type { PassEngine, PassResult } from "../../src/engine/engine.ts";
-import { type ToyLanguage, toyLogits } from "../../src/engine/toy/models.ts";
+import { type ToyLanguage, toyLogits } from "../../src/engine/toy/language.ts";
 import type { Answer } from "../../src/sampling/question.ts";
 import { toSeed } from "../../src/sampling/random.ts";
 import { ResidualDraw } from "../../src/sampling/rejection.ts";

@@ -2,7 +2,7 @@ import { afterEach, describe, expect, it, vi } from "vitest";
 import { DraftedSequence } from "../../src/cloud/core/sequence.ts";
 import { type DecodingPolicy, POLICIES } from "../../src/decoding/policy.ts";
 import { ParallelDrafter } from "../../src/edge/drafters/parallel-drafter.ts";
-import { type ToyLanguage, toyLogits } from "../../src/engine/toy/models.ts";
+import { type ToyLanguage, toyLogits } from "../../src/engine/toy/language.ts";
 import { toSeed } from "../../src/sampling/random.ts";
 import {
   applySampler,

@@ -2,7 +2,7 @@ import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { DraftedSequence } from "../../src/cloud/core/sequence.ts";
 import { CachedSequence } from "../../src/cloud/passes/cached-sequence.ts";
 import { type DecodingPolicy, POLICIES } from "../../src/decoding/policy.ts";
-import { type ToyLanguage, toyLogits } from "../../src/engine/toy/models.ts";
+import { type ToyLanguage, toyLogits } from "../../src/engine/toy/language.ts";
 import { toSeed } from "../../src/sampling/random.ts";
 import { argmax } from "../../src/sampling/select.ts";
 import { draws, END_TOKEN, randomSchedule, scheduled, World } from "../support/world.ts";

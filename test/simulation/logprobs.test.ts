@@ -1,6 +1,6 @@
 import { afterEach, describe, expect, it, vi } from "vitest";
 import { POLICIES } from "../../src/decoding/policy.ts";
-import { type ToyLanguage, toyLogits } from "../../src/engine/toy/models.ts";
+import { type ToyLanguage, toyLogits } from "../../src/engine/toy/language.ts";
 import * as logprobsModule from "../../src/sampling/logprobs.ts";
 import type { TokenLogprobs } from "../../src/sampling/question.ts";
 import { toSeed } from "../../src/sampling/random.ts";

@@ -3,7 +3,8 @@ import { POLICIES } from "../../src/decoding/policy.ts";
 import type { Drafter } from "../../src/edge/drafters/drafter.ts";
 import { LookupDrafter, TwoDrafters } from "../../src/edge/drafters/lookup-drafter.ts";
 import { ParallelDrafter } from "../../src/edge/drafters/parallel-drafter.ts";
-import { ToyDraftModel, type ToyLanguage } from "../../src/engine/toy/models.ts";
+import { ToyDraftModel } from "../../src/engine/toy/draft-model.ts";
+import type { ToyLanguage } from "../../src/engine/toy/language.ts";
 import { toSeed } from "../../src/sampling/random.ts";
 import { draws, randomSchedule, scheduled, World } from "../support/world.ts";
 

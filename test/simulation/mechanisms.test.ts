@@ -5,7 +5,7 @@ import { Pipeline } from "../../src/edge/core/session.ts";
 import { ParallelDrafter } from "../../src/edge/drafters/parallel-drafter.ts";
 import { SpeculativeKvCache } from "../../src/edge/drafters/speculative-kv-cache.ts";
 import type { DraftModel } from "../../src/engine/engine.ts";
-import type { ToyLanguage } from "../../src/engine/toy/models.ts";
+import type { ToyLanguage } from "../../src/engine/toy/language.ts";
 import type { DraftFrame, VerdictFrame } from "../../src/protocol/frame.ts";
 import { toSeed } from "../../src/sampling/random.ts";
 import { samplerSettings } from "../../src/sampling/sampler.ts";

@@ -1,6 +1,6 @@
 import { beforeAll, describe, expect, it } from "vitest";
 import { type DecodingPolicy, POLICIES } from "../../src/decoding/policy.ts";
-import type { ToyLanguage } from "../../src/engine/toy/models.ts";
+import type { ToyLanguage } from "../../src/engine/toy/language.ts";
 import { encode, frameBytes } from "../../src/protocol/encode.ts";
 import type { Frame } from "../../src/protocol/frame.ts";
 import { toSeed } from "../../src/sampling/random.ts";

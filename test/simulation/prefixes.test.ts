@@ -2,9 +2,10 @@ import { afterEach, describe, expect, it, vi } from "vitest";
 import { PassSession } from "../../src/cloud/passes/session.ts";
 import { type DecodingPolicy, POLICIES } from "../../src/decoding/policy.ts";
 import { ParallelDrafter } from "../../src/edge/drafters/parallel-drafter.ts";
-import { EngineError, type PassEngine } from "../../src/engine/engine.ts";
+import { EngineError, type PassEngine, withPass } from "../../src/engine/engine.ts";
 import { pacedDrafter } from "../../src/engine/paced.ts";
-import { ToyDraftModel, type ToyLanguage } from "../../src/engine/toy/models.ts";
+import { ToyDraftModel } from "../../src/engine/toy/draft-model.ts";
+import type { ToyLanguage } from "../../src/engine/toy/language.ts";
 import { toSeed } from "../../src/sampling/random.ts";
 import {
   draws,
@@ -168,11 +169,8 @@ describe("sessions that begin alike", () => {
 
   it("do not take over what a failed pass has lost", () => {
     let passes = 0;
-    const failing = (model: PassEngine): PassEngine => ({
-      ...model,
-      info: model.info,
-      kvSlots: model.kvSlots,
-      pass: (items, done) =>
+    const failing = (model: PassEngine): PassEngine =>
+      withPass(model, (items, done) =>
         model.pass(items, (error, results) => {
           if (++passes % 40 !== 0) done(error, results);
           // As llama.cpp leaves it: the KV of every sequence in the pass is empty.
@@ -187,7 +185,7 @@ describe("sessions that begin alike", () => {
             model.pass(nothing, () => done(new EngineError("decode_failed", "lost"), []));
           }
         }),
-    });
+      );
     const runs = talk({ ...randomSchedule(draws(5)), sequences: 3 }, 5, POLICIES.cloud, failing);
     const ended = runs.filter(({ outcome }) => outcome?.kind === "done");
     expect(ended.length).toBeGreaterThan(2);

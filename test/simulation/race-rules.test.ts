@@ -10,8 +10,10 @@ import type { EdgeEffect, EdgeEvent } from "../../src/edge/core/machine.ts";
 import { Pipeline } from "../../src/edge/core/session.ts";
 import { ParallelDrafter } from "../../src/edge/drafters/parallel-drafter.ts";
 import { EdgeClient } from "../../src/edge/opener.ts";
+import { ROW_CAPABILITIES } from "../../src/engine/capabilities.ts";
 import type { DraftModel } from "../../src/engine/engine.ts";
-import { ToyDraftModel, type ToyLanguage } from "../../src/engine/toy/models.ts";
+import { ToyDraftModel } from "../../src/engine/toy/draft-model.ts";
+import type { ToyLanguage } from "../../src/engine/toy/language.ts";
 import type { DraftFrame, Frame, OpenFrame, VerdictFrame } from "../../src/protocol/frame.ts";
 import { wireLink } from "../../src/protocol/link.ts";
 import type { Proposal } from "../../src/sampling/propose.ts";
@@ -645,7 +647,14 @@ describe("8. a session goes on over another link", () => {
       ...{ kvSlots: 2, quantumRows: 16, idleAfterMs: 100, passTokens: 32, passRows: 8, prefillTokens: 16 },
     };
     const cloud = new RequestHandler<PassSession, PassEvent, PassEffect>(
-      { target: TARGET, server: "test", limits, tokenizer: null, grammars: null },
+      {
+        target: TARGET,
+        server: "test",
+        limits,
+        capabilities: ROW_CAPABILITIES,
+        tokenizer: null,
+        grammars: null,
+      },
       (registry) => new PassSessions(registry, limits),
     );
     const say = (connection: number, frame: Frame) => cloud.handle({ kind: "frame", connection, frame }, 0);

@@ -7,7 +7,8 @@ import type { Drafter } from "../../src/edge/drafters/drafter.ts";
 import { LookupDrafter, TwoDrafters } from "../../src/edge/drafters/lookup-drafter.ts";
 import { ParallelDrafter } from "../../src/edge/drafters/parallel-drafter.ts";
 import { pacedDrafter } from "../../src/engine/paced.ts";
-import { ToyDraftModel, type ToyLanguage, toyLogits } from "../../src/engine/toy/models.ts";
+import { ToyDraftModel } from "../../src/engine/toy/draft-model.ts";
+import { type ToyLanguage, toyLogits } from "../../src/engine/toy/language.ts";
 import { toSeed } from "../../src/sampling/random.ts";
 import {
   applySampler,

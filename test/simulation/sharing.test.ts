@@ -2,7 +2,7 @@ import { describe, expect, it } from "vitest";
 import type { CloudLimits } from "../../src/cloud/driver.ts";
 import { type DecodingPolicy, POLICIES } from "../../src/decoding/policy.ts";
 import type { PassEngine, PassItem } from "../../src/engine/engine.ts";
-import type { ToyLanguage } from "../../src/engine/toy/models.ts";
+import type { ToyLanguage } from "../../src/engine/toy/language.ts";
 import { toSeed } from "../../src/sampling/random.ts";
 import { draws, type Run, type Schedule, steadySchedule, World } from "../support/world.ts";
 

@@ -1,6 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { TARGET } from "../../../test/support/target.ts";
 import { type DecodingPolicy, POLICIES } from "../../decoding/policy.ts";
+import { ROW_CAPABILITIES } from "../../engine/capabilities.ts";
 import type { PassEngine } from "../../engine/engine.ts";
 import { ProtocolError } from "../../protocol/errors.ts";
 import type { DraftFrame, ErrorFrame, Frame } from "../../protocol/frame.ts";
@@ -36,7 +37,14 @@ const NO_MODEL = {} as PassEngine;
 /** A cloud, spoken to frame by frame. */
 class Talk {
   readonly cloud = new RequestHandler<PassSession, PassEvent, PassEffect>(
-    { target: TARGET, server: "test", limits, tokenizer: null, grammars: null },
+    {
+      target: TARGET,
+      server: "test",
+      limits,
+      capabilities: ROW_CAPABILITIES,
+      tokenizer: null,
+      grammars: null,
+    },
     (registry) => passKind(NO_MODEL, limits).sessions(registry),
   );
   nowMs = 0;

@@ -1,4 +1,5 @@
-import type { StopRule } from "../../decoding/session.ts";
+import type { SessionSettings, StopRule } from "../../decoding/session.ts";
+import { type Capabilities, checkCapabilities, UnsupportedError } from "../../engine/capabilities.ts";
 import type { GrammarMatcher, Grammars } from "../../grammar/grammar.ts";
 import { ProtocolError } from "../../protocol/errors.ts";
 import {
@@ -27,6 +28,8 @@ export interface HandlerOptions {
   /** what the welcome says of this software, for example "picospec/0.1.0" */
   readonly server: string;
   readonly limits: RegistryLimits;
+  /** of the engine: what it lacks is refused when a session opens */
+  readonly capabilities: Capabilities;
   /** what an edge without a tokenizer gets; null: it has to bring its own */
   readonly tokenizer: Uint8Array | null;
   /** over the target's vocabulary; null: no session can have one */
@@ -306,6 +309,8 @@ export class RequestHandler<Session extends CloudSession<Effect>, Event, Effect>
       return new ProtocolError("superseded", "this session goes on over a newer link");
     }
     if (!settings.policy.target) return new ProtocolError("bad_setting", "this policy wants no cloud");
+    const lacking = lack(this.options.capabilities, settings, target.name);
+    if (lacking) return lacking;
     if (registry.size - (orphan ? 1 : 0) >= limits.sessions) {
       const message = `all ${limits.sessions} sessions of this cloud are taken; try again later`;
       return new ProtocolError("server_full", message);
@@ -336,5 +341,16 @@ export class RequestHandler<Session extends CloudSession<Effect>, Event, Effect>
       else if (frame.type === "witnessRequest") session.witnessRequest(frame, nowMs, out);
       else session.end("cancelled", out);
     });
+  }
+}
+
+/** What the engine lacks for a session, or null. */
+function lack(able: Capabilities, settings: SessionSettings, engine: string): ProtocolError | null {
+  try {
+    checkCapabilities(able, settings, engine);
+    return null;
+  } catch (error) {
+    if (!(error instanceof UnsupportedError)) throw error;
+    return new ProtocolError("unsupported", error.message);
   }
 }

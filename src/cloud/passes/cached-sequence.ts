@@ -3,6 +3,8 @@ import { DraftedSequence } from "../core/sequence.ts";
 
 /** A session's tokens of which the target's KV holds the first ones, [0, cached). */
 export class CachedSequence extends DraftedSequence {
+  /** the KV can be cut back to any position */
+  cutsBack = true;
   private kept = 0;
 
   get cached(): number {
@@ -16,6 +18,7 @@ export class CachedSequence extends DraftedSequence {
     while (agreeing < most && tokens[agreeing] === this.at(from + agreeing)) agreeing++;
     // Less than was there before the pass: the engine could not keep even that.
     this.kept = resident < from ? resident : from + agreeing;
+    if (!this.cutsBack && this.kept < resident) this.kept = 0;
   }
 
   /** The KV holds so many of the first tokens: others had computed them, or they are lost. */
@@ -30,6 +33,6 @@ export class CachedSequence extends DraftedSequence {
 
   protected override dropPending(): void {
     super.dropPending();
-    this.kept = Math.min(this.kept, this.committed);
+    if (this.kept > this.committed) this.kept = this.cutsBack ? this.committed : 0;
   }
 }

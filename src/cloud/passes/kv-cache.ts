@@ -51,7 +51,10 @@ export function chooseSlot(
   limits: KvCacheLimits,
   nowMs: number,
 ): Acquisition | null {
-  const shares = slots.map(({ held }) => sharedTokens(held, wanted));
+  const shares = slots.map(({ held }) => {
+    const shared = sharedTokens(held, wanted);
+    return limits.wholeOnly && shared < held.length ? 0 : shared;
+  });
   let best = 0;
   for (const [slot, shared] of shares.entries()) if (shared > shares[best]!) best = slot;
   const chosen = freeSlot(slots, shares, best) ?? victim(slots, pinned, limits, nowMs);

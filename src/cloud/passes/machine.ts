@@ -16,6 +16,8 @@ export interface KvCacheLimits {
   readonly quantumRows: number;
   /** a session without work for so long makes way before its quantum is used up */
   readonly idleAfterMs: number;
+  /** the engine cannot cut a KV back: it is kept or copied as a whole, or not at all; default false */
+  readonly wholeOnly?: boolean;
 }
 
 /**

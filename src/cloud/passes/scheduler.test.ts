@@ -157,11 +157,11 @@ describe("nextPass", () => {
         evicted += first.acquisitions.filter((one) => one.evicted !== null).length;
         checkBounds(world, first.grants);
       }),
-      { numRuns: 2000, seed: 1 },
+      { numRuns: 500, seed: 1 },
     );
     // It meets what there is to meet.
-    expect(acquired).toBeGreaterThan(500);
-    expect(evicted).toBeGreaterThan(50);
+    expect(acquired).toBeGreaterThan(100);
+    expect(evicted).toBeGreaterThan(10);
   });
 
   function checkBounds({ limits: most }: SchedulerState, grants: ReturnType<typeof nextPass>["grants"]) {

@@ -6,12 +6,12 @@ import type { DraftFrame, Frame, WitnessRequestFrame } from "../../protocol/fram
 import type { Answer, Question, Rejection, TokenLogprobs } from "../../sampling/question.ts";
 import { assert } from "../../util/assert.ts";
 import type { CloudEffect, CloudSession, Opening, SessionIdentity, SessionView } from "../core/machine.ts";
+import { SessionUsage } from "../core/usage.ts";
 import { CachedSequence } from "./cached-sequence.ts";
 import { LaunchTiming } from "./launch-timing.ts";
 import type { PassEffect, PassOutcome, PassPlan, Work } from "./machine.ts";
 import { committedLogprobs, committedToken, questionAbout, refillQuestion } from "./questions.ts";
 import type { SessionRecord } from "./scheduler.ts";
-import { SessionUsage } from "./usage.ts";
 
 /**
  * One session over a pass engine: a pure state machine. Drafts, the ends of passes and answers about the held row come
@@ -69,8 +69,11 @@ export class PassSession implements CloudSession<PassEffect> {
   private readonly usage = new SessionUsage();
   private readonly grammar: GrammarMatcher | null;
 
-  /** @param before of an earlier session of the same edge: drafts of this one will come and be accepted much alike */
-  constructor(opening: Opening<PassSession>, nowMs: number, before?: LaunchTiming) {
+  /**
+   * @param before of an earlier session of the same edge: drafts of this one will come and be accepted much alike
+   * @param wholeOnly the engine cannot cut its KV back
+   */
+  constructor(opening: Opening<PassSession>, nowMs: number, before?: LaunchTiming, wholeOnly = false) {
     const { identity, settings, tokens, rule, vocabularySize, lineage, grammar } = opening;
     this.grammar = grammar;
     this.timing = new LaunchTiming(settings.policy, nowMs, before);
@@ -78,6 +81,7 @@ export class PassSession implements CloudSession<PassEffect> {
     this.settings = settings;
     this.promptLength = rule.promptLength;
     this.sequence = new CachedSequence(settings, tokens, rule, vocabularySize, lineage, grammar);
+    this.sequence.cutsBack = !wholeOnly;
     this.edgeCommitted = tokens.length;
     this.lastHeardMs = nowMs;
     this.readySinceMs = nowMs;
@@ -248,7 +252,8 @@ export class PassSession implements CloudSession<PassEffect> {
     const { phase } = this;
     if (phase.kind === "leaving") {
       this.phase = ENDED;
-      this.sequence.holds(Math.min(resident, this.sequence.cached));
+      // The KV holds more than before where it could be cut back, and something else where it could not.
+      this.sequence.holds(this.sequence.cutsBack ? Math.min(resident, this.sequence.cached) : 0);
       if (held) this.releaseRow(out);
       return;
     }

@@ -55,7 +55,7 @@ export class PassSessions implements EngineSessions<PassSession, PassEvent, Pass
     const { identity, settings, resumed } = opening;
     const last = this.timings.get(identity.connection);
     const before = resumed?.timing ?? (last?.isLike(settings.policy) ? last : undefined);
-    const session = new PassSession(opening, nowMs, before);
+    const session = new PassSession(opening, nowMs, before, this.limits.wholeOnly);
     this.sessions.set(identity.key, session);
     return session;
   }

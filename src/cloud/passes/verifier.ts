@@ -58,13 +58,13 @@ export class Verifier implements Performer<PassEffect> {
         this.tell({ kind: "passFailed", message: error.message });
         return;
       }
-      const outcomes = shares.map(({ session, from, tokens }, i) => {
-        const { answers, held, failure } = results[i]!;
+      const outcomes = shares.map(({ session }, i) => {
+        const { answers, held, resident, failure } = results[i]!;
         if (held) {
           assert(!this.rows.has(session), "a session holds one row at a time");
           this.rows.set(session, held);
         }
-        return { session, answers, held: held !== null, resident: from + tokens.length, failure };
+        return { session, answers, held: held !== null, resident, failure };
       });
       this.tell({ kind: "passEnded", outcomes });
     });

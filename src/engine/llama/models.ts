@@ -1,5 +1,6 @@
 import { assert } from "../../util/assert.ts";
 import { messageOf, PicoSpecError } from "../../util/errors.ts";
+import { ROW_CAPABILITIES } from "../capabilities.ts";
 import {
   type DraftModel,
   EngineError,
@@ -99,6 +100,7 @@ export async function llamaTargetModel(model: LlamaModel, options: TargetOptions
   const answers = new RowAnswers();
   return {
     info: infoOf(model, tokens),
+    capabilities: ROW_CAPABILITIES,
     kvSlots,
     passTokens: context.options.batchTokens,
     passRows,

@@ -1,0 +1,75 @@
+import type { SessionSettings } from "../decoding/session.ts";
+import { DEFAULT_SAMPLER, type SamplerSettings } from "../sampling/sampler.ts";
+import { PicoSpecError } from "../util/errors.ts";
+
+/**
+ * What an engine can do. It says so itself, and a session that wants more is refused when it opens: what an engine
+ * lacks is an error with a name, never a wrong text.
+ */
+export interface Capabilities {
+  /**
+   * How drafts and the engine's tokens can be tied together. `own`: by the engine's own sampler, where the cloud goes on
+   * by itself: exact, and not reproducible with our seed.
+   */
+  readonly couplings: readonly ("rejection" | "gumbel" | "own")[];
+  /** sampler settings that it applies */
+  readonly samplerSettings: readonly (keyof SamplerSettings)[];
+  /** most of the likeliest tokens that it reports with each token; -1: it reports no log-probabilities */
+  readonly topLogprobs: number;
+  /** answers that keep to a grammar */
+  readonly grammars: boolean;
+  /** it can wait for drafts before it goes on: policies with patience */
+  readonly waits: boolean;
+  /** most drafts of one session that it checks in one step */
+  readonly draftTokens: number;
+  /**
+   * Where its KV can be cut back to. `anywhere`: any position. `afterPass`: only right after a pass, to the end of what
+   * was accepted (recurrent and hybrid models, whose state has no earlier positions).
+   */
+  readonly rollback: "anywhere" | "afterPass";
+}
+
+/** Engines that have whole rows of logits: the sampler chain runs over them, so that nothing is lacking. */
+export const ROW_CAPABILITIES: Capabilities = {
+  couplings: ["rejection", "gumbel"],
+  samplerSettings: Object.keys(DEFAULT_SAMPLER) as (keyof SamplerSettings)[],
+  topLogprobs: 20,
+  grammars: true,
+  waits: true,
+  draftTokens: 256,
+  rollback: "anywhere",
+};
+
+/** An engine lacks what a session asks for. */
+export class UnsupportedError extends PicoSpecError {
+  override readonly name = "UnsupportedError";
+
+  constructor(message: string) {
+    super("unsupported", message);
+  }
+}
+
+/**
+ * Refuses a session that the engine cannot serve as it asks.
+ * @param engine name of the model, for the message
+ * @throws UnsupportedError that says what is lacking and what to ask instead
+ */
+export function checkCapabilities(able: Capabilities, settings: SessionSettings, engine: string): void {
+  const { policy, sampler, grammar, logprobs } = settings;
+  const need = (condition: boolean, lack: string) => {
+    if (!condition) throw new UnsupportedError(`the engine of ${engine} ${lack}`);
+  };
+  const coupled = able.couplings.includes(policy.coupling);
+  const byItself = policy.coupling === "gumbel" && able.couplings.includes("own");
+  need(coupled || byItself, `has no ${policy.coupling} coupling; take a policy such as race`);
+  need(able.waits || policy.patienceMs === 0, "never waits for drafts; set patienceMs to 0");
+  for (const name of Object.keys(sampler) as (keyof SamplerSettings)[]) {
+    const isSet = JSON.stringify(sampler[name]) !== JSON.stringify(DEFAULT_SAMPLER[name]);
+    need(!isSet || able.samplerSettings.includes(name), `does not apply ${name}; leave it at its default`);
+  }
+  need(grammar === undefined || able.grammars, "keeps to no grammars; ask without one");
+  if (logprobs === undefined) return;
+  need(able.topLogprobs >= 0, "reports no log-probabilities; ask without logprobs");
+  const most = able.topLogprobs;
+  need(logprobs <= most, `reports at most ${most} of the likeliest tokens, not ${logprobs}; ask for fewer`);
+}

@@ -69,7 +69,7 @@ export { type Frame, PROTOCOL_LIMITS, PROTOCOL_VERSION, type TargetInfo } from "
 export { type FrameLink, wireLink } from "./protocol/link.ts";
 export type { Answer, Coupling, Exchange, Question, Rejection, TokenLogprobs } from "./sampling/question.ts";
 export { type Seed, seedText, toSeed } from "./sampling/random.ts";
-export { DEFAULT_SAMPLER, type SamplerSettings, samplerSettings } from "./sampling/sampler.ts";
+export { DEFAULT_SAMPLER, type SamplerSettings, samplerSettings } from "./sampling/settings.ts";
 export {
   type ChatMessage,
   type ChatTool,

@@ -12,6 +12,7 @@ import {
   addSamplerOptions,
   type GpuValue,
   gpuOption,
+  maxTokensOption,
   type NamedPolicy,
   number,
   policyOption,
@@ -75,11 +76,7 @@ export function addAskOptions(command: Command): Command {
   addLinkOptions(command)
     .addOption(new Option("--system <text>", "a system message before the prompt"))
     .addOption(new Option("--raw", "send the prompt as it is, without the model's chat template"))
-    .addOption(
-      new Option("--max-tokens <n>", "end the answer after so many")
-        .argParser(whole(1, 1_000_000))
-        .default(512),
-    )
+    .addOption(maxTokensOption(1_000_000, 512))
     .addOption(seedOption());
   return addSamplerOptions(command, 0.7);
 }

@@ -11,7 +11,14 @@ import type { DemoReport, DemoValues } from "./demo-report.ts";
 import { demoTable, LiveAnswer } from "./demo-view.ts";
 import { type LocalPair, withLocalPair } from "./local-pair.ts";
 import { BUNDLED_DRAFTER, BUNDLED_TARGET } from "./node.ts";
-import { type NamedPolicy, number, paceOption, policyListOption, seedOption, whole } from "./options.ts";
+import {
+  maxTokensOption,
+  type NamedPolicy,
+  number,
+  paceOption,
+  policyListOption,
+  seedOption,
+} from "./options.ts";
 
 /** Bundled models only know arithmetic word problems, small functions and short stories; this one they know well. */
 const PROMPT = "Tell me a story about a frog and a lantern.";
@@ -37,9 +44,7 @@ export function demoCommand(): Command {
         .default(Number.POSITIVE_INFINITY, "no limit"),
     )
     .addOption(paceOption("standard"))
-    .addOption(
-      new Option("--max-tokens <n>", "end an answer after so many").argParser(whole(1, 400)).default(160),
-    )
+    .addOption(maxTokensOption(400, 160))
     .addOption(new Option("--temperature <t>", "0: greedy").argParser(number(0, 100)).default(0))
     .addOption(seedOption())
     .addOption(new Option("--json", "print one JSON object and nothing else"))

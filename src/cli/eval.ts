@@ -20,7 +20,15 @@ import { systemClock } from "../transport/node/clock.ts";
 import { type LocalPair, withLocalPair } from "./local-pair.ts";
 import { MODEL, modelPath } from "./model-path.ts";
 import { BUNDLED_DRAFTER, BUNDLED_TARGET } from "./node.ts";
-import { type NamedPace, type NamedPolicy, number, paceOption, policyListOption, whole } from "./options.ts";
+import {
+  maxTokensOption,
+  type NamedPace,
+  type NamedPolicy,
+  number,
+  paceOption,
+  policyListOption,
+  whole,
+} from "./options.ts";
 import { figure, progressBar, table } from "./output.ts";
 
 interface EvalValues {
@@ -58,9 +66,7 @@ export function evalCommand(): Command {
     )
     .addOption(new Option("--temperature <t>", "0: greedy").argParser(number(0, 100)).default(0))
     .addOption(new Option("--seed <n>", "of tasks and of draws").argParser(whole(0, 2 ** 31 - 1)).default(1))
-    .addOption(
-      new Option("--max-tokens <n>", "end an answer after so many").argParser(whole(1, 4096)).default(220),
-    )
+    .addOption(maxTokensOption(4096, 220))
     .addOption(
       new Option("--rtt <ms>", "round trip of the emulated network").argParser(number(0, 10_000)).default(0),
     )

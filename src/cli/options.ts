@@ -1,10 +1,12 @@
 import { type Command, InvalidArgumentError, Option } from "commander";
 import { type DecodingPolicy, POLICIES, policyNamed } from "../decoding/policy.ts";
+import { SESSION_ROWS } from "../decoding/session.ts";
 import type { GpuChoice } from "../engine/llama/library.ts";
 import { PACE_PROFILES, type PaceProfile, paceNamed } from "../engine/paced.ts";
 import { type Seed, toSeed } from "../sampling/random.ts";
-import { type SamplerSettings, samplerSettings } from "../sampling/sampler.ts";
+import { type SamplerSettings, samplerRows, samplerSettings } from "../sampling/settings.ts";
 import { messageOf } from "../util/errors.ts";
+import type { NumberRow } from "../util/setting.ts";
 
 /** Parsers of option values: each fails in one line that says what is allowed. */
 
@@ -94,47 +96,45 @@ export function seedOption(): Option {
   ).argParser(checked(toSeed));
 }
 
-/** The sampler settings as options, llama.cpp's order and meaning. */
-export function addSamplerOptions(command: Command, temperature: number): Command {
-  return command
-    .addOption(
-      setting("--temperature <t>", "0: greedy; 1: the model's own distribution", "temperature").default(
-        temperature,
-      ),
-    )
-    .addOption(setting("--top-k <k>", "keep the k likeliest tokens; 0: all", "topK"))
-    .addOption(setting("--top-p <p>", "keep the fewest tokens with this much mass; 1: all", "topP"))
-    .addOption(
-      setting("--min-p <p>", "keep tokens at least this likely relative to the likeliest; 0: all", "minP"),
-    )
-    .addOption(
-      setting("--repetition-penalty <x>", "on logits of tokens seen lately; 1: none", "repetitionPenalty"),
-    )
-    .addOption(setting("--presence-penalty <x>", "on tokens seen lately; 0: none", "presencePenalty"))
-    .addOption(
-      setting("--frequency-penalty <x>", "on tokens for each time seen lately; 0: none", "frequencyPenalty"),
-    )
-    .addOption(
-      setting(
-        "--penalty-last-n <n>",
-        "how many tokens back the penalties look (default: 64)",
-        "penaltyLastN",
-      ),
-    )
-    .addOption(
-      new Option("--logit-bias <id:bias>", "add to a token's logit; may be given again").argParser(
-        (text, previous: [number, number][] | undefined) => [...(previous ?? []), parseBias(text)],
-      ),
-    );
+/** @param most that the command has room for */
+export function maxTokensOption(most: number, fallback: number): Option {
+  const { flag, help, range } = SESSION_ROWS.maxTokens;
+  return new Option(flag, help).argParser(whole(range.least, most)).default(fallback);
 }
 
-function setting(flags: string, description: string, name: keyof SamplerSettings): Option {
-  return new Option(flags, description).argParser(
-    checked((text) => {
-      if (text.trim() === "") throw new Error("a number is missing");
-      return samplerSettings({ [name]: Number(text) })[name];
-    }),
-  );
+/** The sampler settings as options, one a row; the temperature's default is the command's. */
+export function addSamplerOptions(command: Command, temperature: number): Command {
+  for (const [name, row] of samplerRows) {
+    if (row.flag === undefined) continue;
+    if (row.kind === "pairs") command.addOption(new Option(row.flag, row.help).argParser(biases));
+    else if (name === "temperature") {
+      command.addOption(new Option(row.flag, row.help).argParser(oneSetting(name)).default(temperature));
+    } else command.addOption(new Option(row.flag, helpOf(row)).argParser(oneSetting(name)));
+  }
+  return command;
+}
+
+/** With the default and what it does. */
+function helpOf(row: NumberRow): string {
+  const means = row.defaultMeans;
+  return means === undefined
+    ? `${row.help} (default: ${row.default})`
+    : `${row.help}; ${row.default}: ${means}`;
+}
+
+function oneSetting(name: keyof SamplerSettings): (text: string) => unknown {
+  return checked((text) => {
+    if (text.trim() === "") throw new Error("a number is missing");
+    return samplerSettings({ [name]: Number(text) })[name];
+  });
+}
+
+function biases(text: string, previous: [number, number][] = []): [number, number][] {
+  const logitBias = [...previous, parseBias(text)];
+  return checked(() => {
+    samplerSettings({ logitBias });
+    return logitBias;
+  })(text);
 }
 
 function parseBias(text: string): [number, number] {
@@ -143,34 +143,14 @@ function parseBias(text: string): [number, number] {
   return [Number(match[1]), Number(match[2])];
 }
 
-export interface SamplerOptionValues {
-  readonly temperature: number;
-  readonly topK?: number;
-  readonly topP?: number;
-  readonly minP?: number;
-  readonly repetitionPenalty?: number;
-  readonly presencePenalty?: number;
-  readonly frequencyPenalty?: number;
-  readonly penaltyLastN?: number;
-  readonly logitBias?: [number, number][];
-}
+export type SamplerOptionValues = Partial<SamplerSettings>;
 
+/** Of a command's values, which have more than the sampler's. */
 export function samplerFrom(values: SamplerOptionValues): SamplerSettings {
-  const { temperature, topK, topP, minP, repetitionPenalty, presencePenalty, frequencyPenalty } = values;
-  const { penaltyLastN, logitBias } = values;
-  const given = {
-    temperature,
-    topK,
-    topP,
-    minP,
-    repetitionPenalty,
-    presencePenalty,
-    frequencyPenalty,
-    penaltyLastN,
-    logitBias,
-  };
-  const set = Object.entries(given).filter(([, value]) => value !== undefined);
-  return samplerSettings(Object.fromEntries(set) as Partial<SamplerSettings>);
+  const given = samplerRows
+    .map(([name]) => [name, values[name]] as const)
+    .filter(([, value]) => value !== undefined);
+  return samplerSettings(Object.fromEntries(given));
 }
 
 export interface GpuValue {

@@ -41,6 +41,17 @@ describe("policies", () => {
       { ...POLICIES.cloud, coupling: "rejection" },
       "coupling must be gumbel when nothing is drafted",
     ],
+    [
+      "a misspelt field",
+      { ...rejection, ...{ windowToken: 9 } },
+      'unknown policy field "windowToken"; did you mean windowTokens?',
+    ],
+    ["no number", { ...rejection, truncateAfterMs: Number.NaN }, "truncateAfterMs must be above 0, not NaN"],
+    [
+      "a coupling that there is not",
+      { ...rejection, coupling: "Gumbel" as "gumbel" },
+      'coupling must be "rejection" or "gumbel", not "Gumbel"',
+    ],
     ["half a token", { ...rejection, segmentTokens: 0.5 }, "segmentTokens must be a whole number"],
   ];
   it.each(bad)("refuses %s", (_, policy, message) => {

@@ -1,5 +1,13 @@
 import type { Coupling, Exchange } from "../sampling/question.ts";
 import { SettingError } from "../util/errors.ts";
+import {
+  type ChoiceRow,
+  checkSetting,
+  type FlagRow,
+  type NumberRow,
+  rangeText,
+  refuseUnknown,
+} from "../util/setting.ts";
 
 /** Every way of decoding is one plain value over the same two state machines. */
 export interface DecodingPolicy {
@@ -30,7 +38,55 @@ export interface DecodingPolicy {
   readonly topK: number;
 }
 
-export const POLICY_LIMITS = { segmentTokens: 64, windowTokens: 256, topK: 256 } as const;
+type RowOf<T> = T extends number ? NumberRow : T extends boolean ? FlagRow : ChoiceRow;
+
+/** A policy's fields as a table, which the check and the wire are derived from. Users take a policy by its name. */
+export const POLICY_ROWS = {
+  target: { kind: "flag", help: "false: the edge alone, no cloud" },
+  coupling: {
+    kind: "choice",
+    choices: ["rejection", "gumbel"],
+    help: "how drafts and target are tied together",
+  },
+  adaptive: { kind: "flag", help: "sizes and times follow what is measured" },
+  segmentTokens: {
+    kind: "number",
+    range: { least: 0, most: 64, whole: true },
+    unit: "tokens",
+    help: "drafts a frame; 0: the edge drafts nothing",
+  },
+  windowTokens: {
+    kind: "number",
+    range: { least: 0, most: 256, whole: true },
+    unit: "tokens",
+    help: "most drafts in flight",
+  },
+  patienceMs: {
+    kind: "number",
+    range: { least: 0, most: Number.POSITIVE_INFINITY },
+    unit: "ms",
+    help: "how long the cloud waits for drafts before it decodes by itself",
+  },
+  bonusToken: { kind: "flag", help: "the cloud adds its own next token when all drafts are accepted" },
+  preVerify: { kind: "flag", help: "rows are computed ahead of the drafts that they verify" },
+  truncateAfterMs: {
+    kind: "number",
+    range: { least: 0, aboveLeast: true, most: Number.POSITIVE_INFINITY },
+    unit: "ms",
+    help: "a segment that takes longer to draft is sent as it is",
+  },
+  exchange: {
+    kind: "choice",
+    choices: ["sparse", "denseDown", "denseUp"],
+    help: "what travels for a rejection",
+  },
+  topK: {
+    kind: "number",
+    range: { least: 1, most: 256, whole: true },
+    unit: "tokens",
+    help: "tokens of p that travel with a sparse rejection",
+  },
+} as const satisfies { readonly [Name in keyof DecodingPolicy]: RowOf<DecodingPolicy[Name]> };
 
 /** Separate rejection sampling with the paper's numbers: draft length 4, K = 10. */
 const picospec: DecodingPolicy = {
@@ -102,23 +158,19 @@ export function policyNamed(name: string): DecodingPolicy {
 
 /**
  * Refuses a policy that would not be exact or would never end.
- * @throws SettingError that names the field and says what it needs
+ * @throws SettingError that names the field and says what it needs; of an unknown field, the nearest known
  */
 export function checkPolicy(policy: DecodingPolicy): DecodingPolicy {
   const need = (condition: boolean, field: keyof DecodingPolicy, message: string) => {
     if (!condition) throw new SettingError(field, `${field} ${message}`);
   };
-  const whole = (field: "segmentTokens" | "windowTokens" | "topK", least: number) =>
-    need(
-      Number.isInteger(policy[field]) && policy[field] >= least && policy[field] <= POLICY_LIMITS[field],
-      field,
-      `must be a whole number from ${least} to ${POLICY_LIMITS[field]}, not ${policy[field]}`,
-    );
-  whole("segmentTokens", 0);
-  whole("windowTokens", policy.segmentTokens);
-  whole("topK", 1);
-  need(policy.patienceMs >= 0, "patienceMs", "must be 0 or more");
-  need(policy.truncateAfterMs > 0, "truncateAfterMs", "must be above 0");
+  refuseUnknown("policy field", policy, POLICY_ROWS);
+  for (const [name, row] of Object.entries(POLICY_ROWS)) {
+    checkSetting(name, policy[name as keyof DecodingPolicy], row);
+  }
+  const { segmentTokens, windowTokens } = policy;
+  const window = rangeText({ ...POLICY_ROWS.windowTokens.range, least: segmentTokens });
+  need(windowTokens >= segmentTokens, "windowTokens", `must be ${window}, not ${windowTokens}`);
   if (!policy.target) return policy;
   const drafts = policy.segmentTokens > 0;
   const never = policy.patienceMs === Number.POSITIVE_INFINITY;

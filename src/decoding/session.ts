@@ -1,5 +1,6 @@
 import type { Seed } from "../sampling/random.ts";
-import type { SamplerSettings } from "../sampling/sampler.ts";
+import type { SamplerSettings } from "../sampling/settings.ts";
+import type { NumberRow } from "../util/setting.ts";
 import type { DecodingPolicy } from "./policy.ts";
 
 /** What a session is opened with: the same value on both sides. */
@@ -15,12 +16,32 @@ export interface SessionSettings {
   readonly logprobs?: number;
 }
 
+/**
+ * Settings of a session that are numbers: the wire, the command line and the APIs derive their part from them. Their
+ * fields differ from request to request (`max_completion_tokens`, `top_logprobs`), so the rows name none.
+ */
+export const SESSION_ROWS = {
+  maxTokens: {
+    kind: "number",
+    range: { least: 1, most: 2 ** 31, whole: true },
+    unit: "tokens",
+    help: "end an answer after so many",
+    flag: "--max-tokens <n>",
+  },
+  logprobs: {
+    kind: "number",
+    // OpenAI's bound.
+    range: { least: 0, most: 20, whole: true },
+    unit: "tokens",
+    help: "how many of the target's likeliest tokens come with each token",
+  },
+} as const satisfies Record<string, NumberRow>;
+
 /** Bounds of what a session may be opened with. */
 export const SESSION_LIMITS = {
   /** UTF-16 units: the grammar of a large schema has some ten thousand */
   grammarUnits: 256 * 1024,
-  /** OpenAI's bound */
-  topLogprobs: 20,
+  topLogprobs: SESSION_ROWS.logprobs.range.most,
 } as const;
 
 /** Why a session ended: an end token, `maxTokens`, the context, or the user. */

@@ -152,6 +152,10 @@ describe("an edge", () => {
     const error = (request: Partial<AnswerRequest>) =>
       all(here.answer({ ...ask, ...request })).catch((failure) => failure);
     expect(await error({ sampler: { temperature: -1 } })).toMatchObject({ setting: "temperature" });
+    expect(await error({ sampler: { temperature: 0, ...{ topk: 3 } } })).toMatchObject({
+      setting: "topk",
+      message: 'unknown sampler setting "topk"; did you mean topK?',
+    });
     expect(await error({ prompt: "a".repeat(200) })).toMatchObject({ setting: "prompt" });
     expect(await error({ grammar: 'root ::= "a"' })).toMatchObject({ code: "bad_setting" });
     expect(await error({ policy: POLICIES.edge, logprobs: 1 })).toMatchObject({ setting: "logprobs" });

@@ -1,9 +1,10 @@
 import { z } from "zod";
-import { checkPolicy } from "../decoding/policy.ts";
-import { SESSION_LIMITS, type SessionSettings } from "../decoding/session.ts";
+import { checkPolicy, type DecodingPolicy, POLICY_ROWS } from "../decoding/policy.ts";
+import { SESSION_LIMITS, SESSION_ROWS, type SessionSettings } from "../decoding/session.ts";
 import { seedText, toSeed } from "../sampling/random.ts";
-import { type SamplerSettings, samplerSettings } from "../sampling/sampler.ts";
+import { SAMPLER_ROWS, type SamplerSettings, samplerSettings } from "../sampling/settings.ts";
 import { messageOf } from "../util/errors.ts";
+import { laterSettings, type NumberRow, type SettingRow, type SettingTable } from "../util/setting.ts";
 import { ProtocolError } from "./errors.ts";
 import type { OpenFrame } from "./frame.ts";
 
@@ -35,39 +36,42 @@ export const welcomeSchema = z.object({
   }),
 });
 
-const policySchema = z.object({
-  target: z.boolean(),
-  coupling: z.enum(["rejection", "gumbel"]),
-  adaptive: z.boolean(),
-  segmentTokens: z.number(),
-  windowTokens: z.number(),
-  patienceMs: orInfinity,
-  bonusToken: z.boolean(),
-  preVerify: z.boolean(),
-  truncateAfterMs: orInfinity,
-  exchange: z.enum(["sparse", "denseDown", "denseUp"]),
-  topK: z.number(),
-});
+/**
+ * The types of a table's settings; what they may be is checked after, in the table's own words. What release 0.1 does
+ * not send may be absent.
+ */
+function tableSchema<T>(table: SettingTable): z.ZodType<T> {
+  const fields = Object.entries(table).map(([name, row]) => {
+    const schema = valueSchema(row);
+    return [name, row.since === undefined ? schema : schema.optional()];
+  });
+  return z.object(Object.fromEntries(fields)) as unknown as z.ZodType<T>;
+}
 
-const samplerSchema = z.object({
-  temperature: z.number(),
-  topK: z.number(),
-  topP: z.number(),
-  minP: z.number(),
-  repetitionPenalty: z.number(),
-  presencePenalty: z.number(),
-  frequencyPenalty: z.number(),
-  penaltyLastN: z.number(),
-  logitBias: z.array(z.tuple([z.number(), z.number()])),
-}) satisfies z.ZodType<SamplerSettings>;
+function valueSchema(row: SettingRow): z.ZodType {
+  switch (row.kind) {
+    case "number":
+      return row.range.most === Number.POSITIVE_INFINITY ? orInfinity : z.number();
+    case "flag":
+      return z.boolean();
+    case "choice":
+      return z.enum(row.choices);
+    case "pairs":
+      return z.array(z.tuple([z.number(), z.number()]));
+    default:
+      return row satisfies never;
+  }
+}
+
+const countOf = ({ range }: NumberRow) => count.min(range.least).max(range.most);
 
 const openSchema = z.object({
-  policy: policySchema,
-  sampler: samplerSchema,
+  policy: tableSchema<DecodingPolicy>(POLICY_ROWS),
+  sampler: tableSchema<Partial<SamplerSettings>>(SAMPLER_ROWS),
   seed: z.string().max(20),
-  maxTokens: count.min(1),
+  maxTokens: countOf(SESSION_ROWS.maxTokens),
   grammar: z.string().min(1).max(SESSION_LIMITS.grammarUnits).optional(),
-  logprobs: count.max(SESSION_LIMITS.topLogprobs).optional(),
+  logprobs: countOf(SESSION_ROWS.logprobs).optional(),
   secret: z.string().min(16).max(128).nullable().default(null),
   resume: z
     .object({ promptTokens: count.min(1), lineage: count, epoch: count.min(1) })
@@ -113,7 +117,16 @@ export function parseControl<T>(schema: z.ZodType<T>, what: string, bytes: Uint8
 }
 
 export function openJson({ settings, secret, resume }: OpenFrame): unknown {
-  return { ...settings, seed: seedText(settings.seed), secret, resume };
+  const sampler = withoutLaterDefaults(settings.sampler, SAMPLER_ROWS);
+  return { ...settings, sampler, seed: seedText(settings.seed), secret, resume };
+}
+
+/** What release 0.1 does not know is sent only where it is in use: everything else are that release's bytes. */
+function withoutLaterDefaults(values: object, table: SettingTable): object {
+  const inUse = laterSettings(values, table);
+  return Object.fromEntries(
+    Object.entries(values).filter(([name]) => table[name]?.since === undefined || inUse.includes(name)),
+  );
 }
 
 /** The JSON of an open frame. @throws ProtocolError `bad_frame`, or `bad_setting` that costs the session only */

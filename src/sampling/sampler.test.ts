@@ -112,6 +112,18 @@ describe("samplerSettings", () => {
   ])("refuses %j", (given, message) => {
     expect(() => samplerSettings(given)).toThrow(message);
   });
+
+  it.each([
+    ["topk", /^unknown sampler setting "topk"; did you mean topK\?$/],
+    ["top_p", /did you mean topP\?/],
+    ["temprature", /did you mean temperature\?/],
+    ["repetition_penality", /did you mean repetitionPenalty\?/],
+    ["maxTokens", /there are temperature, topK, topP, .*logitBias$/],
+  ])("refuses the unknown name %s", (name, message) => {
+    const act = () => samplerSettings({ temperature: 0, [name]: 1 });
+    expect(act).toThrow(message);
+    expect(act).toThrow(expect.objectContaining({ code: "bad_setting", setting: name }));
+  });
 });
 
 describe("rows that are of no use", () => {

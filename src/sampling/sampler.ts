@@ -1,104 +1,10 @@
 import { assert } from "../util/assert.ts";
-import { SettingError } from "../util/errors.ts";
 import { DenseDistribution, type Distribution, SparseDistribution } from "./distribution.ts";
 import { argmax, badLogits, selectTop, sortByValue } from "./select.ts";
+import type { SamplerSettings } from "./settings.ts";
 import { softmaxTotal, softmaxWeights } from "./softmax.ts";
 
-/**
- * The sampler settings that users know, in llama.cpp's order: logit bias, penalties, top-k, top-p, min-p,
- * temperature (llama.cpp `common_params_sampling::samplers`). As there, top-p and min-p look at the
- * distribution before the temperature, and the penalties look back over prompt and answer alike.
- */
-export interface SamplerSettings {
-  /** 0 is greedy, 1 the model's own distribution */
-  readonly temperature: number;
-  /** keep the k likeliest tokens; 0 is off */
-  readonly topK: number;
-  /** keep the fewest tokens that hold this much mass; 1 is off */
-  readonly topP: number;
-  /** keep tokens at least this likely relative to the likeliest; 0 is off */
-  readonly minP: number;
-  /** divides the positive logit of a token seen lately, multiplies a negative one; 1 is off */
-  readonly repetitionPenalty: number;
-  /** taken from the logit of every token seen lately */
-  readonly presencePenalty: number;
-  /** taken from the logit for each time a token was seen lately */
-  readonly frequencyPenalty: number;
-  /** how many tokens back the three penalties look */
-  readonly penaltyLastN: number;
-  /** added to logits: [token id, bias] */
-  readonly logitBias: readonly (readonly [number, number])[];
-}
-
-export const DEFAULT_SAMPLER: SamplerSettings = {
-  temperature: 1,
-  topK: 0,
-  topP: 1,
-  minP: 0,
-  repetitionPenalty: 1,
-  presencePenalty: 0,
-  frequencyPenalty: 0,
-  penaltyLastN: 64,
-  logitBias: [],
-};
-
-/** Bounds of what a peer or a user may ask for; each keeps a row's cost or its numbers in hand. */
-export const SAMPLER_LIMITS = {
-  temperature: 100,
-  /** 1 / T times a logit stays far from overflow */
-  leastTemperature: 1e-4,
-  leastRepetitionPenalty: 0.01,
-  penaltyLastN: 4096,
-  logitBias: 1e4,
-  logitBiasEntries: 1024,
-} as const;
-
-/**
- * The defaults with what was given, checked.
- * @throws SettingError that names the setting, its value and what is allowed
- */
-export function samplerSettings(given: Partial<SamplerSettings> = {}): SamplerSettings {
-  const settings = { ...DEFAULT_SAMPLER, ...given };
-  const check = (name: keyof SamplerSettings, allowed: boolean, range: string) => {
-    if (!allowed)
-      throw new SettingError(name, `${name} must be ${range}, not ${JSON.stringify(settings[name])}`);
-  };
-  const inRange = (x: number, low: number, high: number) => x >= low && x <= high;
-  check(
-    "temperature",
-    settings.temperature === 0 ||
-      inRange(settings.temperature, SAMPLER_LIMITS.leastTemperature, SAMPLER_LIMITS.temperature),
-    `0, or from ${SAMPLER_LIMITS.leastTemperature} to ${SAMPLER_LIMITS.temperature}`,
-  );
-  check(
-    "topK",
-    Number.isInteger(settings.topK) && inRange(settings.topK, 0, 2 ** 31),
-    "a whole number, 0 or more",
-  );
-  check("topP", settings.topP > 0 && settings.topP <= 1, "above 0 and at most 1");
-  check("minP", settings.minP >= 0 && settings.minP <= 1, "from 0 to 1");
-  check(
-    "repetitionPenalty",
-    inRange(settings.repetitionPenalty, SAMPLER_LIMITS.leastRepetitionPenalty, 10),
-    `from ${SAMPLER_LIMITS.leastRepetitionPenalty} to 10`,
-  );
-  check("presencePenalty", inRange(settings.presencePenalty, -10, 10), "from -10 to 10");
-  check("frequencyPenalty", inRange(settings.frequencyPenalty, -10, 10), "from -10 to 10");
-  check(
-    "penaltyLastN",
-    Number.isInteger(settings.penaltyLastN) && inRange(settings.penaltyLastN, 0, SAMPLER_LIMITS.penaltyLastN),
-    `a whole number from 0 to ${SAMPLER_LIMITS.penaltyLastN}`,
-  );
-  check(
-    "logitBias",
-    settings.logitBias.length <= SAMPLER_LIMITS.logitBiasEntries &&
-      settings.logitBias.every(
-        ([id, bias]) => Number.isInteger(id) && id >= 0 && Math.abs(bias) <= SAMPLER_LIMITS.logitBias,
-      ),
-    `at most ${SAMPLER_LIMITS.logitBiasEntries} pairs of token id and a number of at most ${SAMPLER_LIMITS.logitBias} either way`,
-  );
-  return settings;
-}
+export { DEFAULT_SAMPLER, type SamplerSettings, samplerSettings } from "./settings.ts";
 
 /** How many tokens before a position its question has to bring along. */
 export function historyTokens(settings: SamplerSettings): number {

@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { SESSION_ROWS } from "../../decoding/session.ts";
 import type { AnswerRequest } from "../../edge/edge.ts";
 import type { ChatMessage, ChatTool } from "../../text/chat-template.ts";
 import { callsTools, toolCallGrammar } from "../../text/tool-calls.ts";
@@ -11,6 +12,7 @@ import {
   toolChoiceSchema,
   toolSchema,
 } from "./request.ts";
+import { ranged } from "./sampler-fields.ts";
 
 /** A request for a chat completion: its fields, and what they ask of the edge. */
 
@@ -36,9 +38,9 @@ const messageSchema = z.discriminatedUnion("role", [
 const chatSchema = z.object({
   ...commonFields,
   messages: z.array(messageSchema).min(1).max(10_000),
-  max_completion_tokens: z.number().int().min(1).nullish(),
+  max_completion_tokens: ranged(SESSION_ROWS.maxTokens.range).nullish(),
   logprobs: z.boolean().nullish(),
-  top_logprobs: z.number().int().min(0).max(20).nullish(),
+  top_logprobs: ranged(SESSION_ROWS.logprobs.range).nullish(),
   tools: z.array(toolSchema).max(REQUEST_LIMITS.tools).nullish(),
   tool_choice: toolChoiceSchema.nullish(),
   parallel_tool_calls: z.boolean().nullish(),

@@ -1,7 +1,9 @@
 import { z } from "zod";
+import { SESSION_ROWS } from "../../decoding/session.ts";
 import type { AnswerRequest } from "../../edge/edge.ts";
 import { HttpError } from "../errors.ts";
 import { commonFields, parseBody } from "./request.ts";
+import { ranged } from "./sampler-fields.ts";
 
 /** A request for plain completions: text, or token ids, that the target goes on with. */
 
@@ -16,7 +18,7 @@ const completionSchema = z.object({
     z.array(z.string()).min(1).max(MOST_PROMPTS),
     z.array(ids).max(MOST_PROMPTS),
   ]),
-  logprobs: z.number().int().min(0).max(20).nullish(),
+  logprobs: ranged(SESSION_ROWS.logprobs.range).nullish(),
   echo: z.boolean().nullish(),
   suffix: z.string().nullish(),
   best_of: z.number().int().nullish(),

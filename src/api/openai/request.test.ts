@@ -100,6 +100,9 @@ describe("a chat request", () => {
     [{ messages: [{ role: "user", content: [{ type: "image_url" }] }] }, "messages.0.content.0.type"],
     [{ messages, temperature: 3 }, "temperature"],
     [{ messages, n: 0 }, "n"],
+    [{ messages, max_tokens: 0 }, "max_tokens"],
+    [{ messages, max_completion_tokens: 2 ** 31 + 1 }, "max_completion_tokens"],
+    [{ messages, logprobs: true, top_logprobs: 21 }, "top_logprobs"],
     [{ messages, stop: [""] }, "stop.0"],
     [{ messages, logit_bias: { a: 1 } }, "logit_bias.a"],
     [{ messages, top_logprobs: 2 }, "top_logprobs"],
@@ -107,6 +110,13 @@ describe("a chat request", () => {
     [{ messages, tools: [{ type: "function", function: {} }] }, "tools.0.function.name"],
   ])("that is wrong says where: %j", (body, param) => {
     expect(problem(() => parseChat(body))).toEqual([400, param]);
+  });
+
+  it("says what a setting has to be", () => {
+    const say = (field: string, value: unknown) => () => parseChat({ messages, [field]: value });
+    expect(say("temperature", 3)).toThrow("temperature: must be 0, or from 0.0001 to 2, not 3");
+    expect(say("top_k", -1)).toThrow("top_k: must be a whole number, 0 or more, not -1");
+    expect(say("temperature", "1")).toThrow("temperature: Invalid input: expected number, received string");
   });
 
   it("asks for grammars by its format and its choice of a tool", async () => {

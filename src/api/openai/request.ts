@@ -1,9 +1,10 @@
 import { z } from "zod";
 import { policyNamed } from "../../decoding/policy.ts";
+import { SESSION_ROWS } from "../../decoding/session.ts";
 import type { AnswerRequest } from "../../edge/edge.ts";
 import { type Seed, toSeed } from "../../sampling/random.ts";
-import { SAMPLER_LIMITS, type SamplerSettings } from "../../sampling/sampler.ts";
 import { HttpError } from "../errors.ts";
+import { ranged, samplerFields, samplerOf } from "./sampler-fields.ts";
 
 /** What chat and plain completions have in common: OpenAI's fields, and a few more that other servers have. */
 
@@ -23,21 +24,14 @@ export const commonFields = {
   model: z.string().max(512).optional(),
   stream: z.boolean().nullish(),
   stream_options: z.object({ include_usage: z.boolean().nullish() }).nullish(),
-  temperature: z.number().min(0).max(2).nullish(),
-  top_p: z.number().gt(0).max(1).nullish(),
+  // Those that OpenAI does not have go by the names that other servers use.
+  ...samplerFields,
   seed: z.number().int().nullish(),
   n: z.number().int().min(1).max(REQUEST_LIMITS.choices).nullish(),
-  max_tokens: z.number().int().min(1).nullish(),
+  max_tokens: ranged(SESSION_ROWS.maxTokens.range).nullish(),
   stop: z.union([stopString, z.array(stopString).max(REQUEST_LIMITS.stops)]).nullish(),
-  presence_penalty: z.number().min(-2).max(2).nullish(),
-  frequency_penalty: z.number().min(-2).max(2).nullish(),
-  logit_bias: z.record(z.string().regex(/^\d+$/), z.number().min(-100).max(100)).nullish(),
   user: z.string().nullish(),
-  // More than OpenAI has, by the names that other servers use.
-  top_k: z.number().int().min(0).nullish(),
-  min_p: z.number().min(0).max(1).nullish(),
-  repetition_penalty: z.number().min(SAMPLER_LIMITS.leastRepetitionPenalty).max(10).nullish(),
-  /** name of a preset */
+  /** name of a preset; OpenAI has no such field */
   policy: z.string().nullish(),
 };
 
@@ -81,25 +75,6 @@ export function commonRequest(
     ...shared,
     seed: first === null ? freshSeed() : toSeed(BigInt.asUintN(64, BigInt(first) + BigInt(choice))),
   });
-}
-
-function samplerOf(body: CommonBody): Partial<SamplerSettings> {
-  const sampler: { -readonly [K in keyof SamplerSettings]?: SamplerSettings[K] } = {};
-  const set = <K extends keyof SamplerSettings>(key: K, value: SamplerSettings[K] | null | undefined) => {
-    if (value !== null && value !== undefined) sampler[key] = value;
-  };
-  set("temperature", body.temperature);
-  set("topP", body.top_p);
-  set("topK", body.top_k);
-  set("minP", body.min_p);
-  set("repetitionPenalty", body.repetition_penalty);
-  set("presencePenalty", body.presence_penalty);
-  set("frequencyPenalty", body.frequency_penalty);
-  // OpenAI's penalties look at all of the text so far.
-  if (body.presence_penalty || body.frequency_penalty) sampler.penaltyLastN = SAMPLER_LIMITS.penaltyLastN;
-  const bias = Object.entries(body.logit_bias ?? {});
-  if (bias.length > 0) sampler.logitBias = bias.map(([id, value]) => [Number(id), value] as const);
-  return sampler;
 }
 
 /** Tools of a chat request, and how one may be called. */

@@ -1,0 +1,48 @@
+import { z } from "zod";
+import { SAMPLER_ROWS, type SamplerSettings, samplerRows } from "../../sampling/settings.ts";
+import { inRange, type NumberRange, rangeText } from "../../util/setting.ts";
+
+/** The sampler's settings as fields of a request, one for each row that has a field. */
+
+type Rows = typeof SAMPLER_ROWS;
+type FieldSchema<Kind> = Kind extends "number" ? z.ZodNumber : z.ZodRecord<z.ZodString, z.ZodNumber>;
+type SamplerFields = {
+  readonly [Name in keyof Rows as Rows[Name] extends { readonly field: infer Field extends string }
+    ? Field
+    : never]: z.ZodOptional<z.ZodNullable<FieldSchema<Rows[Name]["kind"]>>>;
+};
+
+/** A number whose message says the range in the words of the setting's own check. */
+export function ranged(range: NumberRange): z.ZodNumber {
+  return z.number().refine((value) => inRange(value, range), {
+    error: ({ input }) => `must be ${rangeText(range)}, not ${input}`,
+  });
+}
+
+export const samplerFields = Object.fromEntries(
+  samplerRows.flatMap(([, row]) => {
+    if (row.field === undefined) return [];
+    const number = ranged(row.fieldRange ?? row.range);
+    const schema = row.kind === "number" ? number : z.record(z.string().regex(/^\d+$/), number);
+    return [[row.field, schema.nullish()]];
+  }),
+) as unknown as SamplerFields;
+
+type SamplerBody = { readonly [Field in keyof SamplerFields]?: z.infer<SamplerFields[Field]> };
+
+/** What a body sets; null sets nothing, as with OpenAI. */
+export function samplerOf(body: SamplerBody): Partial<SamplerSettings> {
+  const values = body as Readonly<Record<string, unknown>>;
+  const sampler: Record<string, unknown> = {};
+  for (const [name, { field, kind }] of samplerRows) {
+    const value = field === undefined ? null : (values[field] ?? null);
+    if (value === null) continue;
+    const pairs = kind === "pairs" ? Object.entries(value).map(([id, bias]) => [Number(id), bias]) : null;
+    if (pairs?.length !== 0) sampler[name] = pairs ?? value;
+  }
+  // OpenAI's penalties look at all of the text so far.
+  if (body.presence_penalty || body.frequency_penalty) {
+    sampler.penaltyLastN = SAMPLER_ROWS.penaltyLastN.range.most;
+  }
+  return sampler;
+}

@@ -7,7 +7,7 @@ import { decode } from "../protocol/decode.ts";
 import { encode } from "../protocol/encode.ts";
 import { SAMPLER_ROWS, type SamplerSettings, samplerRows, samplerSettings } from "../sampling/settings.ts";
 import { messageOf } from "../util/errors.ts";
-import { allowedText, inRange, type NumberRange, rangeText } from "../util/setting.ts";
+import { allowedText, inRange, laterSettings, type NumberRange, rangeText } from "../util/setting.ts";
 import { addSamplerOptions, samplerFrom } from "./options.ts";
 
 /** Every row of the sampler's table, by the three ways that it can be given. */
@@ -134,6 +134,26 @@ describe("the sampler's options", () => {
     expect(failure(() => byCli("--logit-bias", "3"))).toContain("such as 42:-3.5");
     expect(failure(() => byCli("--top-k", ""))).toContain("a number is missing");
     expect(failure(() => byCli("--top-k", "many"))).toContain("not NaN");
+  });
+});
+
+describe("a setting that release 0.1 does not know", () => {
+  const later = samplerRows.filter(([, row]) => row.since !== undefined);
+  const openJson = (given: object) => {
+    const settings = { policy: POLICIES.cloud, seed: { low: 1, high: 0 }, maxTokens: 1 };
+    const sampler = samplerSettings(given);
+    const open = { type: "open", session: 1, tokens: Int32Array.of(1), secret: null, resume: null } as const;
+    return new TextDecoder().decode(encode({ ...open, settings: { ...settings, sampler } }));
+  };
+
+  it("travels only where it is in use: without it the bytes are those of release 0.1", () => {
+    const first = samplerRows.filter(([, row]) => row.since === undefined);
+    const sampler = JSON.stringify(Object.fromEntries(first.map(([name, row]) => [name, row.default])));
+    expect(later.length).toBeGreaterThan(0);
+    expect(openJson({})).toContain(`"sampler":${sampler},`);
+    expect(openJson({ topNSigma: 1.5 })).toContain(`"topNSigma":1.5`);
+    expect(laterSettings(samplerSettings({ topK: 4 }), SAMPLER_ROWS)).toEqual([]);
+    expect(laterSettings(samplerSettings({ topK: 4, topNSigma: 1.5 }), SAMPLER_ROWS)).toEqual(["topNSigma"]);
   });
 });
 

@@ -27,6 +27,7 @@ function rowOf(size: number, seed: number, spread: number, kind: "bell" | "steps
 
 const settings = fc.record({
   temperature: fc.constantFrom(0, 0.3, 0.7, 1, 1, 2),
+  topNSigma: fc.constant(-1),
   topK: fc.constantFrom(0, 0, 1, 5, 40, 1000),
   topP: fc.constantFrom(1, 1, 0.95, 0.6, 0.05),
   minP: fc.constantFrom(0, 0, 0.05, 0.4, 1),

@@ -92,6 +92,10 @@ const cases: [string, Case][] = [
     "top-p on both sides",
     { ...base, target: samplerSettings({ topP: 0.8 }), drafter: samplerSettings({ topP: 0.6 }) },
   ],
+  [
+    "top-n-sigma on both sides",
+    { ...base, target: samplerSettings({ topNSigma: 2 }), drafter: samplerSettings({ topNSigma: 1 }) },
+  ],
   ["min-p and temperature", { ...base, target: samplerSettings({ minP: 0.2, temperature: 1.7 }) }],
   ["a drafter without randomness (q = 1)", { ...base, drafter: samplerSettings({ temperature: 0 }) }],
   ["dense down", { ...base, exchange: "denseDown" }],

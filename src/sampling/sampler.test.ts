@@ -9,8 +9,8 @@ import {
 } from "./sampler.ts";
 
 /**
- * The chain again, as plainly as can be, straight from llama.cpp's order: bias, penalties, top-k, top-p,
- * min-p, temperature.
+ * The chain again, as plainly as can be, straight from llama.cpp's order: bias, penalties, top-n-sigma, top-k,
+ * top-p, min-p, temperature.
  */
 function reference(row: Float32Array, s: SamplerSettings, history: number[]): number[] {
   const logits = Array.from(row);
@@ -22,6 +22,11 @@ function reference(row: Float32Array, s: SamplerSettings, history: number[]): nu
     logits[id] = Math.fround(l - count * s.frequencyPenalty - s.presencePenalty);
   }
   let kept = logits.map((_, i) => i).sort((a, b) => logits[b]! - logits[a]! || a - b);
+  if (s.topNSigma > 0) {
+    const mean = logits.reduce((a, b) => a + b, 0) / logits.length;
+    const sigma = Math.sqrt(logits.reduce((a, b) => a + (b - mean) ** 2, 0) / logits.length);
+    kept = kept.filter((id) => logits[id]! >= logits[kept[0]!]! - s.topNSigma * sigma);
+  }
   if (s.topK > 0) kept = kept.slice(0, s.topK);
   if (s.topP < 1) {
     const weights = kept.map((id) => Math.exp(logits[id]! - logits[kept[0]!]!));
@@ -43,6 +48,7 @@ function reference(row: Float32Array, s: SamplerSettings, history: number[]): nu
 
 const settings = fc.record({
   temperature: fc.constantFrom(0, 0.3, 1, 2),
+  topNSigma: fc.constantFrom(-1, 0, 0.01, 0.7, 1.5, 3),
   topK: fc.constantFrom(0, 1, 3, 10, 1000),
   topP: fc.constantFrom(1, 0.95, 0.5, 0.01),
   minP: fc.constantFrom(0, 0.05, 0.5, 1),
@@ -102,6 +108,7 @@ describe("samplerSettings", () => {
   it.each([
     [{ temperature: -1 }, "temperature must be 0, or from 0.0001 to 100, not -1"],
     [{ temperature: Number.NaN }, "temperature must be 0, or from 0.0001 to 100"],
+    [{ topNSigma: -2 }, "topNSigma must be from -1 to 100, not -2"],
     [{ topK: 1.5 }, "topK must be a whole number, 0 or more, not 1.5"],
     [{ topP: 0 }, "topP must be above 0 and at most 1, not 0"],
     [{ minP: 2 }, "minP must be from 0 to 1, not 2"],
@@ -118,7 +125,7 @@ describe("samplerSettings", () => {
     ["top_p", /did you mean topP\?/],
     ["temprature", /did you mean temperature\?/],
     ["repetition_penality", /did you mean repetitionPenalty\?/],
-    ["maxTokens", /there are temperature, topK, topP, .*logitBias$/],
+    ["maxTokens", /there are temperature, .*topK, topP, .*logitBias$/],
   ])("refuses the unknown name %s", (name, message) => {
     const act = () => samplerSettings({ temperature: 0, [name]: 1 });
     expect(act).toThrow(message);
@@ -133,6 +140,8 @@ describe("rows that are of no use", () => {
     ["nothing finite", nan, {}],
     ["nothing finite, top-k", nan, { topK: 5 }],
     ["nothing finite, min-p", nan, { minP: 0.1 }],
+    ["nothing finite, top-n-sigma", nan, { topNSigma: 1 }],
+    ["infinite, top-n-sigma", Float32Array.of(1, 2, Number.POSITIVE_INFINITY), { topNSigma: 1 }],
     ["some of it, top-k", half, { topK: 30 }],
   ])("%s: a typed error, and never a wrong token", (_, row, given) => {
     const apply = () => applySampler(row, samplerSettings(given), new Int32Array(0), new SamplerWorkspace());

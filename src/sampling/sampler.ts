@@ -104,11 +104,16 @@ function tokenCounts(history: Int32Array, lastN: number): Map<number, number> {
   return counts;
 }
 
-/** Tokens that top-k, top-p and min-p keep, by falling logit; null when all of the vocabulary stays. */
+/** Tokens that top-n-sigma, top-k, top-p and min-p keep, by falling logit; null when all of the vocabulary stays. */
 function candidates(logits: Float32Array, settings: SamplerSettings): Int32Array | null {
   const vocabularySize = logits.length;
   let kept: Int32Array | null = null;
   if (settings.topK > 0 && settings.topK < vocabularySize) kept = selectTop(logits, settings.topK);
+  if (settings.topNSigma > 0) {
+    // It comes first, but both keep the head of one order: what they leave is the same either way.
+    const least = leastWithinSigma(logits, settings.topNSigma);
+    kept = kept ? kept.filter((id) => logits[id]! >= least) : atLeast(logits, least);
+  }
   if (settings.topP < 1) kept = kept ? cutTopP(logits, kept, settings.topP) : topP(logits, settings.topP);
   if (settings.minP > 0) {
     const maximum = kept ? logits[kept[0]!]! : logits[argmax(logits)]!;
@@ -119,7 +124,32 @@ function candidates(logits: Float32Array, settings: SamplerSettings): Int32Array
   return kept;
 }
 
-/** Top-p within sorted candidates, whose own mass counts as 1 (as in llama.cpp, where top-k comes before). */
+/**
+ * The largest logit less n standard deviations. Impossible tokens (-Infinity) do not count, as in llama.cpp: a
+ * grammar's mask would make every deviation infinite.
+ * @throws PicoSpecError `model_output` when the row holds no finite number, or an infinite one
+ */
+function leastWithinSigma(logits: Float32Array, n: number): number {
+  const maximum = logits[argmax(logits)]!;
+  let count = 0;
+  let total = 0;
+  for (let id = 0; id < logits.length; id++) {
+    if (!(logits[id]! > Number.NEGATIVE_INFINITY)) continue;
+    total += logits[id]!;
+    count++;
+  }
+  const mean = total / count;
+  let squares = 0;
+  for (let id = 0; id < logits.length; id++) {
+    const difference = logits[id]! - mean;
+    if (difference > Number.NEGATIVE_INFINITY) squares += difference * difference;
+  }
+  const least = maximum - n * Math.sqrt(squares / count);
+  if (!Number.isFinite(least)) throw badLogits();
+  return least;
+}
+
+/** Top-p within sorted candidates, whose own mass counts as 1 (as in llama.cpp, where top-n-sigma and top-k come before). */
 function cutTopP(logits: Float32Array, kept: Int32Array, p: number): Int32Array {
   const maximum = logits[kept[0]!]!;
   const weights = Float64Array.from(kept, (id) => Math.exp(logits[id]! - maximum));
@@ -151,7 +181,7 @@ function topP(logits: Float32Array, p: number): Int32Array {
 function atLeast(logits: Float32Array, least: number): Int32Array {
   const ids: number[] = [];
   for (let id = 0; id < logits.length; id++) if (logits[id]! >= least) ids.push(id);
-  assert(ids.length > 0, "min-p keeps at least the likeliest token");
+  assert(ids.length > 0, "a cut keeps at least the likeliest token");
   return sortByValue(logits, Int32Array.from(ids));
 }
 

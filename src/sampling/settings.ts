@@ -1,13 +1,18 @@
 import { checkSetting, type NumberRow, type PairsRow, refuseUnknown } from "../util/setting.ts";
 
 /**
- * The sampler settings that users know, in llama.cpp's order: logit bias, penalties, top-k, top-p, min-p,
- * temperature (llama.cpp `common_params_sampling::samplers`). As there, top-p and min-p look at the
+ * The sampler settings that users know, in llama.cpp's order: logit bias, penalties, top-n-sigma, top-k, top-p,
+ * min-p, temperature (llama.cpp `common_params_sampling::samplers`). As there, what cuts looks at the
  * distribution before the temperature, and the penalties look back over prompt and answer alike.
  */
 export interface SamplerSettings {
   /** 0 is greedy, 1 the model's own distribution */
   readonly temperature: number;
+  /**
+   * keep tokens whose logit is at most so many standard deviations below the largest one; 0 or less is off. The
+   * deviation is that of the logits of all tokens that are possible (llama.cpp's `top_n_sigma`; arXiv 2411.07641)
+   */
+  readonly topNSigma: number;
   /** keep the k likeliest tokens; 0 is off */
   readonly topK: number;
   /** keep the fewest tokens that hold this much mass; 1 is off */
@@ -42,6 +47,17 @@ export const SAMPLER_ROWS = {
     flag: "--temperature <t>",
     field: "temperature",
     fieldRange: { least: 1e-4, most: 2, also: 0 },
+  },
+  topNSigma: {
+    kind: "number",
+    default: -1,
+    defaultMeans: "all",
+    range: { least: -1, most: 100 },
+    unit: "standard deviations",
+    help: "keep tokens whose logit is within n standard deviations of the best",
+    flag: "--top-n-sigma <n>",
+    field: "top_n_sigma",
+    since: "0.2",
   },
   topK: {
     kind: "number",

@@ -110,6 +110,7 @@ const samplers: [string, Partial<SamplerSettings>][] = [
   ["temperature 1", {}],
   ["top-k", { topK: 4, temperature: 1.3 }],
   ["top-p", { topP: 0.8 }],
+  ["top-n-sigma", { topNSigma: 1.2, temperature: 1.3 }],
   ["penalties", { repetitionPenalty: 1.4, presencePenalty: 0.3, frequencyPenalty: 0.5, penaltyLastN: 6 }],
 ];
 

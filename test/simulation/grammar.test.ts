@@ -98,6 +98,10 @@ describe("answers under a grammar", () => {
     expect(pValue(POLICIES.picospec, sampler)).toBeGreaterThan(ALPHA);
   });
 
+  it("with top-n-sigma: what the grammar masks does not count", () => {
+    expect(pValue(POLICIES.picospec, { topNSigma: 1.5 })).toBeGreaterThan(ALPHA);
+  });
+
   it("control: with the set of the position before, answers are not allowed or have another distribution", () => {
     const { allowed } = DraftedSequence.prototype;
     vi.spyOn(DraftedSequence.prototype, "allowed").mockImplementation(function (

@@ -137,6 +137,7 @@ type Native<Arguments extends unknown[], Result> = ((...all: Arguments) => Resul
 /** The functions, typed. */
 export interface LlamaApi {
   version(): string;
+  systemInfo(): string;
   modelDefaultParams(): ModelParams;
   contextDefaultParams(): ContextParams;
   logSet(callback: Pointer | null, data: null): void;
@@ -195,6 +196,7 @@ export function bindLlama(library: LibraryHandle): LlamaApi {
     library.func(`llama_${name}`, result, args);
   return {
     version: bind("version", "const char *", []),
+    systemInfo: bind("print_system_info", "const char *", []),
     modelDefaultParams: bind("model_default_params", modelParams, []),
     contextDefaultParams: bind("context_default_params", contextParams, []),
     logSet: bind("log_set", "void", ["void *", "void *"]),

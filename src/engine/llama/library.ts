@@ -12,6 +12,7 @@ import {
   PINNED_PACKAGE_VERSIONS,
   type Pointer,
 } from "./abi.ts";
+import { cpuBuildOf, cpuBuildOfFile } from "./cpu-build.ts";
 
 /** `auto` takes an installed GPU build when there is one. */
 export type GpuChoice = "auto" | "off";
@@ -23,6 +24,8 @@ export interface LlamaLibrary {
   readonly version: string;
   /** passes run on a GPU */
   readonly usesGpu: boolean;
+  /** the CPU build that it loaded, such as `haswell`; `unknown` when it cannot be told; see cpu-build.ts */
+  readonly cpuBuild: string;
 }
 
 /** Packages of each platform: GPU builds first, the plain build last. */
@@ -127,8 +130,9 @@ function open(build: string, folder: string): LlamaLibrary {
     if (!ggml || !llama) throw new Error(`no libllama among ${files.join(", ")}`);
     api = bindLlama(llama);
     silence(llama, api);
-    ggml.func("ggml_backend_load_all_from_path", "void", ["const char *"])(folder);
+    loadBackends(ggml, folder, files);
   } catch (error) {
+    if (error instanceof EngineError) throw error;
     throw new EngineError("no_engine", `${build} cannot be loaded: ${messageOf(error)}`, { cause: error });
   }
   const version = api.version();
@@ -139,7 +143,35 @@ function open(build: string, folder: string): LlamaLibrary {
       `${build} holds llama.cpp ${version}, and PicoSpec needs ${ours}`,
     );
   }
-  return { api, build, version, usesGpu: api.supportsGpu() };
+  return { api, build, version, usesGpu: api.supportsGpu(), cpuBuild: loadedCpuBuild(api) };
+}
+
+/**
+ * All of a folder, and of its CPU builds the best for this processor; or the one that PICOSPEC_CPU_BUILD names and
+ * nothing else, so that machines with different processors compute the same bits.
+ */
+function loadBackends(ggml: LibraryHandle, folder: string, files: readonly string[]): void {
+  const asked = process.env.PICOSPEC_CPU_BUILD;
+  if (!asked) {
+    ggml.func("ggml_backend_load_all_from_path", "void", ["const char *"])(folder);
+    return;
+  }
+  const file = files.find((name) => cpuBuildOfFile(name) === asked);
+  if (file && ggml.func("ggml_backend_load", "void *", ["const char *"])(join(folder, file)) !== null) return;
+  const builds = files.flatMap((name) => cpuBuildOfFile(name) ?? []).join(", ") || "none";
+  const why = file ? "and this processor cannot run it" : "which is not installed";
+  const next = `unset it, or name another of: ${builds}`;
+  throw new EngineError("no_engine", `PICOSPEC_CPU_BUILD is ${asked}, ${why}; ${next}`);
+}
+
+function loadedCpuBuild(api: LlamaApi): string {
+  let maps = "";
+  try {
+    maps = readFileSync("/proc/self/maps", "utf8");
+  } catch {
+    // not Linux
+  }
+  return cpuBuildOf({ maps, systemInfo: api.systemInfo(), arch: process.arch });
 }
 
 /**

@@ -5,6 +5,8 @@
 
 export type { CloudLimits } from "./cloud/core/machine.ts";
 export { Cloud, type CloudOptions, cloudLimits, type TargetDescription } from "./cloud/driver.ts";
+export { GRAMMAR_KINDS, type Grammar, type GrammarKind } from "./decoding/grammar.ts";
+export type { TargetIdentity } from "./decoding/identity.ts";
 export {
   checkPolicy,
   type DecodingPolicy,

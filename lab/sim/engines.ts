@@ -58,8 +58,10 @@ export class Judges {
 
 const info: ModelInfo = { name: "modelled", vocabularySize: VOCABULARY, contextTokens: CONTEXT_TOKENS };
 
+const modelled = { weights: "modelled", quantisation: "none", library: "picospec simulator" };
+
 export class ModelledTarget implements TargetModel {
-  readonly info = info;
+  readonly info: ModelInfo = { ...info, identity: { ...modelled, backend: "cpu", cpuBuild: "any" } };
   readonly sequences: number;
   readonly passTokens = 8192;
   readonly passRows = 8192;

@@ -10,7 +10,7 @@ import { Verifier } from "./passes/verifier.ts";
 import { RequestHandler } from "./request-handler.ts";
 
 /** What the cloud needs of the target besides its passes. */
-export type TargetDescription = Omit<TargetInfo, "contextTokens" | "vocabularySize">;
+export type TargetDescription = Omit<TargetInfo, "contextTokens" | "vocabularySize" | "identity">;
 
 export interface CloudOptions {
   /** stays the caller's to close, after the cloud */
@@ -57,8 +57,8 @@ export class Cloud {
 
   constructor(options: CloudOptions) {
     const { model, description, clock } = options;
-    const { contextTokens, vocabularySize } = model.info;
-    const info: TargetInfo = { ...description, contextTokens, vocabularySize };
+    const { contextTokens, vocabularySize, identity } = model.info;
+    const info: TargetInfo = { ...description, contextTokens, vocabularySize, identity };
     this.clock = clock;
     this.handler = new RequestHandler(
       info,

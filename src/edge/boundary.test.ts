@@ -1,6 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { POLICIES } from "../decoding/policy.ts";
 import type { VerdictFrame } from "../protocol/frame.ts";
+import { PROTOCOL_LIMITS } from "../protocol/frame.ts";
 import type { Rejection } from "../sampling/question.ts";
 import { checkDraftSize, frameProblem } from "./boundary.ts";
 
@@ -45,10 +46,11 @@ describe("what the edge checks of a cloud's frames", () => {
   });
 
   it("refuses drafts that with all of q would not fit into a frame", () => {
+    const { frameBytes } = PROTOCOL_LIMITS;
     const denseUp = POLICIES["picospec-no-separate-rejection"];
-    expect(() => checkDraftSize(denseUp, 151_936)).not.toThrow();
+    expect(() => checkDraftSize(denseUp, 151_936, frameBytes)).not.toThrow();
     const wide = { ...denseUp, segmentTokens: 64, windowTokens: 64 };
-    expect(() => checkDraftSize(wide, 151_936)).toThrow(/holds at most 26 drafts, not 64/);
-    expect(() => checkDraftSize({ ...wide, exchange: "sparse" }, 151_936)).not.toThrow();
+    expect(() => checkDraftSize(wide, 151_936, frameBytes)).toThrow(/holds at most 26 drafts, not 64/);
+    expect(() => checkDraftSize({ ...wide, exchange: "sparse" }, 151_936, frameBytes)).not.toThrow();
   });
 });

@@ -1,11 +1,14 @@
 import { z } from "zod";
+import { GRAMMAR_KINDS, type Grammar, isGrammarKind } from "../decoding/grammar.ts";
+import { MOST_IDENTITY_UNITS } from "../decoding/identity.ts";
 import { checkPolicy } from "../decoding/policy.ts";
 import { SESSION_LIMITS, type SessionSettings } from "../decoding/session.ts";
 import { seedText, toSeed } from "../sampling/random.ts";
-import { type SamplerSettings, samplerSettings } from "../sampling/sampler.ts";
+import { DEFAULT_SAMPLER, type SamplerSettings, samplerSettings } from "../sampling/sampler.ts";
 import { messageOf } from "../util/errors.ts";
 import { ProtocolError } from "./errors.ts";
-import type { OpenFrame } from "./frame.ts";
+import { LATER_SAMPLER_SETTINGS, sentSampler } from "./features.ts";
+import { type OpenFrame, PROTOCOL_LIMITS } from "./frame.ts";
 
 /** The JSON inside control frames, checked once, here. JSON has no Infinity: null stands for it. */
 
@@ -20,7 +23,20 @@ const orInfinity = z
   .nullable()
   .transform((value) => value ?? Number.POSITIVE_INFINITY);
 
-export const helloSchema = z.object({ protocol: count, client: text, fingerprint: text });
+/** A bound of a peer. It may be larger than anything that we send. */
+const bound = z.number().int().min(1).optional();
+
+/** Default: release 0.1. Names and bounds that we do not know are ignored. */
+const growth = {
+  features: z.array(z.string().max(PROTOCOL_LIMITS.featureUnits)).max(PROTOCOL_LIMITS.features).optional(),
+  limits: z
+    .object({ frameBytes: bound, promptTokens: bound, draftTokens: bound, sessions: bound })
+    .optional(),
+};
+
+export const helloSchema = z.object({ protocol: count, client: text, fingerprint: text, ...growth });
+
+const part = z.string().max(MOST_IDENTITY_UNITS);
 
 export const welcomeSchema = z.object({
   protocol: count,
@@ -32,7 +48,11 @@ export const welcomeSchema = z.object({
     contextTokens: count.min(1),
     endTokens: z.array(count).max(1024),
     chatTemplate: z.string().nullable(),
+    identity: z
+      .object({ weights: part, quantisation: part, library: part, backend: part, cpuBuild: part })
+      .optional(),
   }),
+  ...growth,
 });
 
 const policySchema = z.object({
@@ -49,24 +69,34 @@ const policySchema = z.object({
   topK: z.number(),
 });
 
-const samplerSchema = z.object({
-  temperature: z.number(),
-  topK: z.number(),
-  topP: z.number(),
-  minP: z.number(),
-  repetitionPenalty: z.number(),
-  presencePenalty: z.number(),
-  frequencyPenalty: z.number(),
-  penaltyLastN: z.number(),
-  logitBias: z.array(z.tuple([z.number(), z.number()])),
-}) satisfies z.ZodType<SamplerSettings>;
+/** Release 0.1's settings are always there; a later one that is missing is at its default. */
+const samplerSchema = z
+  .object({
+    temperature: z.number(),
+    topK: z.number(),
+    topP: z.number(),
+    minP: z.number(),
+    repetitionPenalty: z.number(),
+    presencePenalty: z.number(),
+    frequencyPenalty: z.number(),
+    penaltyLastN: z.number(),
+    logitBias: z.array(z.tuple([z.number(), z.number()])),
+  })
+  .catchall(z.unknown());
+
+const grammarSource = z.string().min(1).max(SESSION_LIMITS.grammarUnits);
 
 const openSchema = z.object({
   policy: policySchema,
   sampler: samplerSchema,
   seed: z.string().max(20),
   maxTokens: count.min(1),
-  grammar: z.string().min(1).max(SESSION_LIMITS.grammarUnits).optional(),
+  grammar: z
+    .union([
+      grammarSource,
+      z.object({ kind: z.string().max(PROTOCOL_LIMITS.featureUnits), source: grammarSource }),
+    ])
+    .optional(),
   logprobs: count.max(SESSION_LIMITS.topLogprobs).optional(),
   secret: z.string().min(16).max(128).nullable().default(null),
   resume: z
@@ -112,27 +142,69 @@ export function parseControl<T>(schema: z.ZodType<T>, what: string, bytes: Uint8
   throw new ProtocolError("bad_frame", `the ${what} frame is wrong at ${place}: ${issue?.message}`, session);
 }
 
-export function openJson({ settings, secret, resume }: OpenFrame): unknown {
-  return { ...settings, seed: seedText(settings.seed), secret, resume };
+export function openJson({ settings, secret, resume, plainGrammar }: OpenFrame): unknown {
+  const { sampler, seed, grammar } = settings;
+  const sent = { ...settings, sampler: sentSampler(sampler), seed: seedText(seed) };
+  return { ...sent, ...(grammar && plainGrammar ? { grammar: grammar.source } : {}), secret, resume };
 }
 
-/** The JSON of an open frame. @throws ProtocolError `bad_frame`, or `bad_setting` that costs the session only */
+/**
+ * The JSON of an open frame.
+ * @throws ProtocolError `bad_frame`, or `bad_setting` or `unsupported` that cost the session only
+ */
 export function parseOpen(
   bytes: Uint8Array,
   session: number,
 ): Omit<OpenFrame, "type" | "session" | "tokens"> {
   const raw = parseControl(openSchema, "open", bytes, session);
+  const sampler = samplerOf(raw.sampler, session);
+  const grammar = raw.grammar === undefined ? null : grammarOfWire(raw.grammar, session);
   try {
     const settings: SessionSettings = {
       policy: checkPolicy(raw.policy),
-      sampler: samplerSettings(raw.sampler),
+      sampler: samplerSettings(sampler),
       seed: toSeed(raw.seed),
       maxTokens: raw.maxTokens,
-      ...(raw.grammar === undefined ? {} : { grammar: raw.grammar }),
+      ...(grammar ? { grammar } : {}),
       ...(raw.logprobs === undefined ? {} : { logprobs: raw.logprobs }),
     };
-    return { settings, secret: raw.secret, resume: raw.resume };
+    const plain = typeof raw.grammar === "string" ? { plainGrammar: true } : {};
+    return { settings, secret: raw.secret, resume: raw.resume, ...plain };
   } catch (error) {
     throw new ProtocolError("bad_setting", messageOf(error), session);
   }
+}
+
+/**
+ * A sampler setting changes the text: an unknown one is refused, where other unknown fields are ignored. So an edge does
+ * not send what is at its default.
+ */
+function samplerOf(raw: z.infer<typeof samplerSchema>, session: number): Partial<SamplerSettings> {
+  for (const [name, value] of Object.entries(raw)) {
+    if (!Object.hasOwn(DEFAULT_SAMPLER, name)) {
+      const shown = JSON.stringify(name.slice(0, PROTOCOL_LIMITS.featureUnits));
+      const message = `this cloud does not know the sampler setting ${shown}: leave it at its default, or update the cloud`;
+      throw new ProtocolError("unsupported", message, session);
+    }
+    if (
+      LATER_SAMPLER_SETTINGS.includes(name) &&
+      !isLike(value, DEFAULT_SAMPLER[name as keyof SamplerSettings])
+    ) {
+      throw new ProtocolError("bad_frame", `the open frame is wrong at sampler.${name}`, session);
+    }
+  }
+  return raw as Partial<SamplerSettings>;
+}
+
+/** Of the default's type; its range is checked with the other settings. */
+function isLike(value: unknown, byDefault: unknown): boolean {
+  return typeof value === typeof byDefault && Array.isArray(value) === Array.isArray(byDefault);
+}
+
+function grammarOfWire(raw: string | { kind: string; source: string }, session: number): Grammar {
+  if (typeof raw === "string") return { kind: "ebnf", source: raw };
+  const { kind, source } = raw;
+  if (isGrammarKind(kind)) return { kind, source };
+  const message = `this cloud does not know the grammar kind ${JSON.stringify(kind)}: send ${GRAMMAR_KINDS.join(" or ")}, or update the cloud`;
+  throw new ProtocolError("unsupported", message, session);
 }

@@ -9,6 +9,7 @@ export type ProtocolErrorCode =
   | "too_many_sessions"
   | "prompt_too_long"
   | "bad_setting"
+  | "unsupported"
   | "bad_draft"
   | "unexpected_frame"
   | "slow_peer"

@@ -1,3 +1,4 @@
+import type { TargetIdentity } from "../../decoding/identity.ts";
 import { Purpose, type Seed, uniform } from "../../sampling/random.ts";
 import { assert } from "../../util/assert.ts";
 import type { Clock } from "../../util/clock.ts";
@@ -43,6 +44,12 @@ export function toyLogits(
 function infoOf(language: ToyLanguage): ModelInfo {
   const { vocabularySize, contextTokens } = language;
   return { name: "toy", vocabularySize, contextTokens };
+}
+
+/** Its numbers are the same on every machine. */
+function identityOf({ seed, order, spread }: ToyLanguage): TargetIdentity {
+  const weights = `toy-${seed.high}-${seed.low}-${order}-${spread}`;
+  return { weights, quantisation: "F32", library: "picospec toy", backend: "cpu", cpuBuild: "any" };
 }
 
 /** Rolls a sequence back to `from` and appends. */
@@ -108,7 +115,7 @@ export class ToyTargetModel implements TargetModel {
   constructor(language: ToyLanguage, clock: Clock, options: ToyTargetOptions) {
     this.language = language;
     this.clock = clock;
-    this.info = infoOf(language);
+    this.info = { ...infoOf(language), identity: identityOf(language) };
     this.sequences = options.sequences;
     this.passTokens = options.passTokens ?? 256;
     this.passRows = options.passRows ?? 64;

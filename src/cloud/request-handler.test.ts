@@ -2,7 +2,8 @@ import { describe, expect, it } from "vitest";
 import { TARGET } from "../../test/support/target.ts";
 import { type DecodingPolicy, POLICIES } from "../decoding/policy.ts";
 import { ProtocolError } from "../protocol/errors.ts";
-import type { DraftFrame, ErrorFrame, Frame } from "../protocol/frame.ts";
+import { FEATURES, OWN_LIMITS } from "../protocol/features.ts";
+import type { DraftFrame, ErrorFrame, Frame, HelloFrame } from "../protocol/frame.ts";
 import { toSeed } from "../sampling/random.ts";
 import { samplerSettings } from "../sampling/sampler.ts";
 import type { CloudEffect, CloudEvent, CloudLimits, PassShare } from "./core/machine.ts";
@@ -53,7 +54,7 @@ class Talk {
   }
 }
 
-const hello: Frame = { type: "hello", protocol: 1, client: "c", fingerprint: "f" };
+const hello: HelloFrame = { type: "hello", protocol: 1, client: "c", fingerprint: "f" };
 const draft = (given: Partial<DraftFrame> = {}): DraftFrame => {
   const tokens = given.tokens ?? Int32Array.of(7);
   const q = { kind: "sparse", values: new Float32Array(tokens.length).fill(0.5) } as const;
@@ -78,7 +79,39 @@ describe("the handshake", () => {
   it("welcomes an edge with what it needs to know of the target", () => {
     const talk = new Talk();
     talk.event({ kind: "connected", connection: 1 });
-    expect(sent(talk.say(hello))).toEqual([{ type: "welcome", protocol: 1, server: "test", target: TARGET }]);
+    const growth = { features: FEATURES, limits: { ...OWN_LIMITS, sessions: 2 } };
+    const welcome = { type: "welcome", protocol: 1, server: "test", target: TARGET, ...growth };
+    expect(sent(talk.say(hello))).toEqual([welcome]);
+  });
+
+  it("tells the identity of the target to an edge that asks for it, and to no other", () => {
+    const identity = { weights: "w", quantisation: "q", library: "l", backend: "b", cpuBuild: "c" };
+    const cloud = new RequestHandler({ ...TARGET, identity }, "test", limits);
+    const told = [["identity"], ["grammar-kinds"], undefined].map((features, i) => {
+      cloud.handle({ kind: "connected", connection: i }, 0);
+      const frame = { ...hello, features };
+      return sent(cloud.handle({ kind: "frame", connection: i, frame }, 0));
+    });
+    expect(told.map(([frame]) => frame?.type === "welcome" && frame.target.identity)).toEqual([
+      identity,
+      undefined,
+      undefined,
+    ]);
+  });
+
+  it("sends no frame that is larger than the edge accepts", () => {
+    const greet = (frameBytes: number, policy: DecodingPolicy) => {
+      const talk = new Talk();
+      talk.event({ kind: "connected", connection: 1 });
+      const welcome = error(talk.say({ ...hello, limits: { frameBytes } }));
+      return welcome ?? error(talk.open(1, policy));
+    };
+    expect(greet(100, POLICIES.race)).toMatchObject({ session: 0, code: "unsupported" });
+    expect(greet(100_000, POLICIES.race)).toMatchObject({ session: 1, code: "unsupported" });
+    const most = 256 * 1024;
+    expect(greet(most, POLICIES.race)).toBeUndefined();
+    expect(greet(most, POLICIES.picospec)).toMatchObject({ session: 1, code: "unsupported" });
+    expect(greet(most + 4 * TARGET.vocabularySize, POLICIES.picospec)).toBeUndefined();
   });
 
   it.each([

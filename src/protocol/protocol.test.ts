@@ -207,6 +207,22 @@ describe("hello and welcome", () => {
   });
 });
 
+describe("unknown fields", () => {
+  it.each([["hello"], ["welcome"], ["done"], ["error"]])("of %s are ignored", (name) => {
+    const frame = golden(name);
+    const bytes = encode(frame);
+    const json = JSON.parse(new TextDecoder().decode(bytes.subarray(8)));
+    const more = { later: { deep: [1] }, type: "open", session: 99 };
+    const changed = new TextEncoder().encode(JSON.stringify({ ...json, ...more }));
+    expect(decode(Uint8Array.of(...bytes.subarray(0, 8), ...changed))).toEqual(frame);
+  });
+
+  it("of open are ignored, but in its sampler", () => {
+    expect(decode(openWith({ later: 1, session: 99, plainGrammar: true }))).toEqual(golden("open"));
+    expect(() => decode(openWith({ sampler: { later: 1 } }))).toThrow(ProtocolError);
+  });
+});
+
 /** The golden open with other JSON; the fields of `sampler` beside those that it has. */
 function openWith(more: Readonly<Record<string, unknown>>): Uint8Array {
   const bytes = encode(golden("open"));

@@ -49,8 +49,9 @@ function samples({ tensors, dataOffset }: GgufHeader, size: number): { from: num
 }
 
 async function readAt(file: FileHandle, path: string, from: number, bytes: number): Promise<Buffer> {
+  // A file that was cut before the last tensor begins leaves less than nothing to it.
   const buffer = Buffer.alloc(Math.max(0, bytes));
   const { bytesRead } = await file.read(buffer, 0, buffer.length, from);
-  if (bytesRead === buffer.length) return buffer;
+  if (bytesRead === bytes) return buffer;
   throw new EngineError("bad_model", `${path} ends within its tensors: download it again`);
 }

@@ -10,6 +10,8 @@ export {
   cloudLimits,
   type TargetDescription,
 } from "./cloud/driver.ts";
+export { GRAMMAR_KINDS, type Grammar, type GrammarKind } from "./decoding/grammar.ts";
+export type { TargetIdentity } from "./decoding/identity.ts";
 export {
   checkPolicy,
   type DecodingPolicy,

@@ -59,8 +59,10 @@ export class Judges {
 
 const info: ModelInfo = { name: "modelled", vocabularySize: VOCABULARY, contextTokens: CONTEXT_TOKENS };
 
+const modelled = { weights: "modelled", quantisation: "none", library: "picospec simulator" };
+
 export class ModelledTarget implements PassEngine {
-  readonly info = info;
+  readonly info: ModelInfo = { ...info, identity: { ...modelled, backend: "cpu", cpuBuild: "any" } };
   readonly capabilities = ROW_CAPABILITIES;
   readonly kvSlots: number;
   readonly passTokens = 8192;

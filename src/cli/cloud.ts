@@ -1,6 +1,7 @@
 import { availableParallelism } from "node:os";
 import { Command, Option } from "commander";
 import { serveCloud } from "../cloud/server.ts";
+import { identityText } from "../decoding/identity.ts";
 import { software } from "../device/node.ts";
 import { LlamaModel, type LoadOptions } from "../engine/llama/model.ts";
 import { llamaTargetModel } from "../engine/llama/models.ts";
@@ -92,10 +93,11 @@ async function serve(values: CloudValues): Promise<void> {
     server: software(),
     limits: { sessions, quantumRows: values.quantum, idleAfterMs: values.idleAfter },
   });
-  const { vocabularySize, contextTokens } = target.info;
+  const { vocabularySize, contextTokens, identity } = target.info;
   console.log(
     `${name}: ${vocabularySize} tokens (${fingerprint}), context ${contextTokens}, ${sequences} sequences, llama.cpp ${model.library.version} (${model.library.build})`,
   );
+  if (identity) console.log(identityText(identity));
   if (pace) console.log(`emulated hardware: ${pace.name}`);
   console.log(`listening on ${server.url}`);
   // A parent that started this process hears the port, and takes it along when it ends.

@@ -167,11 +167,19 @@ async function details(nameOrFile: string): Promise<ModelDetails> {
 }
 
 function shape(model: ModelDetails) {
-  const { name, path, title, architecture, parameters, sizeBytes, quantisation } = model;
+  const { name, path, title, architecture, parameters, sizeBytes, quantisation, weights } = model;
   const { contextTokens, layers, width, vocabularySize, realTokens, fingerprint, chatTemplate } = model;
   return {
-    ...{ name, path, title, architecture, parameters, sizeBytes, quantisation, contextTokens, layers, width },
-    ...{ vocabularySize, realTokens, fingerprint, chatTemplate: chatTemplate !== null },
+    ...{ name, path, title, architecture, parameters, sizeBytes, quantisation, weights },
+    ...{
+      contextTokens,
+      layers,
+      width,
+      vocabularySize,
+      realTokens,
+      fingerprint,
+      chatTemplate: chatTemplate !== null,
+    },
   };
 }
 
@@ -186,6 +194,7 @@ function rowsOf(model: ModelDetails): string[][] {
     ["parameters", parametersText(model.parameters)],
     ["size", bytesText(model.sizeBytes)],
     ["quantisation", model.quantisation ?? "–"],
+    ["weights", model.weights],
     ["context, tokens", count(model.contextTokens)],
     ["layers", count(model.layers)],
     ["width", count(model.width)],

@@ -22,7 +22,7 @@ import { passKind } from "./passes/kind.ts";
 import type { KvCacheLimits, PassLimits } from "./passes/machine.ts";
 
 /** What the cloud needs of the target besides its passes. */
-export type TargetDescription = Omit<TargetInfo, "contextTokens" | "vocabularySize">;
+export type TargetDescription = Omit<TargetInfo, "contextTokens" | "vocabularySize" | "identity">;
 
 /** Bounds that keep one cloud on its feet, whatever its edges do. */
 export interface CloudLimits extends RegistryLimits, PassLimits, KvCacheLimits {}
@@ -79,8 +79,8 @@ export class Cloud {
   constructor(options: CloudOptions) {
     const { model, description, clock, server, tokenizer = null, grammars = null } = options;
     const { info, capabilities } = model;
-    const { contextTokens, vocabularySize } = info;
-    const target: TargetInfo = { ...description, contextTokens, vocabularySize };
+    const { contextTokens, vocabularySize, identity } = info;
+    const target: TargetInfo = { ...description, contextTokens, vocabularySize, identity };
     const limits = { ...REGISTRY_LIMITS, ...options.limits };
     this.clock = clock;
     const handler = { target, server, limits, capabilities, tokenizer, grammars };

@@ -1,6 +1,7 @@
 import type { Seed } from "../sampling/random.ts";
 import type { SamplerSettings } from "../sampling/settings.ts";
 import type { NumberRow } from "../util/setting.ts";
+import type { Grammar } from "./grammar.ts";
 import type { DecodingPolicy } from "./policy.ts";
 
 /** What a session is opened with: the same value on both sides. */
@@ -10,8 +11,8 @@ export interface SessionSettings {
   readonly seed: Seed;
   /** most tokens to commit after the prompt */
   readonly maxTokens: number;
-  /** the answer keeps to it: EBNF, as xgrammar reads it; see `text/grammar.ts` */
-  readonly grammar?: string;
+  /** the answer keeps to it */
+  readonly grammar?: Grammar;
   /** how many of the target's likeliest tokens to report with each token, [0, 20]; left out: report nothing */
   readonly logprobs?: number;
 }

@@ -1,8 +1,12 @@
 import { describe, expect, it } from "vitest";
-import { POLICIES } from "../decoding/policy.ts";
+import { type DecodingPolicy, POLICIES } from "../decoding/policy.ts";
+import { OWN_LIMITS, type Peer } from "../protocol/features.ts";
 import type { VerdictFrame } from "../protocol/frame.ts";
+import { PROTOCOL_LIMITS } from "../protocol/frame.ts";
 import type { Rejection } from "../sampling/question.ts";
-import { checkDraftSize, frameProblem } from "./boundary.ts";
+import { toSeed } from "../sampling/random.ts";
+import { samplerSettings } from "../sampling/sampler.ts";
+import { checkDraftSize, checkPeer, frameProblem } from "./boundary.ts";
 
 const verdict = (rejection: Rejection | null, tokens: number[] = []): VerdictFrame => {
   return { type: "verdict", session: 1, lineage: 0, first: 3, tokens: Int32Array.from(tokens), rejection };
@@ -45,10 +49,26 @@ describe("what the edge checks of a cloud's frames", () => {
   });
 
   it("refuses drafts that with all of q would not fit into a frame", () => {
+    const { frameBytes } = PROTOCOL_LIMITS;
     const denseUp = POLICIES["picospec-no-separate-rejection"];
-    expect(() => checkDraftSize(denseUp, 151_936)).not.toThrow();
+    expect(() => checkDraftSize(denseUp, 151_936, frameBytes)).not.toThrow();
     const wide = { ...denseUp, segmentTokens: 64, windowTokens: 64 };
-    expect(() => checkDraftSize(wide, 151_936)).toThrow(/holds at most 26 drafts, not 64/);
-    expect(() => checkDraftSize({ ...wide, exchange: "sparse" }, 151_936)).not.toThrow();
+    expect(() => checkDraftSize(wide, 151_936, frameBytes)).toThrow(/holds at most 26 drafts, not 64/);
+    expect(() => checkDraftSize({ ...wide, exchange: "sparse" }, 151_936, frameBytes)).not.toThrow();
+  });
+
+  it("refuses a window of more drafts than the cloud accepts, where the policy drafts", () => {
+    const peer: Peer = { software: "s", features: new Set(), limits: { ...OWN_LIMITS, draftTokens: 7 } };
+    const settings = { sampler: samplerSettings(), seed: toSeed(1), maxTokens: 5 };
+    const check = (policy: DecodingPolicy) => () => checkPeer({ ...settings, policy }, 10, peer);
+    expect(check(POLICIES.picospec)).toThrow(
+      expect.objectContaining({
+        code: "bad_setting",
+        setting: "windowTokens",
+        message: expect.stringMatching(/7/),
+      }),
+    );
+    expect(check({ ...POLICIES.picospec, windowTokens: 7 })).not.toThrow();
+    expect(check(POLICIES.cloud)).not.toThrow();
   });
 });

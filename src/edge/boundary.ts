@@ -1,5 +1,7 @@
 import type { DecodingPolicy } from "../decoding/policy.ts";
-import { PROTOCOL_LIMITS, type VerdictFrame, type WitnessesFrame } from "../protocol/frame.ts";
+import type { SessionSettings } from "../decoding/session.ts";
+import { neededFeatures, type Peer } from "../protocol/features.ts";
+import type { VerdictFrame, WitnessesFrame } from "../protocol/frame.ts";
 import type { Rejection } from "../sampling/question.ts";
 import { SettingError } from "../util/errors.ts";
 
@@ -40,10 +42,49 @@ function rejectionIds(rejection: Rejection | null): Int32Array[] {
  * Drafts with all of their q have to fit into a frame, the correction before them included.
  * @throws SettingError that says how many would
  */
-export function checkDraftSize({ exchange, windowTokens }: DecodingPolicy, vocabularySize: number): void {
+export function checkDraftSize(
+  { exchange, windowTokens }: DecodingPolicy,
+  vocabularySize: number,
+  frameBytes: number,
+): void {
   if (exchange !== "denseUp") return;
-  const most = Math.floor((PROTOCOL_LIMITS.frameBytes - DRAFT_OVERHEAD_BYTES) / (4 * (vocabularySize + 1)));
+  const most = Math.floor((frameBytes - DRAFT_OVERHEAD_BYTES) / (4 * (vocabularySize + 1)));
   if (windowTokens + 1 <= most) return;
   const message = `with ${vocabularySize} tokens and all of q going up a window holds at most ${most - 1} drafts, not ${windowTokens}`;
   throw new SettingError("windowTokens", message);
+}
+
+/** What an open frame holds besides its tokens and its grammar, at most. */
+const OPEN_OVERHEAD_BYTES = 128 * 1024;
+/** A unit of text takes this much in JSON where it has to be escaped. */
+const ESCAPED_BYTES = 6;
+
+/**
+ * A cloud that lacks what a setting needs would answer something else.
+ * @param mostTokens that an `open` of the session may hold: a resumption carries the answer so far
+ * @throws SettingError that names the setting and what to do
+ */
+export function checkPeer(
+  settings: SessionSettings,
+  mostTokens: number,
+  { software, features, limits }: Peer,
+): void {
+  const missing = neededFeatures(settings).find(({ feature }) => !features.has(feature));
+  if (missing) {
+    const { setting, feature } = missing;
+    const then = setting === "grammar" ? "send an EBNF grammar" : `leave ${setting} at its default`;
+    const message = `the cloud (${software}) lacks ${feature}, which ${setting} needs: ${then}, or update the older side`;
+    throw new SettingError(setting, message);
+  }
+  const { segmentTokens, windowTokens } = settings.policy;
+  if (segmentTokens > 0 && windowTokens > limits.draftTokens) {
+    const message = `the cloud accepts ${limits.draftTokens} undecided drafts, not a window of ${windowTokens}; choose a smaller one`;
+    throw new SettingError("windowTokens", message);
+  }
+  const grammarBytes = ESCAPED_BYTES * (settings.grammar?.source.length ?? 0);
+  const openBytes = OPEN_OVERHEAD_BYTES + 4 * mostTokens + grammarBytes;
+  if (mostTokens > limits.promptTokens || openBytes > limits.frameBytes) {
+    const message = `prompt and answer of ${mostTokens} tokens with their settings may be more than the cloud accepts (${limits.promptTokens} tokens, ${limits.frameBytes} bytes); shorten the prompt, or ask for less`;
+    throw new SettingError("prompt", message);
+  }
 }

@@ -1,4 +1,12 @@
-import { type Frame, type PingFrame, PROTOCOL_VERSION, type TargetInfo } from "../protocol/frame.ts";
+import { identityDifference, type TargetIdentity } from "../decoding/identity.ts";
+import { FEATURES, OWN_LIMITS, type Peer, peerOf } from "../protocol/features.ts";
+import {
+  type Frame,
+  type PingFrame,
+  PROTOCOL_VERSION,
+  type TargetInfo,
+  type WelcomeFrame,
+} from "../protocol/frame.ts";
 import type { FrameLink } from "../protocol/link.ts";
 import type { CancelTimer, Clock } from "../util/clock.ts";
 import { messageOf, PicoSpecError } from "../util/errors.ts";
@@ -27,7 +35,7 @@ export interface ConnectionOptions {
 
 export interface ConnectionHandlers {
   /** the cloud has accepted the edge: for the first time, or again */
-  up(target: TargetInfo): void;
+  up(target: TargetInfo, peer: Peer): void;
   /** the link broke and is being made anew */
   down(): void;
   frame(frame: Frame, payloadBytes: number): void;
@@ -64,6 +72,10 @@ export class Connection {
   private readonly handlers: ConnectionHandlers;
   private link: FrameLink | null = null;
   private target: TargetInfo | null = null;
+  /** what is agreed with the cloud; null: it has not answered yet */
+  private peer: Peer | null = null;
+  /** the last that a cloud told: one that tells none is taken for the same */
+  private identity: TargetIdentity | null = null;
   /** the cloud has answered the hello on this link */
   private greeted = false;
   private ended = false;
@@ -95,7 +107,13 @@ export class Connection {
 
   /** @returns payload bytes; 0 where there is no link, and what was said is lost */
   send(frame: Frame): number {
-    return this.greeted && this.link ? this.link.send(frame) : 0;
+    return this.greeted && this.link ? this.link.send(this.readable(frame)) : 0;
+  }
+
+  /** The frame as this cloud can read it. */
+  private readable(frame: Frame): Frame {
+    if (frame.type !== "open" || !frame.settings.grammar) return frame;
+    return this.peer?.features.has("grammar-kinds") ? frame : { ...frame, plainGrammar: true };
   }
 
   /** Whether something is expected of the cloud: silence only counts then. */
@@ -152,12 +170,18 @@ export class Connection {
       garbage: (error) => current() && this.fail("bad_frame", messageOf(error)),
       closed: (reason) => current() && this.lost("connection_lost", reason),
     });
-    link.send({ type: "hello", protocol: PROTOCOL_VERSION, client, fingerprint });
+    link.send({
+      type: "hello",
+      protocol: PROTOCOL_VERSION,
+      ...{ client, fingerprint },
+      features: FEATURES,
+      limits: { frameBytes: OWN_LIMITS.frameBytes },
+    });
   }
 
   private receive(frame: Frame, payloadBytes: number): void {
     this.lastHeardMs = this.options.clock.nowMs();
-    if (frame.type === "welcome") this.welcomed(frame.protocol, frame.target);
+    if (frame.type === "welcome") this.welcomed(frame);
     else if (frame.type === "pong") this.ponged(frame);
     else if (frame.type === "error" && frame.session === 0) this.lost(frame.code, frame.message);
     else if (this.greeted) this.handlers.frame(frame, payloadBytes);
@@ -174,8 +198,9 @@ export class Connection {
     else if (paddingBytes === 0) this.roundTripMs = roundTripMs;
   }
 
-  private welcomed(protocol: number, target: TargetInfo): void {
+  private welcomed(frame: WelcomeFrame): void {
     if (this.greeted) return;
+    const { protocol, target } = frame;
     if (protocol !== PROTOCOL_VERSION) {
       this.fail(
         "protocol_version",
@@ -183,16 +208,20 @@ export class Connection {
       );
       return;
     }
-    if (this.target && !sameTarget(this.target, target)) {
-      this.fail("other_target", `the cloud came back with ${target.name}, which is not what answered before`);
+    const difference = this.target && targetDifference(this.target, this.identity, target);
+    if (difference) {
+      const message = `the cloud came back with another target, ${target.name}: ${difference}. The text would not go on as it began; ask again`;
+      this.fail("other_target", message);
       return;
     }
+    this.peer = peerOf(frame);
     this.target = target;
+    this.identity = target.identity ?? this.identity;
     this.greeted = true;
     this.downSinceMs = -1;
     this.tries = 0;
     this.watch();
-    this.handlers.up(target);
+    this.handlers.up(target, this.peer);
   }
 
   /** Asks the cloud from time to time whether it is there; a link can die without a word. */
@@ -251,11 +280,25 @@ export class Connection {
   }
 }
 
-function sameTarget(a: TargetInfo, b: TargetInfo): boolean {
-  return (
-    a.fingerprint === b.fingerprint &&
-    a.vocabularySize === b.vocabularySize &&
-    a.contextTokens === b.contextTokens &&
-    a.endTokens.join() === b.endTokens.join()
-  );
+/**
+ * What differs between the target that answered before and the one that does now, in words; null: nothing that is known.
+ * @param identity of the earlier; null: no cloud told one
+ */
+function targetDifference(
+  before: TargetInfo,
+  identity: TargetIdentity | null,
+  now: TargetInfo,
+): string | null {
+  if (before.fingerprint !== now.fingerprint)
+    return `tokenizer (${now.fingerprint}, before: ${before.fingerprint})`;
+  if (before.vocabularySize !== now.vocabularySize) {
+    return `vocabulary (${now.vocabularySize} tokens, before: ${before.vocabularySize})`;
+  }
+  if (before.contextTokens !== now.contextTokens) {
+    return `context (${now.contextTokens} tokens, before: ${before.contextTokens})`;
+  }
+  if (before.endTokens.join() !== now.endTokens.join()) {
+    return `end tokens (${now.endTokens.join(" ")}, before: ${before.endTokens.join(" ")})`;
+  }
+  return identity && now.identity ? identityDifference(identity, now.identity) : null;
 }

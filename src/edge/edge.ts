@@ -1,3 +1,4 @@
+import { type Grammar, grammarOf } from "../decoding/grammar.ts";
 import { type DecodingPolicy, type PolicyName, policyNamed } from "../decoding/policy.ts";
 import type { StopReason } from "../decoding/session.ts";
 import type { Grammars } from "../grammar/grammar.ts";
@@ -33,8 +34,8 @@ export interface AnswerRequest {
   readonly maxTokens?: number;
   /** texts that end the answer; they are not part of it */
   readonly stop?: readonly string[];
-  /** EBNF that the answer keeps to */
-  readonly grammar?: string;
+  /** that the answer keeps to; text is EBNF */
+  readonly grammar?: string | Grammar;
   /** how many of the likeliest tokens come with each token, [0, 20]; left out: no logprobs */
   readonly logprobs?: number;
   /** ends the answer early, on both sides */
@@ -216,7 +217,7 @@ export class Edge {
         sampler: samplerSettings(sampler),
         seed: seed === undefined ? freshSeed() : typeof seed === "object" ? seed : toSeed(seed),
         maxTokens: maxTokens ?? Math.max(1, room),
-        ...(grammar === undefined ? {} : { grammar }),
+        ...(grammar === undefined ? {} : { grammar: grammarOf(grammar) }),
         ...(logprobs === undefined ? {} : { logprobs }),
       },
       prompt,

@@ -1,11 +1,12 @@
 import { checkPolicy } from "../decoding/policy.ts";
 import type { SessionSettings, StopRule } from "../decoding/session.ts";
 import type { Grammars } from "../grammar/grammar.ts";
+import type { Peer } from "../protocol/features.ts";
 import { type Frame, PROTOCOL_LIMITS, type TargetInfo } from "../protocol/frame.ts";
 import { samplerSettings } from "../sampling/sampler.ts";
 import { unreachable } from "../util/assert.ts";
-import { SettingError } from "../util/errors.ts";
-import { checkDraftSize, frameProblem } from "./boundary.ts";
+import { messageOf, SettingError } from "../util/errors.ts";
+import { checkDraftSize, checkPeer, frameProblem } from "./boundary.ts";
 import { CloudError, Connection, type ConnectionOptions, type PingDone } from "./connection.ts";
 import type { Drafter } from "./drafters/drafter.ts";
 import { EdgeSession, type SessionListener } from "./driver.ts";
@@ -25,8 +26,11 @@ export interface EdgeClientOptions extends ConnectionOptions {
 export class EdgeClient {
   private readonly options: EdgeClientOptions;
   private readonly sessions = new Map<number, EdgeSession>();
+  /** what each session asks of a cloud; see `checkPeer` */
+  private readonly asked = new WeakMap<EdgeSession, { settings: SessionSettings; tokens: number }>();
   private readonly connection: Connection;
   private knownTarget: TargetInfo | null = null;
+  private peer: Peer | null = null;
   private nextSession = 1;
   private failure: CloudError | null = null;
   private tokenizerAsked: ((error: CloudError | null, file: Uint8Array) => void) | null = null;
@@ -34,7 +38,7 @@ export class EdgeClient {
   constructor(options: EdgeClientOptions) {
     this.options = options;
     this.connection = new Connection(options, {
-      up: (target) => this.up(target),
+      up: (target, peer) => this.up(target, peer),
       down: () => {
         for (const session of [...this.sessions.values()]) session.suspend();
       },
@@ -45,8 +49,13 @@ export class EdgeClient {
 
   /** What the cloud said of its target; only once it is ready. */
   get target(): TargetInfo {
-    if (!this.knownTarget) throw new CloudError("not_ready", "the cloud has not answered yet");
-    return this.knownTarget;
+    return this.welcomed().target;
+  }
+
+  private welcomed(): { readonly target: TargetInfo; readonly peer: Peer } {
+    const { knownTarget, peer } = this;
+    if (!knownTarget || !peer) throw new CloudError("not_ready", "the cloud has not answered yet");
+    return { target: knownTarget, peer };
   }
 
   /** It failed or was closed, and takes no more sessions. */
@@ -96,7 +105,7 @@ export class EdgeClient {
   /**
    * Opens a session. Everything that happens to it, refusal by the cloud included, is told to the listener.
    * @throws SettingError for settings or a prompt that cannot be
-   * @throws CloudError when the connection is gone
+   * @throws CloudError when the connection is gone, `too_many_sessions` when it has as many as the cloud accepts
    */
   open(settings: SessionSettings, prompt: Int32Array, listener: SessionListener): EdgeSession {
     if (this.failure) throw this.failure;
@@ -134,6 +143,7 @@ export class EdgeClient {
       },
     });
     this.sessions.set(id, session);
+    this.asked.set(session, { settings, tokens: mostTokens(settings, prompt, target.contextTokens) });
     this.noteExpected();
     session.start();
     // It is opened when there is a link again.
@@ -149,8 +159,14 @@ export class EdgeClient {
   }
 
   /** Refuses here what the cloud would refuse: over there it could cost more than this session. */
-  private check({ policy, sampler, maxTokens }: SessionSettings, prompt: Int32Array): void {
-    const { contextTokens, vocabularySize } = this.target;
+  private check(settings: SessionSettings, prompt: Int32Array): void {
+    const { policy, sampler, maxTokens } = settings;
+    const { target, peer } = this.welcomed();
+    const { contextTokens, vocabularySize } = target;
+    if (this.sessions.size >= peer.limits.sessions) {
+      const message = `the cloud accepts ${peer.limits.sessions} sessions of one connection: wait for one to end`;
+      throw new CloudError("too_many_sessions", message);
+    }
     checkPolicy(policy);
     samplerSettings(sampler);
     if (!policy.target) throw new SettingError("policy", "this policy wants no cloud: generate alone");
@@ -166,23 +182,37 @@ export class EdgeClient {
     if (!Number.isInteger(maxTokens) || maxTokens < 1 || maxTokens >= PROTOCOL_LIMITS.counter) {
       throw new SettingError("maxTokens", `maxTokens must be a whole number of 1 or more, not ${maxTokens}`);
     }
-    checkDraftSize(policy, vocabularySize);
+    checkDraftSize(policy, vocabularySize, peer.limits.frameBytes);
     if (prompt.length === 0) throw new SettingError("prompt", "the prompt is empty");
     if (prompt.length >= Math.min(contextTokens, PROTOCOL_LIMITS.promptTokens)) {
       const message = `the prompt has ${prompt.length} tokens, and the context of ${contextTokens} leaves no room for an answer; shorten the prompt`;
       throw new SettingError("prompt", message);
     }
+    checkPeer(settings, mostTokens(settings, prompt, contextTokens), peer);
   }
 
-  private up(target: TargetInfo): void {
+  private up(target: TargetInfo, peer: Peer): void {
     const first = this.knownTarget === null;
     this.knownTarget = target;
+    this.peer = peer;
     if (first) {
       this.options.ready(null, this);
       return;
     }
-    for (const session of [...this.sessions.values()]) session.resume();
+    for (const session of [...this.sessions.values()]) this.resume(session, peer);
     if (this.tokenizerAsked) this.connection.send({ type: "tokenizerRequest" });
+  }
+
+  /** The link may lead to a cloud of another release now. */
+  private resume(session: EdgeSession, peer: Peer): void {
+    const { settings, tokens } = this.asked.get(session)!;
+    try {
+      checkPeer(settings, tokens, peer);
+    } catch (error) {
+      session.giveUp("unsupported", messageOf(error));
+      return;
+    }
+    session.resume();
   }
 
   private take(frame: Frame, bytes: number): void {
@@ -229,4 +259,9 @@ export class EdgeClient {
     for (const session of [...this.sessions.values()]) session.lost(error.code, error.message);
     if (!this.knownTarget) this.options.ready(error, this);
   }
+}
+
+/** Most tokens that an `open` of the session holds: the prompt's, and after a resumption the answer's. */
+function mostTokens({ maxTokens }: SessionSettings, prompt: Int32Array, contextTokens: number): number {
+  return Math.min(prompt.length + maxTokens, contextTokens, PROTOCOL_LIMITS.promptTokens);
 }

@@ -1,3 +1,4 @@
+import type { TargetIdentity } from "../decoding/identity.ts";
 import type { Answer, Question } from "../sampling/question.ts";
 import { PicoSpecError } from "../util/errors.ts";
 import type { Capabilities } from "./capabilities.ts";
@@ -18,6 +19,8 @@ export interface ModelInfo {
   readonly vocabularySize: number;
   /** most tokens of one sequence */
   readonly contextTokens: number;
+  /** of a target: what its numbers depend on; default: unknown, and edges compare what else there is */
+  readonly identity?: TargetIdentity;
 }
 
 /** The small model of the edge: one sequence, with its KV. */

@@ -1,3 +1,5 @@
+import type { Grammar } from "../decoding/grammar.ts";
+
 /** What answers may be: a grammar as a set of tokens at each position. */
 
 /** Follows one answer, which grows and is taken back. */
@@ -17,8 +19,7 @@ export interface GrammarMatcher {
 /** Grammars over one vocabulary. */
 export interface Grammars {
   /**
-   * @param grammar EBNF, as xgrammar reads it
-   * @throws SettingError `grammar` for one that is none
+   * @throws SettingError `grammar` for one that is none, or of a kind that is not known here
    */
-  matcher(grammar: string): GrammarMatcher;
+  matcher(grammar: Grammar): GrammarMatcher;
 }

@@ -1,12 +1,15 @@
 import { z } from "zod";
+import { GRAMMAR_KINDS, type Grammar, isGrammarKind } from "../decoding/grammar.ts";
+import { MOST_IDENTITY_UNITS } from "../decoding/identity.ts";
 import { checkPolicy, type DecodingPolicy, POLICY_ROWS } from "../decoding/policy.ts";
 import { SESSION_LIMITS, SESSION_ROWS, type SessionSettings } from "../decoding/session.ts";
 import { seedText, toSeed } from "../sampling/random.ts";
 import { SAMPLER_ROWS, type SamplerSettings, samplerSettings } from "../sampling/settings.ts";
 import { messageOf } from "../util/errors.ts";
-import { laterSettings, type NumberRow, type SettingRow, type SettingTable } from "../util/setting.ts";
+import type { NumberRow, SettingRow, SettingTable } from "../util/setting.ts";
 import { ProtocolError } from "./errors.ts";
-import type { OpenFrame } from "./frame.ts";
+import { sentSampler } from "./features.ts";
+import { type OpenFrame, PROTOCOL_LIMITS } from "./frame.ts";
 
 /** The JSON inside control frames, checked once, here. JSON has no Infinity: null stands for it. */
 
@@ -21,7 +24,20 @@ const orInfinity = z
   .nullable()
   .transform((value) => value ?? Number.POSITIVE_INFINITY);
 
-export const helloSchema = z.object({ protocol: count, client: text, fingerprint: text });
+/** A bound of a peer. It may be larger than anything that we send. */
+const bound = z.number().int().min(1).optional();
+
+/** Default: release 0.1. Names and bounds that we do not know are ignored. */
+const growth = {
+  features: z.array(z.string().max(PROTOCOL_LIMITS.featureUnits)).max(PROTOCOL_LIMITS.features).optional(),
+  limits: z
+    .object({ frameBytes: bound, promptTokens: bound, draftTokens: bound, sessions: bound })
+    .optional(),
+};
+
+export const helloSchema = z.object({ protocol: count, client: text, fingerprint: text, ...growth });
+
+const part = z.string().max(MOST_IDENTITY_UNITS);
 
 export const welcomeSchema = z.object({
   protocol: count,
@@ -33,19 +49,23 @@ export const welcomeSchema = z.object({
     contextTokens: count.min(1),
     endTokens: z.array(count).max(1024),
     chatTemplate: z.string().nullable(),
+    identity: z
+      .object({ weights: part, quantisation: part, library: part, backend: part, cpuBuild: part })
+      .optional(),
   }),
+  ...growth,
 });
 
 /**
  * The types of a table's settings; what they may be is checked after, in the table's own words. What release 0.1 does
  * not send may be absent.
  */
-function tableSchema<T>(table: SettingTable): z.ZodType<T> {
+function tableSchema<T>(table: SettingTable): z.ZodObject & z.ZodType<T> {
   const fields = Object.entries(table).map(([name, row]) => {
     const schema = valueSchema(row);
     return [name, row.since === undefined ? schema : schema.optional()];
   });
-  return z.object(Object.fromEntries(fields)) as unknown as z.ZodType<T>;
+  return z.object(Object.fromEntries(fields)) as unknown as z.ZodObject & z.ZodType<T>;
 }
 
 function valueSchema(row: SettingRow): z.ZodType {
@@ -65,12 +85,20 @@ function valueSchema(row: SettingRow): z.ZodType {
 
 const countOf = ({ range }: NumberRow) => count.min(range.least).max(range.most);
 
+const grammarSource = z.string().min(1).max(SESSION_LIMITS.grammarUnits);
+
 const openSchema = z.object({
   policy: tableSchema<DecodingPolicy>(POLICY_ROWS),
-  sampler: tableSchema<Partial<SamplerSettings>>(SAMPLER_ROWS),
+  // Unknown ones are kept, to be refused: see `samplerOf`.
+  sampler: tableSchema<Partial<SamplerSettings>>(SAMPLER_ROWS).catchall(z.unknown()),
   seed: z.string().max(20),
   maxTokens: countOf(SESSION_ROWS.maxTokens),
-  grammar: z.string().min(1).max(SESSION_LIMITS.grammarUnits).optional(),
+  grammar: z
+    .union([
+      grammarSource,
+      z.object({ kind: z.string().max(PROTOCOL_LIMITS.featureUnits), source: grammarSource }),
+    ])
+    .optional(),
   logprobs: countOf(SESSION_ROWS.logprobs).optional(),
   secret: z.string().min(16).max(128).nullable().default(null),
   resume: z
@@ -116,36 +144,57 @@ export function parseControl<T>(schema: z.ZodType<T>, what: string, bytes: Uint8
   throw new ProtocolError("bad_frame", `the ${what} frame is wrong at ${place}: ${issue?.message}`, session);
 }
 
-export function openJson({ settings, secret, resume }: OpenFrame): unknown {
-  const sampler = withoutLaterDefaults(settings.sampler, SAMPLER_ROWS);
-  return { ...settings, sampler, seed: seedText(settings.seed), secret, resume };
+export function openJson({ settings, secret, resume, plainGrammar }: OpenFrame): unknown {
+  const { sampler, seed, grammar } = settings;
+  const sent = { ...settings, sampler: sentSampler(sampler), seed: seedText(seed) };
+  return { ...sent, ...(grammar && plainGrammar ? { grammar: grammar.source } : {}), secret, resume };
 }
 
-/** What release 0.1 does not know is sent only where it is in use: everything else are that release's bytes. */
-function withoutLaterDefaults(values: object, table: SettingTable): object {
-  const inUse = laterSettings(values, table);
-  return Object.fromEntries(
-    Object.entries(values).filter(([name]) => table[name]?.since === undefined || inUse.includes(name)),
-  );
-}
-
-/** The JSON of an open frame. @throws ProtocolError `bad_frame`, or `bad_setting` that costs the session only */
+/**
+ * The JSON of an open frame.
+ * @throws ProtocolError `bad_frame`, or `bad_setting` or `unsupported` that cost the session only
+ */
 export function parseOpen(
   bytes: Uint8Array,
   session: number,
 ): Omit<OpenFrame, "type" | "session" | "tokens"> {
   const raw = parseControl(openSchema, "open", bytes, session);
+  const sampler = samplerOf(raw.sampler, session);
+  const grammar = raw.grammar === undefined ? null : grammarOfWire(raw.grammar, session);
   try {
     const settings: SessionSettings = {
       policy: checkPolicy(raw.policy),
-      sampler: samplerSettings(raw.sampler),
+      sampler: samplerSettings(sampler),
       seed: toSeed(raw.seed),
       maxTokens: raw.maxTokens,
-      ...(raw.grammar === undefined ? {} : { grammar: raw.grammar }),
+      ...(grammar ? { grammar } : {}),
       ...(raw.logprobs === undefined ? {} : { logprobs: raw.logprobs }),
     };
-    return { settings, secret: raw.secret, resume: raw.resume };
+    const plain = typeof raw.grammar === "string" ? { plainGrammar: true } : {};
+    return { settings, secret: raw.secret, resume: raw.resume, ...plain };
   } catch (error) {
     throw new ProtocolError("bad_setting", messageOf(error), session);
   }
+}
+
+/**
+ * A sampler setting changes the text: an unknown one is refused, where other unknown fields are ignored. So an edge does
+ * not send what is at its default.
+ */
+function samplerOf(raw: object, session: number): Partial<SamplerSettings> {
+  for (const name of Object.keys(raw)) {
+    if (Object.hasOwn(SAMPLER_ROWS, name)) continue;
+    const shown = JSON.stringify(name.slice(0, PROTOCOL_LIMITS.featureUnits));
+    const message = `this cloud does not know the sampler setting ${shown}: leave it at its default, or update the cloud`;
+    throw new ProtocolError("unsupported", message, session);
+  }
+  return raw as Partial<SamplerSettings>;
+}
+
+function grammarOfWire(raw: string | { kind: string; source: string }, session: number): Grammar {
+  if (typeof raw === "string") return { kind: "ebnf", source: raw };
+  const { kind, source } = raw;
+  if (isGrammarKind(kind)) return { kind, source };
+  const message = `this cloud does not know the grammar kind ${JSON.stringify(kind)}: send ${GRAMMAR_KINDS.join(" or ")}, or update the cloud`;
+  throw new ProtocolError("unsupported", message, session);
 }

@@ -199,11 +199,12 @@ function decodeOpen(reader: Reader): Frame {
   const jsonBytes = reader.u32("settings length", PROTOCOL_LIMITS.controlBytes + 1);
   if (tokenCount === 0) throw bad("an empty prompt");
   const tokens = reader.tokens(tokenCount);
-  const { settings, secret, resume } = parseOpen(reader.raw(jsonBytes), reader.session);
+  const body = parseOpen(reader.raw(jsonBytes), reader.session);
+  const { secret, resume } = body;
   if (resume && (secret === null || resume.promptTokens > tokenCount)) {
     throw bad("a resumption needs the secret, and no more prompt than tokens");
   }
-  return reader.done({ type: "open", session: reader.session, settings, tokens, secret, resume });
+  return reader.done({ type: "open", session: reader.session, tokens, ...body });
 }
 
 function decodeDraft(reader: Reader): DraftFrame {

@@ -1,5 +1,7 @@
+import type { TargetIdentity } from "../decoding/identity.ts";
 import type { CloudUsage, SessionSettings, StopReason } from "../decoding/session.ts";
 import type { Rejection, TokenLogprobs, Witnesses } from "../sampling/question.ts";
+import type { StatedLimits } from "./features.ts";
 
 /**
  * The frames between edge and cloud. docs/protocol.md gives the layout of each byte by byte; this file says
@@ -18,6 +20,10 @@ export const PROTOCOL_LIMITS = {
   headTokens: 256,
   witnesses: 1024,
   paddingBytes: 256 * 1024,
+  /** names in the list of a hello or a welcome */
+  features: 64,
+  /** UTF-16 units of such a name, and of the name of a grammar's kind */
+  featureUnits: 64,
   vocabulary: 1024 * 1024,
   /** positions, lineages and session ids stay below this */
   counter: 2 ** 31,
@@ -48,6 +54,10 @@ export interface HelloFrame {
   readonly client: string;
   /** of the drafter's tokenizer; empty: the edge has none, and will ask for it */
   readonly fingerprint: string;
+  /** what this peer can do besides release 0.1; no list: nothing. See `peerOf` */
+  readonly features?: readonly string[] | undefined;
+  /** what it accepts; what is missing is release 0.1's bound */
+  readonly limits?: StatedLimits | undefined;
 }
 
 /** What an edge has to know about the target. */
@@ -60,6 +70,8 @@ export interface TargetInfo {
   readonly endTokens: readonly number[];
   /** Jinja source; null where the model has none */
   readonly chatTemplate: string | null;
+  /** what its numbers depend on; default: unknown. Feature `identity` */
+  readonly identity?: TargetIdentity | undefined;
 }
 
 /** Cloud to edge, once: the answer to a hello that it accepts. */
@@ -68,6 +80,9 @@ export interface WelcomeFrame {
   readonly protocol: number;
   readonly server: string;
   readonly target: TargetInfo;
+  /** as in a hello */
+  readonly features?: readonly string[] | undefined;
+  readonly limits?: StatedLimits | undefined;
 }
 
 export interface OpenFrame {
@@ -80,6 +95,8 @@ export interface OpenFrame {
   readonly secret: string | null;
   /** null: a new session */
   readonly resume: Resumption | null;
+  /** the grammar travels as release 0.1 has it, EBNF as a string: the feature `grammar-kinds` is not agreed on */
+  readonly plainGrammar?: boolean;
 }
 
 /** Goes on with a session whose link broke, on this cloud or another. */

@@ -3,7 +3,6 @@ import { SettingError } from "./errors.ts";
 import {
   checkSetting,
   inRange,
-  laterSettings,
   type NumberRange,
   rangeText,
   refuseUnknown,
@@ -96,12 +95,5 @@ describe("an unknown name", () => {
 
   it("is none where all are known", () => {
     expect(() => refuseUnknown("setting", { topK: 1, on: 5 }, table)).not.toThrow();
-  });
-});
-
-describe("settings beyond release 0.1", () => {
-  it("are those of a later release whose value is not the default", () => {
-    expect(laterSettings({ share: 0, topK: 0, pairs: [], on: true }, table)).toEqual([]);
-    expect(laterSettings({ share: 0, topK: 3, pairs: [[1, 1]] }, table)).toEqual(["topK", "pairs"]);
   });
 });

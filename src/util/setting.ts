@@ -146,17 +146,6 @@ export function refuseUnknown(what: string, given: object, table: SettingTable):
   throw new SettingError(unknown, `unknown ${what} ${shown(unknown)}; ${hint}`);
 }
 
-/** Settings in use that release 0.1 does not know: a peer of that release would ignore them. */
-export function laterSettings(values: object, table: SettingTable): string[] {
-  return Object.entries(values)
-    .filter(([name, value]) => {
-      const row = table[name];
-      if (row?.since === undefined) return false;
-      return !("default" in row) || JSON.stringify(row.default) !== JSON.stringify(value);
-    })
-    .map(([name]) => name);
-}
-
 /** The name that `given` is a misspelling of, as far as that can be guessed; null: of none. */
 function nearest(given: string, names: readonly string[]): string | null {
   const plain = (name: string) => name.toLowerCase().replaceAll(/[_-]/g, "");

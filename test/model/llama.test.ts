@@ -3,6 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { LlamaContext } from "../../src/engine/llama/context.ts";
+import { readModelDetails } from "../../src/engine/llama/details.ts";
 import { readModelFile } from "../../src/engine/llama/gguf.ts";
 import { loadLibrary } from "../../src/engine/llama/library.ts";
 import { LlamaModel } from "../../src/engine/llama/model.ts";
@@ -51,6 +52,16 @@ describe("loading", () => {
   it("reports how far it is, up to the end", () => {
     expect(progress.length).toBeGreaterThan(3);
     expect(progress.at(-1)).toBe(1);
+  });
+
+  it("tells the identity of a target", async () => {
+    const target = await llamaTargetModel(model, { kvSlots: 1, contextTokens: 64, threads: 1 });
+    const { weights } = await readModelDetails([TARGET]);
+    expect(target.info.identity).toEqual({
+      ...{ weights, quantisation: "Q8_0", library: "llama.cpp 0.4.0-dev", backend: "cpu" },
+      cpuBuild: loadLibrary("off").cpuBuild,
+    });
+    target.close();
   });
 
   it("says which build and version it is", () => {

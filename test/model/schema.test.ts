@@ -76,7 +76,9 @@ describe("the bundled pair under a JSON Schema", () => {
       const policy = number % 2 ? POLICIES.race : POLICIES.picospec;
       const prompt = pair.prompt(QUESTIONS[Math.floor(number / kinds.length) % QUESTIONS.length]!);
       const sampler = { temperature: 0.5 + (number % 3) / 2 };
-      const said = await pair.answer(policy, prompt, MOST_TOKENS, sampler, number, { grammar });
+      const said = await pair.answer(policy, prompt, MOST_TOKENS, sampler, number, {
+        grammar: { kind: "ebnf", source: grammar },
+      });
       expect(said.reason, said.text).toBe("end");
       expect(fits(JSON.parse(said.text)), said.text).toBe(true);
       answers.add(said.text);

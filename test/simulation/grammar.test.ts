@@ -11,7 +11,7 @@ import {
   samplerSettings,
 } from "../../src/sampling/sampler.ts";
 import { chiSquare, tally } from "../support/statistics.ts";
-import { ToyGrammars, toyAllowed } from "../support/toy-grammar.ts";
+import { TOY_GRAMMAR, ToyGrammars, toyAllowed } from "../support/toy-grammar.ts";
 import { draws, END_TOKEN, type Run, randomSchedule, scheduled, World } from "../support/world.ts";
 
 /**
@@ -63,7 +63,7 @@ function run(policy: DecodingPolicy, sampler: Partial<SamplerSettings>, count: n
     const runs = Array.from({ length: EDGES }, (_, edge) =>
       here.generate(scheduled(policy, schedule), PROMPT, toSeed(world * EDGES + edge), MOST_TOKENS, {
         sampler,
-        settings: { grammar: "toy" },
+        settings: { grammar: TOY_GRAMMAR },
       }),
     );
     here.clock.run();
@@ -134,7 +134,9 @@ describe("answers under a grammar", () => {
 
   it("that is not known costs the session and nothing else", () => {
     const here = new World({ language, schedule: randomSchedule(draws(1)), random: draws(1) });
-    const refused = here.generate(POLICIES.cloud, PROMPT, toSeed(1), 4, { settings: { grammar: "toy" } });
+    const refused = here.generate(POLICIES.cloud, PROMPT, toSeed(1), 4, {
+      settings: { grammar: TOY_GRAMMAR },
+    });
     here.clock.run();
     expect(refused.outcome).toMatchObject({ kind: "failed", code: "bad_setting" });
     expect(refused.outcome).toMatchObject({ message: expect.stringMatching(/knows no grammars/) });

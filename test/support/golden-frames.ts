@@ -166,11 +166,53 @@ export const GOLDEN: readonly { readonly name: string; readonly frame: Frame; re
   },
   {
     name: "hello",
+    frame: {
+      type: "hello",
+      protocol: 1,
+      client: "me/1",
+      fingerprint: "ab",
+      features: ["grammar-kinds", "identity"],
+      limits: { frameBytes: 16_777_216 },
+    },
+    hex: `01 00 0000 00000000 ${text(
+      '{"protocol":1,"client":"me/1","fingerprint":"ab","features":["grammar-kinds","identity"],"limits":{"frameBytes":16777216}}',
+    )}`,
+  },
+  {
+    name: "hello, release 0.1",
     frame: { type: "hello", protocol: 1, client: "me/1", fingerprint: "ab" },
     hex: `01 00 0000 00000000 ${text('{"protocol":1,"client":"me/1","fingerprint":"ab"}')}`,
   },
   {
     name: "welcome",
+    frame: {
+      type: "welcome",
+      protocol: 1,
+      server: "picospec/0.2.0",
+      target: {
+        name: "m",
+        fingerprint: "ab",
+        vocabularySize: 2048,
+        contextTokens: 512,
+        endTokens: [1],
+        chatTemplate: null,
+        identity: {
+          weights: "00112233445566778899aabbccddeeff",
+          quantisation: "Q8_0",
+          library: "llama.cpp 0.4.0",
+          backend: "cpu",
+          cpuBuild: "haswell",
+        },
+      },
+      features: ["grammar-kinds", "identity"],
+      limits: { frameBytes: 16_777_216, promptTokens: 1_048_576, draftTokens: 256, sessions: 32 },
+    },
+    hex: `02 00 0000 00000000 ${text(
+      '{"protocol":1,"server":"picospec/0.2.0","target":{"name":"m","fingerprint":"ab","vocabularySize":2048,"contextTokens":512,"endTokens":[1],"chatTemplate":null,"identity":{"weights":"00112233445566778899aabbccddeeff","quantisation":"Q8_0","library":"llama.cpp 0.4.0","backend":"cpu","cpuBuild":"haswell"}},"features":["grammar-kinds","identity"],"limits":{"frameBytes":16777216,"promptTokens":1048576,"draftTokens":256,"sessions":32}}',
+    )}`,
+  },
+  {
+    name: "welcome, release 0.1",
     frame: {
       type: "welcome",
       protocol: 1,
@@ -224,6 +266,49 @@ export const GOLDEN: readonly { readonly name: string; readonly frame: Frame; re
     },
     hex: `03 00 0000 07000000 03000000 d6010000 00000000 02000000 2c010000 ${text(
       '{"policy":{"target":true,"coupling":"rejection","adaptive":true,"segmentTokens":4,"windowTokens":8,"patienceMs":null,"bonusToken":false,"preVerify":true,"truncateAfterMs":250,"exchange":"sparse","topK":10},"sampler":{"temperature":1,"topK":0,"topP":1,"minP":0,"repetitionPenalty":1,"presencePenalty":0,"frequencyPenalty":0,"penaltyLastN":64,"logitBias":[]},"seed":"4294967301","maxTokens":64,"secret":"0123456789abcdef","resume":{"promptTokens":2,"lineage":3,"epoch":1}}',
+    )}`,
+  },
+  {
+    name: "open with a grammar",
+    frame: {
+      type: "open",
+      session: 7,
+      settings: {
+        policy: POLICIES.cloud,
+        sampler: DEFAULT_SAMPLER,
+        seed: { low: 5, high: 0 },
+        maxTokens: 64,
+        grammar: { kind: "ebnf", source: "root ::= [0-9]+" },
+        logprobs: 2,
+      },
+      tokens: Int32Array.of(0, 2, 300),
+      secret: null,
+      resume: null,
+    },
+    hex: `03 00 0000 07000000 03000000 da010000 00000000 02000000 2c010000 ${text(
+      '{"policy":{"target":true,"coupling":"gumbel","adaptive":false,"segmentTokens":0,"windowTokens":0,"patienceMs":0,"bonusToken":false,"preVerify":false,"truncateAfterMs":null,"exchange":"sparse","topK":10},"sampler":{"temperature":1,"topK":0,"topP":1,"minP":0,"repetitionPenalty":1,"presencePenalty":0,"frequencyPenalty":0,"penaltyLastN":64,"logitBias":[]},"seed":"5","maxTokens":64,"grammar":{"kind":"ebnf","source":"root ::= [0-9]+"},"logprobs":2,"secret":null,"resume":null}',
+    )}`,
+  },
+  {
+    name: "open with a grammar, release 0.1",
+    frame: {
+      type: "open",
+      session: 7,
+      settings: {
+        policy: POLICIES.cloud,
+        sampler: DEFAULT_SAMPLER,
+        seed: { low: 5, high: 0 },
+        maxTokens: 64,
+        grammar: { kind: "ebnf", source: "root ::= [0-9]+" },
+        logprobs: 2,
+      },
+      tokens: Int32Array.of(0, 2, 300),
+      secret: null,
+      resume: null,
+      plainGrammar: true,
+    },
+    hex: `03 00 0000 07000000 03000000 c1010000 00000000 02000000 2c010000 ${text(
+      '{"policy":{"target":true,"coupling":"gumbel","adaptive":false,"segmentTokens":0,"windowTokens":0,"patienceMs":0,"bonusToken":false,"preVerify":false,"truncateAfterMs":null,"exchange":"sparse","topK":10},"sampler":{"temperature":1,"topK":0,"topP":1,"minP":0,"repetitionPenalty":1,"presencePenalty":0,"frequencyPenalty":0,"penaltyLastN":64,"logitBias":[]},"seed":"5","maxTokens":64,"grammar":"root ::= [0-9]+","logprobs":2,"secret":null,"resume":null}',
     )}`,
   },
   {

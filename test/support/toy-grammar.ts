@@ -1,3 +1,4 @@
+import type { Grammar } from "../../src/decoding/grammar.ts";
 import type { GrammarMatcher, Grammars } from "../../src/grammar/grammar.ts";
 import { SettingError } from "../../src/util/errors.ts";
 import { END_TOKEN } from "./world.ts";
@@ -24,6 +25,9 @@ export function toyAllowed(answer: readonly number[], vocabularySize: number): I
   return set;
 }
 
+/** The one that toy worlds know. */
+export const TOY_GRAMMAR: Grammar = { kind: "ebnf", source: "toy" };
+
 /** Knows the one grammar "toy", and counts the matchers that are open. */
 export class ToyGrammars implements Grammars {
   open = 0;
@@ -33,8 +37,8 @@ export class ToyGrammars implements Grammars {
     this.vocabularySize = vocabularySize;
   }
 
-  matcher(grammar: string): GrammarMatcher {
-    if (grammar !== "toy") throw new SettingError("grammar", `there is no grammar ${grammar}`);
+  matcher({ source }: Grammar): GrammarMatcher {
+    if (source !== "toy") throw new SettingError("grammar", `there is no grammar ${source}`);
     this.open++;
     return {
       allowed: (tokens, from, to) => toyAllowed(Array.from(tokens).slice(from, to), this.vocabularySize),

@@ -1,4 +1,5 @@
 import { fitBandwidth, quantile, type RateEstimate, type TransferSample } from "../../../lab/models/fit.ts";
+import { identityText } from "../../decoding/identity.ts";
 import type { ModelFile } from "../../engine/llama/gguf.ts";
 import { PROTOCOL_VERSION, type TargetInfo } from "../../protocol/frame.ts";
 import { type Check, ok, problem, warning } from "./check.ts";
@@ -90,7 +91,8 @@ const SHORT_CONTEXT_TOKENS = 1024;
 
 export function targetCheck(target: TargetInfo): Check {
   const name = "cloud target";
-  const detail = `${target.name}, ${target.vocabularySize} tokens (${target.fingerprint}), context ${target.contextTokens}`;
+  const about = `${target.name}, ${target.vocabularySize} tokens (${target.fingerprint}), context ${target.contextTokens}`;
+  const detail = target.identity ? `${about}, ${identityText(target.identity)}` : about;
   if (target.chatTemplate === null) {
     return warning(name, `${detail}, no chat template`, "serve an instruction-tuned file, or give --raw");
   }

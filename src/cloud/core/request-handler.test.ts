@@ -4,7 +4,8 @@ import { type DecodingPolicy, POLICIES } from "../../decoding/policy.ts";
 import { ROW_CAPABILITIES } from "../../engine/capabilities.ts";
 import type { PassEngine } from "../../engine/engine.ts";
 import { ProtocolError } from "../../protocol/errors.ts";
-import type { DraftFrame, ErrorFrame, Frame } from "../../protocol/frame.ts";
+import { FEATURES, OWN_LIMITS } from "../../protocol/features.ts";
+import type { DraftFrame, ErrorFrame, Frame, HelloFrame, TargetInfo } from "../../protocol/frame.ts";
 import { toSeed } from "../../sampling/random.ts";
 import { samplerSettings } from "../../sampling/sampler.ts";
 import type { CloudLimits } from "../driver.ts";
@@ -34,19 +35,17 @@ const limits: CloudLimits = {
 /** Its passes are ended by hand. */
 const NO_MODEL = {} as PassEngine;
 
-/** A cloud, spoken to frame by frame. */
-class Talk {
-  readonly cloud = new RequestHandler<PassSession, PassEvent, PassEffect>(
-    {
-      target: TARGET,
-      server: "test",
-      limits,
-      capabilities: ROW_CAPABILITIES,
-      tokenizer: null,
-      grammars: null,
-    },
+function cloudOf(target: TargetInfo) {
+  const served = { target, server: "test", tokenizer: null, grammars: null };
+  return new RequestHandler<PassSession, PassEvent, PassEffect>(
+    { ...served, limits, capabilities: ROW_CAPABILITIES },
     (registry) => passKind(NO_MODEL, limits).sessions(registry),
   );
+}
+
+/** A cloud, spoken to frame by frame. */
+class Talk {
+  readonly cloud = cloudOf(TARGET);
   nowMs = 0;
 
   event(event: CloudEvent): CloudEffect[] {
@@ -85,7 +84,7 @@ class Talk {
   }
 }
 
-const hello: Frame = { type: "hello", protocol: 1, client: "c", fingerprint: "f" };
+const hello: HelloFrame = { type: "hello", protocol: 1, client: "c", fingerprint: "f" };
 const draft = (given: Partial<DraftFrame> = {}): DraftFrame => {
   const tokens = given.tokens ?? Int32Array.of(7);
   const q = { kind: "sparse", values: new Float32Array(tokens.length).fill(0.5) } as const;
@@ -112,7 +111,39 @@ describe("the handshake", () => {
   it("welcomes an edge with what it needs to know of the target", () => {
     const talk = new Talk();
     talk.event({ kind: "connected", connection: 1 });
-    expect(sent(talk.say(hello))).toEqual([{ type: "welcome", protocol: 1, server: "test", target: TARGET }]);
+    const growth = { features: FEATURES, limits: { ...OWN_LIMITS, sessions: 2 } };
+    const welcome = { type: "welcome", protocol: 1, server: "test", target: TARGET, ...growth };
+    expect(sent(talk.say(hello))).toEqual([welcome]);
+  });
+
+  it("tells the identity of the target to an edge that asks for it, and to no other", () => {
+    const identity = { weights: "w", quantisation: "q", library: "l", backend: "b", cpuBuild: "c" };
+    const cloud = cloudOf({ ...TARGET, identity });
+    const told = [["identity"], ["grammar-kinds"], undefined].map((features, i) => {
+      cloud.handle({ kind: "connected", connection: i }, 0);
+      const frame = { ...hello, features };
+      return sent(cloud.handle({ kind: "frame", connection: i, frame }, 0));
+    });
+    expect(told.map(([frame]) => frame?.type === "welcome" && frame.target.identity)).toEqual([
+      identity,
+      undefined,
+      undefined,
+    ]);
+  });
+
+  it("sends no frame that is larger than the edge accepts", () => {
+    const greet = (frameBytes: number, policy: DecodingPolicy) => {
+      const talk = new Talk();
+      talk.event({ kind: "connected", connection: 1 });
+      const welcome = error(talk.say({ ...hello, limits: { frameBytes } }));
+      return welcome ?? error(talk.open(1, policy));
+    };
+    expect(greet(100, POLICIES.race)).toMatchObject({ session: 0, code: "unsupported" });
+    expect(greet(100_000, POLICIES.race)).toMatchObject({ session: 1, code: "unsupported" });
+    const most = 256 * 1024;
+    expect(greet(most, POLICIES.race)).toBeUndefined();
+    expect(greet(most, POLICIES.picospec)).toMatchObject({ session: 1, code: "unsupported" });
+    expect(greet(most + 4 * TARGET.vocabularySize, POLICIES.picospec)).toBeUndefined();
   });
 
   it.each([

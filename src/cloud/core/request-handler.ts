@@ -1,7 +1,10 @@
+import type { Grammar } from "../../decoding/grammar.ts";
 import type { SessionSettings, StopRule } from "../../decoding/session.ts";
 import { type Capabilities, checkCapabilities, UnsupportedError } from "../../engine/capabilities.ts";
 import type { GrammarMatcher, Grammars } from "../../grammar/grammar.ts";
+import { frameBytes } from "../../protocol/encode.ts";
 import { ProtocolError } from "../../protocol/errors.ts";
+import { FEATURES, OWN_LIMITS, type Peer, peerOf, usedFeatures } from "../../protocol/features.ts";
 import {
   type Frame,
   type HelloFrame,
@@ -9,6 +12,7 @@ import {
   PROTOCOL_VERSION,
   pongFor,
   type TargetInfo,
+  type WelcomeFrame,
 } from "../../protocol/frame.ts";
 import { assert, unreachable } from "../../util/assert.ts";
 import type { Machine } from "../../util/driver.ts";
@@ -22,6 +26,9 @@ import type {
   SessionView,
 } from "./machine.ts";
 import { errorFrame, Registry } from "./registry.ts";
+
+/** What a verdict holds besides all of p, at most: tokens, their logprobs, a head and witnesses. */
+const VERDICT_BYTES = 256 * 1024;
 
 export interface HandlerOptions {
   readonly target: TargetInfo;
@@ -48,6 +55,8 @@ export class RequestHandler<Session extends CloudSession<Effect>, Event, Effect>
   private readonly sessions: EngineSessions<Session, Event, Effect>;
   /** until when each connection has to say hello; null: it has */
   private readonly helloByMs = new Map<number, number | null>();
+  /** what is agreed with each edge that has said hello */
+  private readonly peers = new Map<number, Peer>();
   private nextKey = 1;
   private closing = false;
 
@@ -137,6 +146,7 @@ export class RequestHandler<Session extends CloudSession<Effect>, Event, Effect>
 
   private disconnected(id: number, out: CloudEffect<Effect>[]): void {
     this.helloByMs.delete(id);
+    this.peers.delete(id);
     for (const session of this.registry.ofConnection(id)) {
       this.registry.run(session, out, () => session.end("failed", out));
     }
@@ -217,27 +227,44 @@ export class RequestHandler<Session extends CloudSession<Effect>, Event, Effect>
   }
 
   private greet(id: number, frame: HelloFrame, out: CloudEffect<Effect>[]): void {
-    const { target, server } = this.options;
+    const { target } = this.options;
+    const peer = peerOf(frame);
+    const welcome = this.welcomeFor(peer);
     if (frame.protocol !== PROTOCOL_VERSION) {
       const message = `the edge speaks protocol ${frame.protocol} and this cloud ${PROTOCOL_VERSION}; use one version of PicoSpec on both sides`;
       this.failConnection(id, new ProtocolError("protocol_version", message), out);
     } else if (frame.fingerprint !== "" && frame.fingerprint !== target.fingerprint) {
       const message = `the drafter's tokenizer ${frame.fingerprint.slice(0, 80)} is not the target's ${target.fingerprint} (${target.name}); take a drafter of the same family`;
       this.failConnection(id, new ProtocolError("tokenizer_mismatch", message), out);
+    } else if (frameBytes(welcome) > peer.limits.frameBytes) {
+      const message = `this edge accepts frames of ${peer.limits.frameBytes} bytes, and the welcome has ${frameBytes(welcome)}; raise its frameBytes`;
+      this.failConnection(id, new ProtocolError("unsupported", message), out);
     } else {
       this.helloByMs.set(id, null);
-      const welcome = { type: "welcome", protocol: PROTOCOL_VERSION, server, target } as const;
+      this.peers.set(id, peer);
       out.push({ kind: "send", connection: id, frame: welcome });
     }
   }
 
+  private welcomeFor(peer: Peer): WelcomeFrame {
+    const { server, limits } = this.options;
+    const { identity, ...rest } = this.options.target;
+    const target = identity && peer.features.has("identity") ? { ...rest, identity } : rest;
+    const sessions = Math.min(limits.sessions, limits.sessionsPerConnection);
+    const growth = { features: FEATURES, limits: { ...OWN_LIMITS, sessions } };
+    return { type: "welcome", protocol: PROTOCOL_VERSION, server, target, ...growth };
+  }
+
   private sendTokenizer(id: number, out: CloudEffect<Effect>[]): void {
+    const most = this.peers.get(id)!.limits.frameBytes;
     const { tokenizer } = this.options;
-    if (tokenizer) {
-      out.push({ kind: "send", connection: id, frame: { type: "tokenizer", file: tokenizer } });
+    const frame = tokenizer && ({ type: "tokenizer", file: tokenizer } as const);
+    if (frame && frameBytes(frame) <= most) {
+      out.push({ kind: "send", connection: id, frame });
       return;
     }
-    const message = "this cloud gives no tokenizer away; bring a model of the target's family";
+    const why = frame ? `sends no frame over the edge's ${most} bytes` : "gives no tokenizer away";
+    const message = `this cloud ${why}; bring a model of the target's family`;
     this.failConnection(id, new ProtocolError("no_tokenizer", message), out);
   }
 
@@ -290,25 +317,24 @@ export class RequestHandler<Session extends CloudSession<Effect>, Event, Effect>
   }
 
   /** @throws SettingError for a grammar that is none */
-  private grammarFor(source: string | undefined): GrammarMatcher | null {
-    if (source === undefined) return null;
+  private grammarFor(grammar: Grammar | undefined): GrammarMatcher | null {
+    if (grammar === undefined) return null;
     const { grammars } = this.options;
     if (!grammars) throw new SettingError("grammar", "this cloud knows no grammars: ask it without one");
-    return grammars.matcher(source);
+    return grammars.matcher(grammar);
   }
 
   /** Why a session cannot be had; it costs the edge nothing else. */
-  private refusal(
-    id: number,
-    { settings, tokens, resume }: OpenFrame,
-    orphan: Session | undefined,
-  ): ProtocolError | null {
+  private refusal(id: number, frame: OpenFrame, orphan: Session | undefined): ProtocolError | null {
     const { registry } = this;
     const { limits, target } = this.options;
+    const { settings, tokens, resume } = frame;
     if (orphan && orphan.identity.epoch >= (resume?.epoch ?? 0)) {
       return new ProtocolError("superseded", "this session goes on over a newer link");
     }
     if (!settings.policy.target) return new ProtocolError("bad_setting", "this policy wants no cloud");
+    const unsupported = peerProblem(frame, this.peers.get(id)!, target.vocabularySize);
+    if (unsupported !== null) return new ProtocolError("unsupported", unsupported);
     const lacking = lack(this.options.capabilities, settings, target.name);
     if (lacking) return lacking;
     if (registry.size - (orphan ? 1 : 0) >= limits.sessions) {
@@ -353,4 +379,17 @@ function lack(able: Capabilities, settings: SessionSettings, engine: string): Pr
     if (!(error instanceof UnsupportedError)) throw error;
     return new ProtocolError("unsupported", error.message);
   }
+}
+
+/** What a session would need that is not agreed with its edge; null: nothing. */
+function peerProblem(frame: OpenFrame, { features, limits }: Peer, vocabularySize: number): string | null {
+  const missing = usedFeatures(frame).find(({ feature }) => !features.has(feature));
+  if (missing) {
+    return `${missing.setting} needs the feature ${missing.feature}, which this edge and this cloud did not both list`;
+  }
+  // After a rejection an edge may ask for all of p.
+  const rowBytes = frame.settings.policy.coupling === "gumbel" ? 0 : 4 * vocabularySize;
+  const mostBytes = VERDICT_BYTES + rowBytes;
+  if (mostBytes <= limits.frameBytes) return null;
+  return `this edge accepts frames of ${limits.frameBytes} bytes, and this session may need ${mostBytes}; raise its frameBytes`;
 }

@@ -1,6 +1,7 @@
 import { stat } from "node:fs/promises";
 import { GGMLFileQuantizationType, GGMLQuantizationType, type GGUFTensorInfo } from "@huggingface/gguf";
-import { type GgufHeader, type ModelFile, modelFileOf, readHeader } from "./gguf.ts";
+import { type ModelFile, modelFileOf, readHeader } from "./gguf.ts";
+import { type WeightsFile, weightsHash } from "./weights.ts";
 
 /** What a GGUF file says of its model, without loading it. null: the file does not say. */
 export interface ModelDetails extends ModelFile {
@@ -10,6 +11,8 @@ export interface ModelDetails extends ModelFile {
   /** numbers in its tensors */
   readonly parameters: number;
   readonly quantisation: string | null;
+  /** see `weightsHash` */
+  readonly weights: string;
   /** that it was trained for */
   readonly contextTokens: number | null;
   readonly layers: number | null;
@@ -24,12 +27,13 @@ export interface ModelDetails extends ModelFile {
  * @throws EngineError `no_model`, `not_gguf`, `bad_model`
  */
 export async function readModelDetails(paths: readonly [string, ...string[]]): Promise<ModelDetails> {
-  const headers: GgufHeader[] = [];
-  for (const path of paths) headers.push(await readHeader(path));
-  const { metadata } = headers[0]!;
-  const file = modelFileOf(paths[0], headers[0]!);
+  const files: WeightsFile[] = [];
+  for (const path of paths) files.push({ path, header: await readHeader(path) });
+  const first = files[0]!.header;
+  const { metadata } = first;
+  const file = modelFileOf(paths[0], first);
   const sizes = await Promise.all(paths.map((path) => stat(path)));
-  const tensors = headers.flatMap((header) => header.tensors);
+  const tensors = files.flatMap(({ header }) => header.tensors);
   const count = (key: string) => {
     const value = metadata[`${file.architecture}.${key}`];
     // Some models have a number for each layer: no single one is right.
@@ -42,6 +46,7 @@ export async function readModelDetails(paths: readonly [string, ...string[]]): P
     sizeBytes: sizes.reduce((sum, { size }) => sum + size, 0),
     parameters: tensors.reduce((sum, tensor) => sum + numbersIn(tensor), 0),
     quantisation: quantisationOf(metadata["general.file_type"], tensors),
+    weights: await weightsHash(files),
     contextTokens: count("context_length"),
     layers: count("block_count"),
     width: count("embedding_length"),

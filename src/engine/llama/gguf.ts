@@ -24,6 +24,8 @@ const UNUSED = 5;
 export interface GgufHeader {
   readonly metadata: Readonly<Record<string, unknown>>;
   readonly tensors: readonly GGUFTensorInfo[];
+  /** where the tensors begin, bytes: all before it is the header */
+  readonly dataOffset: number;
 }
 
 /** @throws EngineError `no_model`, `not_gguf`, `bad_model` */
@@ -35,8 +37,12 @@ export async function readModelFile(path: string): Promise<ModelFile> {
 export async function readHeader(path: string): Promise<GgufHeader> {
   await checkMagic(path);
   try {
-    const { metadata, tensorInfos } = await gguf(path, { allowLocalFile: true });
-    return { metadata: metadata as unknown as Record<string, unknown>, tensors: tensorInfos };
+    const { metadata, tensorInfos, tensorDataOffset } = await gguf(path, { allowLocalFile: true });
+    return {
+      metadata: metadata as unknown as Record<string, unknown>,
+      tensors: tensorInfos,
+      dataOffset: Number(tensorDataOffset),
+    };
   } catch (error) {
     throw new EngineError("bad_model", `${path} is a damaged GGUF file: ${messageOf(error)}`, {
       cause: error,

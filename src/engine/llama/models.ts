@@ -1,3 +1,4 @@
+import { MOST_IDENTITY_UNITS, type TargetIdentity } from "../../decoding/identity.ts";
 import { assert } from "../../util/assert.ts";
 import { messageOf, PicoSpecError } from "../../util/errors.ts";
 import { ROW_CAPABILITIES } from "../capabilities.ts";
@@ -12,6 +13,7 @@ import {
 } from "../engine.ts";
 import { RowAnswers } from "../rows.ts";
 import { closedError, LlamaContext } from "./context.ts";
+import { readModelDetails } from "./details.ts";
 import type { LlamaModel } from "./model.ts";
 
 export interface EngineOptions {
@@ -26,6 +28,33 @@ const PASS_TOKENS = 512;
 
 function infoOf(model: LlamaModel, contextTokens: number): ModelInfo {
   return { name: model.file.name, vocabularySize: model.vocabularySize, contextTokens };
+}
+
+/** What moves the last bits of the logits. The batch does not: see `batchInvariant`. */
+async function identityOf({ file, library, onCpu }: LlamaModel): Promise<TargetIdentity> {
+  const { quantisation, weights } = await readModelDetails(partsOf(file.path));
+  return {
+    weights,
+    quantisation: quantisation ?? "unknown",
+    library: `llama.cpp ${library.version}`,
+    backend: onCpu ? "cpu" : gpuOf(library.build),
+    cpuBuild: library.cpuBuild.slice(0, MOST_IDENTITY_UNITS),
+  };
+}
+
+/** Of a platform package such as `@node-llama-cpp/linux-x64-cuda`. */
+function gpuOf(build: string): string {
+  return build.slice(build.lastIndexOf("-") + 1);
+}
+
+/** All files of the model that llama.cpp loads by its first one. */
+function partsOf(path: string): [string, ...string[]] {
+  const match = /-00001-of-(\d{5})(?=\.gguf$)/i.exec(path);
+  if (!match) return [path];
+  const others = Array.from({ length: Number(match[1]) - 1 }, (_, i) =>
+    path.replace(match[0], `-${String(i + 2).padStart(5, "0")}-of-${match[1]}`),
+  );
+  return [path, ...others];
 }
 
 /**
@@ -98,8 +127,9 @@ export async function llamaTargetModel(model: LlamaModel, options: TargetOptions
     batchInvariant: true,
   });
   const answers = new RowAnswers();
+  const identity = await identityOf(model);
   return {
-    info: infoOf(model, tokens),
+    info: { ...infoOf(model, tokens), identity },
     capabilities: ROW_CAPABILITIES,
     kvSlots,
     passTokens: context.options.batchTokens,

@@ -1,3 +1,4 @@
+import type { TargetIdentity } from "../../decoding/identity.ts";
 import { Purpose, type Seed, uniform } from "../../sampling/random.ts";
 import { assert } from "../../util/assert.ts";
 import type { TokenBuffer } from "../../util/token-buffer.ts";
@@ -41,6 +42,12 @@ export function toyLogits(
 export function toyInfo(language: ToyLanguage): ModelInfo {
   const { vocabularySize, contextTokens } = language;
   return { name: "toy", vocabularySize, contextTokens };
+}
+
+/** Its numbers are the same on every machine. */
+export function toyIdentity({ seed, order, spread }: ToyLanguage): TargetIdentity {
+  const weights = `toy-${seed.high}-${seed.low}-${order}-${spread}`;
+  return { weights, quantisation: "F32", library: "picospec toy", backend: "cpu", cpuBuild: "any" };
 }
 
 /** Rolls a sequence back to `from` and appends. */

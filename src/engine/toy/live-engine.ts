@@ -7,7 +7,7 @@ import { TokenBuffer } from "../../util/token-buffer.ts";
 import { type Capabilities, ROW_CAPABILITIES } from "../capabilities.ts";
 import { EngineError, type ModelInfo } from "../engine.ts";
 import type { LiveEngine, LiveListener, LiveRequest, LiveRun, LiveStep } from "../live-engine.ts";
-import { type ToyLanguage, toyInfo, toyLogits } from "./language.ts";
+import { type ToyLanguage, toyIdentity, toyInfo, toyLogits } from "./language.ts";
 
 export interface ToyLiveOptions {
   /** most runs at a time */
@@ -64,7 +64,7 @@ export class ToyLiveEngine implements LiveEngine {
     this.language = language;
     this.clock = clock;
     this.options = options;
-    this.info = toyInfo(language);
+    this.info = { ...toyInfo(language), identity: toyIdentity(language) };
     this.runs = options.runs;
     const own = { couplings: ["gumbel"], grammars: false, waits: false, draftTokens: 8 } as const;
     this.capabilities = { ...ROW_CAPABILITIES, ...own, ...options.capabilities };

@@ -12,7 +12,7 @@ import {
   rowsOf,
 } from "../engine.ts";
 import { RowAnswers } from "../rows.ts";
-import { append, type ToyLanguage, toyInfo, toyLogits } from "./language.ts";
+import { append, type ToyLanguage, toyIdentity, toyInfo, toyLogits } from "./language.ts";
 
 export interface ToyPassOptions {
   readonly kvSlots: number;
@@ -37,7 +37,7 @@ export class ToyPassEngine implements PassEngine {
   constructor(language: ToyLanguage, clock: Clock, options: ToyPassOptions) {
     this.language = language;
     this.clock = clock;
-    this.info = toyInfo(language);
+    this.info = { ...toyInfo(language), identity: toyIdentity(language) };
     this.capabilities = { ...ROW_CAPABILITIES, rollback: options.rollback ?? "anywhere" };
     this.kvSlots = options.kvSlots;
     this.passTokens = options.passTokens ?? 256;

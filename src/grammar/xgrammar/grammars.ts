@@ -1,3 +1,4 @@
+import type { Grammar } from "../../decoding/grammar.ts";
 import { SESSION_LIMITS } from "../../decoding/session.ts";
 import type { Tokenizer } from "../../text/tokenizer.ts";
 import { SettingError } from "../../util/errors.ts";
@@ -43,19 +44,22 @@ export class XGrammars implements Grammars {
     await this.renewing;
   }
 
-  matcher(grammar: string): GrammarMatcher {
-    if (grammar.length > SESSION_LIMITS.grammarUnits) {
+  matcher({ kind, source }: Grammar): GrammarMatcher {
+    if (kind !== "ebnf") {
+      throw new SettingError("grammar", `xgrammar does not know the grammar kind ${kind}; use ebnf`);
+    }
+    if (source.length > SESSION_LIMITS.grammarUnits) {
       throw new SettingError("grammar", `a grammar has at most ${SESSION_LIMITS.grammarUnits} characters`);
     }
     const { compiler } = this;
     if (!compiler) throw new SettingError("grammar", BUSY);
-    if (!compiler.knows(grammar)) this.check(grammar);
+    if (!compiler.knows(source)) this.check(source);
     const { vocabularySize } = this.tokenizer;
     const failed = () => {
       if (this.compiler === compiler) this.renewing = Promise.all([this.renewing, this.renewCompiler()]);
     };
     try {
-      return new XGrammarMatcher(compiler.matcher(grammar), vocabularySize, failed);
+      return new XGrammarMatcher(compiler.matcher(source), vocabularySize, failed);
     } catch {
       failed();
       throw new SettingError("grammar", `the grammar cannot be used: ${compiler.instance.reason()}`);

@@ -26,7 +26,13 @@ export interface CloudOptions {
   readonly grammars?: Grammars | null;
 }
 
-/** Bounds that keep one cloud on its feet, whatever its edges do. */
+/**
+ * Bounds that keep one cloud on its feet, whatever its edges do.
+ * @example
+ * import { cloudLimits, type TargetModel } from "picospec";
+ *
+ * export const limitsOf = (model: TargetModel) => cloudLimits(model, { sessions: 8 });
+ */
 export function cloudLimits(model: TargetModel, given: Partial<CloudLimits> = {}): CloudLimits {
   return {
     connections: 1024,

@@ -56,6 +56,10 @@ export const SAMPLER_LIMITS = {
 /**
  * The defaults with what was given, checked.
  * @throws SettingError that names the setting, its value and what is allowed
+ * @example
+ * import { samplerSettings } from "picospec";
+ *
+ * console.log(samplerSettings({ temperature: 0.7, topP: 0.9 }).topK);
  */
 export function samplerSettings(given: Partial<SamplerSettings> = {}): SamplerSettings {
   const settings = { ...DEFAULT_SAMPLER, ...given };

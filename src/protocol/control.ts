@@ -1,4 +1,4 @@
-import { z } from "zod";
+import * as z from "zod";
 import { checkPolicy } from "../decoding/policy.ts";
 import { SESSION_LIMITS, type SessionSettings } from "../decoding/session.ts";
 import { seedText, toSeed } from "../sampling/random.ts";

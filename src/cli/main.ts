@@ -13,6 +13,7 @@ import { planCommand } from "./plan.ts";
 import { runCommand } from "./run.ts";
 import { edgeCommand } from "./serve.ts";
 import { simulateCommand } from "./simulate.ts";
+import { helpText } from "./text.ts";
 
 /** All commands, new ones each time. */
 export function commands(): Command[] {
@@ -44,6 +45,7 @@ export async function main(args: readonly string[]): Promise<number> {
     )
     .version(version())
     .exitOverride()
+    .configureOutput({ writeOut: (text) => process.stdout.write(helpText(text)) })
     .configureHelp({ showGlobalOptions: false })
     .addHelpText(
       "after",
@@ -56,7 +58,12 @@ Examples:
   $ picospec doctor                                       what is wrong here, and what to do about it`,
     );
   for (const command of commands()) {
-    program.addCommand(command.exitOverride().showHelpAfterError("(add --help for what there is)"));
+    program.addCommand(
+      command
+        .exitOverride()
+        .showHelpAfterError("(add --help for what there is)")
+        .configureOutput({ writeOut: (text) => process.stdout.write(helpText(text)) }),
+    );
   }
   try {
     if (args.length === 0) program.help();

@@ -2,7 +2,7 @@ import { availableParallelism } from "node:os";
 import { Command, Option } from "commander";
 import { CLOUD_DEFAULTS, type CreateCloudOptions, createCloud } from "../device/cloud.ts";
 import { downloadProgress, MODEL } from "./model-path.ts";
-import { stopSignal } from "./node.ts";
+import { serveUntilStopped } from "./node.ts";
 import { type GpuValue, gpuOption, type NamedPace, number, paceOption, whole } from "./options.ts";
 import { progressBar } from "./output.ts";
 
@@ -92,10 +92,12 @@ async function serve(values: CloudValues): Promise<void> {
     console.log(`${name}: ${vocabularySize} tokens (${fingerprint}), context ${contextTokens}`);
     console.log(`${values.sequences} KV slots, llama.cpp ${llama.version} (${llama.build})`);
     if (values.pace) console.log(`emulated hardware: ${values.pace.name}`);
-    console.log(`listening on ${cloud.url}`);
-    // A parent that started this process hears the port, and takes it along when it ends.
-    process.send?.({ port: cloud.port });
-    await stopSignal();
+    const announce = () => {
+      console.log(`listening on ${cloud.url}`);
+      // A parent that started this process hears the port, and takes it along when it ends.
+      process.send?.({ port: cloud.port });
+    };
+    await serveUntilStopped(announce, () => cloud.close());
   } finally {
     await cloud.close();
   }

@@ -92,7 +92,7 @@ describe("picospec models", () => {
       /\narchitecture +llama +llama\nparameters .*\ntokenizer +(\S+) +\1\nchat template/s,
     );
     expect(table.stdout).toMatch(
-      /They can be a pair: .*pico-drafter-q8_0\.gguf is the smaller, so it drafts\.\n$/,
+      /They can be a pair: .*pico-drafter-q8_0\.gguf\s+is\s+the\s+smaller,\s+so\s+it\s+drafts\.\n$/s,
     );
     const other = join(cache, "other.gguf");
     const spm = { kind: "spm", vocabularySize: 600, layers: 1, seed: 1 } as const;

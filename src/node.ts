@@ -3,6 +3,7 @@
 export { HttpError } from "./api/errors.ts";
 export { type HttpOptions, type HttpServer, serveHttp } from "./api/server.ts";
 export { type CloudServer, type ServerOptions, serveCloud } from "./cloud/server.ts";
+export { type CreateCloudOptions, createCloud, type DeviceCloud } from "./device/cloud.ts";
 export type { DrafterKind } from "./device/drafter.ts";
 export { type CreateEdgeOptions, createEdge, type DeviceEdge } from "./device/edge.ts";
 export { type EndpointSettings, serveEndpoint } from "./device/endpoint.ts";

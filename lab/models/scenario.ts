@@ -87,7 +87,15 @@ function describe(field: z.ZodType): string {
   return field instanceof z.ZodDefault ? describe(field.unwrap() as z.ZodType) : "";
 }
 
-/** @throws SettingError that names the field, what it is and what it has to be */
+/**
+ * @throws SettingError that names the field, what it is and what it has to be
+ * @example
+ * import { parseScenario } from "picospec/lab";
+ *
+ * const times = { rttMs: 60, draftMs: 10, passMs: 100 };
+ * const scenario = parseScenario({ name: "mine", ...times, acceptance: 0.7, acceptanceCoupled: 0.6 });
+ * console.log(scenario.vocabularySize);
+ */
 export function parseScenario(value: unknown): Scenario {
   const parsed = scenarioSchema.safeParse(value);
   if (parsed.success) return parsed.data;

@@ -144,7 +144,13 @@ export const SCENARIOS: Readonly<Record<string, Scenario>> = Object.fromEntries(
   Object.entries(given).map(([name, fields]) => [name, parseScenario({ name, ...fields })]),
 );
 
-/** @throws SettingError that lists the names there are */
+/**
+ * @throws SettingError that lists the names there are
+ * @example
+ * import { scenarioNamed } from "picospec/lab";
+ *
+ * console.log(scenarioNamed("laptop-gpu").rttMs);
+ */
 export function scenarioNamed(name: string): Scenario {
   const found = Object.hasOwn(SCENARIOS, name) ? SCENARIOS[name] : undefined;
   if (found) return found;

@@ -39,6 +39,13 @@ const TIE = 0.03;
 /**
  * Simulates the policies in the scenario and in others drawn from the intervals of what was measured, all with the
  * same random numbers. @param policies `cloud` is among them, first
+ * @example
+ * import { policyNamed } from "picospec";
+ * import { payoffReport, scenarioNamed } from "picospec/lab";
+ *
+ * const policies = ["cloud", "race"].map((name) => ({ name, policy: policyNamed(name) }));
+ * const known = { scenario: scenarioNamed("laptop-gpu"), intervals: {} };
+ * console.log(payoffReport(known, { policies, seed: 1, draws: 0, answers: 20 }).choice);
  */
 export function payoffReport({ scenario, intervals }: FittedScenario, options: PayoffOptions): PayoffReport {
   const { policies, seed, draws, answers } = options;

@@ -43,7 +43,17 @@ export interface SimulateOptions {
   readonly acceptance?: (answer: number, coupled: boolean) => AcceptanceModel;
 }
 
-/** Runs policies in a scenario, all with the same random numbers; the first of the results is `cloud`. */
+/**
+ * Runs policies in a scenario, all with the same random numbers; the first of the results is `cloud`.
+ * @example
+ * import { policyNamed } from "picospec";
+ * import { scenarioNamed, simulate } from "picospec/lab";
+ *
+ * const policies = ["cloud", "race"].map((name) => ({ name, policy: policyNamed(name) }));
+ * const options = { seed: 1, edges: 1, answers: 20 };
+ * const [, race] = simulate(scenarioNamed("laptop-gpu"), policies, options);
+ * console.log(race?.speedup);
+ */
 export function simulate(
   scenario: Scenario,
   policies: readonly NamedPolicy[],

@@ -34,7 +34,16 @@ const KEEP_ALIVE_MS = 15_000;
 /** A body that comes more slowly than this is given up. */
 const REQUEST_TIMEOUT_MS = 60_000;
 
-/** @throws HttpError `cannot_listen` */
+/**
+ * @throws HttpError `cannot_listen`
+ * @example
+ * import { type HttpOptions, serveHttp } from "picospec";
+ *
+ * export async function serve(options: HttpOptions): Promise<string> {
+ *   const server = await serveHttp(options);
+ *   return `${server.url}/v1`;
+ * }
+ */
 export async function serveHttp(options: HttpOptions): Promise<HttpServer> {
   const metrics = new Metrics();
   const endpoint = new Endpoint({

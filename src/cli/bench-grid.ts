@@ -9,6 +9,7 @@ import {
   type Side,
 } from "../../lab/bench/grid-report.ts";
 import { table } from "./output.ts";
+import { wrapped } from "./text.ts";
 
 /** The suite grid as text. */
 
@@ -18,11 +19,14 @@ const NAMES: Record<Rival, string> = {
   best: "picospec's best sizes",
 };
 
+/** What the numbers of `cellText` are. */
+const CELL = "RTT, pass, row, t_d/t_v, acceptance";
+
 export function gridText({ race, control, cells, missed, region }: GridReport): string {
   const answers = cells.map((result) => result.answers);
   const heading = `race over a grid of ${cells.length} cells. Simulated: one edge on an idle cloud, ${Math.min(...answers)} to ${Math.max(...answers)} answers of 300 tokens each.`;
   return [
-    heading,
+    wrapped(heading),
     quantileTable(race),
     race.map(barLine).join("\n"),
     ...race.map((one) => worstTable(one, "race")),
@@ -47,11 +51,14 @@ function quantileTable(comparisons: readonly Comparison[]): string {
 function barLine({ rival, bar, holds, cells, cellsBelowBar, cellsSurelyBelowBar }: Comparison): string {
   const what = `at least ${bar} of ${NAMES[rival]}`;
   if (holds) return `${what}: holds in all ${cells} cells`;
-  return `${what}: FAILS in ${cellsBelowBar} of ${cells} cells, in ${cellsSurelyBelowBar} with the whole interval`;
+  return wrapped(
+    `${what}: FAILS in ${cellsBelowBar} of ${cells} cells, in ${cellsSurelyBelowBar} with the whole interval`,
+    "  ",
+  );
 }
 
 function worstTable({ rival, worst }: Comparison, side: Side): string {
-  const head = [`worst against ${NAMES[rival]}`, "ratio", "95% interval", "answers"];
+  const head = [`worst against ${NAMES[rival]}: ${CELL}`, "ratio", "95% interval", "answers"];
   const best = rival === "best";
   const lines = worst.map((result) => [
     cellText(result.cell),
@@ -64,7 +71,13 @@ function worstTable({ rival, worst }: Comparison, side: Side): string {
 }
 
 function missedTable(missed: readonly MissedCell[]): string {
-  const head = ["below their bar", "against", "ratio", `a draft ${100 * NUDGE}% longer`, "95% interval"];
+  const head = [
+    `below their bar: ${CELL}`,
+    "against",
+    "ratio",
+    `a draft ${100 * NUDGE}% longer`,
+    "95% interval",
+  ];
   const lines = missed.map(({ rival, result, nudged }) => [
     cellText(result.cell),
     NAMES[rival],
@@ -77,7 +90,7 @@ function missedTable(missed: readonly MissedCell[]): string {
 
 function cellText({ rttMs, passMs, rowCost, draftShare, acceptance }: GridCell): string {
   const percent = `${Number((100 * rowCost).toPrecision(3))}%`;
-  return `RTT ${rttMs}, pass ${passMs} ms, row ${percent}, t_d/t_v ${draftShare}, acceptance ${acceptance}`;
+  return `${rttMs}, ${passMs} ms, ${percent}, ${draftShare}, ${acceptance}`;
 }
 
 function intervalText({ low, high }: PairedRatio): string {
@@ -101,7 +114,9 @@ function regionText({ points, reach }: RegionReport): string {
     most === null ? "nowhere" : `${most.toFixed(0)} ms`,
   ]);
   return [
-    "race (simulated) over co-located speculation at its best draft length (closed form); a draft 10 ms, a pass 100 ms:",
+    wrapped(
+      "race (simulated) over co-located speculation at its best draft length (closed form); a draft 10 ms, a pass 100 ms:",
+    ),
     table([["acceptance \\ RTT, ms", ...rtts.map(String), "its n", "n t_d", "faster up to"], ...lines]),
   ].join("\n");
 }

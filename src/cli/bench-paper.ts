@@ -6,6 +6,7 @@ import {
 } from "../../lab/bench/paper-report.ts";
 import { PAPER_GAMMA, PAPER_ROWS, PAPER_SOURCE, type PaperRowName } from "../../lab/models/paper.ts";
 import { table } from "./output.ts";
+import { wrapped } from "./text.ts";
 
 /** The suite paper as text. */
 
@@ -26,7 +27,9 @@ export function paperText(report: PaperReport): string {
       "\n",
     ),
     ["What they do not explain:", ...report.contradictions.map(slowVanilla)].join("\n"),
-  ].join("\n\n");
+  ]
+    .map((part) => wrapped(part, "    "))
+    .join("\n\n");
 }
 
 function closedForms({ columns, closedForms }: PaperReport): string {

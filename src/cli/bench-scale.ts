@@ -1,12 +1,15 @@
 import { SCALE_POLICIES, type ScaleReport } from "../../lab/bench/scale-report.ts";
 import { table } from "./output.ts";
+import { wrapped } from "./text.ts";
 
 /** The suite scale as text. */
 
 export function scaleText(report: ScaleReport): string {
   const { description, rttMs, acceptance } = report.scenario;
   return [
-    `Many edges on one server. Simulated. ${description} Round trip ${rttMs} ms, acceptance ${acceptance}.`,
+    wrapped(
+      `Many edges on one server. Simulated. ${description} Round trip ${rttMs} ms, acceptance ${acceptance}.`,
+    ),
     curves(report),
     capacities(report),
     gains(report),

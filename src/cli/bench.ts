@@ -24,6 +24,7 @@ import { MODEL, modelPath } from "./model-path.ts";
 import { BUNDLED_DRAFTER, BUNDLED_TARGET } from "./node.ts";
 import { whole } from "./options.ts";
 import { progressBar, table } from "./output.ts";
+import { wrapped } from "./text.ts";
 
 /** The object that `bench --json` prints; what was not asked for is missing. */
 interface BenchReport {
@@ -188,7 +189,10 @@ async function predictAll({ model, drafter, tokens }: BenchValues): Promise<Pred
       const at = `RTT ${setting.rttMs} pass ${setting.passMs} draft ${setting.draftMs} ms, ${policy}`;
       const error = `${(100 * traceError).toFixed(1)}%`;
       console.error(
-        `${at}: ${tokensPerSecond.toFixed(2)} tokens/s, simulated ${fromTrace.toFixed(2)} (${error})`,
+        wrapped(
+          `${at}: ${tokensPerSecond.toFixed(2)} tokens/s, simulated ${fromTrace.toFixed(2)} (${error})`,
+          "  ",
+        ),
       );
     },
   });

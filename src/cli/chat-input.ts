@@ -46,10 +46,7 @@ const NAMES = CHAT_COMMANDS.map(([usage]) => usage.split(" ")[0]!).join(", ");
 export function chatHelp(): string {
   const width = Math.max(...CHAT_COMMANDS.map(([usage]) => usage.length));
   const lines = CHAT_COMMANDS.map(([usage, what]) => `${usage.padEnd(width)}   ${what}`);
-  return [
-    ...lines,
-    'A line goes on after a backslash at its end; a block stands between two lines of """.',
-  ].join("\n");
+  return [...lines, 'A line goes on after a backslash; a block stands between two lines of """.'].join("\n");
 }
 
 /** Takes one more line, without its line break. */

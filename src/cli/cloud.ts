@@ -1,19 +1,12 @@
 import { availableParallelism } from "node:os";
 import { Command, Option } from "commander";
-import { serveCloud } from "../cloud/server.ts";
 import { identityText } from "../decoding/identity.ts";
-import { software } from "../device/node.ts";
-import { LlamaModel, type LoadOptions } from "../engine/llama/model.ts";
-import { llamaTargetModel } from "../engine/llama/models.ts";
-import { LlamaTokenizer } from "../engine/llama/tokenizer.ts";
-import { vocabularyFile } from "../engine/llama/vocabulary.ts";
-import { pacedTarget } from "../engine/paced.ts";
-import { XGrammars } from "../grammar/xgrammar/grammars.ts";
-import { systemClock } from "../transport/node/clock.ts";
-import { MODEL, modelPath } from "./model-path.ts";
-import { stopSignal } from "./node.ts";
+import { CLOUD_DEFAULTS, type CreateCloudOptions, createCloud } from "../device/cloud.ts";
+import { downloadProgress, MODEL } from "./model-path.ts";
+import { serveUntilStopped } from "./node.ts";
 import { type GpuValue, gpuOption, type NamedPace, number, paceOption, whole } from "./options.ts";
 import { progressBar } from "./output.ts";
+import { wrapped } from "./text.ts";
 
 interface CloudValues extends GpuValue {
   readonly model: string;
@@ -32,11 +25,21 @@ export function cloudCommand(): Command {
   return new Command("cloud")
     .description("serve a large model to edges")
     .addOption(new Option("--model <model>", `the target, a GGUF model: ${MODEL}`).makeOptionMandatory())
-    .addOption(new Option("--port <number>", "0: any free one").argParser(whole(0, 65_535)).default(4747))
-    .addOption(new Option("--host <address>", "whom to listen to").default("127.0.0.1"))
-    .addOption(new Option("--sessions <n>", "most open sessions").argParser(whole(1, 100_000)).default(64))
     .addOption(
-      new Option("--sequences <n>", "sessions whose KV is kept at a time").argParser(whole(1, 64)).default(8),
+      new Option("--port <number>", "0: any free one")
+        .argParser(whole(0, 65_535))
+        .default(CLOUD_DEFAULTS.port),
+    )
+    .addOption(new Option("--host <address>", "listen address").default(CLOUD_DEFAULTS.host))
+    .addOption(
+      new Option("--sessions <n>", "most open sessions")
+        .argParser(whole(1, 100_000))
+        .default(CLOUD_DEFAULTS.sessions),
+    )
+    .addOption(
+      new Option("--sequences <n>", "sessions whose KV is kept at a time")
+        .argParser(whole(1, 64))
+        .default(CLOUD_DEFAULTS.kvSlots),
     )
     .addOption(
       new Option(
@@ -50,12 +53,12 @@ export function cloudCommand(): Command {
     .addOption(
       new Option("--quantum <tokens>", "tokens of a session before it makes way for one that waits")
         .argParser(whole(1, 65_536))
-        .default(64),
+        .default(CLOUD_DEFAULTS.quantumTokens),
     )
     .addOption(
       new Option("--idle-after <ms>", "an idle session makes way after this long")
         .argParser(number(0))
-        .default(1000),
+        .default(CLOUD_DEFAULTS.idleAfterMs),
     )
     .addOption(gpuOption())
     .addOption(paceOption("off"))
@@ -72,38 +75,42 @@ Examples:
 }
 
 async function serve(values: CloudValues): Promise<void> {
-  const { host, port, sessions, sequences, threads, gpu, pace } = values;
-  const file = await modelPath(values.model);
-  const bar = progressBar(`loading ${file}`);
-  const load: LoadOptions = { gpu, progress: bar.update };
-  const model = await LlamaModel.load(file, load).finally(bar.end);
-  const context = values.context === undefined ? {} : { contextTokens: values.context };
-  const plain = await llamaTargetModel(model, { kvSlots: sequences, threads, ...context });
-  const target = pace ? pacedTarget(plain, pace.profile, systemClock) : plain;
-  const tokenizer = new LlamaTokenizer(model);
-  const endTokens = tokenizer.endTokens();
-  const { name, fingerprint, chatTemplate } = model.file;
-  const server = await serveCloud({
-    model: target,
-    tokenizer: await vocabularyFile(file),
-    grammars: await XGrammars.create(tokenizer, endTokens),
-    description: { name, fingerprint, chatTemplate, endTokens },
-    host,
-    port,
-    server: software(),
-    limits: { sessions, quantumRows: values.quantum, idleAfterMs: values.idleAfter },
+  const loading = progressBar(`loading ${values.model}`);
+  const downloading = downloadProgress();
+  const cloud = await createCloud({
+    ...cloudOptions(values),
+    loading(fraction) {
+      downloading.end();
+      loading.update(fraction);
+      if (fraction === 1) loading.end();
+    },
+    downloading: downloading.show,
+  }).finally(() => {
+    loading.end();
+    downloading.end();
   });
-  const { vocabularySize, contextTokens, identity } = target.info;
-  console.log(
-    `${name}: ${vocabularySize} tokens (${fingerprint}), context ${contextTokens}, ${sequences} sequences, llama.cpp ${model.library.version} (${model.library.build})`,
-  );
-  if (identity) console.log(identityText(identity));
-  if (pace) console.log(`emulated hardware: ${pace.name}`);
-  console.log(`listening on ${server.url}`);
-  // A parent that started this process hears the port, and takes it along when it ends.
-  process.send?.({ port: server.port });
-  await stopSignal();
-  await server.close();
-  target.close();
-  model.close();
+  try {
+    const { name, fingerprint, vocabularySize, contextTokens, llama, identity } = cloud.served;
+    console.log(`${name}: ${vocabularySize} tokens (${fingerprint}), context ${contextTokens}`);
+    console.log(`${values.sequences} KV slots, llama.cpp ${llama.version} (${llama.build})`);
+    if (identity) console.log(wrapped(identityText(identity)));
+    if (values.pace) console.log(`emulated hardware: ${values.pace.name}`);
+    const announce = () => {
+      console.log(`listening on ${cloud.url}`);
+      // A parent that started this process hears the port, and takes it along when it ends.
+      process.send?.({ port: cloud.port });
+    };
+    await serveUntilStopped(announce, () => cloud.close());
+  } finally {
+    await cloud.close();
+  }
+}
+
+function cloudOptions(values: CloudValues): CreateCloudOptions {
+  const { model, host, port, sessions, sequences, context, threads, gpu, quantum, idleAfter, pace } = values;
+  return {
+    ...{ model, host, port, sessions, threads, gpu, kvSlots: sequences },
+    ...(context === undefined ? {} : { contextTokens: context }),
+    ...{ quantumTokens: quantum, idleAfterMs: idleAfter, hardware: pace?.profile ?? null },
+  };
 }

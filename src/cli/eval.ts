@@ -30,6 +30,7 @@ import {
   whole,
 } from "./options.ts";
 import { figure, progressBar, table } from "./output.ts";
+import { wrapped } from "./text.ts";
 
 interface EvalValues {
   readonly policy: NamedPolicy[];
@@ -172,13 +173,12 @@ function report({ task, n, temperature, rtt, pace }: EvalValues, { results, agre
     const share = agreement?.[family];
     return share ? `${family} ${(100 * share.value).toFixed(1)}%` : family;
   });
-  return [
-    table([head, ...results.map(row)]),
-    "",
+  const lines = [
     ...(agreement
       ? [`Tokens of ${results[0]!.policy} that the small model finds likeliest: ${agreed.join(", ")}.`]
       : []),
     `${n} held-out tasks of each family, temperature ${temperature}; 95% intervals (Wilson). Same text: as ${results[0]!.policy}.`,
     `Tokens/s on this machine${network}.`,
-  ].join("\n");
+  ];
+  return `${table([head, ...results.map(row)])}\n\n${wrapped(lines.join("\n"))}`;
 }

@@ -1,6 +1,6 @@
 import { Command, CommanderError } from "commander";
 import { version } from "../device/node.ts";
-import { messageOf, PicoSpecError } from "../util/errors.ts";
+import { messageOf, PicoSpecError, SettingError } from "../util/errors.ts";
 import { benchCommand } from "./bench.ts";
 import { chatCommand } from "./chat.ts";
 import { cloudCommand } from "./cloud.ts";
@@ -13,6 +13,7 @@ import { planCommand } from "./plan.ts";
 import { runCommand } from "./run.ts";
 import { edgeCommand } from "./serve.ts";
 import { simulateCommand } from "./simulate.ts";
+import { helpText } from "./text.ts";
 
 /** All commands, new ones each time. */
 export function commands(): Command[] {
@@ -33,7 +34,7 @@ export function commands(): Command[] {
 
 /**
  * The command line.
- * @returns the exit status: 0, 1 for what failed, 2 for a wrong command line
+ * @returns the exit status: 0, 1 for what failed, 2 for a wrong command line, 130 for what SIGINT ended
  */
 export async function main(args: readonly string[]): Promise<number> {
   // A reader that has seen enough, such as head, closes the pipe: that is no failure.
@@ -44,6 +45,7 @@ export async function main(args: readonly string[]): Promise<number> {
     )
     .version(version())
     .exitOverride()
+    .configureOutput({ writeOut: (text) => process.stdout.write(helpText(text)) })
     .configureHelp({ showGlobalOptions: false })
     .addHelpText(
       "after",
@@ -56,7 +58,12 @@ Examples:
   $ picospec doctor                                       what is wrong here, and what to do about it`,
     );
   for (const command of commands()) {
-    program.addCommand(command.exitOverride().showHelpAfterError("(add --help for what there is)"));
+    program.addCommand(
+      command
+        .exitOverride()
+        .showHelpAfterError("(add --help for what there is)")
+        .configureOutput({ writeOut: (text) => process.stdout.write(helpText(text)) }),
+    );
   }
   try {
     if (args.length === 0) program.help();
@@ -73,7 +80,8 @@ function statusOf(error: unknown): number {
   if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 2;
   if (error instanceof PicoSpecError) {
     console.error(`picospec: ${error.message}`);
-    return 1;
+    // Settings and names of models come from the command line and the environment; what a file says wrong is a failure.
+    return error instanceof SettingError || error.code === "bad_name" ? 2 : 1;
   }
   console.error(`picospec: this should not happen: ${messageOf(error)}`);
   if (error instanceof Error && process.env.PICOSPEC_DEBUG) console.error(error.stack);

@@ -10,6 +10,7 @@ import { type CachedModel, cachedModels } from "../hub/store.ts";
 import { SettingError } from "../util/errors.ts";
 import { MODEL, pull } from "./model-path.ts";
 import { table } from "./output.ts";
+import { wrapped } from "./text.ts";
 
 interface ModelsValues {
   readonly json?: true;
@@ -88,7 +89,7 @@ async function list(json: boolean): Promise<void> {
     return;
   }
   if (models.length === 0) {
-    console.log(`no models in ${cacheFolder}; picospec models pull hf:OWNER/REPO downloads one`);
+    console.log(wrapped(`no models in ${cacheFolder}; picospec models pull hf:OWNER/REPO downloads one`));
     return;
   }
   const rows = models.map((model) => {
@@ -98,7 +99,7 @@ async function list(json: boolean): Promise<void> {
   });
   const bytes = models.reduce((sum, { haveBytes }) => sum + haveBytes, 0);
   console.log(table([["model", "quantisation", "size", "date"], ...rows]));
-  console.log(`\n${bytesText(bytes)} in ${cacheFolder}`);
+  console.log(wrapped(`\n${bytesText(bytes)} in ${cacheFolder}`));
 }
 
 function listed({ name, path, file, records, complete, haveBytes, writtenMs }: CachedModel) {
@@ -118,7 +119,7 @@ async function pullNamed(text: string): Promise<void> {
   const { name, file, sizeBytes, downloaded, sha256 } = await pull(text);
   const checked = sha256.includes(null) ? "its size (the hub names no sha256)" : "size and sha256";
   const how = downloaded ? `downloaded and verified by ${checked}` : "was here already";
-  console.log(`${name}: ${bytesText(sizeBytes)}, ${how}\n${file}`);
+  console.log(wrapped(`${name}: ${bytesText(sizeBytes)}, ${how}\n${file}`));
 }
 
 async function remove(text: string): Promise<void> {
@@ -147,7 +148,7 @@ async function info(first: string, second: string | null, json: boolean): Promis
     problem === null
       ? `They can be a pair: their tokenizers are the same, and ${small.name} is the smaller, so it drafts.`
       : `They cannot be a pair: ${problem}. Take two models of one family.`;
-  console.log(`\n${verdict}`);
+  console.log(wrapped(`\n${verdict}`));
 }
 
 /** Nothing is downloaded for it: a model may be large. */

@@ -1,14 +1,24 @@
 import { packagePath } from "../device/node.ts";
+import { Exit, INTERRUPTED } from "./exit.ts";
 
 /** What commands need of the process and of the package that they are in. */
 
 export const BUNDLED_TARGET = packagePath("models/pico-target-q8_0.gguf");
 export const BUNDLED_DRAFTER = packagePath("models/pico-drafter-q8_0.gguf");
 
-/** Resolves when this process is to stop: by a signal, or because the parent that started it has gone. */
-export function stopSignal(): Promise<void> {
-  return new Promise((resolve) => {
-    for (const signal of ["SIGINT", "SIGTERM"] as const) process.once(signal, () => resolve());
-    if (process.send) process.once("disconnect", () => resolve());
+/**
+ * Serves until this process is to stop: by a signal, or because the parent that started it has gone. Then closes.
+ * @throws Exit 130 after SIGINT: SIGTERM is how a service is stopped, and SIGINT how a person interrupts
+ */
+export async function serveUntilStopped(announce: () => void, close: () => Promise<void>): Promise<void> {
+  const stopped = new Promise<boolean>((resolve) => {
+    process.once("SIGINT", () => resolve(true));
+    process.once("SIGTERM", () => resolve(false));
+    if (process.send) process.once("disconnect", () => resolve(false));
   });
+  // A parent may signal as soon as it reads this: the handlers are there by now.
+  announce();
+  const interrupted = await stopped;
+  await close();
+  if (interrupted) throw new Exit(INTERRUPTED);
 }

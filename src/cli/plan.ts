@@ -16,6 +16,7 @@ import { MODEL, modelPath } from "./model-path.ts";
 import { type GpuValue, gpuOption, number, whole } from "./options.ts";
 import { figure, progressBar, table } from "./output.ts";
 import { defaultPolicies, readScenario, type SetValue, setOption } from "./simulate.ts";
+import { shortened, wrapped } from "./text.ts";
 
 interface PlanValues extends GpuValue, SetValue {
   readonly cloud?: string;
@@ -107,7 +108,9 @@ async function run(values: PlanValues): Promise<void> {
     return;
   }
   console.log(
-    [measurementTable(fitted), planTable(report), report.advice.join("\n")].filter(Boolean).join("\n\n"),
+    [measurementTable(fitted), planTable(report), wrapped(report.advice.join("\n"))]
+      .filter(Boolean)
+      .join("\n\n"),
   );
 }
 
@@ -158,7 +161,7 @@ async function measured(values: PlanValues): Promise<FittedScenario> {
 }
 
 function tell(what: string): void {
-  if (process.stderr.isTTY) process.stderr.write(`\rmeasuring: ${what.padEnd(40)}\r`);
+  if (process.stderr.isTTY) process.stderr.write(`\r${shortened(`measuring: ${what}`, 79).padEnd(79)}\r`);
 }
 
 function measurementTable({ scenario, intervals }: FittedScenario): string {
@@ -166,7 +169,7 @@ function measurementTable({ scenario, intervals }: FittedScenario): string {
     const { value, low, high } = interval as Estimate | RateEstimate;
     return [field, figure(value, 3), `${figure(low, 3)} to ${high === null ? "no limit" : figure(high, 3)}`];
   });
-  if (rows.length === 0) return `${scenario.name}: ${scenario.description}`;
+  if (rows.length === 0) return wrapped(`${scenario.name}: ${scenario.description}`);
   return `${scenario.name}, ${scenario.description}\n${table([["measured", "value", "95%"], ...rows])}`;
 }
 

@@ -8,6 +8,7 @@ import { Asker, type AskValues, addAskOptions } from "./ask.ts";
 import { Exit, INTERRUPTED } from "./exit.ts";
 import { samplerFrom } from "./options.ts";
 import { figure } from "./output.ts";
+import { wrapped } from "./text.ts";
 
 interface RunValues extends AskValues {
   readonly json?: true;
@@ -84,7 +85,7 @@ function summary(report: RunReport, { reason }: Generated, seed: string): string
     `ended by ${reason}`,
     `seed ${seed}`,
   ];
-  return `[${report.policy}: ${parts.join(", ")}]`;
+  return wrapped(`[${report.policy}: ${parts.join(", ")}]`);
 }
 
 async function stdin(): Promise<string> {

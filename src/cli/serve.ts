@@ -3,7 +3,7 @@ import { createEdge, type DeviceEdge } from "../device/edge.ts";
 import { serveEndpoint } from "../device/endpoint.ts";
 import { addLinkOptions, checkLink, type LinkValues } from "./ask.ts";
 import { downloadProgress } from "./model-path.ts";
-import { stopSignal } from "./node.ts";
+import { serveUntilStopped } from "./node.ts";
 import { whole } from "./options.ts";
 import { progressBar } from "./output.ts";
 
@@ -75,12 +75,13 @@ async function serve(values: EdgeValues): Promise<void> {
       origins: allowOrigin,
       ...(apiKey === undefined ? {} : { apiKey }),
     });
-    console.log(`${edge.modelName}, policy ${values.policy.name}`);
-    console.log(`listening on ${server.url}/v1`);
-    // A parent that started this process hears the port, and takes it along when it ends.
-    process.send?.({ port: server.port });
-    await stopSignal();
-    await server.close();
+    const announce = () => {
+      console.log(`${edge.modelName}, policy ${values.policy.name}`);
+      console.log(`listening on ${server.url}/v1`);
+      // A parent that started this process hears the port, and takes it along when it ends.
+      process.send?.({ port: server.port });
+    };
+    await serveUntilStopped(announce, () => server.close());
   } finally {
     await edge.close();
   }

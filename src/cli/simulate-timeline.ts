@@ -2,6 +2,7 @@ import type { Range, Timeline, TimelineEvent } from "../../lab/sim/timeline.ts";
 import { unreachable } from "../util/assert.ts";
 import { figure } from "./output.ts";
 import { count, heading, type SimulatedRun } from "./simulate-view.ts";
+import { wrapped } from "./text.ts";
 
 /** Timelines as text: a line an event, in the order of time. */
 export function timelineText(run: SimulatedRun, timelines: readonly Timeline[]): string {
@@ -9,9 +10,9 @@ export function timelineText(run: SimulatedRun, timelines: readonly Timeline[]):
   const intro = [
     heading(run),
     `One answer of ${answerTokens} tokens to a prompt of ${promptTokens}: positions [0, ${promptTokens}) are the prompt. Seed ${run.seed}.`,
-    "Time 0 is when the prompt is asked; the link is open by then.",
+    "Time 0 is when the prompt is asked; the link is open by then. After a frame's size stands when it arrives.",
   ];
-  return [intro.join("\n"), ...timelines.map(oneTimeline)].join("\n\n");
+  return [wrapped(intro.join("\n")), ...timelines.map(oneTimeline)].join("\n\n");
 }
 
 function oneTimeline({ policy, events, statistics }: Timeline): string {
@@ -25,32 +26,35 @@ function oneTimeline({ policy, events, statistics }: Timeline): string {
       : []),
     count(rollbacks, "rollback"),
   ];
-  const lines = events.map((event) => `${figure(event.atMs, 1).padStart(9)}  ${line(event)}`.trimEnd());
-  return [`${policy} (simulated)`, ...lines, `           ${parts.join(", ")}`].join("\n");
+  const lines = events.map((event) => `${figure(event.atMs, 1).padStart(8)}  ${line(event)}`.trimEnd());
+  return [`${policy} (simulated)`, ...lines, wrapped(`          ${parts.join(", ")}`, " ".repeat(10))].join(
+    "\n",
+  );
 }
 
 function line(event: TimelineEvent): string {
   switch (event.kind) {
     case "frame": {
       const { way, type, payloadBytes, arrivesMs } = event;
-      const who = way === "up" ? "edge → cloud" : "cloud → edge";
-      const size = `${payloadBytes} B`.padStart(8);
-      return `${who}  ${type.padEnd(14)} ${about(event).padEnd(34)} ${size}, arrives ${figure(arrivesMs, 1)}`;
+      const to = way === "up" ? "→ cloud" : "→ edge";
+      const size = `${payloadBytes} B`.padStart(7);
+      const what = `${type.padEnd(7)} ${about(event)}`.padEnd(41);
+      return `${to.padEnd(7)} ${what} ${size}, at ${figure(arrivesMs, 1)}`;
     }
     case "passStarts": {
       const { pass, fedTokens, rows } = event;
-      return `       cloud  pass ${pass} starts: ${count(fedTokens, "token")}, ${count(rows, "row")}`;
+      return `cloud   pass ${pass} starts: ${count(fedTokens, "token")}, ${count(rows, "row")}`;
     }
     case "passEnds":
-      return `       cloud  pass ${event.pass} ends`;
+      return `cloud   pass ${event.pass} ends`;
     case "tokens":
-      return `edge          ${DECIDED[event.origin]} ${range(event.tokens)}`;
+      return `edge    ${DECIDED[event.origin]} ${range(event.tokens)}`;
     case "rollback": {
       const { from, to } = event.discarded;
-      return `edge          rollback to ${from}: ${range(event.discarded)} dropped (${to - from})`;
+      return `edge    rollback to ${from}: ${range(event.discarded)} dropped (${to - from})`;
     }
     case "done":
-      return `edge          done: ${event.reason}`;
+      return `edge    done: ${event.reason}`;
     default:
       return unreachable(event);
   }

@@ -2,6 +2,7 @@ import type { Scenario, ScenarioField } from "../../lab/models/scenario.ts";
 import type { SimulatedPolicy } from "../../lab/sim/simulate.ts";
 import { type Sweep, type SweepPoint, speedupError, unitOf } from "../../lab/sim/sweep.ts";
 import { figure, table } from "./output.ts";
+import { wrapped } from "./text.ts";
 
 /** What simulate prints: tables for people, and CSV. */
 
@@ -19,7 +20,7 @@ export interface SimulatedRun {
 /** What is simulated: what it stands for, and its main numbers. @param swept a field that has many values */
 export function heading({ title, scenario }: SimulatedRun, swept?: keyof Scenario): string {
   const what = scenario.description ? `${title}. ${scenario.description}` : title;
-  return `Simulated: ${what}\n${mainNumbers(scenario, swept)}`;
+  return wrapped(`Simulated: ${what}\n${mainNumbers(scenario, swept)}`);
 }
 
 /** A sentence. */
@@ -72,7 +73,7 @@ export function policyTable(run: SimulatedRun, results: readonly SimulatedPolicy
       ? ["The text of edge is the small model's own; all others give the large model's."]
       : []),
   ];
-  return [heading(run), "", table(rows), "", ...notes].join("\n");
+  return [heading(run), "", table(rows), "", wrapped(notes.join("\n"))].join("\n");
 }
 
 export function sweepTable(run: SimulatedRun, sweep: Sweep, points: readonly SweepPoint[]): string {
@@ -88,7 +89,7 @@ export function sweepTable(run: SimulatedRun, sweep: Sweep, points: readonly Swe
     ];
   });
   const note = `Simulated, not measured: ${extent(run)}, at each ${sweep.field}. ± is half of the 95% interval.`;
-  return [heading(run, sweep.field), "", table([titles, ...rows]), "", note].join("\n");
+  return [heading(run, sweep.field), "", table([titles, ...rows]), "", wrapped(note)].join("\n");
 }
 
 /** One line a policy, after a line of names; those of JSON. */
@@ -140,8 +141,11 @@ export function scenarioList(scenarios: readonly Scenario[], fields: readonly Sc
 /** Texts: all columns begin at their left. */
 function leftTable(rows: readonly (readonly string[])[]): string {
   const widths = rows[0]!.map((_, column) => Math.max(...rows.map((row) => row[column]!.length)));
+  const last = rows[0]!.length - 1;
+  const before = widths.slice(0, last).reduce((sum, width) => sum + width + 3, 2);
   return rows
     .map((row) => `  ${row.map((cell, i) => cell.padEnd(widths[i]!)).join("   ")}`.trimEnd())
+    .map((line) => wrapped(line, " ".repeat(before)))
     .join("\n");
 }
 

@@ -229,7 +229,7 @@ function seed32({ low, high }: Seed): number {
   return (low ^ high) >>> 0;
 }
 
-/** @throws SettingError for a name that is not there, a file that is none, and fields that cannot be */
+/** @throws SettingError for a name that there is not; PicoSpecError `bad_file` for a file that is no scenario */
 export function readScenario(given: string): Scenario {
   if (Object.hasOwn(SCENARIOS, given) || !/[./\\]/.test(given)) return scenarioNamed(given);
   const text = readText(given);
@@ -238,14 +238,28 @@ export function readScenario(given: string): Scenario {
     value = JSON.parse(text);
   } catch (error) {
     // The message quotes the file, and that may have more lines than one.
-    throw new SettingError("scenario", `${given} is no JSON: ${messageOf(error).replaceAll(/\s+/g, " ")}`);
+    throw badFile(`${given} is no JSON: ${messageOf(error).replaceAll(/\s+/g, " ")}`, error);
   }
+  try {
+    return scenarioOf(given, value);
+  } catch (error) {
+    if (error instanceof SettingError) throw badFile(error.message, error);
+    throw error;
+  }
+}
+
+/** @throws SettingError for fields that cannot be */
+function scenarioOf(given: string, value: unknown): Scenario {
   if (typeof value !== "object" || value === null || Array.isArray(value)) return parseScenario(value);
   for (const key of Object.keys(value)) {
     const { name } = fieldNamed(key);
     if (name !== key) throw new SettingError("scenario", `${given}: write the field "${key}" as ${name}`);
   }
   return parseScenario({ name: basename(given, ".json"), ...value });
+}
+
+function badFile(message: string, cause: unknown): PicoSpecError {
+  return new PicoSpecError("bad_file", message, { cause });
 }
 
 function readText(path: string): string {

@@ -49,7 +49,13 @@ const REGISTRY_LIMITS: RegistryLimits = {
   helloWithinMs: 15_000,
 };
 
-/** The limits of a cloud over this engine. @param given instead of the defaults */
+/**
+ * Bounds that keep one cloud on its feet, whatever its edges do.
+ * @example
+ * import { cloudLimits, type PassEngine } from "picospec";
+ *
+ * export const limitsOf = (model: PassEngine) => cloudLimits(model, { sessions: 8 });
+ */
 export function cloudLimits(model: PassEngine, given: Partial<CloudLimits> = {}): CloudLimits {
   return {
     ...REGISTRY_LIMITS,

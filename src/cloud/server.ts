@@ -33,6 +33,17 @@ export interface CloudServer {
 /**
  * A cloud on a WebSocket port.
  * @throws ConnectionError `port_in_use`, `cannot_listen`
+ * @example
+ * import { serveCloud, systemClock, ToyPassEngine, toSeed } from "picospec";
+ *
+ * const language = { seed: toSeed(1), vocabularySize: 64, order: 3, spread: 6, divergence: 2, contextTokens: 500 };
+ * const server = await serveCloud({
+ *   model: new ToyPassEngine(language, systemClock, { kvSlots: 2 }),
+ *   description: { name: "toy", fingerprint: "toy", endTokens: [], chatTemplate: null },
+ *   port: 0,
+ *   server: "my-cloud/1.0",
+ * });
+ * console.log(server.url);
  */
 export async function serveCloud(options: ServerOptions): Promise<CloudServer> {
   const { model, description, server, limits, host = "127.0.0.1", port } = options;

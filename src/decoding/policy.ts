@@ -150,7 +150,13 @@ export const POLICIES = {
 
 export type PolicyName = keyof typeof POLICIES;
 
-/** @throws SettingError that lists the names there are */
+/**
+ * @throws SettingError that lists the names there are
+ * @example
+ * import { policyNamed } from "picospec";
+ *
+ * console.log(policyNamed("race").segmentTokens);
+ */
 export function policyNamed(name: string): DecodingPolicy {
   if (Object.hasOwn(POLICIES, name)) return POLICIES[name as PolicyName];
   throw new SettingError("policy", `unknown policy "${name}"; there are ${Object.keys(POLICIES).join(", ")}`);
@@ -159,6 +165,11 @@ export function policyNamed(name: string): DecodingPolicy {
 /**
  * Refuses a policy that would not be exact or would never end.
  * @throws SettingError that names the field and says what it needs; of an unknown field, the nearest known
+ * @example
+ * import { checkPolicy, policyNamed } from "picospec";
+ *
+ * const shortDrafts = checkPolicy({ ...policyNamed("race"), segmentTokens: 2 });
+ * console.log(shortDrafts.windowTokens);
  */
 export function checkPolicy(policy: DecodingPolicy): DecodingPolicy {
   const need = (condition: boolean, field: keyof DecodingPolicy, message: string) => {

@@ -10,6 +10,7 @@ import { Device } from "./device.ts";
 import type { DrafterKind } from "./drafter.ts";
 import { modelFile } from "./model-file.ts";
 import { freshSeed } from "./node.ts";
+import { need, needGpu, needWhole } from "./options.ts";
 
 /** An edge out of a model file and the address of a cloud. */
 
@@ -37,6 +38,12 @@ export interface CreateEdgeOptions {
 /**
  * Loads the drafter, connects to the cloud, and is ready to answer. The caller closes it.
  * @throws SettingError for options that do not go together; HubError, EngineError, ConnectionError, CloudError
+ * @example
+ * import { createEdge } from "picospec";
+ *
+ * await using edge = await createEdge({ cloud: "ws://127.0.0.1:4747", model: "small.gguf" });
+ * const { text } = await edge.ask({ prompt: "Why is the sky blue?", maxTokens: 100 });
+ * console.log(text);
  */
 export async function createEdge(options: CreateEdgeOptions): Promise<DeviceEdge> {
   const { cloud = null, model = null, threads = Math.max(1, availableParallelism() >> 1) } = options;
@@ -47,8 +54,8 @@ export async function createEdge(options: CreateEdgeOptions): Promise<DeviceEdge
   }
   const { drafter: wanted = "both", gpu = "auto", reconnectMs = 30_000 } = options;
   need(["model", "lookup", "both"].includes(wanted), "drafter", "is model, lookup or both", wanted);
-  need(["auto", "off"].includes(gpu), "gpu", "is auto or off", gpu);
-  need(Number.isInteger(threads) && threads >= 1 && threads <= 512, "threads", "is from 1 to 512", threads);
+  needGpu(gpu);
+  needWhole("threads", threads, 1, 512);
   need(reconnectMs >= 0, "reconnectMs", "is 0 or more", reconnectMs);
   if (model === null && (!target || (segmentTokens > 0 && wanted !== "lookup"))) {
     throw new SettingError(
@@ -106,10 +113,11 @@ export class DeviceEdge extends Edge {
     await super.close();
     this.device.close();
   }
-}
 
-function need(condition: boolean, setting: string, is: string, given: unknown): void {
-  if (!condition) throw new SettingError(setting, `${setting} ${is}, not ${given}`);
+  /** `await using` closes it. */
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
 }
 
 function policyOf({ policy, cloud }: CreateEdgeOptions): DecodingPolicy {

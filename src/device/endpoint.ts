@@ -24,6 +24,12 @@ export interface EndpointSettings {
 /**
  * OpenAI's API over HTTP, answered by an edge. The caller closes the server, and then the edge.
  * @throws HttpError `cannot_listen`
+ * @example
+ * import { createEdge, serveEndpoint } from "picospec";
+ *
+ * const edge = await createEdge({ cloud: "ws://127.0.0.1:4747", model: "small.gguf" });
+ * const server = await serveEndpoint(edge, { port: 8080 });
+ * console.log(`${server.url}/v1`);
  */
 export function serveEndpoint(edge: Edge, settings: EndpointSettings = {}): Promise<HttpServer> {
   const { port = 0, host = "127.0.0.1", concurrent = 32, waiting = 256 } = settings;

@@ -24,6 +24,15 @@ export interface RunReport {
   readonly downlinkBytesPerToken: number;
 }
 
+/**
+ * What an answer took, as `--json` prints it.
+ * @example
+ * import { createEdge, runReport } from "picospec";
+ *
+ * await using edge = await createEdge({ model: "small.gguf" });
+ * const { text, statistics } = await edge.ask({ prompt: "Why is the sky blue?" });
+ * console.log(runReport("edge", text, statistics).tokensPerSecond);
+ */
 export function runReport(policy: string, text: string, statistics: PipelineStatistics): RunReport {
   const { tokens, accepted, rejected, rounds, rollbacks, startedMs, firstTokenMs, lastTokenMs } = statistics;
   // What a session was before its link broke is not in the usage.

@@ -51,7 +51,13 @@ export const PACE_PROFILES = {
   },
 } as const satisfies Record<string, PaceProfile>;
 
-/** @throws SettingError that lists the names there are */
+/**
+ * @throws SettingError that lists the names there are
+ * @example
+ * import { paceNamed } from "picospec";
+ *
+ * console.log(paceNamed("standard").passMs);
+ */
 export function paceNamed(name: string): PaceProfile {
   if (Object.hasOwn(PACE_PROFILES, name)) return PACE_PROFILES[name as keyof typeof PACE_PROFILES];
   const names = Object.keys(PACE_PROFILES).join(", ");
@@ -74,7 +80,17 @@ export function passTimeMs(
   return decodeMs + (prefill * 1000) / profile.prefillTokensPerSecond;
 }
 
-/** Closing it closes the model. */
+/**
+ * Closing it closes the model.
+ * @example
+ * import { paceNamed, pacedTarget, ToyPassEngine, toSeed, VirtualClock } from "picospec";
+ *
+ * const language = { seed: toSeed(1), vocabularySize: 64, order: 3, spread: 6, divergence: 2, contextTokens: 500 };
+ * const clock = new VirtualClock();
+ * const model = new ToyPassEngine(language, clock, { kvSlots: 2 });
+ * const target = pacedTarget(model, paceNamed("standard"), clock);
+ * console.log(target.kvSlots);
+ */
 export function pacedTarget(model: PassEngine, profile: PaceProfile, clock: Clock): PassEngine {
   return withPass(model, (items, done) => {
     const readyMs = clock.nowMs() + passTimeMs(items, profile);
@@ -82,7 +98,16 @@ export function pacedTarget(model: PassEngine, profile: PaceProfile, clock: Cloc
   });
 }
 
-/** Closing it closes the model. */
+/**
+ * Closing it closes the model.
+ * @example
+ * import { paceNamed, pacedDrafter, ToyDraftModel, toSeed, VirtualClock } from "picospec";
+ *
+ * const language = { seed: toSeed(1), vocabularySize: 64, order: 3, spread: 6, divergence: 2, contextTokens: 500 };
+ * const clock = new VirtualClock();
+ * const drafter = pacedDrafter(new ToyDraftModel(language, clock), paceNamed("standard"), clock);
+ * console.log(drafter.info.vocabularySize);
+ */
 export function pacedDrafter(model: DraftModel, profile: PaceProfile, clock: Clock): DraftModel {
   return {
     info: model.info,

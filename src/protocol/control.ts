@@ -1,4 +1,4 @@
-import { z } from "zod";
+import * as z from "zod";
 import { GRAMMAR_KINDS, type Grammar, isGrammarKind } from "../decoding/grammar.ts";
 import { MOST_IDENTITY_UNITS } from "../decoding/identity.ts";
 import { checkPolicy, type DecodingPolicy, POLICY_ROWS } from "../decoding/policy.ts";

@@ -133,6 +133,11 @@ function probability(value: number): number {
  * position fits, whether an id is in the vocabulary) is checked there.
  * @param received the frame's arrays are views of it: it must not be written to again
  * @throws ProtocolError `bad_frame` or `bad_setting`
+ * @example
+ * import { decode, encode } from "picospec";
+ *
+ * const frame = decode(encode({ type: "ping", sentAtMs: 0, paddingBytes: 0, echo: true }));
+ * console.log(frame.type);
  */
 export function decode(received: Uint8Array): Frame {
   const reader = new Reader(received);

@@ -87,7 +87,13 @@ export function frameBytes(frame: Frame): number {
   }
 }
 
-/** A frame as bytes, in a buffer of its own: a socket may hold it for as long as it likes. */
+/**
+ * A frame as bytes, in a buffer of its own: a socket may hold it for as long as it likes.
+ * @example
+ * import { encode } from "picospec";
+ *
+ * console.log(encode({ type: "ping", sentAtMs: 0, paddingBytes: 0, echo: true }).length);
+ */
 export function encode(frame: Frame): Uint8Array {
   switch (frame.type) {
     case "hello":

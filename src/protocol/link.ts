@@ -24,7 +24,15 @@ export interface FrameLink {
   close(): void;
 }
 
-/** A transport as a link; closing it closes the transport. */
+/**
+ * A transport as a link; closing it closes the transport.
+ * @example
+ * import { memoryPair, systemClock, wireLink } from "picospec";
+ *
+ * const [transport] = memoryPair(systemClock);
+ * const link = wireLink(transport);
+ * link.close();
+ */
 export function wireLink(transport: Transport): FrameLink {
   return {
     start: (handlers) =>

@@ -104,6 +104,11 @@ export function gumbel(seed: Seed, position: number, token: number): number {
 /**
  * @param value a whole number from 0 to 2^64 - 1, as a bigint, a number or decimal or 0x text
  * @throws SettingError for anything else
+ * @example
+ * import { toSeed } from "picospec";
+ *
+ * const seeds = [toSeed(7), toSeed(7n), toSeed("0x7")];
+ * console.log(seeds.length);
  */
 export function toSeed(value: bigint | number | string): Seed {
   let bits: bigint;
@@ -119,7 +124,13 @@ export function toSeed(value: bigint | number | string): Seed {
   return { low: Number(bits & 0xffffffffn), high: Number(bits >> 32n) };
 }
 
-/** The seed as decimal text: JSON numbers cannot hold 64 bits. */
+/**
+ * The seed as decimal text: JSON numbers cannot hold 64 bits.
+ * @example
+ * import { seedText, toSeed } from "picospec";
+ *
+ * console.log(seedText(toSeed("0xffffffffffffffff")));
+ */
 export function seedText(seed: Seed): string {
   return ((BigInt(seed.high) << 32n) | BigInt(seed.low)).toString();
 }

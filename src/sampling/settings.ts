@@ -149,6 +149,10 @@ export const DEFAULT_SAMPLER = Object.fromEntries(
 /**
  * The defaults with what was given, checked.
  * @throws SettingError that names the setting, its value and what is allowed; of an unknown name, the nearest known
+ * @example
+ * import { samplerSettings } from "picospec";
+ *
+ * console.log(samplerSettings({ temperature: 0.7, topP: 0.9 }).topK);
  */
 export function samplerSettings(given: Partial<SamplerSettings> = {}): SamplerSettings {
   const settings = { ...DEFAULT_SAMPLER, ...given };

@@ -42,6 +42,13 @@ export class TemplateError extends PicoSpecError {
  * @param tools for the template to show; one that knows nothing of tools leaves them out
  * @returns token ids, Int32Array[n]
  * @throws TemplateError when the template itself refuses
+ * @example
+ * import { chatPrompt, LlamaModel, LlamaTokenizer } from "picospec";
+ *
+ * const model = await LlamaModel.load("small.gguf", { vocabularyOnly: true });
+ * const messages = [{ role: "user", content: "Why is the sky blue?" }] as const;
+ * const tokens = chatPrompt(model.file.chatTemplate, messages, new LlamaTokenizer(model));
+ * console.log(tokens.length);
  */
 export function chatPrompt(
   template: string | null,

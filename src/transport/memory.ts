@@ -46,7 +46,15 @@ class MemoryTransport implements Transport {
   }
 }
 
-/** Two ends of a pipe within one process, without delay: messages arrive at the clock's next turn, in order. */
+/**
+ * Two ends of a pipe within one process, without delay: messages arrive at the clock's next turn, in order.
+ * @example
+ * import { memoryPair, VirtualClock } from "picospec";
+ *
+ * const [here, there] = memoryPair(new VirtualClock());
+ * here.send(Uint8Array.of(1));
+ * there.close();
+ */
 export function memoryPair(clock: Clock): [Transport, Transport] {
   const [a, b] = [new MemoryTransport(clock), new MemoryTransport(clock)];
   a.peer = b;

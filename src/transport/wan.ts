@@ -21,7 +21,13 @@ export interface WanProfile {
   readonly down: LinkProfile;
 }
 
-/** A symmetric link: half the round trip each way. */
+/**
+ * A symmetric link: half the round trip each way.
+ * @example
+ * import { symmetricWan } from "picospec";
+ *
+ * console.log(symmetricWan(60, 5, 20).up);
+ */
 export function symmetricWan(
   rttMs: number,
   jitterMs = 0,
@@ -115,6 +121,12 @@ class WanTransport implements Transport {
  * Emulates a wide-area network on top of any transport: one-way delay, jitter and a bandwidth limit, each
  * direction on its own, keeping order. Goes around the edge's end of the link.
  * @param random uniform draws in [0, 1) for the jitter
+ * @example
+ * import { connect, symmetricWan, systemClock, wan } from "picospec";
+ *
+ * const inner = await connect("ws://127.0.0.1:4747");
+ * const transport = wan(inner, symmetricWan(60), systemClock, Math.random);
+ * transport.close();
  */
 export function wan(inner: Transport, profile: WanProfile, clock: Clock, random: () => number): Transport {
   return new WanTransport(

@@ -14,7 +14,15 @@ export interface WebSocketLike {
 /** Messages kept until somebody starts to listen, which is at once: more than this is an attack. */
 const MOST_EARLY_MESSAGES = 16;
 
-/** A transport over an open WebSocket. Text messages are refused: frames are binary. */
+/**
+ * A transport over an open WebSocket. Text messages are refused: frames are binary.
+ * @example
+ * import { type Transport, type WebSocketLike, webSocketTransport } from "picospec";
+ *
+ * export function transportOf(socket: WebSocketLike): Transport {
+ *   return webSocketTransport(socket);
+ * }
+ */
 export function webSocketTransport(socket: WebSocketLike): Transport {
   socket.binaryType = "arraybuffer";
   const waiting: Uint8Array[] = [];

@@ -37,7 +37,7 @@ describe("run", () => {
     const { status, stdout, stderr } = await run("--temperature", "0");
     expect(status).toBe(0);
     expect(stdout).toMatch(/frog.*\n$/s);
-    expect(stderr).toMatch(/^\[race: \d+ tokens at [\d.]+\/s, .*ended by end, seed \d+\]\n$/);
+    expect(stderr).toMatch(/^\[race: \d+ tokens at [\d.]+\/s, .*ended\s+by\s+end,\s+seed\s+\d+\]\n$/s);
   });
 
   it("says the same with every policy at temperature 0, and prints one JSON object", async () => {

@@ -1,7 +1,11 @@
+import { spawn } from "node:child_process";
+import { readFileSync } from "node:fs";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { createCloud } from "../../src/device/cloud.ts";
 import { createEdge, type DeviceEdge } from "../../src/device/edge.ts";
 import type { AnswerRequest } from "../../src/edge/edge.ts";
-import { DRAFTER, type RunningCloud, startCloud } from "../support/processes.ts";
+import { listen } from "../../src/transport/node/socket.ts";
+import { DRAFTER, finished, type RunningCloud, startCloud, TARGET } from "../support/processes.ts";
 
 /** `createEdge` against a real cloud: what a program that uses the library relies on. */
 
@@ -98,5 +102,59 @@ describe("createEdge", () => {
     await closing;
     await edge.close();
     await expect(edge.ask({ prompt: "x" })).rejects.toThrow(/this edge was closed; make another/);
+  });
+});
+
+describe("createCloud", () => {
+  const openCloud = (more: object = {}) =>
+    createCloud({ model: TARGET, port: 0, threads: 1, gpu: "off", kvSlots: 1, ...more });
+  const GRAMMAR = 'root ::= "yes" | "no"';
+
+  it("gives the texts of picospec cloud, its grammars and its tokenizer", async () => {
+    await using own = await openCloud();
+    const question = { prompt: STORY, seed: 7, maxTokens: 40 };
+    const texts: string[] = [];
+    for (const url of [own.url, cloud.url]) {
+      await using edge = await createEdge({ cloud: url, drafter: "lookup" });
+      texts.push((await edge.ask(question)).text);
+      expect(["yes", "no"]).toContain((await edge.ask({ prompt: STORY, grammar: GRAMMAR })).text);
+    }
+    expect(texts[0]).toBe(texts[1]);
+  });
+
+  it("closes its server, which edges hear of, at the end of its block and only once", async () => {
+    let port = 0;
+    {
+      await using own = await openCloud();
+      port = own.port;
+      await own.close();
+    }
+    const again = await listen({ host: "127.0.0.1", port, connected: () => {} });
+    await expect(openCloud({ port })).rejects.toMatchObject({ code: "port_in_use" });
+    await again.close();
+  });
+});
+
+describe("README", () => {
+  const [edgeExample, cloudExample] = [
+    ...readFileSync("README.md", "utf8").matchAll(/^```js\n(.*?)^```$/gms),
+  ].map((match) => match[1]!);
+  const program = (text: string) => spawn(process.execPath, ["--input-type=module", "--eval", text]);
+
+  it("has an edge and a cloud that work together", async () => {
+    const server = program(cloudExample!.replace("large.gguf", TARGET).replace("4747", "0"));
+    const ended = finished(server);
+    const url = await new Promise<string>((said) => {
+      server.stdout.on("data", (chunk) => said(/listening on (\S+)/.exec(String(chunk))![1]!));
+    });
+    try {
+      const example = edgeExample!.replace("small.gguf", DRAFTER).replace("ws://127.0.0.1:4747", url);
+      const { status, stdout } = await finished(program(example));
+      expect(status).toBe(0);
+      expect(stdout).toMatch(/\n(end|length): \d+ tokens, \d+ of them drafted here\n$/);
+    } finally {
+      server.kill("SIGTERM");
+    }
+    expect(await ended).toMatchObject({ status: 0, stderr: "" });
   });
 });

@@ -237,6 +237,15 @@ describe("the openai client", () => {
     const byId = await openai.completions.create({ model: "pico", prompt: [0, 65, 66], max_tokens: 4 });
     expect(byId.usage!.prompt_tokens).toBe(3);
   });
+
+  it("counts each of several prompts once in usage, whatever the number of choices", async () => {
+    const usageFor = async (prompt: string | string[], n: number) =>
+      (await openai.completions.create({ model: "pico", prompt, n, max_tokens: 2 })).usage!;
+    const alone = [await usageFor("Once upon", 1), await usageFor("The frog and the lantern", 1)];
+    const { prompt_tokens, completion_tokens } = await usageFor(["Once upon", "The frog and the lantern"], 3);
+    expect(prompt_tokens).toBe(alone[0]!.prompt_tokens + alone[1]!.prompt_tokens);
+    expect(completion_tokens).toBe(12);
+  });
 });
 
 describe("the AI SDK", () => {

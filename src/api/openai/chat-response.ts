@@ -47,7 +47,7 @@ export function chatCompletion(
         : null,
       finish_reason: finishReason(end, calls.length > 0),
     })),
-    usage: usageOf(ends),
+    usage: usageOf(ends, ends.length),
     timings: timingsOf(ends[0]!),
   };
 }
@@ -61,7 +61,7 @@ export async function* chatChunks(
   shape: ChatShape,
 ): AsyncGenerator<unknown, void, undefined> {
   const called = new Array<number>(count).fill(0);
-  const ends: AnswerEnd[] = [];
+  const ends = new Array<AnswerEnd>(count);
   const chunk = (choices: unknown[], more: object = {}) => ({
     ...{ id: head.id, object: "chat.completion.chunk", created: head.created, model: head.model },
     choices,
@@ -82,7 +82,7 @@ export async function* chatChunks(
   for await (const event of events) {
     const index = event.choice;
     if (event.kind === "end") {
-      ends.push(event.end);
+      ends[index] = event.end;
       const finish = finishReason(event.end, called[index]! > 0);
       yield chunk([choiceOf(index, {}, null, finish)], { timings: timingsOf(event.end) });
       continue;
@@ -99,7 +99,7 @@ export async function* chatChunks(
       yield chunk([choiceOf(index, { tool_calls: [{ index: at, ...toolCall(call, shape) }] })]);
     }
   }
-  if (includeUsage) yield chunk([], { usage: usageOf(ends) });
+  if (includeUsage) yield chunk([], { usage: usageOf(ends, count) });
 }
 
 function toolCall({ name, arguments: args }: WrittenCall, { callId }: ChatShape): ToolCall {

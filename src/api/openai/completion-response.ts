@@ -11,6 +11,8 @@ export interface CompletionShape {
   readonly tokenizer: Tokenizer;
   /** how many of the likeliest tokens were asked for; null: no logprobs */
   readonly logprobs: number | null;
+  /** choices come prompt by prompt, so many of each */
+  readonly choicesPerPrompt: number;
 }
 
 export function completion(
@@ -30,7 +32,7 @@ export function completion(
       logprobs: shape.logprobs === null ? null : plainLogprobs(tokens, shape.tokenizer, 0, shape.logprobs),
       finish_reason: finishReason(end, false),
     })),
-    usage: usageOf(ends),
+    usage: usageOf(ends, shape.choicesPerPrompt),
     timings: timingsOf(ends[0]!),
   };
 }
@@ -43,7 +45,7 @@ export async function* completionChunks(
   shape: CompletionShape,
 ): AsyncGenerator<unknown, void, undefined> {
   const offsets = new Array<number>(count).fill(0);
-  const ends: AnswerEnd[] = [];
+  const ends = new Array<AnswerEnd>(count);
   const chunk = (choices: unknown[], more: object = {}) => ({
     ...{ id, object: "text_completion", created, model, choices },
     ...(includeUsage ? { usage: null } : {}),
@@ -52,7 +54,7 @@ export async function* completionChunks(
   for await (const event of events) {
     const index = event.choice;
     if (event.kind === "end") {
-      ends.push(event.end);
+      ends[index] = event.end;
       const last = { index, text: "", logprobs: null, finish_reason: finishReason(event.end, false) };
       yield chunk([last], { timings: timingsOf(event.end) });
       continue;
@@ -66,5 +68,5 @@ export async function* completionChunks(
     offsets[index]! += text.length;
     yield chunk([{ index, text, logprobs, finish_reason: null }]);
   }
-  if (includeUsage) yield chunk([], { usage: usageOf(ends) });
+  if (includeUsage) yield chunk([], { usage: usageOf(ends, shape.choicesPerPrompt) });
 }

@@ -89,7 +89,7 @@ export class Endpoint {
       Array.from({ length: each }, (_, choice) => ({ ...common(choice), ...demand })),
     );
     const head = this.head("cmpl");
-    const shape = { tokenizer: edge.tokenizer, logprobs: given.logprobs ?? null };
+    const shape = { tokenizer: edge.tokenizer, logprobs: given.logprobs ?? null, choicesPerPrompt: each };
     const events = this.run(requests, false, signal);
     if (!given.stream) {
       return { kind: "object", body: completion(head, await gathered(requests.length, events), shape) };

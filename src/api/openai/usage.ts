@@ -7,30 +7,43 @@ export interface Usage {
   readonly prompt_tokens: number;
   readonly completion_tokens: number;
   readonly total_tokens: number;
-  /** tokens of the prompt that the cloud had computed for other answers */
+  /** tokens of the prompts that the cloud had computed for other requests */
   readonly prompt_tokens_details: { readonly cached_tokens: number };
   readonly completion_tokens_details: {
-    /** drafts that stood, and that fell */
+    /** drafts that were accepted, and that were rejected */
     readonly accepted_prediction_tokens: number;
     readonly rejected_prediction_tokens: number;
   };
 }
 
-/** Of all choices of a request; the prompt counts once. */
-export function usageOf(ends: readonly AnswerEnd[]): Usage {
-  const sum = (of: (end: AnswerEnd) => number) => ends.reduce((total, end) => total + of(end), 0);
-  const prompt_tokens = ends[0]?.promptTokens ?? 0;
-  const completion_tokens = sum(({ statistics }) => statistics.tokens);
+/**
+ * Of a whole request. A prompt counts once, however many choices it has.
+ * @param ends one a choice, in the order of choices: those of the first prompt come first
+ * @param choicesPerPrompt at least 1
+ */
+export function usageOf(ends: readonly AnswerEnd[], choicesPerPrompt: number): Usage {
+  const firsts = ends.filter((_, choice) => choice % choicesPerPrompt === 0);
+  const prompt_tokens = sum(firsts.map(({ promptTokens }) => promptTokens));
+  const completion_tokens = sum(ends.map(({ statistics }) => statistics.tokens));
+  const cached = firsts.map((_, prompt) => {
+    const choices = ends.slice(prompt * choicesPerPrompt, (prompt + 1) * choicesPerPrompt);
+    // A choice may reuse what another one of the same request computed: what all of them found was there before.
+    return Math.min(...choices.map(({ statistics }) => statistics.usage?.reusedTokens ?? 0));
+  });
   return {
     prompt_tokens,
     completion_tokens,
     total_tokens: prompt_tokens + completion_tokens,
-    prompt_tokens_details: { cached_tokens: ends[0]?.statistics.usage?.reusedTokens ?? 0 },
+    prompt_tokens_details: { cached_tokens: sum(cached) },
     completion_tokens_details: {
-      accepted_prediction_tokens: sum(({ statistics }) => statistics.accepted),
-      rejected_prediction_tokens: sum(({ statistics }) => statistics.rejected),
+      accepted_prediction_tokens: sum(ends.map(({ statistics }) => statistics.accepted)),
+      rejected_prediction_tokens: sum(ends.map(({ statistics }) => statistics.rejected)),
     },
   };
+}
+
+function sum(counts: readonly number[]): number {
+  return counts.reduce((total, count) => total + count, 0);
 }
 
 /** The pipeline's own figures of one answer: an extension. Times in ms. */

@@ -1,5 +1,6 @@
 import { messageOf } from "../../util/errors.ts";
 import type { colours } from "../output.ts";
+import { wrapped } from "../text.ts";
 
 /** What `picospec doctor` says of one thing. */
 export interface Check {
@@ -54,12 +55,14 @@ export async function bounded(
 const NAME_WIDTH = 16;
 const STATUS_WIDTH = 8;
 
-/** A check for a person: a line, and another with the advice. */
+/** A check for a person: what was found, and then the advice, within the columns. */
 export function checkText(check: Check, pen: ReturnType<typeof colours>): string {
   const paint = { ok: pen.green, warning: pen.yellow, problem: pen.red }[check.status];
-  const head = `${paint(check.status.padEnd(STATUS_WIDTH))} ${check.name.padEnd(NAME_WIDTH)} ${check.detail}`;
+  const indent = " ".repeat(STATUS_WIDTH + NAME_WIDTH + 2);
+  const detail = wrapped(`${indent}${check.detail}`, indent).slice(indent.length);
+  const head = `${paint(check.status.padEnd(STATUS_WIDTH))} ${check.name.padEnd(NAME_WIDTH)} ${detail}`;
   if (check.advice === null) return head;
-  return `${head}\n${" ".repeat(STATUS_WIDTH + NAME_WIDTH + 2)}${pen.dim(`to do: ${check.advice}`)}`;
+  return `${head}\n${pen.dim(wrapped(`${indent}to do: ${check.advice}`, indent))}`;
 }
 
 /** All of them in one line. */

@@ -69,7 +69,15 @@ function contextTokens(model: LlamaModel, options: EngineOptions): number {
   throw new EngineError("context_too_long", message);
 }
 
-/** A GGUF file as the edge's drafter; closing it leaves the model open. */
+/**
+ * A GGUF file as the edge's drafter; closing it leaves the model open.
+ * @example
+ * import { LlamaModel, llamaDraftModel } from "picospec";
+ *
+ * const model = await LlamaModel.load("small.gguf");
+ * const drafter = await llamaDraftModel(model, { threads: 4 });
+ * console.log(drafter.info.contextTokens);
+ */
 export async function llamaDraftModel(model: LlamaModel, options: EngineOptions): Promise<DraftModel> {
   const tokens = contextTokens(model, options);
   const { threads } = options;
@@ -112,7 +120,15 @@ export interface TargetOptions extends EngineOptions {
   readonly kvSlots: number;
 }
 
-/** A GGUF file as the cloud's target; closing it leaves the model open. */
+/**
+ * A GGUF file as the cloud's target; closing it leaves the model open.
+ * @example
+ * import { LlamaModel, llamaTargetModel } from "picospec";
+ *
+ * const model = await LlamaModel.load("large.gguf");
+ * const target = await llamaTargetModel(model, { kvSlots: 8, threads: 8 });
+ * console.log(target.info.contextTokens);
+ */
 export async function llamaTargetModel(model: LlamaModel, options: TargetOptions): Promise<PassEngine> {
   const tokens = contextTokens(model, options);
   const { kvSlots, threads } = options;

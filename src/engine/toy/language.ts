@@ -21,7 +21,14 @@ export interface ToyLanguage {
   readonly contextTokens: number;
 }
 
-/** Logits after a prefix, Float32Array[V]. */
+/**
+ * Logits after a prefix, Float32Array[V].
+ * @example
+ * import { toyLogits, toSeed } from "picospec";
+ *
+ * const language = { seed: toSeed(1), vocabularySize: 64, order: 3, spread: 6, divergence: 2, contextTokens: 500 };
+ * console.log(toyLogits(language, [1, 2, 3], "target").length);
+ */
 export function toyLogits(
   language: ToyLanguage,
   prefix: ArrayLike<number>,

@@ -14,6 +14,12 @@ let instance: Promise<GrammarInstance> | null = null;
  * schema does not name is not allowed, unless it says so.
  * @returns EBNF whose root is "root"
  * @throws SettingError `schema` for one that is none, or that xgrammar cannot express
+ * @example
+ * import { createEdge, schemaGrammar } from "picospec";
+ *
+ * const grammar = await schemaGrammar({ type: "object", properties: { age: { type: "integer" } } });
+ * await using edge = await createEdge({ cloud: "ws://127.0.0.1:4747", model: "small.gguf" });
+ * console.log((await edge.ask({ prompt: "Bea is 22 years old.", grammar })).text);
  */
 export async function schemaGrammar(schema: unknown): Promise<string> {
   const text = JSON.stringify(schema);

@@ -12,6 +12,11 @@ const HEARTBEAT_MS = 15_000;
  * Connects to a cloud.
  * @param url ws:// or wss://
  * @throws ConnectionError `bad_url`, or `unreachable` with what to do about it
+ * @example
+ * import { connect } from "picospec";
+ *
+ * const transport = await connect("ws://127.0.0.1:4747");
+ * transport.close();
  */
 export function connect(url: string): Promise<Transport> {
   let parsed: URL;
@@ -61,6 +66,12 @@ export interface ListenOptions {
  * Accepts connections from edges. A handshake that carries an Origin header comes from a web page and is
  * refused: pages of strangers must not reach a server on the user's machine.
  * @throws ConnectionError `port_in_use`, `cannot_listen`
+ * @example
+ * import { listen } from "picospec";
+ *
+ * const connected = () => console.log("an edge has come");
+ * const listener = await listen({ host: "127.0.0.1", port: 0, connected });
+ * console.log(listener.port);
  */
 export function listen({ host, port, connected }: ListenOptions): Promise<Listener> {
   const http = createServer((_, response) => {

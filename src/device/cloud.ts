@@ -1,0 +1,180 @@
+import { availableParallelism } from "node:os";
+import { type CloudServer, serveCloud } from "../cloud/server.ts";
+import type { PassEngine } from "../engine/engine.ts";
+import type { GpuChoice } from "../engine/llama/library.ts";
+import { LlamaModel } from "../engine/llama/model.ts";
+import { llamaTargetModel } from "../engine/llama/models.ts";
+import { LlamaTokenizer } from "../engine/llama/tokenizer.ts";
+import { vocabularyFile } from "../engine/llama/vocabulary.ts";
+import { type PaceProfile, pacedTarget } from "../engine/paced.ts";
+import { XGrammars } from "../grammar/xgrammar/grammars.ts";
+import type { PullProgress } from "../hub/pull.ts";
+import { systemClock } from "../transport/node/clock.ts";
+import { SettingError } from "../util/errors.ts";
+import { modelFile } from "./model-file.ts";
+import { software } from "./node.ts";
+import { need, needGpu, needWhole } from "./options.ts";
+
+/** A cloud out of a model file. */
+
+export interface CreateCloudOptions {
+  /** the target, a GGUF file or hf:owner/repo[:quant] */
+  readonly model: string;
+  /** 0: any free one. Default: 4747 */
+  readonly port?: number;
+  /** listen address. Default: 127.0.0.1, which only this machine reaches */
+  readonly host?: string;
+  /** most open sessions. Default: 64 */
+  readonly sessions?: number;
+  /** sessions whose KV is kept at a time. Default: 8 */
+  readonly kvSlots?: number;
+  /** most tokens of a session. Default: the model's own, 8,192 at most */
+  readonly contextTokens?: number;
+  /** of the CPU. Default: all */
+  readonly threads?: number;
+  /** default: `auto` */
+  readonly gpu?: GpuChoice;
+  /** tokens of a session before it makes way for one that waits. Default: 64 */
+  readonly quantumTokens?: number;
+  /** an idle session makes way after so long, ms. Default: 1,000 */
+  readonly idleAfterMs?: number;
+  /** emulated hardware: passes take as long as there. Default: null, as fast as they are */
+  readonly hardware?: PaceProfile | null;
+  /** of loading the model, [0, 1] */
+  readonly loading?: (fraction: number) => void;
+  /** of a model that comes from the hub */
+  readonly downloading?: (progress: PullProgress) => void;
+}
+
+/** The defaults of `createCloud`, and of `picospec cloud`. */
+export const CLOUD_DEFAULTS = {
+  port: 4747,
+  host: "127.0.0.1",
+  sessions: 64,
+  kvSlots: 8,
+  quantumTokens: 64,
+  idleAfterMs: 1000,
+} as const;
+
+/**
+ * Loads the target and serves it to edges: with grammars, the model's chat template and end tokens, and its tokenizer
+ * for edges that have none. The caller closes it.
+ * @throws SettingError for an option that cannot be; HubError, EngineError; ConnectionError for the port
+ * @example
+ * import { createCloud } from "picospec";
+ *
+ * await using cloud = await createCloud({ model: "large.gguf", port: 4747 });
+ * console.log(`listening on ${cloud.url}`);
+ */
+export async function createCloud(options: CreateCloudOptions): Promise<DeviceCloud> {
+  const settings = withDefaults(options);
+  checkSettings(options.model, settings);
+  const { threads, gpu, kvSlots, contextTokens, hardware, host, port } = settings;
+  const { loading, downloading = () => {} } = options;
+  const file = await modelFile(options.model, downloading);
+  const model = await LlamaModel.load(file, { gpu, ...(loading ? { progress: loading } : {}) });
+  let target: PassEngine | null = null;
+  try {
+    const context = contextTokens === null ? {} : { contextTokens };
+    target = await llamaTargetModel(model, { kvSlots, threads, ...context });
+    const shown = hardware ? pacedTarget(target, hardware, systemClock) : target;
+    const tokenizer = new LlamaTokenizer(model);
+    const endTokens = tokenizer.endTokens();
+    const { name, fingerprint, chatTemplate } = model.file;
+    const server = await serveCloud({
+      model: shown,
+      tokenizer: await vocabularyFile(file),
+      grammars: await XGrammars.create(tokenizer, endTokens),
+      description: { name, fingerprint, chatTemplate, endTokens },
+      host,
+      port,
+      server: software(),
+      limits: {
+        sessions: settings.sessions,
+        quantumRows: settings.quantumTokens,
+        idleAfterMs: settings.idleAfterMs,
+      },
+    });
+    return new DeviceCloud(server, shown, model);
+  } catch (error) {
+    target?.close();
+    model.close();
+    throw error;
+  }
+}
+
+function withDefaults(options: CreateCloudOptions) {
+  const { port, host, sessions, kvSlots, quantumTokens, idleAfterMs } = options;
+  const { threads = availableParallelism(), gpu = "auto", contextTokens = null, hardware = null } = options;
+  return {
+    port: port ?? CLOUD_DEFAULTS.port,
+    host: host ?? CLOUD_DEFAULTS.host,
+    sessions: sessions ?? CLOUD_DEFAULTS.sessions,
+    kvSlots: kvSlots ?? CLOUD_DEFAULTS.kvSlots,
+    quantumTokens: quantumTokens ?? CLOUD_DEFAULTS.quantumTokens,
+    idleAfterMs: idleAfterMs ?? CLOUD_DEFAULTS.idleAfterMs,
+    ...{ threads, gpu, contextTokens, hardware },
+  };
+}
+
+/** @throws SettingError */
+function checkSettings(model: unknown, settings: ReturnType<typeof withDefaults>): void {
+  if (typeof model !== "string" || model === "") {
+    throw new SettingError("model", "give a model, a GGUF file or hf:owner/repo[:quant]");
+  }
+  const { host, port, contextTokens, idleAfterMs, gpu } = settings;
+  need(typeof host === "string" && host !== "", "host", "is an address, such as 127.0.0.1", host);
+  needWhole("port", port, 0, 65_535);
+  needWhole("sessions", settings.sessions, 1, 100_000);
+  needWhole("kvSlots", settings.kvSlots, 1, 64);
+  needWhole("threads", settings.threads, 1, 512);
+  needWhole("quantumTokens", settings.quantumTokens, 1, 65_536);
+  if (contextTokens !== null) needWhole("contextTokens", contextTokens, 16, 1_048_576);
+  need(idleAfterMs >= 0, "idleAfterMs", "is 0 or more", idleAfterMs);
+  needGpu(gpu);
+}
+
+/** A cloud that holds a model and a port. */
+export class DeviceCloud {
+  private readonly server: CloudServer;
+  private readonly target: PassEngine;
+  private readonly model: LlamaModel;
+  private closing: Promise<void> | null = null;
+
+  constructor(server: CloudServer, target: PassEngine, model: LlamaModel) {
+    this.server = server;
+    this.target = target;
+    this.model = model;
+  }
+
+  /** ws://HOST:PORT, for edges */
+  get url(): string {
+    return this.server.url;
+  }
+
+  get port(): number {
+    return this.server.port;
+  }
+
+  /** What is served, and by what. */
+  get served() {
+    const { name, fingerprint } = this.model.file;
+    const { vocabularySize, contextTokens, identity = null } = this.target.info;
+    const { version, build } = this.model.library;
+    return { name, fingerprint, vocabularySize, contextTokens, identity, llama: { version, build } };
+  }
+
+  /** Tells every edge, stops listening, and frees the target and its model, in this order. */
+  close(): Promise<void> {
+    this.closing ??= this.server.close().finally(() => {
+      this.target.close();
+      this.model.close();
+    });
+    return this.closing;
+  }
+
+  /** `await using` closes it. */
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+}

@@ -20,7 +20,7 @@ export type { PipelineStatistics } from "./edge/core/statistics.ts";
 export type { Drafter, DraftRequest } from "./edge/drafters/drafter.ts";
 export { LookupDrafter, TwoDrafters } from "./edge/drafters/lookup-drafter.ts";
 export { ParallelDrafter } from "./edge/drafters/parallel-drafter.ts";
-export type { EdgeSession, SessionListener } from "./edge/driver.ts";
+export type { EdgeDriver, SessionListener } from "./edge/driver.ts";
 export {
   type AnswerEnd,
   type AnswerEvent,

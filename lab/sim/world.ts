@@ -5,7 +5,7 @@ import type { StopRule } from "../../src/decoding/session.ts";
 import type { Outcome } from "../../src/edge/core/machine.ts";
 import type { PipelineStatistics } from "../../src/edge/core/statistics.ts";
 import { ParallelDrafter } from "../../src/edge/drafters/parallel-drafter.ts";
-import { EdgeSession, type SessionListener } from "../../src/edge/driver.ts";
+import { EdgeDriver, type SessionListener } from "../../src/edge/driver.ts";
 import { EdgeClient } from "../../src/edge/opener.ts";
 import type { TargetModel } from "../../src/engine/engine.ts";
 import { Purpose, type Seed, toSeed, uniform } from "../../src/sampling/random.ts";
@@ -186,9 +186,10 @@ export class SimEdge {
       vocabularySize,
       clock,
       send: () => 0,
+      grammars: null,
       listener,
     };
-    new EdgeSession(local).start();
+    new EdgeDriver(local).start();
   }
 
   close(): void {

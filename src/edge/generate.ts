@@ -10,7 +10,7 @@ import { CloudError, type Reconnect } from "./connection.ts";
 import type { TokenOrigin } from "./core/machine.ts";
 import type { PipelineStatistics } from "./core/statistics.ts";
 import type { Drafter } from "./drafters/drafter.ts";
-import { EdgeSession, type SessionListener } from "./driver.ts";
+import { EdgeDriver, type SessionListener } from "./driver.ts";
 import { EdgeClient } from "./opener.ts";
 
 /** The edge as promises: for callers who do not live under a clock of their own. */
@@ -138,7 +138,7 @@ export function generateAlone(
     return Promise.reject(new SettingError("prompt", message));
   }
   return collect(options, (listener) => {
-    const session = new EdgeSession({
+    const session = new EdgeDriver({
       id: 1,
       settings,
       prompt,
@@ -158,13 +158,13 @@ export function generateAlone(
 
 function collect(
   options: GenerateOptions,
-  open: (listener: SessionListener) => EdgeSession,
+  open: (listener: SessionListener) => EdgeDriver,
 ): Promise<Generated> {
   const { tokenizer, part, logprobs, discarded, signal } = options;
   return new Promise((resolve, reject) => {
     const streaming = new StreamingText(tokenizer);
     let text = "";
-    let session: EdgeSession | null = null;
+    let session: EdgeDriver | null = null;
     const cancel = () => session?.cancel();
     /** What a caller throws is the caller's: it ends this answer, and must not run through the state machine. */
     const guarded = (call: () => void) => {

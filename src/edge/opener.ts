@@ -8,7 +8,7 @@ import { SettingError } from "../util/errors.ts";
 import { checkDraftSize, frameProblem } from "./boundary.ts";
 import { CloudError, Connection, type ConnectionOptions, type PingDone } from "./connection.ts";
 import type { Drafter } from "./drafters/drafter.ts";
-import { EdgeSession, type SessionListener } from "./driver.ts";
+import { EdgeDriver, type SessionListener } from "./driver.ts";
 
 export interface EdgeClientOptions extends ConnectionOptions {
   /** null: only policies that draft nothing */
@@ -24,7 +24,7 @@ export interface EdgeClientOptions extends ConnectionOptions {
 /** One connection to a cloud, with any number of sessions over it; a link that broke is made anew. */
 export class EdgeClient {
   private readonly options: EdgeClientOptions;
-  private readonly sessions = new Map<number, EdgeSession>();
+  private readonly sessions = new Map<number, EdgeDriver>();
   private readonly connection: Connection;
   private knownTarget: TargetInfo | null = null;
   private nextSession = 1;
@@ -98,7 +98,7 @@ export class EdgeClient {
    * @throws SettingError for settings or a prompt that cannot be
    * @throws CloudError when the connection is gone
    */
-  open(settings: SessionSettings, prompt: Int32Array, listener: SessionListener): EdgeSession {
+  open(settings: SessionSettings, prompt: Int32Array, listener: SessionListener): EdgeDriver {
     if (this.failure) throw this.failure;
     const { target } = this;
     const { clock, secret } = this.options;
@@ -110,7 +110,7 @@ export class EdgeClient {
       endTokens: new Set(target.endTokens),
     };
     const id = this.nextSession++;
-    const session = new EdgeSession({
+    const session = new EdgeDriver({
       id,
       settings,
       prompt,

@@ -188,18 +188,17 @@ function checkCounterparts(world: FuzzWorld, edge: FuzzEdge, life: Life): void {
 
 function checkEdgeSession(run: Run): void {
   const session: Inside = run.session;
-  const { pipeline, sampler } = session;
-  const { sequence } = pipeline;
+  const { residual, sequence, statistics } = session.session;
   const { committed, length, undecided, version, sent, promptLength } = sequence;
   const { name, tokens } = run;
-  hold(session.events.length === 0, "bounds", () => `${name} has events left over`);
+  hold(session.driver.checkIntegrity() === undefined, "bounds", () => `${name} has events left over`);
   const answer = committed - promptLength;
   hold(answer === tokens.length, "order", () => `${name} decided ${answer} tokens and told ${tokens.length}`);
   const known = seen(session);
   if (!known.isNews(committed, length, version, sent)) return;
   const { windowTokens, coupling } = run.plan.policy;
   hold(undecided <= windowTokens, "bounds", () => `${name} has ${undecided} drafts of ${windowTokens}`);
-  const { segments } = pipeline.statistics;
+  const { segments } = statistics;
   hold(
     segments.length <= windowTokens,
     "bounds",
@@ -213,7 +212,7 @@ function checkEdgeSession(run: Run): void {
     );
   }
   const kept = coupling === "rejection" ? undecided : 0;
-  const { proposals } = sampler;
+  const proposals: Map<number, unknown> = residual?.proposals ?? new Map();
   hold(proposals.size === kept, "bounds", () => `${name} keeps ${proposals.size} q for ${undecided} drafts`);
   for (let i = committed; i < committed + kept; i++) {
     hold(proposals.has(i), "memory", () => `${name} does not know q of its draft at ${i}`);
@@ -228,7 +227,7 @@ function checkDrafter({ model, toy, name, runs }: FuzzEdge): void {
   if (busy && kv.length === 0) return; // the feed failed, and its end is not told yet
   hold(held.length <= kv.length, "memory", () => `${name} believes ${held.length} of ${kv.length} tokens`);
   const run = runs.find(({ session, over }) => !over && (session as Inside)?.owner === owner);
-  const sequence: Inside = (run?.session as Inside)?.pipeline.sequence;
+  const sequence: Inside = (run?.session as Inside)?.session.sequence;
   hold(!run || held.length <= sequence.length, "memory", () => `${name} holds more than ${run?.name} has`);
   const known = seen(cache);
   known.isNews(held.length, kv.length, owner);

@@ -5,8 +5,8 @@ import { CloudSession } from "../../src/cloud/passes/session.ts";
 import { RequestHandler } from "../../src/cloud/request-handler.ts";
 import { SessionTable } from "../../src/cloud/session-table.ts";
 import { Connection } from "../../src/edge/connection.ts";
-import { RejectionSampler } from "../../src/edge/core/rejection-sampler.ts";
-import { Pipeline } from "../../src/edge/core/session.ts";
+import { RejectionSampler } from "../../src/edge/core/residual.ts";
+import { EdgeSession } from "../../src/edge/core/session.ts";
 import { SpeculativeKvCache } from "../../src/edge/drafters/speculative-kv-cache.ts";
 import { Broken, type Invariant } from "../fuzz/hold.ts";
 import { trySeed } from "../fuzz/search.ts";
@@ -58,19 +58,21 @@ type Control = readonly [
 const RESUMING: readonly Control[] = [
   [
     "a resumption without the lineage of its drafts",
-    Pipeline,
+    EdgeSession,
     "resume",
     (self, real) => {
       real();
       for (const [i, effect] of self.out.entries()) {
-        if (effect.kind === "open") self.out[i] = { ...effect, resume: { ...effect.resume, lineage: 0 } };
+        if (effect.frame?.type !== "open") continue;
+        const resume = { ...effect.frame.resume, lineage: 0 };
+        self.out[i] = { ...effect, frame: { ...effect.frame, resume } };
       }
     },
     /outcome: .* bad_draft, lineage \d+ starts/,
   ],
   [
     "undecided drafts that a resumption does not tell again",
-    Pipeline,
+    EdgeSession,
     "resume",
     (self, real) => {
       if (self.sequence.undecided > 0) self.rollback(self.sequence.committed);
@@ -80,10 +82,11 @@ const RESUMING: readonly Control[] = [
   ],
   [
     "a draw that starts over with a fresh draft",
-    Pipeline,
-    "restore",
+    RejectionSampler,
+    "putBack",
     (self) => {
       self.replacement = null;
+      return null;
     },
     /text: .* would have been right/,
   ],
@@ -116,7 +119,7 @@ const RESUMING: readonly Control[] = [
   ],
   [
     "a token that is told again after a resumption",
-    Pipeline,
+    EdgeSession,
     "resume",
     (self, real) => {
       real();
@@ -135,7 +138,7 @@ const RESUMING: readonly Control[] = [
   ],
   [
     "an edge that spins while its link is down",
-    Pipeline,
+    EdgeSession,
     "goOn",
     (self, real, args) => {
       real(...args);
@@ -150,7 +153,7 @@ const RESUMING: readonly Control[] = [
 const DECIDING: readonly Control[] = [
   [
     "a verdict that the edge drops",
-    Pipeline,
+    EdgeSession,
     "verdict",
     (self, real, args) => {
       if (args[0].first % 7 !== 6 || self.dropped) real(...args);
@@ -161,7 +164,7 @@ const DECIDING: readonly Control[] = [
   [
     "a correction that is drawn from p",
     RejectionSampler,
-    "resample",
+    "reject",
     (_, real, args) => {
       const { kind, ids } = args[2];
       return kind === "sparse" ? { kind: "token", token: ids[0] } : real(...args);
@@ -181,7 +184,7 @@ const DECIDING: readonly Control[] = [
   ],
   [
     "a session that goes on after its end",
-    Pipeline,
+    EdgeSession,
     "finish",
     (self, real, args) => {
       real(...args);
@@ -232,7 +235,7 @@ const MEMORY: readonly Control[] = [
 const BOUNDS: readonly Control[] = [
   [
     "an edge that drafts past its window",
-    Pipeline,
+    EdgeSession,
     "mayDraft",
     (self, real) => {
       const { sequence, drafting, yielded } = self;

@@ -9,11 +9,11 @@ export class PipelineStatistics {
   tokens = 0;
   /** tokens that the drafter proposed, whatever became of them */
   drafted = 0;
-  /** drafts that were judged and stood */
+  /** drafts that were accepted */
   accepted = 0;
-  /** drafts that were judged and fell */
+  /** drafts that were rejected */
   rejected = 0;
-  /** drafts dropped because one before them fell, that one included */
+  /** drafts dropped because one before them was rejected, that one included */
   discarded = 0;
   /** segments of which at least the first draft was judged */
   rounds = 0;
@@ -50,11 +50,11 @@ export class PipelineStatistics {
     this.segments = [];
   }
 
-  /** What was in flight is sent again, and a draft that fell is judged again. */
-  resumed(fallen: boolean): void {
+  /** What was in flight is sent again. @param again a rejected draft is put back, and is judged again */
+  resumed(again: boolean): void {
     this.resumptions++;
     this.segments = [];
-    if (fallen) this.rejected--;
+    if (again) this.rejected--;
   }
 
   private judgedThrough(position: number): void {

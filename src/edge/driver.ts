@@ -6,7 +6,7 @@ import { assert, unreachable } from "../util/assert.ts";
 import type { CancelTimer, Clock } from "../util/clock.ts";
 import { type Driver, drive } from "../util/driver.ts";
 import type { EdgeEffect, EdgeEvent, EdgeFrame, Outcome, TokenOrigin } from "./core/machine.ts";
-import { EdgeSession } from "./core/session.ts";
+import { EdgeSession, type SequenceView } from "./core/session.ts";
 import type { PipelineStatistics } from "./core/statistics.ts";
 import type { Drafter } from "./drafters/drafter.ts";
 
@@ -97,6 +97,24 @@ export class EdgeDriver {
 
   cancel(): void {
     this.driver.dispatch({ kind: "cancel" });
+  }
+
+  get over(): boolean {
+    return this.finished;
+  }
+
+  /** What the session holds now: for who compares. */
+  view(): SequenceView {
+    return this.session.view();
+  }
+
+  /** @throws AssertionError between two events when an invariant is broken, or something is kept past the end */
+  checkIntegrity(): void {
+    this.driver.checkIntegrity();
+    this.session.checkIntegrity();
+    if (!this.finished) return;
+    assert(this.cancelWake === null, "a timer outlives its session");
+    assert(this.grammar === null, "a grammar outlives its session");
   }
 
   private perform(effect: EdgeEffect): void {

@@ -3,7 +3,7 @@ import type { SessionSettings, StopRule } from "../decoding/session.ts";
 import type { Grammars } from "../grammar/grammar.ts";
 import { type Frame, PROTOCOL_LIMITS, type TargetInfo } from "../protocol/frame.ts";
 import { samplerSettings } from "../sampling/sampler.ts";
-import { unreachable } from "../util/assert.ts";
+import { assert, unreachable } from "../util/assert.ts";
 import { SettingError } from "../util/errors.ts";
 import { checkDraftSize, frameProblem } from "./boundary.ts";
 import { CloudError, Connection, type ConnectionOptions, type PingDone } from "./connection.ts";
@@ -139,6 +139,20 @@ export class EdgeClient {
     // It is opened when there is a link again.
     if (!this.connection.isUp) session.suspend();
     return session;
+  }
+
+  /** @throws AssertionError when an invariant is broken, or a session that is over is kept */
+  checkIntegrity(): void {
+    const { sessions, failure, tokenizerAsked } = this;
+    this.connection.checkIntegrity(sessions.size > 0 || tokenizerAsked !== null);
+    assert(
+      !failure || (sessions.size === 0 && !tokenizerAsked),
+      "something waits for a connection that is gone",
+    );
+    for (const session of sessions.values()) {
+      assert(!session.over, `session ${session.id} is over, and kept`);
+      session.checkIntegrity();
+    }
   }
 
   /** Ends every session and the connection. */

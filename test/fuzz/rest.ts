@@ -1,4 +1,4 @@
-import type { FuzzEdge } from "./edge.ts";
+import { checkEdgeAtRest } from "./edge-checks.ts";
 import { hold } from "./hold.ts";
 import type { Inside } from "./invariants.ts";
 import type { Life } from "./server.ts";
@@ -30,19 +30,6 @@ function checkIdle(name: string, { cloud }: Life): void {
     rows: verifier.rows.size,
     sequences: kv.slots.filter(({ owner }: Inside) => owner !== null).length,
     passes: table.members === null ? 0 : 1,
-  };
-  const nothing = Object.values(left).every((count) => count === 0);
-  hold(nothing, "rest", () => `${name} is left with ${JSON.stringify(left)}`);
-}
-
-function checkEdgeAtRest({ client, model, drafter, name, link }: FuzzEdge): void {
-  const { waiting, current, busy }: Inside = model;
-  const { lookups, fellAt }: Inside = drafter;
-  const left = {
-    sessions: (client as Inside)?.sessions.size ?? 0,
-    drafts: waiting.length + (current ? 1 : 0) + (busy ? 1 : 0),
-    links: link?.edge.isOpen ? 1 : 0,
-    lookups: (lookups?.byOwner.size ?? 0) + (fellAt?.size ?? 0),
   };
   const nothing = Object.values(left).every((count) => count === 0);
   hold(nothing, "rest", () => `${name} is left with ${JSON.stringify(left)}`);

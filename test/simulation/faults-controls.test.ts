@@ -7,7 +7,10 @@ import { SessionTable } from "../../src/cloud/session-table.ts";
 import { Connection } from "../../src/edge/connection.ts";
 import { RejectionSampler } from "../../src/edge/core/residual.ts";
 import { EdgeSession } from "../../src/edge/core/session.ts";
+import { LookupDrafter, TwoDrafters } from "../../src/edge/drafters/lookup-drafter.ts";
+import { ParallelDrafter } from "../../src/edge/drafters/parallel-drafter.ts";
 import { SpeculativeKvCache } from "../../src/edge/drafters/speculative-kv-cache.ts";
+import { EdgeDriver } from "../../src/edge/driver.ts";
 import { Broken, type Invariant } from "../fuzz/hold.ts";
 import { trySeed } from "../fuzz/search.ts";
 
@@ -218,7 +221,7 @@ const MEMORY: readonly Control[] = [
     SpeculativeKvCache,
     "rollback",
     () => {},
-    /memory: .* holds (more than|what) /,
+    /integrity: .* the KV holds (\d+ of|another token)/,
   ],
   [
     "a drafter that takes another session's memory for this one's",
@@ -228,7 +231,7 @@ const MEMORY: readonly Control[] = [
       if (self.owner >= 0) self.owner = owner;
       return real(owner, prefix);
     },
-    /memory: .* holds (more than|what) /,
+    /integrity: .* the KV holds (\d+ of|another token)/,
   ],
 ];
 
@@ -242,7 +245,7 @@ const BOUNDS: readonly Control[] = [
       if (sequence.undecided < self.settings.policy.windowTokens) return real();
       return sequence.undecided > 0 && !drafting && !yielded && sequence.draftsStop() === null;
     },
-    /bounds: .* has \d+ drafts/,
+    /integrity: .* there are \d+ drafts, and the window has/,
   ],
   [
     "an edge that pings without measure",
@@ -263,6 +266,57 @@ const BOUNDS: readonly Control[] = [
       return work;
     },
     /bounds: .* tokens ahead of its edge/,
+  ],
+];
+
+/** What an edge keeps of a session that is over, or of a draft that is. */
+const LEAKS: readonly Control[] = [
+  [
+    "an edge that keeps q of drafts that are committed",
+    RejectionSampler,
+    "committed",
+    () => {},
+    /integrity: .* q are kept for/,
+  ],
+  [
+    "an edge that keeps q of drafts that are discarded",
+    RejectionSampler,
+    "rollback",
+    () => {},
+    /integrity: .* q are kept for/,
+  ],
+  [
+    "a drafter that drafts for sessions that are over",
+    ParallelDrafter,
+    "interrupt",
+    (self, _, [owner, length]) => self.cache.rollback(owner, length),
+    /integrity: .* a draft is wanted for sequence \d+, which is over/,
+  ],
+  [
+    "a drafter that remembers sessions that are over",
+    TwoDrafters,
+    "interrupt",
+    (_, real, [owner, length]) => real(owner, Math.min(length, 1000)),
+    /integrity: .* sequence \d+(?: is remembered)?, which is over/,
+  ],
+  [
+    "prompt lookup that keeps the texts of sessions that are over",
+    LookupDrafter,
+    "interrupt",
+    (_, real, [owner, length]) => real(owner, Math.min(length, 1000)),
+    /integrity: .* prompt lookup keeps sequence \d+, which is over/,
+  ],
+  [
+    "a session whose timer outlives it",
+    EdgeDriver,
+    "finish",
+    (self, real, args) => {
+      const { cancelWake } = self;
+      self.cancelWake = null;
+      real(...args);
+      self.cancelWake = cancelWake;
+    },
+    /integrity: .* a timer outlives its session/,
   ],
 ];
 
@@ -310,6 +364,7 @@ describe.each([
   ["deciding", DECIDING],
   ["memory", MEMORY],
   ["bounds", BOUNDS],
+  ["leaks of the edge", LEAKS],
   ["rest", REST],
 ] as const)("the search catches, about %s:", (_, controls) => {
   it.each(controls)("%s", (_what, type, method, instead, says) => {

@@ -14,6 +14,15 @@ import { PipelineStatistics } from "./statistics.ts";
 /** The cloud stops a little past what it knows to be read; it is told at least this often. */
 const ACKNOWLEDGE_TOKENS = 64;
 
+/** What a session's sequence holds. */
+export interface SequenceView {
+  readonly promptLength: number;
+  /** tokens [0, committed) are committed, the rest are drafts */
+  readonly committed: number;
+  /** Int32Array[n] */
+  readonly tokens: Int32Array;
+}
+
 export interface EdgeSessionOptions {
   readonly id: number;
   /** known to this edge only: it resumes the session; null: the session does not outlive its link */
@@ -83,6 +92,33 @@ export class EdgeSession implements Machine<EdgeEvent, EdgeEffect> {
       this.goOn(nowMs);
     }
     return this.out;
+  }
+
+  /** Tokens of prompt, answer and drafts, for who compares: valid until the next event. */
+  view(): SequenceView {
+    const { promptLength, committed, length } = this.sequence;
+    return { promptLength, committed, tokens: this.sequence.prefix(length) };
+  }
+
+  /** @throws AssertionError between two events when an invariant is broken, or something is kept past the end */
+  checkIntegrity(): void {
+    const { sequence, settings, residual, reported } = this;
+    const { committed, length, promptLength, undecided } = sequence;
+    const { windowTokens } = settings.policy;
+    sequence.checkIntegrity();
+    this.adaptation.checkIntegrity();
+    this.statistics.checkIntegrity(committed, promptLength, windowTokens);
+    assert(undecided <= windowTokens, `there are ${undecided} drafts, and the window has ${windowTokens}`);
+    assert(this.acknowledged <= committed, "more is acknowledged than was committed");
+    assert(promptLength <= reported && reported <= committed, `logprobs were reported up to ${reported}`);
+    assert(this.emptyAt < 0 || this.emptyAt <= length, "the drafter had nothing to propose past the end");
+    assert(
+      !(this.drafting && (this.yielded || this.finished)),
+      "a draft is made that is not wanted any more",
+    );
+    assert(!(this.drafting && residual?.replacing), "a draft is made while one is being replaced");
+    if (!this.finished) residual?.checkIntegrity(committed, length);
+    else residual?.checkIntegrity(0, 0);
   }
 
   private react(event: EdgeEvent, nowMs: number): void {

@@ -1,4 +1,5 @@
 import type { CloudUsage } from "../../decoding/session.ts";
+import { assert } from "../../util/assert.ts";
 
 /** What a session came to, counted on the edge. */
 export class PipelineStatistics {
@@ -54,7 +55,30 @@ export class PipelineStatistics {
   resumed(again: boolean): void {
     this.resumptions++;
     this.segments = [];
-    if (again) this.rejected--;
+    if (!again) return;
+    this.rejected--;
+    this.discarded--;
+  }
+
+  /**
+   * @param committed length of the committed sequence, prompt included
+   * @throws AssertionError
+   */
+  checkIntegrity(committed: number, promptLength: number, windowTokens: number): void {
+    const { tokens, drafted, accepted, rejected, discarded, segments } = this;
+    assert(
+      tokens === committed - promptLength,
+      `${tokens} tokens are counted, and ${committed - promptLength} are there`,
+    );
+    assert(accepted >= 0 && rejected >= 0 && accepted + rejected <= drafted, "more drafts judged than made");
+    assert(discarded <= drafted, "more drafts discarded than made");
+    assert(
+      segments.length <= windowTokens,
+      `${segments.length} segments in flight for ${windowTokens} drafts`,
+    );
+    for (const [i, first] of segments.entries()) {
+      assert(first >= (segments[i - 1] ?? committed), `a segment in flight begins at ${first}, out of order`);
+    }
   }
 
   private judgedThrough(position: number): void {

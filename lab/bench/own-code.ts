@@ -2,7 +2,7 @@ import { Cloud } from "../../src/cloud/driver.ts";
 import { POLICIES } from "../../src/decoding/policy.ts";
 import type { Outcome } from "../../src/edge/core/machine.ts";
 import { ParallelDrafter } from "../../src/edge/drafters/parallel-drafter.ts";
-import { EdgeClient } from "../../src/edge/opener.ts";
+import { RemoteOpener } from "../../src/edge/opener.ts";
 import type { DraftModel, TargetModel } from "../../src/engine/engine.ts";
 import { ToyDraftModel, type ToyLanguage, ToyTargetModel } from "../../src/engine/toy/models.ts";
 import { wireLink } from "../../src/protocol/link.ts";
@@ -72,7 +72,7 @@ function runOnce(name: "cloud" | "vanilla" | "picospec", seed: number) {
     accepted: 0,
     judged: 0,
   };
-  new EdgeClient({
+  new RemoteOpener({
     link: wireLink(chargedTransport(near, "edge", ledger)),
     reconnect: null,
     reconnectWithinMs: 0,

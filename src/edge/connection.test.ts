@@ -6,7 +6,7 @@ import type { FrameHandlers, FrameLink } from "../protocol/link.ts";
 import type { CancelTimer, Clock } from "../util/clock.ts";
 import { TimerQueue } from "../util/timer-queue.ts";
 import type { CloudError } from "./connection.ts";
-import { EdgeClient } from "./opener.ts";
+import { RemoteOpener } from "./opener.ts";
 
 /** What is asked of a cloud outside any session is answered, or comes back with an error, also where links break. */
 
@@ -65,7 +65,7 @@ const welcome: Frame = { type: "welcome", protocol: PROTOCOL_VERSION, server: "s
 function connected() {
   const clock = new FakeClock();
   const links = [new FakeLink()];
-  const client = new EdgeClient({
+  const client = new RemoteOpener({
     link: links[0]!,
     reconnect: (done) => {
       const link = new FakeLink();

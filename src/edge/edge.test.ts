@@ -6,10 +6,10 @@ import { toSeed } from "../sampling/random.ts";
 import type { Tokenizer } from "../text/tokenizer.ts";
 import { memoryPair } from "../transport/memory.ts";
 import { systemClock } from "../transport/node/clock.ts";
+import { connectEdge } from "./connect.ts";
 import { ParallelDrafter } from "./drafters/parallel-drafter.ts";
 import { type AnswerEvent, type AnswerRequest, Edge } from "./edge.ts";
-import { connectEdge } from "./generate.ts";
-import type { EdgeClient } from "./opener.ts";
+import { LocalOpener, type RemoteOpener } from "./opener.ts";
 
 const language: ToyLanguage = {
   seed: toSeed(4),
@@ -33,7 +33,7 @@ const tokenizer: Tokenizer = {
 const edge = async () => (await edgeAndClients()).here;
 
 /** @returns the clients that it made so far as well: one, and another each time that it had to connect anew */
-async function edgeAndClients(): Promise<{ here: Edge; clients: EdgeClient[] }> {
+async function edgeAndClients(): Promise<{ here: Edge; clients: RemoteOpener[] }> {
   const cloud = new Cloud({
     model: new ToyTargetModel(language, systemClock, { sequences: 4 }),
     description: { name: "toy", fingerprint: "letters", endTokens: [], chatTemplate: null },
@@ -41,7 +41,7 @@ async function edgeAndClients(): Promise<{ here: Edge; clients: EdgeClient[] }> 
     server: "test",
   });
   const drafter = new ParallelDrafter(new ToyDraftModel(language, systemClock));
-  const clients: EdgeClient[] = [];
+  const clients: RemoteOpener[] = [];
   const reconnect = async () => {
     const [transport, far] = memoryPair(systemClock);
     cloud.accept(far);
@@ -49,8 +49,11 @@ async function edgeAndClients(): Promise<{ here: Edge; clients: EdgeClient[] }> 
     return clients.at(-1)!;
   };
   const here = new Edge({
-    ...{ client: await reconnect(), reconnect, drafter, alone: drafter, tokenizer, endTokens: [] },
-    ...{ chatTemplate: null, grammars: null, clock: systemClock, freshSeed: () => toSeed(1) },
+    ...{ remote: await reconnect(), reconnect, tokenizer, chatTemplate: null },
+    local: new LocalOpener({
+      ...{ drafter, name: "small", endTokens: [], chatTemplate: null, grammars: null, clock: systemClock },
+    }),
+    freshSeed: () => toSeed(1),
     policy: POLICIES.picospec,
   });
   return { here, clients };

@@ -22,6 +22,8 @@ export function checkEdge(edge: FuzzEdge): void {
   holdIntegrity(name, () => client?.checkIntegrity());
   holdIntegrity(name, () => drafter.checkIntegrity(sequencesOf(open)));
   for (const run of open) checkTold(run);
+  for (const { session, over } of runs)
+    if (session && over) holdIntegrity(name, () => session.checkIntegrity());
   checkKv(edge);
   checkQueues(edge);
 }

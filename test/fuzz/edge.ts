@@ -2,7 +2,7 @@ import { CloudError, type Reconnect } from "../../src/edge/connection.ts";
 import type { Drafter } from "../../src/edge/drafters/drafter.ts";
 import { LookupDrafter, TwoDrafters } from "../../src/edge/drafters/lookup-drafter.ts";
 import { ParallelDrafter } from "../../src/edge/drafters/parallel-drafter.ts";
-import { EdgeClient } from "../../src/edge/opener.ts";
+import { RemoteOpener } from "../../src/edge/opener.ts";
 import { pacedDrafter } from "../../src/engine/paced.ts";
 import { ToyDraftModel } from "../../src/engine/toy/models.ts";
 import { wireLink } from "../../src/protocol/link.ts";
@@ -26,7 +26,7 @@ export class FuzzEdge {
   readonly model: ParallelDrafter;
   readonly drafter: Drafter;
   readonly runs: Run[];
-  client: EdgeClient | null = null;
+  client: RemoteOpener | null = null;
   /** the newest */
   link: FaultyLink | null = null;
   /** of clients, the first is 1: session numbers begin again with each */
@@ -124,7 +124,7 @@ export class FuzzEdge {
       if (error || !link) return this.tryAgain();
       this.ready = false;
       this.link = link;
-      this.client = new EdgeClient({
+      this.client = new RemoteOpener({
         link: wireLink(link.edge),
         reconnect: plan.reconnectWithinMs === null ? null : (done) => this.reconnect(number, done),
         reconnectWithinMs: plan.reconnectWithinMs ?? 0,

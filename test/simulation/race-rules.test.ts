@@ -7,7 +7,7 @@ import type { SessionSettings, StopRule } from "../../src/decoding/session.ts";
 import type { EdgeEffect, EdgeEvent } from "../../src/edge/core/machine.ts";
 import { EdgeSession } from "../../src/edge/core/session.ts";
 import { ParallelDrafter } from "../../src/edge/drafters/parallel-drafter.ts";
-import { EdgeClient } from "../../src/edge/opener.ts";
+import { RemoteOpener } from "../../src/edge/opener.ts";
 import type { DraftModel } from "../../src/engine/engine.ts";
 import { ToyDraftModel, type ToyLanguage } from "../../src/engine/toy/models.ts";
 import type { DraftFrame, Frame, OpenFrame, VerdictFrame } from "../../src/protocol/frame.ts";
@@ -579,7 +579,7 @@ describe("8. a session goes on over another link", () => {
     const tokens: number[] = [];
     let outcome = "";
     let resumptions = 0;
-    const client: EdgeClient = new EdgeClient({
+    const client: RemoteOpener = new RemoteOpener({
       link: link(),
       reconnect: (done) => done(null, link()),
       reconnectWithinMs: 60_000,

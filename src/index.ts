@@ -20,14 +20,16 @@ export {
   policyNamed,
 } from "./decoding/policy.ts";
 export type { CloudUsage, SessionSettings, StopReason } from "./decoding/session.ts";
+export { type ConnectOptions, connectEdge, type ResumeOptions } from "./edge/connect.ts";
 export { CloudError, type Reconnect } from "./edge/connection.ts";
 export type { Outcome, TokenOrigin } from "./edge/core/machine.ts";
 export type { DrafterReach } from "./edge/core/reach.ts";
+export type { SequenceView } from "./edge/core/session.ts";
 export type { PipelineStatistics } from "./edge/core/statistics.ts";
-export type { Drafter, DraftRequest } from "./edge/drafters/drafter.ts";
+export type { Drafter, DraftRequest, OpenSequences } from "./edge/drafters/drafter.ts";
 export { LookupDrafter, TwoDrafters } from "./edge/drafters/lookup-drafter.ts";
 export { ParallelDrafter } from "./edge/drafters/parallel-drafter.ts";
-export type { EdgeSession, SessionListener } from "./edge/driver.ts";
+export type { SessionListener } from "./edge/driver.ts";
 export {
   type AnswerEnd,
   type AnswerEvent,
@@ -38,16 +40,14 @@ export {
   type WholeAnswer,
 } from "./edge/edge.ts";
 export {
-  type ConnectOptions,
-  connectEdge,
-  type Generated,
-  type GenerateOptions,
-  generate,
-  generateAlone,
-  type ResumeOptions,
-  type TextPart,
-} from "./edge/generate.ts";
-export { EdgeClient, type EdgeClientOptions } from "./edge/opener.ts";
+  LocalOpener,
+  type LocalOpenerOptions,
+  type OpenedSession,
+  type Opener,
+  RemoteOpener,
+  type RemoteOpenerOptions,
+  type TextModel,
+} from "./edge/opener.ts";
 export { type RunReport, runReport } from "./edge/report.ts";
 export {
   type DraftModel,

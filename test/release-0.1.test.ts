@@ -4,7 +4,7 @@ import { POLICIES } from "../src/decoding/policy.ts";
 import type { SessionSettings } from "../src/decoding/session.ts";
 import type { Outcome } from "../src/edge/core/machine.ts";
 import { ParallelDrafter } from "../src/edge/drafters/parallel-drafter.ts";
-import { EdgeClient } from "../src/edge/opener.ts";
+import { RemoteOpener } from "../src/edge/opener.ts";
 import { ToyDraftModel } from "../src/engine/toy/draft-model.ts";
 import { ToyPassEngine } from "../src/engine/toy/pass-engine.ts";
 import { decode } from "../src/protocol/decode.ts";
@@ -59,8 +59,8 @@ class Stage {
   }
 
   /** This release's edge, with one session once it is ready. */
-  edge(link: () => Transport, open: (client: EdgeClient) => void): void {
-    new EdgeClient({
+  edge(link: () => Transport, open: (client: RemoteOpener) => void): void {
+    new RemoteOpener({
       link: wireLink(link()),
       reconnect: (done) => done(null, wireLink(link())),
       reconnectWithinMs: 10_000,

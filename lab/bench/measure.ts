@@ -1,4 +1,4 @@
-import type { EdgeClient } from "../../src/edge/opener.ts";
+import type { RemoteOpener } from "../../src/edge/opener.ts";
 import { quantile } from "../models/fit.ts";
 
 /** What a series of timings came to, in the unit of the samples. */
@@ -55,7 +55,7 @@ export class Ledger {
 }
 
 /** Round trip of a ping over a real link, ms: see `Connection.ping`. */
-export function roundTrip(client: EdgeClient, paddingBytes: number, echo: boolean): Promise<number> {
+export function roundTrip(client: RemoteOpener, paddingBytes: number, echo: boolean): Promise<number> {
   return new Promise((resolve, reject) =>
     client.ping(paddingBytes, echo, (error, ms) => (error ? reject(error) : resolve(ms))),
   );

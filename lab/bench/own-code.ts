@@ -2,7 +2,7 @@ import { Cloud } from "../../src/cloud/driver.ts";
 import { POLICIES } from "../../src/decoding/policy.ts";
 import type { Outcome } from "../../src/edge/core/machine.ts";
 import { ParallelDrafter } from "../../src/edge/drafters/parallel-drafter.ts";
-import { EdgeClient } from "../../src/edge/opener.ts";
+import { RemoteOpener } from "../../src/edge/opener.ts";
 import { type DraftModel, type PassEngine, withPass } from "../../src/engine/engine.ts";
 import { ToyDraftModel } from "../../src/engine/toy/draft-model.ts";
 import type { ToyLanguage } from "../../src/engine/toy/language.ts";
@@ -74,7 +74,7 @@ function runOnce(name: "cloud" | "vanilla" | "picospec", seed: number) {
     accepted: 0,
     judged: 0,
   };
-  new EdgeClient({
+  new RemoteOpener({
     link: wireLink(chargedTransport(near, "edge", ledger)),
     reconnect: null,
     reconnectWithinMs: 0,

@@ -1,11 +1,8 @@
 import { POLICIES } from "../../src/decoding/policy.ts";
 import type { PipelineStatistics } from "../../src/edge/core/statistics.ts";
-import { generate } from "../../src/edge/generate.ts";
-import type { EdgeClient } from "../../src/edge/opener.ts";
+import type { Edge } from "../../src/edge/edge.ts";
+import type { RemoteOpener } from "../../src/edge/opener.ts";
 import { toSeed } from "../../src/sampling/random.ts";
-import { samplerSettings } from "../../src/sampling/sampler.ts";
-import { chatPrompt } from "../../src/text/chat-template.ts";
-import type { Tokenizer } from "../../src/text/tokenizer.ts";
 import { PicoSpecError } from "../../src/util/errors.ts";
 import type { Measurements, PassSample, TransferSample } from "../models/fit.ts";
 import { roundTrip } from "./measure.ts";
@@ -13,8 +10,10 @@ import { roundTrip } from "./measure.ts";
 /** A short look at a real cloud: round trip, bandwidth, times of passes, and how often drafts stand. */
 
 export interface ProbeOptions {
-  readonly client: EdgeClient;
-  readonly tokenizer: Tokenizer;
+  /** the link that is measured */
+  readonly client: RemoteOpener;
+  /** over that link */
+  readonly edge: Edge;
   readonly prompt: string;
   readonly temperature: number;
   readonly progress: (what: string) => void;
@@ -59,7 +58,7 @@ export async function probe(options: ProbeOptions): Promise<Measurements> {
  * Round trips of a series of pings, ms, in the order in which they were sent.
  * @throws PicoSpecError `no_answer`, CloudError when the link breaks
  */
-export async function pings(client: EdgeClient): Promise<number[]> {
+export async function pings(client: RemoteOpener): Promise<number[]> {
   const waiting: Promise<number>[] = [];
   for (let i = 0; i < PINGS; i++) {
     waiting.push(roundTrip(client, 0, false));
@@ -73,7 +72,7 @@ export async function pings(client: EdgeClient): Promise<number[]> {
  * @throws PicoSpecError `no_answer`, CloudError when the link breaks
  */
 export async function transfers(
-  client: EdgeClient,
+  client: RemoteOpener,
 ): Promise<{ up: TransferSample[]; down: TransferSample[] }> {
   const [up, down]: [TransferSample[], TransferSample[]] = [[], []];
   const startMs = performance.now();
@@ -127,7 +126,7 @@ function notePasses({ usage }: PipelineStatistics, passes: PassSample[]): void {
 }
 
 async function answer(
-  { client, tokenizer, prompt, temperature }: ProbeOptions,
+  { edge, prompt, temperature }: ProbeOptions,
   name: "cloud" | "picospec" | "race",
   windowTokens: number,
   maxTokens: number,
@@ -139,10 +138,13 @@ async function answer(
     windowTokens === 0
       ? base
       : { ...base, adaptive: false, windowTokens, segmentTokens: Math.min(base.segmentTokens, windowTokens) };
-  const settings = { policy, sampler: samplerSettings({ temperature }), seed: toSeed(seed), maxTokens };
-  const tokens = chatPrompt(client.target.chatTemplate, [{ role: "user", content: prompt }], tokenizer);
   const signal = AbortSignal.timeout(Math.round(Math.max(1000, deadlineMs - performance.now())));
-  const { statistics } = await generate(client, { settings, prompt: tokens, tokenizer, signal });
+  const { statistics } = await edge.ask({
+    prompt: [{ role: "user", content: prompt }],
+    sampler: { temperature },
+    seed: toSeed(seed),
+    ...{ policy, maxTokens, signal },
+  });
   if (statistics.tokens === 0) throw noAnswer();
   return statistics;
 }

@@ -1,11 +1,11 @@
 import { type CloudServer, serveCloud } from "../../src/cloud/server.ts";
 import type { DecodingPolicy } from "../../src/decoding/policy.ts";
+import { connectEdge } from "../../src/edge/connect.ts";
 import type { Outcome } from "../../src/edge/core/machine.ts";
 import type { PipelineStatistics } from "../../src/edge/core/statistics.ts";
 import { ParallelDrafter } from "../../src/edge/drafters/parallel-drafter.ts";
 import type { SessionListener } from "../../src/edge/driver.ts";
-import { connectEdge, generateAlone } from "../../src/edge/generate.ts";
-import type { EdgeClient } from "../../src/edge/opener.ts";
+import { LocalOpener, type RemoteOpener } from "../../src/edge/opener.ts";
 import { type DraftModel, type PassEngine, rowsOf, withPass } from "../../src/engine/engine.ts";
 import { LlamaModel } from "../../src/engine/llama/model.ts";
 import { llamaDraftModel, llamaTargetModel } from "../../src/engine/llama/models.ts";
@@ -58,8 +58,8 @@ const PREFILL_TOKENS_PER_SECOND = 4000;
 /** A cloud and an edge on real models over a real socket; pace and network are emulated, and times are kept. */
 export class RealWorld {
   private readonly server: CloudServer;
-  private readonly client: EdgeClient;
-  private readonly drafter: ParallelDrafter;
+  private readonly client: RemoteOpener;
+  private readonly local: LocalOpener;
   private readonly tokenizer: LlamaTokenizer;
   private readonly closers: (() => void)[];
   private readonly passes: Sample[];
@@ -69,8 +69,8 @@ export class RealWorld {
 
   private constructor(parts: {
     server: CloudServer;
-    client: EdgeClient;
-    drafter: ParallelDrafter;
+    client: RemoteOpener;
+    local: LocalOpener;
     tokenizer: LlamaTokenizer;
     closers: (() => void)[];
     passes: Sample[];
@@ -79,7 +79,7 @@ export class RealWorld {
   }) {
     this.server = parts.server;
     this.client = parts.client;
-    this.drafter = parts.drafter;
+    this.local = parts.local;
     this.tokenizer = parts.tokenizer;
     this.closers = parts.closers;
     this.passes = parts.passes;
@@ -123,7 +123,11 @@ export class RealWorld {
       client: "bench",
     });
     const closers = [drafter.model, target, draftModel, targetModel].map((part) => () => part.close());
-    const world = new RealWorld({ server, client, drafter, tokenizer, closers, passes, drafts, setting });
+    const local = new LocalOpener({
+      ...{ drafter, name: "edge", chatTemplate: draftModel.file.chatTemplate, grammars: null },
+      ...{ endTokens: tokenizer.endTokens(), clock: systemClock },
+    });
+    const world = new RealWorld({ server, client, local, tokenizer, closers, passes, drafts, setting });
     const pings: number[] = [];
     for (let i = 0; i < PINGS; i++) {
       pings.push(await roundTrip(client, 0, false));
@@ -144,29 +148,28 @@ export class RealWorld {
     seed: number,
     temperature: number,
   ): Promise<RealAnswer> {
-    const { tokenizer, client } = this;
-    const prompt = chatPrompt(client.target.chatTemplate, [{ role: "user", content: question }], tokenizer);
+    const { tokenizer, client, local } = this;
+    const { chatTemplate } = (policy.target ? client : local).model;
+    const prompt = chatPrompt(chatTemplate, [{ role: "user", content: question }], tokenizer);
     const sampler = samplerSettings({ temperature });
     const settings = { policy, sampler, seed: toSeed(seed), maxTokens: 200 };
     const flags: number[] = [];
-    let fellAt = -1;
-    if (!policy.target) {
-      const options = { settings, prompt, tokenizer };
-      const { statistics } = await generateAlone(this.drafter, tokenizer.endTokens(), systemClock, options);
-      return { promptTokens: prompt.length, statistics, trace: new Int8Array(statistics.tokens).fill(-1) };
-    }
+    let rejectedAt = -1;
     const statistics = await new Promise<PipelineStatistics>((resolve, reject) => {
       const listener: SessionListener = {
         discarded: (_, position) => {
-          fellAt = position;
+          rejectedAt = position;
         },
-        token: (_, origin, position) => flags.push(origin === "draft" ? 1 : position === fellAt ? 0 : -1),
+        token: (_, origin, position) => {
+          const judged = policy.target && (origin === "draft" || position === rejectedAt);
+          flags.push(judged ? (origin === "draft" ? 1 : 0) : -1);
+        },
         finished: (outcome: Outcome, counted) =>
           outcome.kind === "done"
             ? resolve(counted)
             : reject(new PicoSpecError(outcome.code, outcome.message)),
       };
-      client.open(settings, prompt, listener);
+      (policy.target ? client : local).open(settings, prompt, listener);
     });
     return { promptTokens: prompt.length, statistics, trace: Int8Array.from(flags) };
   }

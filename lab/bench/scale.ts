@@ -61,12 +61,14 @@ export function simulateLoad(
   for (let index = 0; index < edges; index++) {
     const edge = world.edge();
     const own = toSeed((BigInt(seed) << 32n) | BigInt(index));
-    const failed = () => assert(false, "an answer ended while it was counted");
+    const finished = () => assert(false, "an answer ended while it was counted");
     const token = () => {
       if (count.running) counts[index]!++;
     };
     const startMs = ((scenario.rttMs + scenario.passMs) * index) / edges;
-    world.clock.schedule(startMs, () => edge.connect(() => edge.ask(policy, own, failed, { token })));
+    world.clock.schedule(startMs, () =>
+      edge.start(policy, (opener) => world.open(opener, policy, own, { token, finished })),
+    );
   }
   while (!count.over) assert(world.clock.step(), "the simulation came to rest too early");
   const rates = [...counts].map((tokens) => (1000 * tokens) / count.tookMs).sort((a, b) => a - b);

@@ -170,7 +170,7 @@ class AcceptingPipeline {
     this.queue.add(this.nowMs + delayMs, callback);
   }
 
-  // The edge: Pipeline.goOn, isDue, send, mayDraft
+  // The edge: EdgeSession.goOn, isDue, send, mayDraft
 
   private goOn(): void {
     if (this.isDue()) this.send();

@@ -1,11 +1,12 @@
 import type { DecodingPolicy } from "../../src/decoding/policy.ts";
 import type { PipelineStatistics } from "../../src/edge/core/statistics.ts";
+import type { Opener } from "../../src/edge/opener.ts";
 import { toSeed } from "../../src/sampling/random.ts";
 import { assert } from "../../src/util/assert.ts";
 import { PicoSpecError } from "../../src/util/errors.ts";
 import { type Scenario, sized } from "../models/scenario.ts";
 import type { AcceptanceModel } from "./acceptance.ts";
-import { type SimEdge, World } from "./world.ts";
+import { World } from "./world.ts";
 
 /** What a policy comes to in a scenario: the row that `simulate --json` prints. */
 export interface SimulatedPolicy {
@@ -85,33 +86,28 @@ export function runAnswers(
   const token = () => {
     progressMs = world.clock.nowMs();
   };
-  const next = (edge: SimEdge, index: number, number: number) => {
+  const next = (opener: Opener, index: number, number: number) => {
     if (number === answers) {
-      edge.close();
+      opener.close();
       return;
     }
     const own = toSeed((BigInt(seed) << 32n) | BigInt(index * answers + number));
-    edge.ask(
-      policy,
-      own,
-      ({ outcome, statistics }) => {
+    world.open(opener, policy, own, {
+      token,
+      finished(outcome, statistics) {
         if (outcome.kind === "failed") {
           throw new PicoSpecError(outcome.code, `a simulated answer failed: ${outcome.message}`);
         }
         done.push(statistics);
         // Not within the session's own last turn.
-        world.clock.schedule(world.clock.nowMs(), () => next(edge, index, number + 1));
+        world.clock.schedule(world.clock.nowMs(), () => next(opener, index, number + 1));
       },
-      { token },
-    );
+    });
   };
   for (let index = 0; index < edges; index++) {
     const edge = world.edge();
     const startMs = ((scenario.rttMs + scenario.passMs) * index) / edges;
-    world.clock.schedule(startMs, () => {
-      if (policy.target) edge.connect(() => next(edge, index, 0));
-      else next(edge, index, 0);
-    });
+    world.clock.schedule(startMs, () => edge.start(policy, (opener) => next(opener, index, 0)));
   }
   while (done.length < edges * answers) {
     assert(world.clock.step(), "the simulation came to rest too early");

@@ -10,7 +10,7 @@ import type { Clock } from "../../src/util/clock.ts";
 import { type Scenario, sized } from "../models/scenario.ts";
 import type { Watch } from "./link.ts";
 import type { NamedPolicy } from "./simulate.ts";
-import { type Answered, World } from "./world.ts";
+import { World } from "./world.ts";
 
 /** Tokens of an answer that can still be read as a timeline. */
 export const TIMELINE_TOKENS = 24;
@@ -79,17 +79,17 @@ export function timeline(scenario: Scenario, { name, policy }: NamedPolicy, seed
   const edge = world.edge();
   const own = toSeed(BigInt(seed) << 32n);
   let statistics: PipelineStatistics | null = null;
-  const ask = () => {
+  edge.start(policy, (opener) => {
     recorder.start();
-    const done = ({ outcome, statistics: counted }: Answered) => {
-      assert(outcome.kind === "done", `a simulated answer failed: ${JSON.stringify(outcome)}`);
-      recorder.done(outcome.reason);
-      statistics = counted;
-    };
-    edge.ask(sized(policy, scenario.segmentTokens), own, done, recorder.listener);
-  };
-  if (policy.target) edge.connect(ask);
-  else ask();
+    world.open(opener, sized(policy, scenario.segmentTokens), own, {
+      ...recorder.listener,
+      finished(outcome, counted) {
+        assert(outcome.kind === "done", `a simulated answer failed: ${JSON.stringify(outcome)}`);
+        recorder.done(outcome.reason);
+        statistics = counted;
+      },
+    });
+  });
   while (!statistics) assert(world.clock.step(), "the simulation came to rest too early");
   return { policy: name, events: recorder.events, statistics };
 }

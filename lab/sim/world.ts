@@ -1,17 +1,13 @@
 import type { CloudLimits } from "../../src/cloud/driver.ts";
 import { Cloud } from "../../src/cloud/driver.ts";
 import type { DecodingPolicy } from "../../src/decoding/policy.ts";
-import type { StopRule } from "../../src/decoding/session.ts";
-import type { Outcome } from "../../src/edge/core/machine.ts";
-import type { PipelineStatistics } from "../../src/edge/core/statistics.ts";
 import { ParallelDrafter } from "../../src/edge/drafters/parallel-drafter.ts";
-import { EdgeSession, type SessionListener } from "../../src/edge/driver.ts";
-import { EdgeClient } from "../../src/edge/opener.ts";
+import type { SessionListener } from "../../src/edge/driver.ts";
+import { LocalOpener, type OpenedSession, type Opener, RemoteOpener } from "../../src/edge/opener.ts";
 import type { PassEngine } from "../../src/engine/engine.ts";
 import { Purpose, type Seed, toSeed, uniform } from "../../src/sampling/random.ts";
 import { samplerSettings } from "../../src/sampling/sampler.ts";
 import type { WanProfile } from "../../src/transport/wan.ts";
-import { assert } from "../../src/util/assert.ts";
 import { VirtualClock } from "../../src/util/virtual-clock.ts";
 import type { Scenario } from "../models/scenario.ts";
 import { type AcceptanceModel, ChanceAcceptance } from "./acceptance.ts";
@@ -30,12 +26,6 @@ export interface WorldOptions {
   /** wraps a server's target: to watch it */
   readonly target?: (model: PassEngine) => PassEngine;
   readonly watch?: Watch;
-}
-
-/** An answer that came to its end. */
-export interface Answered {
-  readonly outcome: Outcome;
-  readonly statistics: PipelineStatistics;
 }
 
 const MODELLED = { name: "modelled", fingerprint: "modelled", endTokens: [], chatTemplate: null };
@@ -98,18 +88,26 @@ export class World {
     return link;
   }
 
-  /** The session's acceptance is no longer needed. */
-  forget(seed: Seed): void {
-    this.judges.forget(seed);
+  /** Opens the session of one answer. @param seed its lower half tells it apart from all others of this world */
+  open(opener: Opener, policy: DecodingPolicy, seed: Seed, listener: SessionListener): OpenedSession {
+    const { promptTokens, answerTokens } = this.options.scenario;
+    const settings = { policy, sampler: GREEDY, seed, maxTokens: answerTokens };
+    return opener.open(settings, distinctPrompt(promptTokens, seed), {
+      ...listener,
+      finished: (outcome, statistics) => {
+        this.judges.forget(seed);
+        listener.finished(outcome, statistics);
+      },
+    });
   }
 }
 
-/** One device: answers one prompt after the other, or many at a time. */
+/** One device: a drafter, and a link to a cloud where its policy takes one. */
 export class SimEdge {
   private readonly world: World;
   private readonly scenario: Scenario;
   private readonly drafter: ParallelDrafter;
-  private client: EdgeClient | null = null;
+  private opener: Opener | null = null;
   private link: SimLink | null = null;
 
   constructor(world: World, scenario: Scenario, drafter: ParallelDrafter) {
@@ -118,11 +116,26 @@ export class SimEdge {
     this.drafter = drafter;
   }
 
-  /** Connects; `ready` once the cloud has answered. */
-  connect(ready: () => void): void {
+  /** Gives the opener for a policy, once the cloud has answered where there is one. */
+  start({ target }: DecodingPolicy, ready: (opener: Opener) => void): void {
+    if (target) this.connect(ready);
+    else {
+      const { drafter, world } = this;
+      const { name, endTokens, chatTemplate } = MODELLED;
+      const { clock } = world;
+      this.opener = new LocalOpener({ drafter, name, endTokens, chatTemplate, grammars: null, clock });
+      ready(this.opener);
+    }
+  }
+
+  close(): void {
+    this.opener?.close();
+  }
+
+  private connect(ready: (opener: Opener) => void): void {
     const { world, drafter } = this;
     this.link = world.link();
-    this.client = new EdgeClient({
+    this.opener = new RemoteOpener({
       link: this.link.edge,
       reconnect: (done) => {
         world.clock.schedule(world.clock.nowMs() + this.scenario.reconnectMs, () => {
@@ -136,63 +149,12 @@ export class SimEdge {
       drafter,
       clock: world.clock,
       client: "simulated",
-      ready: (error) => {
+      ready: (error, opener) => {
         if (error) throw error;
-        ready();
+        ready(opener);
       },
     });
     if (this.scenario.disconnectsPerHour > 0) this.planBreak();
-  }
-
-  /** One answer. @param seed its lower half tells it apart from all others of this world */
-  ask(
-    policy: DecodingPolicy,
-    seed: Seed,
-    done: (answered: Answered) => void,
-    also: Partial<SessionListener> = {},
-  ): void {
-    const { promptTokens, answerTokens } = this.scenario;
-    const settings = { policy, sampler: GREEDY, seed, maxTokens: answerTokens };
-    const prompt = distinctPrompt(promptTokens, seed);
-    const listener: SessionListener = {
-      ...also,
-      finished: (outcome, statistics) => {
-        this.world.forget(seed);
-        also.finished?.(outcome, statistics);
-        done({ outcome, statistics });
-      },
-    };
-    if (policy.target) {
-      assert(this.client, "an edge connects first");
-      this.client.open(settings, prompt, listener);
-      return;
-    }
-    const rule: StopRule = {
-      promptLength: promptTokens,
-      maxTokens: answerTokens,
-      contextTokens: Number.POSITIVE_INFINITY,
-      endTokens: new Set(),
-    };
-    const { drafter } = this;
-    const { clock } = this.world;
-    const { vocabularySize } = drafter.reach;
-    const local = {
-      id: 1,
-      settings,
-      prompt,
-      rule,
-      secret: null,
-      drafter,
-      vocabularySize,
-      clock,
-      send: () => 0,
-      listener,
-    };
-    new EdgeSession(local).start();
-  }
-
-  close(): void {
-    this.client?.close();
   }
 
   private planBreak(): void {

@@ -1,11 +1,8 @@
 import { availableParallelism } from "node:os";
 import { type Command, Option } from "commander";
-import type { DecodingPolicy } from "../decoding/policy.ts";
 import { Device } from "../device/device.ts";
 import type { DrafterKind } from "../device/drafter.ts";
-import { type Generated, type GenerateOptions, generate, generateAlone } from "../edge/generate.ts";
-import type { Tokenizer } from "../text/tokenizer.ts";
-import { systemClock } from "../transport/node/clock.ts";
+import { DeviceEdge } from "../device/edge.ts";
 import { SettingError } from "../util/errors.ts";
 import { MODEL, modelPath } from "./model-path.ts";
 import {
@@ -81,96 +78,37 @@ export function addAskOptions(command: Command): Command {
   return addSamplerOptions(command, 0.7);
 }
 
-/** What a prompt has to keep to under a policy. */
-export interface PromptTerms {
-  /** null: the messages' texts as they are */
-  readonly chatTemplate: string | null;
-  readonly contextTokens: number;
+/**
+ * An edge that asks by the options: loads the drafter, and connects where the policy wants a cloud. The caller closes it.
+ * @throws SettingError for options that do not go together; EngineError, ConnectionError, CloudError
+ */
+export async function openEdge(values: LinkValues): Promise<DeviceEdge> {
+  checkLink(values);
+  const { policy, cloud, model, drafter, threads, gpu, reconnect } = values;
+  const bar = progressBar(`loading ${model ?? "the tokenizer"}`);
+  const device = await Device.open({
+    cloud: cloud ?? null,
+    model: model === undefined ? null : await modelPath(model),
+    // Alone, the small model itself has to speak.
+    drafter: !policy.policy.target && drafter === "lookup" ? "model" : drafter,
+    threads,
+    gpu,
+    reconnectMs: reconnect * 1000,
+    progress: bar.update,
+  }).finally(bar.end);
+  try {
+    return await DeviceEdge.of(device, policy.policy);
+  } catch (error) {
+    device.close();
+    throw error;
+  }
 }
 
-/** `raw`: prompts are sent without the model's chat template. */
-type AskerValues = LinkValues & Pick<AskValues, "raw">;
-
-/** Answers prompts by the drafter of this device and, where the policy wants one, a cloud. */
-export class Asker {
-  private readonly values: AskerValues;
-  private readonly device: Device;
-
-  private constructor(values: AskerValues, device: Device) {
-    this.values = values;
-    this.device = device;
-  }
-
-  /**
-   * Loads the drafter, and connects where the policy of the options wants a cloud. The caller closes it.
-   * @throws SettingError for options that do not go together; EngineError, ConnectionError, CloudError
-   */
-  static async open(values: AskerValues): Promise<Asker> {
-    checkLink(values);
-    const { policy, cloud, model, drafter, threads, gpu, reconnect } = values;
-    const { target } = policy.policy;
-    const bar = progressBar(`loading ${model ?? "the tokenizer"}`);
-    const device = await Device.open({
-      cloud: cloud ?? null,
-      model: model === undefined ? null : await modelPath(model),
-      // Alone, the small model itself has to speak.
-      drafter: !target && drafter === "lookup" ? "model" : drafter,
-      threads,
-      gpu,
-      reconnectMs: reconnect * 1000,
-      progress: bar.update,
-    }).finally(bar.end);
-    try {
-      if (target) await device.connected();
-      return new Asker(values, device);
-    } catch (error) {
-      device.close();
-      throw error;
-    }
-  }
-
-  get tokenizer(): Tokenizer {
-    return this.device.loaded.tokenizer;
-  }
-
-  /** @throws SettingError for a policy that cannot be asked by with these options */
-  check(policy: NamedPolicy): void {
-    if (policy.policy.target && this.values.cloud === undefined) throw noCloud(policy);
-    if (!policy.policy.target && !this.device.loaded.own) {
-      throw new SettingError("model", `policy ${policy.name} needs a model of its own: give --model FILE`);
-    }
-  }
-
-  /** Connects to the cloud where the policy wants one and there is no link. */
-  async terms(policy: DecodingPolicy): Promise<PromptTerms> {
-    const { raw } = this.values;
-    if (!policy.target) {
-      const { drafter, own, chatTemplate } = this.device.loaded;
-      const { contextTokens } = (own ?? drafter).reach;
-      return { chatTemplate: raw ? null : chatTemplate, contextTokens };
-    }
-    const { target } = await this.device.connected();
-    return {
-      chatTemplate: raw ? null : (target.chatTemplate ?? this.device.loaded.chatTemplate),
-      contextTokens: target.contextTokens,
-    };
-  }
-
-  /** @throws SettingError, EngineError, ConnectionError; CloudError, and what was decided before was told to `part` */
-  async ask(options: Omit<GenerateOptions, "tokenizer">): Promise<Generated> {
-    const { tokenizer, drafter, own } = this.device.loaded;
-    const all: GenerateOptions = { ...options, tokenizer };
-    if (options.settings.policy.target) return generate(await this.device.connected(), all);
-    return generateAlone(own ?? drafter, tokenizer.endTokens(), systemClock, all);
-  }
-
-  /** Gives up a link that is of no use any more: what needs one makes another. */
-  disconnect(): void {
-    this.device.disconnect();
-  }
-
-  close(): void {
-    this.device.close();
+/** @throws SettingError for another policy than that of the options, where they do not do for it */
+export function checkPolicyChange(policy: NamedPolicy, { cloud }: LinkValues, edge: DeviceEdge): void {
+  if (policy.policy.target && cloud === undefined) throw noCloud(policy);
+  if (!policy.policy.target && !edge.speaksAlone) {
+    throw new SettingError("model", `policy ${policy.name} needs a model of its own: give --model FILE`);
   }
 }
 

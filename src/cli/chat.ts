@@ -1,14 +1,14 @@
 import { writeFile } from "node:fs/promises";
 import { Command } from "commander";
 import { policyNamed } from "../decoding/policy.ts";
+import type { DeviceEdge } from "../device/edge.ts";
 import { freshSeed } from "../device/node.ts";
 import { CloudError } from "../edge/connection.ts";
-import type { Generated } from "../edge/generate.ts";
+import type { WholeAnswer } from "../edge/edge.ts";
 import { type Seed, seedText } from "../sampling/random.ts";
-import { type ChatMessage, chatPrompt } from "../text/chat-template.ts";
 import { unreachable } from "../util/assert.ts";
 import { messageOf, PicoSpecError } from "../util/errors.ts";
-import { Asker, type AskValues, addAskOptions } from "./ask.ts";
+import { type AskValues, addAskOptions, checkPolicyChange, openEdge } from "./ask.ts";
 import {
   type ChatCommand,
   type ChatInput,
@@ -55,20 +55,20 @@ Examples:
 }
 
 async function chat(values: AskValues): Promise<void> {
-  const asker = await Asker.open(values);
+  const edge = await openEdge(values);
   const reader = new LineReader();
   try {
-    await new Chat(values, asker, reader).run();
+    await new Chat(values, edge, reader).run();
   } finally {
     reader.close();
-    asker.close();
+    await edge.close();
   }
 }
 
 /** The shell around the conversation: what is asked, written and kept. */
 class Chat {
   private readonly values: AskValues;
-  private readonly asker: Asker;
+  private readonly edge: DeviceEdge;
   private readonly reader: LineReader;
   private conversation: Conversation;
   private policy: NamedPolicy;
@@ -81,9 +81,9 @@ class Chat {
   private interrupted = false;
   private unanswered = false;
 
-  constructor(values: AskValues, asker: Asker, reader: LineReader) {
+  constructor(values: AskValues, edge: DeviceEdge, reader: LineReader) {
     this.values = values;
-    this.asker = asker;
+    this.edge = edge;
     this.reader = reader;
     this.conversation = emptyConversation(values.system ?? null);
     this.policy = values.policy;
@@ -185,7 +185,7 @@ class Chat {
   private setPolicy(name: string | null): void {
     if (name !== null) {
       const policy = { name, policy: policyNamed(name) };
-      this.asker.check(policy);
+      checkPolicyChange(policy, this.values, this.edge);
       this.policy = policy;
     }
     note(`policy ${this.policy.name}${name === null ? `; there are ${policyNames}` : ""}`);
@@ -222,9 +222,9 @@ class Chat {
     const writer = new AnswerWriter();
     const interrupt = () => controller.abort();
     try {
-      const generated = await this.reader.during(interrupt, () => this.ask(seed, writer, controller.signal));
-      const { statistics, reason } = generated;
-      if (reason !== "cancelled" || generated.text !== "") writer.said = generated.text;
+      const whole = await this.reader.during(interrupt, () => this.ask(seed, writer, controller.signal));
+      const { statistics, reason } = whole;
+      if (reason !== "cancelled" || whole.text !== "") writer.said = whole.text;
       this.answers.push({ policy: this.policy.name, seed: seedText(seed), statistics });
       writer.end();
       this.tellEnd(reason);
@@ -239,31 +239,30 @@ class Chat {
   }
 
   /** A link that broke between two questions is made anew, once. */
-  private async ask(seed: Seed, writer: AnswerWriter, signal: AbortSignal): Promise<Generated> {
+  private async ask(seed: Seed, writer: AnswerWriter, signal: AbortSignal): Promise<WholeAnswer> {
     try {
       return await this.askOnce(seed, writer, signal);
     } catch (error) {
       if (!(error instanceof CloudError)) throw error;
-      this.asker.disconnect();
+      this.edge.disconnect();
       if (writer.said !== null || signal.aborted) throw error;
       return await this.askOnce(seed, writer, signal);
     }
   }
 
-  private async askOnce(seed: Seed, writer: AnswerWriter, signal: AbortSignal): Promise<Generated> {
-    const { asker, values, policy } = this;
-    const { maxTokens } = values;
-    const { chatTemplate, contextTokens } = await asker.terms(policy.policy);
-    const promptOf = (messages: readonly ChatMessage[]) =>
-      chatPrompt(chatTemplate, messages, asker.tokenizer);
+  private async askOnce(seed: Seed, writer: AnswerWriter, signal: AbortSignal): Promise<WholeAnswer> {
+    const { edge, values } = this;
+    const { maxTokens, raw = false } = values;
+    const { policy } = this.policy;
+    const { contextTokens } = await edge.modelFor(policy);
     const room = promptRoom(contextTokens, maxTokens);
-    const { messages, leftOut } = fitting(this.conversation, room, (some) => promptOf(some).length);
+    const { messages, leftOut } = fitting(this.conversation, room, (some) => {
+      return edge.promptOf({ prompt: some, raw, policy }).length;
+    });
     this.tellLeftOut(leftOut);
-    return asker.ask({
-      settings: { policy: policy.policy, sampler: samplerFrom(values), seed, maxTokens },
-      prompt: promptOf(messages),
-      part: ({ text }) => writer.write(text),
-      signal,
+    const sampler = samplerFrom(values);
+    return edge.ask({ prompt: messages, raw, policy, sampler, seed, maxTokens, signal }, (event) => {
+      if (event.type === "text") writer.write(event.text);
     });
   }
 
@@ -275,7 +274,7 @@ class Chat {
     this.leftOut = leftOut;
   }
 
-  private tellEnd(reason: Generated["reason"]): void {
+  private tellEnd(reason: WholeAnswer["reason"]): void {
     if (reason === "length") note(`[cut off after ${this.values.maxTokens} tokens: see --max-tokens]`);
     if (reason === "context") note("[cut off: the context is full]");
     if (reason !== "cancelled") return;

@@ -1,4 +1,4 @@
-import type { TextPart } from "../edge/generate.ts";
+import type { AnswerEvent, AnsweredToken } from "../edge/edge.ts";
 import type { DemoReport, DemoValues } from "./demo-report.ts";
 import { colours, figure, table } from "./output.ts";
 import { reportRows } from "./report-rows.ts";
@@ -28,16 +28,21 @@ export class LiveAnswer {
     this.stream.write(`\n${this.colour.bold(policy)}\n`);
   }
 
-  readonly part = ({ text, origin }: TextPart): void => {
-    const { green, yellow } = this.colour;
-    this.stream.write(origin === "draft" ? green(text) : origin === "correction" ? yellow(text) : text);
+  readonly event = (event: AnswerEvent): void => {
+    if (event.type === "discarded") this.discarded(event.text);
+    else if (event.type === "text") for (const token of event.tokens) this.token(token);
   };
 
-  readonly discarded = (text: string): void => {
+  private token({ text, origin }: AnsweredToken): void {
+    const { green, yellow } = this.colour;
+    this.stream.write(origin === "draft" ? green(text) : origin === "correction" ? yellow(text) : text);
+  }
+
+  private discarded(text: string): void {
     // Without colours nobody could tell it from the answer.
     if (!this.colour.isColorSupported) return;
     this.stream.write(this.colour.red(this.colour.strikethrough(text.replaceAll("\n", "⏎"))));
-  };
+  }
 
   end(): void {
     this.stream.write("\n");

@@ -1,15 +1,12 @@
 import { Command, Option } from "commander";
 import { POLICIES } from "../decoding/policy.ts";
 import { freshSeed } from "../device/node.ts";
-import { generate, generateAlone } from "../edge/generate.ts";
+import type { Edge } from "../edge/edge.ts";
 import { type RunReport, runReport } from "../edge/report.ts";
 import { type Seed, seedText } from "../sampling/random.ts";
-import { samplerSettings } from "../sampling/sampler.ts";
-import { chatPrompt } from "../text/chat-template.ts";
-import { systemClock } from "../transport/node/clock.ts";
 import type { DemoReport, DemoValues } from "./demo-report.ts";
 import { demoTable, LiveAnswer } from "./demo-view.ts";
-import { type LocalPair, withLocalPair } from "./local-pair.ts";
+import { withLocalPair } from "./local-pair.ts";
 import { BUNDLED_DRAFTER, BUNDLED_TARGET } from "./node.ts";
 import {
   maxTokensOption,
@@ -74,35 +71,27 @@ async function demo(values: DemoValues): Promise<void> {
 function compare(values: DemoValues, seed: Seed): Promise<DemoReport> {
   const { rtt, jitter, mbps, pace } = values;
   const options = { target: BUNDLED_TARGET, drafter: BUNDLED_DRAFTER, rtt, jitter, mbps, pace };
-  return withLocalPair(options, (pair) => runAll(values, seed, pair));
+  return withLocalPair(options, (edge) => runAll(values, seed, edge));
 }
 
-async function runAll(values: DemoValues, seed: Seed, { client, loaded }: LocalPair): Promise<DemoReport> {
-  const prompt = chatPrompt(
-    client.target.chatTemplate,
-    [{ role: "user", content: values.prompt }],
-    loaded.tokenizer,
-  );
-  const sampler = samplerSettings({ temperature: values.temperature });
+async function runAll(values: DemoValues, seed: Seed, edge: Edge): Promise<DemoReport> {
   const live = values.json ? null : new LiveAnswer(process.stdout);
   live?.intro(values, seedText(seed));
   const runs: RunReport[] = [];
   const policies: NamedPolicy[] = [{ name: "cloud", policy: POLICIES.cloud }, ...values.policy];
+  const { temperature, maxTokens } = values;
   for (const { name, policy } of policies) {
     live?.begin(name);
-    const settings = { policy, sampler, seed, maxTokens: values.maxTokens };
-    const { drafter, tokenizer } = loaded;
-    const options = {
-      settings,
-      prompt,
-      tokenizer,
-      ...(live ? { part: live.part, discarded: live.discarded } : {}),
-    };
-    const generated = policy.target
-      ? await generate(client, options)
-      : await generateAlone(drafter, tokenizer.endTokens(), systemClock, options);
+    const { text, statistics } = await edge.ask(
+      {
+        prompt: [{ role: "user", content: values.prompt }],
+        sampler: { temperature },
+        ...{ policy, seed, maxTokens },
+      },
+      live?.event,
+    );
     live?.end();
-    runs.push(runReport(name, generated.text, generated.statistics));
+    runs.push(runReport(name, text, statistics));
   }
   const speedup = runs.at(-1)!.tokensPerSecond / runs[0]!.tokensPerSecond;
   return {

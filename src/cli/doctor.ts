@@ -1,6 +1,6 @@
 import { Command, Option } from "commander";
 import { pings, transfers } from "../../lab/bench/probe.ts";
-import type { EdgeClient } from "../edge/opener.ts";
+import type { RemoteOpener } from "../edge/opener.ts";
 import type { ModelFile } from "../engine/llama/gguf.ts";
 import { bounded, type Check, checkText, verdict } from "./doctor/check.ts";
 import {
@@ -120,7 +120,7 @@ async function* cloudChecks(address: string, files: readonly ModelFile[]): Async
   const reach = await bounded("cloud reach", NETWORK_MS, async () => reachCheck(await reachOf(address)));
   yield reach;
   if (reach.status === "problem") return;
-  const link: { client?: EdgeClient } = {};
+  const link: { client?: RemoteOpener } = {};
   try {
     yield await bounded("cloud protocol", NETWORK_MS, async () => {
       const answer = await outcomeOf(async () => {
@@ -135,7 +135,7 @@ async function* cloudChecks(address: string, files: readonly ModelFile[]): Async
   }
 }
 
-async function* linkChecks(client: EdgeClient, files: readonly ModelFile[]): AsyncGenerator<Check> {
+async function* linkChecks(client: RemoteOpener, files: readonly ModelFile[]): AsyncGenerator<Check> {
   yield targetCheck(client.target);
   for (const file of files) yield tokenizerCheck(client.target, file);
   yield await bounded("cloud round trip", NETWORK_MS, async () => {

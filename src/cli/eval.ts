@@ -9,15 +9,13 @@ import {
 } from "../../lab/bench/eval.ts";
 import { TASK_FAMILIES } from "../../lab/tasks/draw.ts";
 import type { Task, TaskFamily } from "../../lab/tasks/task.ts";
-import { generate, generateAlone } from "../edge/generate.ts";
+import type { Edge } from "../edge/edge.ts";
 import type { DraftModel } from "../engine/engine.ts";
 import { LlamaModel } from "../engine/llama/model.ts";
 import { llamaDraftModel } from "../engine/llama/models.ts";
 import { toSeed } from "../sampling/random.ts";
-import { samplerSettings } from "../sampling/sampler.ts";
-import { type ChatTool, chatPrompt } from "../text/chat-template.ts";
-import { systemClock } from "../transport/node/clock.ts";
-import { type LocalPair, withLocalPair } from "./local-pair.ts";
+import type { ChatMessage, ChatTool } from "../text/chat-template.ts";
+import { withLocalPair } from "./local-pair.ts";
 import { MODEL, modelPath } from "./model-path.ts";
 import { BUNDLED_DRAFTER, BUNDLED_TARGET } from "./node.ts";
 import {
@@ -110,29 +108,25 @@ async function runEval(values: EvalValues): Promise<void> {
   else console.log(report(values, result));
 }
 
-function ask(
-  values: EvalValues,
-  { client, loaded }: LocalPair,
-  follower: DraftModel | null,
-): Promise<EvalResult> {
-  const { drafter, tokenizer } = loaded;
+function ask(values: EvalValues, edge: Edge, follower: DraftModel | null): Promise<EvalResult> {
   const policies = new Map(values.policy.map(({ name, policy }) => [name, policy]));
-  const sampler = samplerSettings({ temperature: values.temperature });
-  const promptOf = ({ prompt, tools = [] }: Task) => {
-    const shown = tools.map((tool): ChatTool => ({ type: "function", function: tool }));
-    const { chatTemplate } = client.target;
-    return chatPrompt(chatTemplate, [{ role: "user", content: prompt }], tokenizer, shown);
+  const { temperature, maxTokens } = values;
+  const question = ({ prompt, tools = [] }: Task) => {
+    const messages: ChatMessage[] = [{ role: "user", content: prompt }];
+    return { prompt: messages, tools: tools.map((tool): ChatTool => ({ type: "function", function: tool })) };
   };
   const answer = async (name: string, task: Task, number: number): Promise<Answered> => {
     const policy = policies.get(name)!;
-    const settings = { policy, sampler, seed: toSeed(values.seed + number), maxTokens: values.maxTokens };
-    const tokens: number[] = [];
-    const part = ({ token }: { token: number }) => tokens.push(token);
-    const options = { settings, prompt: promptOf(task), tokenizer, part };
-    const { text, statistics } = policy.target
-      ? await generate(client, options)
-      : await generateAlone(drafter, tokenizer.endTokens(), systemClock, options);
-    return { text, tokens, statistics };
+    const seed = toSeed(values.seed + number);
+    const sampler = { temperature };
+    const { text, tokens, statistics } = await edge.ask({
+      ...question(task),
+      policy,
+      sampler,
+      seed,
+      maxTokens,
+    });
+    return { text, tokens: tokens.map(({ token }) => token), statistics };
   };
   const bar = progressBar("asking");
   return evaluate({
@@ -141,7 +135,10 @@ function ask(
     tasks: values.n,
     seed: values.seed,
     answer,
-    agreement: follower && ((task, tokens) => agreement(follower, promptOf(task), tokens)),
+    agreement:
+      follower &&
+      ((task, tokens) =>
+        agreement(follower, edge.promptOf({ ...question(task), policy: values.policy[0]!.policy }), tokens)),
     progress: (done, of) => bar.update(done / of),
   }).finally(bar.end);
 }

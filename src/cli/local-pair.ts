@@ -1,7 +1,9 @@
+import { POLICIES } from "../decoding/policy.ts";
 import { type LoadedDrafter, loadDrafter } from "../device/drafter.ts";
-import { software } from "../device/node.ts";
-import { connectEdge } from "../edge/generate.ts";
-import type { EdgeClient } from "../edge/opener.ts";
+import { freshSeed, software } from "../device/node.ts";
+import { connectEdge } from "../edge/connect.ts";
+import { Edge } from "../edge/edge.ts";
+import { LocalOpener, type RemoteOpener } from "../edge/opener.ts";
 import { systemClock } from "../transport/node/clock.ts";
 import { connect } from "../transport/node/socket.ts";
 import { symmetricWan, wan } from "../transport/wan.ts";
@@ -19,15 +21,10 @@ export interface LocalPairOptions {
   readonly pace: NamedPace | null;
 }
 
-export interface LocalPair {
-  readonly client: EdgeClient;
-  readonly loaded: LoadedDrafter;
-}
-
 /** Starts a cloud process and the drafter, and ends both when `use` is done, however that goes. */
 export async function withLocalPair<T>(
   options: LocalPairOptions,
-  use: (pair: LocalPair) => Promise<T>,
+  use: (edge: Edge) => Promise<T>,
 ): Promise<T> {
   const { target, drafter, pace, rtt, jitter, mbps } = options;
   const cloud = await startCloudProcess([
@@ -59,7 +56,7 @@ export async function withLocalPair<T>(
         client: software(),
       });
       try {
-        return await use({ client, loaded });
+        return await use(edgeOf(client, loaded));
       } finally {
         client.close();
       }
@@ -69,4 +66,22 @@ export async function withLocalPair<T>(
   } finally {
     await cloud.stop();
   }
+}
+
+function edgeOf(remote: RemoteOpener, { drafter, tokenizer, chatTemplate }: LoadedDrafter): Edge {
+  return new Edge({
+    remote,
+    local: new LocalOpener({
+      drafter,
+      name: "edge",
+      endTokens: tokenizer.endTokens(),
+      chatTemplate,
+      grammars: null,
+      clock: systemClock,
+    }),
+    tokenizer,
+    chatTemplate: null,
+    freshSeed,
+    policy: POLICIES.race,
+  });
 }

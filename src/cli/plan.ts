@@ -6,9 +6,11 @@ import { type Estimate, type FittedScenario, fitScenario, type RateEstimate } fr
 import { parseScenario } from "../../lab/models/scenario.ts";
 import { type PayoffReport, payoffReport } from "../../lab/sim/payoff.ts";
 import { withSettings } from "../../lab/sim/sweep.ts";
+import { POLICIES } from "../decoding/policy.ts";
 import { loadDrafter } from "../device/drafter.ts";
-import { software } from "../device/node.ts";
-import { connectEdge } from "../edge/generate.ts";
+import { freshSeed, software } from "../device/node.ts";
+import { connectEdge } from "../edge/connect.ts";
+import { Edge } from "../edge/edge.ts";
 import { systemClock } from "../transport/node/clock.ts";
 import { connect } from "../transport/node/socket.ts";
 import { SettingError } from "../util/errors.ts";
@@ -143,7 +145,11 @@ async function measured(values: PlanValues): Promise<FittedScenario> {
       client: software(),
     });
     try {
-      const measurements = await probe({ client, tokenizer, prompt, temperature, progress: tell });
+      const edge = new Edge({
+        ...{ remote: client, local: null, tokenizer, chatTemplate: drafter.chatTemplate },
+        ...{ freshSeed, policy: POLICIES.race },
+      });
+      const measurements = await probe({ client, edge, prompt, temperature, progress: tell });
       const single = samples.filter(({ rows, prefill }) => rows === 1 && prefill === 0).map(({ ms }) => ms);
       const base = parseScenario({
         name: client.target.name,

@@ -1,10 +1,10 @@
 import { Command, Option } from "commander";
+import type { DeviceEdge } from "../device/edge.ts";
 import { freshSeed } from "../device/node.ts";
-import type { Generated } from "../edge/generate.ts";
+import type { WholeAnswer } from "../edge/edge.ts";
 import { type RunReport, runReport } from "../edge/report.ts";
 import { seedText } from "../sampling/random.ts";
-import { chatPrompt } from "../text/chat-template.ts";
-import { Asker, type AskValues, addAskOptions } from "./ask.ts";
+import { type AskValues, addAskOptions, openEdge } from "./ask.ts";
 import { Exit, INTERRUPTED } from "./exit.ts";
 import { samplerFrom } from "./options.ts";
 import { figure } from "./output.ts";
@@ -34,17 +34,16 @@ Examples:
 }
 
 async function run(prompt: string, values: RunValues): Promise<void> {
-  const asker = await Asker.open(values);
+  const edge = await openEdge(values);
   try {
-    await answer(prompt === "-" ? await stdin() : prompt, values, asker);
+    await answer(prompt === "-" ? await stdin() : prompt, values, edge);
   } finally {
-    asker.close();
+    await edge.close();
   }
 }
 
-async function answer(question: string, values: RunValues, asker: Asker): Promise<void> {
-  const { policy, json, maxTokens } = values;
-  const { chatTemplate } = await asker.terms(policy.policy);
+async function answer(question: string, values: RunValues, edge: DeviceEdge): Promise<void> {
+  const { policy, json, maxTokens, raw = false } = values;
   const system = values.system === undefined ? [] : [{ role: "system", content: values.system } as const];
   const messages = [...system, { role: "user", content: question } as const];
   const seed = values.seed ?? freshSeed();
@@ -52,29 +51,26 @@ async function answer(question: string, values: RunValues, asker: Asker): Promis
   const onInterrupt = () => interrupt.abort();
   process.once("SIGINT", onInterrupt);
   let written = false;
-  let generated: Generated;
+  let whole: WholeAnswer;
   try {
-    generated = await asker.ask({
-      settings: { policy: policy.policy, sampler: samplerFrom(values), seed, maxTokens },
-      prompt: chatPrompt(chatTemplate, messages, asker.tokenizer),
-      part: ({ text }) => {
-        if (json) return;
-        process.stdout.write(text);
-        written = true;
-      },
-      signal: interrupt.signal,
+    const sampler = samplerFrom(values);
+    const { signal } = interrupt;
+    whole = await edge.ask({ prompt: messages, raw, sampler, seed, maxTokens, signal }, (event) => {
+      if (json || event.type !== "text") return;
+      process.stdout.write(event.text);
+      written = true;
     });
   } finally {
     process.removeListener("SIGINT", onInterrupt);
     if (written) process.stdout.write("\n");
   }
-  const report = runReport(policy.name, generated.text, generated.statistics);
+  const report = runReport(policy.name, whole.text, whole.statistics);
   if (json) console.log(JSON.stringify({ ...report, seed: seedText(seed) }, null, 2));
-  else console.error(summary(report, generated, seedText(seed)));
-  if (generated.reason === "cancelled") throw new Exit(INTERRUPTED);
+  else console.error(summary(report, whole, seedText(seed)));
+  if (whole.reason === "cancelled") throw new Exit(INTERRUPTED);
 }
 
-function summary(report: RunReport, { reason }: Generated, seed: string): string {
+function summary(report: RunReport, { reason }: WholeAnswer, seed: string): string {
   const { tokens, tokensPerSecond, timeToFirstTokenMs, acceptanceRate, targetPassesPerToken } = report;
   const parts = [
     `${tokens} tokens at ${figure(tokensPerSecond)}/s`,

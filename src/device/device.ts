@@ -1,6 +1,6 @@
+import { connectEdge } from "../edge/connect.ts";
 import { LookupDrafter } from "../edge/drafters/lookup-drafter.ts";
-import { connectEdge } from "../edge/generate.ts";
-import type { EdgeClient } from "../edge/opener.ts";
+import { LocalOpener, type RemoteOpener } from "../edge/opener.ts";
 import type { GpuChoice } from "../engine/llama/library.ts";
 import type { Grammars } from "../grammar/grammar.ts";
 import type { Tokenizer } from "../text/tokenizer.ts";
@@ -30,11 +30,11 @@ export interface DeviceOptions {
 export class Device {
   readonly loaded: LoadedDrafter;
   private readonly options: DeviceOptions;
-  private client: EdgeClient | null;
+  private client: RemoteOpener | null;
   private grammars: Grammars | null = null;
   private closed = false;
 
-  private constructor(options: DeviceOptions, loaded: LoadedDrafter, client: EdgeClient | null) {
+  private constructor(options: DeviceOptions, loaded: LoadedDrafter, client: RemoteOpener | null) {
     this.options = options;
     this.loaded = loaded;
     this.client = client;
@@ -61,7 +61,7 @@ export class Device {
   }
 
   /** The link, made now if there is none. @throws SettingError without a cloud; ConnectionError, CloudError */
-  async connected(): Promise<EdgeClient> {
+  async connected(): Promise<RemoteOpener> {
     this.checkOpen();
     const { tokenizer, drafter } = this.loaded;
     const client = this.client ?? (await openClient(this.options, tokenizer, drafter, this.grammars));
@@ -69,6 +69,32 @@ export class Device {
     this.checkOpen();
     this.client = client;
     return client;
+  }
+
+  /** There is a cloud to connect to. */
+  get hasCloud(): boolean {
+    return this.options.cloud !== null;
+  }
+
+  /** The link, where one was made. */
+  get link(): RemoteOpener | null {
+    return this.client;
+  }
+
+  /** The small model alone; null: there is none. */
+  local(): LocalOpener | null {
+    const { own, tokenizer, chatTemplate } = this.loaded;
+    if (!own) return null;
+    const endTokens = tokenizer.endTokens();
+    const { grammars } = this;
+    return new LocalOpener({
+      drafter: own,
+      name: "edge",
+      endTokens,
+      chatTemplate,
+      grammars,
+      clock: systemClock,
+    });
   }
 
   /** From now on drafts keep to grammars where a question has one. A link made before knows nothing of them. */
@@ -100,7 +126,7 @@ async function openClient(
   tokenizer: Pick<Tokenizer, "fingerprint">,
   drafter: LoadedDrafter["drafter"],
   grammars: Grammars | null,
-): Promise<EdgeClient> {
+): Promise<RemoteOpener> {
   if (cloud === null) throw new SettingError("cloud", "there is no cloud: give its address, ws://HOST:PORT");
   const transport = await connect(cloud);
   const resume = { reconnect: () => connect(cloud), withinMs: reconnectMs, secret: freshSecret };

@@ -4,7 +4,7 @@ import { join } from "node:path";
 import type { Drafter } from "../edge/drafters/drafter.ts";
 import { LookupDrafter, TwoDrafters } from "../edge/drafters/lookup-drafter.ts";
 import { ParallelDrafter } from "../edge/drafters/parallel-drafter.ts";
-import type { EdgeClient } from "../edge/opener.ts";
+import type { RemoteOpener } from "../edge/opener.ts";
 import type { DraftModel } from "../engine/engine.ts";
 import type { GpuChoice } from "../engine/llama/library.ts";
 import { LlamaModel } from "../engine/llama/model.ts";
@@ -72,7 +72,7 @@ export async function loadDrafter(options: DrafterOptions): Promise<LoadedDrafte
 }
 
 /** The target's tokenizer, from the cloud: for a device without a model. */
-export async function cloudTokenizer(client: EdgeClient): Promise<Omit<LoadedDrafter, "drafter" | "own">> {
+export async function cloudTokenizer(client: RemoteOpener): Promise<Omit<LoadedDrafter, "drafter" | "own">> {
   const bytes = await new Promise<Uint8Array>((resolve, reject) => {
     client.requestTokenizer((error, file) => (error ? reject(error) : resolve(file)));
   });

@@ -4,7 +4,6 @@ import { Edge, type EdgeOptions } from "../edge/edge.ts";
 import type { GpuChoice } from "../engine/llama/library.ts";
 import { XGrammars } from "../grammar/xgrammar/grammars.ts";
 import type { PullProgress } from "../hub/pull.ts";
-import { systemClock } from "../transport/node/clock.ts";
 import { SettingError } from "../util/errors.ts";
 import { Device } from "./device.ts";
 import type { DrafterKind } from "./drafter.ts";
@@ -77,22 +76,8 @@ export async function createEdge(options: CreateEdgeOptions): Promise<DeviceEdge
     const { loaded } = device;
     const grammars = await XGrammars.create(loaded.tokenizer, loaded.tokenizer.endTokens());
     device.useGrammars(grammars);
-    return new DeviceEdge(device, {
-      client: cloud === null ? null : await device.connected(),
-      reconnect: () => {
-        device.disconnect();
-        return device.connected();
-      },
-      drafter: loaded.drafter,
-      alone: loaded.own,
-      tokenizer: loaded.tokenizer,
-      endTokens: loaded.tokenizer.endTokens(),
-      chatTemplate: loaded.chatTemplate,
-      grammars,
-      clock: systemClock,
-      freshSeed,
-      policy,
-    });
+    if (cloud !== null) await device.connected();
+    return await DeviceEdge.of(device, policy);
   } catch (error) {
     device.close();
     throw error;
@@ -103,9 +88,36 @@ export async function createEdge(options: CreateEdgeOptions): Promise<DeviceEdge
 export class DeviceEdge extends Edge {
   private readonly device: Device;
 
-  constructor(device: Device, options: EdgeOptions) {
+  private constructor(device: Device, options: EdgeOptions) {
     super(options);
     this.device = device;
+  }
+
+  /**
+   * Takes the device over, which is closed with the edge. Connects where the policy needs a cloud.
+   * @throws SettingError, ConnectionError, CloudError; the device is still the caller's then
+   */
+  static async of(device: Device, policy: DecodingPolicy): Promise<DeviceEdge> {
+    const { loaded } = device;
+    return new DeviceEdge(device, {
+      remote: policy.target ? await device.connected() : device.link,
+      reconnect: device.hasCloud
+        ? () => {
+            device.disconnect();
+            return device.connected();
+          }
+        : null,
+      local: device.local(),
+      tokenizer: loaded.tokenizer,
+      chatTemplate: loaded.chatTemplate,
+      freshSeed,
+      policy,
+    });
+  }
+
+  /** Gives up a link that is of no use any more: what needs one makes another. */
+  disconnect(): void {
+    this.device.disconnect();
   }
 
   /** Ends what is under way, then the link and the model. */

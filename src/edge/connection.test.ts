@@ -11,7 +11,7 @@ import { samplerSettings } from "../sampling/sampler.ts";
 import type { CancelTimer, Clock } from "../util/clock.ts";
 import { TimerQueue } from "../util/timer-queue.ts";
 import type { CloudError } from "./connection.ts";
-import { EdgeClient } from "./opener.ts";
+import { RemoteOpener } from "./opener.ts";
 
 /** What is asked of a cloud outside any session is answered, or comes back with an error, also where links break. */
 
@@ -70,7 +70,7 @@ const welcome: WelcomeFrame = { type: "welcome", protocol: PROTOCOL_VERSION, ser
 function connected(target: TargetInfo = TARGET, growth: Partial<WelcomeFrame> = {}) {
   const clock = new FakeClock();
   const links = [new FakeLink()];
-  const client = new EdgeClient({
+  const client = new RemoteOpener({
     link: links[0]!,
     reconnect: (done) => {
       const link = new FakeLink();
@@ -158,7 +158,7 @@ describe("a cloud that comes back", () => {
 
 describe("what is agreed with the cloud", () => {
   const settings = { policy: POLICIES.cloud, sampler: samplerSettings(), seed: toSeed(1), maxTokens: 5 };
-  const open = (client: EdgeClient, more: Partial<SessionSettings> = {}, prompt = Int32Array.of(1)) => {
+  const open = (client: RemoteOpener, more: Partial<SessionSettings> = {}, prompt = Int32Array.of(1)) => {
     const told: unknown[] = [];
     client.open({ ...settings, ...more }, prompt, { finished: (outcome) => told.push(outcome) });
     return told;

@@ -8,6 +8,7 @@ import {
   type WelcomeFrame,
 } from "../protocol/frame.ts";
 import type { FrameLink } from "../protocol/link.ts";
+import { assert } from "../util/assert.ts";
 import type { CancelTimer, Clock } from "../util/clock.ts";
 import { messageOf, PicoSpecError } from "../util/errors.ts";
 
@@ -66,7 +67,10 @@ const LONGEST_RETRY_MS = 5_000;
 /** What a cloud says for which another try, or another server, may do. */
 const PASSING = new Set(["connection_lost", "unreachable", "shutting_down", "server_full", "slow_peer"]);
 
-/** The edge's end of the link to its cloud: handshake, pings, and a new link where one broke. */
+/**
+ * The edge's end of the link to its cloud: handshake, pings, and a new link where one broke. It calls back and is no
+ * machine with effects: nearly all that it does is a frame, a timer or a link, and `send` has to say its bytes at once.
+ */
 export class Connection {
   private readonly options: ConnectionOptions;
   private readonly handlers: ConnectionHandlers;
@@ -87,7 +91,8 @@ export class Connection {
   private tries = 0;
   /** what `ping` has out, oldest first */
   private pings: AskedPing[] = [];
-  private cancelTimer: CancelTimer = () => {};
+  /** the one timer: handshake, silence or the next try */
+  private cancelTimer: CancelTimer | null = null;
 
   constructor(options: ConnectionOptions, handlers: ConnectionHandlers) {
     this.options = options;
@@ -144,9 +149,26 @@ export class Connection {
 
   close(): void {
     this.ended = true;
-    this.cancelTimer();
+    this.stopTimer();
     this.link?.close();
     this.dropPings("this connection was closed");
+  }
+
+  /**
+   * @param expected something is expected of the cloud
+   * @throws AssertionError
+   */
+  checkIntegrity(expected: boolean): void {
+    const { ended, pings, expecting, isUp, cancelTimer } = this;
+    assert(
+      expecting === expected,
+      expected ? "silence would go unnoticed" : "the cloud is watched for nothing",
+    );
+    assert(pings.length <= MOST_PINGS, `${pings.length} pings are out`);
+    assert(isUp || pings.length === 0, "pings wait for a link that is gone");
+    assert(!isUp || (this.link !== null && this.target !== null), "there is no link, or it leads nowhere");
+    assert(!(ended && cancelTimer), "a timer outlives its connection");
+    assert(!isUp || !expecting || cancelTimer, "silence would go unnoticed");
   }
 
   private dropPings(reason: string): void {
@@ -227,7 +249,7 @@ export class Connection {
   /** Asks the cloud from time to time whether it is there; a link can die without a word. */
   private watch(): void {
     const { clock } = this.options;
-    this.cancelTimer();
+    this.stopTimer();
     if (!this.expecting) return;
     const silentMs = clock.nowMs() - this.lastHeardMs;
     if (silentMs > SILENT_AFTER_MS) {
@@ -245,7 +267,7 @@ export class Connection {
     this.link = null;
     const wasUp = this.greeted;
     this.greeted = false;
-    this.cancelTimer();
+    this.stopTimer();
     this.dropPings(reason);
     if (this.downSinceMs < 0) this.downSinceMs = clock.nowMs();
     const waitMs = Math.min(LONGEST_RETRY_MS, FIRST_RETRY_MS * 2 ** this.tries++);
@@ -275,8 +297,16 @@ export class Connection {
 
   private timer(afterMs: number, callback: () => void): void {
     const { clock } = this.options;
-    this.cancelTimer();
-    this.cancelTimer = clock.schedule(clock.nowMs() + afterMs, callback);
+    this.stopTimer();
+    this.cancelTimer = clock.schedule(clock.nowMs() + afterMs, () => {
+      this.cancelTimer = null;
+      callback();
+    });
+  }
+
+  private stopTimer(): void {
+    this.cancelTimer?.();
+    this.cancelTimer = null;
   }
 }
 

@@ -1,35 +1,28 @@
 import type { SessionSettings, StopRule } from "../decoding/session.ts";
 import type { GrammarMatcher, Grammars } from "../grammar/grammar.ts";
-import type {
-  DoneFrame,
-  DraftProbabilities,
-  ErrorFrame,
-  Frame,
-  VerdictFrame,
-  WitnessesFrame,
-} from "../protocol/frame.ts";
+import type { DoneFrame, ErrorFrame, Frame, VerdictFrame, WitnessesFrame } from "../protocol/frame.ts";
 import type { TokenLogprobs } from "../sampling/question.ts";
 import { assert, unreachable } from "../util/assert.ts";
 import type { CancelTimer, Clock } from "../util/clock.ts";
-import type { EdgeEffect, EdgeEvent, Outcome, Segment, TokenOrigin } from "./core/machine.ts";
-import { RejectionSampler } from "./core/rejection-sampler.ts";
-import { Pipeline } from "./core/session.ts";
+import { type Driver, drive } from "../util/driver.ts";
+import type { EdgeEffect, EdgeEvent, EdgeFrame, Outcome, TokenOrigin } from "./core/machine.ts";
+import { EdgeSession, type SequenceView } from "./core/session.ts";
 import type { PipelineStatistics } from "./core/statistics.ts";
 import type { Drafter } from "./drafters/drafter.ts";
 
 /** What the owner of a session hears of it, in order. */
 export interface SessionListener {
-  /** the next token of the answer is decided */
+  /** the next token of the answer is committed */
   token?(token: number, origin: TokenOrigin, position: number): void;
-  /** what the target thought of a decided token, in order; only where the settings ask for it */
+  /** what the target thought of a committed token, in order; only where the settings ask for it */
   logprobs?(logprobs: TokenLogprobs, position: number): void;
-  /** drafts that fell, or that continued one that fell */
+  /** drafts that were rejected, or that continued one that was */
   discarded?(tokens: Int32Array, position: number): void;
   /** once, last */
   finished(outcome: Outcome, statistics: PipelineStatistics): void;
 }
 
-export interface EdgeSessionOptions {
+export interface EdgeDriverOptions {
   readonly id: number;
   readonly settings: SessionSettings;
   readonly prompt: Int32Array;
@@ -39,170 +32,139 @@ export interface EdgeSessionOptions {
   /** of the target: what the drafter has past it is never drafted */
   readonly vocabularySize: number;
   readonly clock: Clock;
-  /** for drafts that keep to the grammar; null or left out: the cloud alone sees to that */
-  readonly grammars?: Grammars | null;
-  /** who knows it may resume the session; null: it is not resumed */
+  /** for drafts that keep to the grammar; null: the cloud alone sees to that */
+  readonly grammars: Grammars | null;
+  /** resumes the session; null: it does not outlive its link */
   readonly secret: string | null;
   /** @returns payload bytes */
   readonly send: (frame: Frame) => number;
   readonly listener: SessionListener;
 }
 
-/** Drives one pipeline: carries its effects to the drafter, the rejection sampler, the link and the listener. */
-export class EdgeSession {
+/** Drives one session: carries its effects to the drafter, the link and the listener. */
+export class EdgeDriver {
   readonly id: number;
-  /** what the drafter knows this sequence by */
-  private readonly owner: number;
-  private readonly options: EdgeSessionOptions;
-  private readonly pipeline: Pipeline;
-  private readonly sampler: RejectionSampler;
-  private readonly grammar: GrammarMatcher | null;
-  private readonly events: EdgeEvent[] = [];
-  private dispatching = false;
+  /** what the drafter knows this sequence by; 0: it drafts nothing */
+  readonly owner: number;
+  private readonly options: EdgeDriverOptions;
+  private readonly session: EdgeSession;
+  private readonly driver: Driver<EdgeEvent>;
+  private grammar: GrammarMatcher | null;
   private cancelWake: CancelTimer | null = null;
+  private finished = false;
 
-  constructor(options: EdgeSessionOptions) {
-    const { id, settings, prompt, rule, drafter, vocabularySize, grammars } = options;
+  constructor(options: EdgeDriverOptions) {
+    const { id, secret, settings, prompt, rule, drafter, vocabularySize, grammars } = options;
     this.grammar = (drafter && settings.grammar && grammars?.matcher(settings.grammar)) || null;
     this.id = id;
     this.owner = drafter?.newOwner() ?? 0;
     this.options = options;
-    this.pipeline = new Pipeline(
-      settings,
-      prompt,
-      rule,
-      drafter?.reach ?? { contextTokens: 0, vocabularySize: 0 },
-    );
-    const width = Math.min(vocabularySize, drafter?.reach.vocabularySize ?? vocabularySize);
-    this.sampler = new RejectionSampler(settings.seed, settings.policy.exchange, width);
+    const reach = drafter?.reach ?? { contextTokens: 0, vocabularySize: 0 };
+    this.session = new EdgeSession({ id, secret, settings, prompt, rule, drafter: reach, vocabularySize });
+    this.driver = drive(this.session, options.clock, (effect) => this.perform(effect));
   }
 
   get statistics(): PipelineStatistics {
-    return this.pipeline.statistics;
+    return this.session.statistics;
   }
 
   start(): void {
-    this.dispatch({ kind: "start" });
+    this.driver.dispatch({ kind: "start" });
   }
 
   receive(frame: VerdictFrame | WitnessesFrame | DoneFrame | ErrorFrame): void {
-    this.dispatch({ kind: "frame", frame });
+    this.driver.dispatch({ kind: "frame", frame });
   }
 
   /** The link broke, and another is being made. */
   suspend(): void {
-    if (this.options.secret === null)
-      this.lost("connection_lost", "the link broke, and the session has no secret");
-    else this.dispatch({ kind: "suspend" });
+    this.driver.dispatch({ kind: "suspend" });
   }
 
   resume(): void {
-    this.dispatch({ kind: "resume" });
+    this.driver.dispatch({ kind: "resume" });
   }
 
   /** What the cloud said cannot be. */
   giveUp(code: string, message: string): void {
-    this.dispatch({ kind: "giveUp", code, message });
+    this.driver.dispatch({ kind: "giveUp", code, message });
   }
 
   /** The connection failed, and `code` says how. */
   lost(code: string, reason: string): void {
-    this.dispatch({ kind: "lost", code, reason });
+    this.driver.dispatch({ kind: "lost", code, reason });
   }
 
   cancel(): void {
-    this.dispatch({ kind: "cancel" });
+    this.driver.dispatch({ kind: "cancel" });
   }
 
-  /** One event after the other: what an effect causes at once comes after the effects before it. */
-  private dispatch(event: EdgeEvent): void {
-    this.events.push(event);
-    if (this.dispatching) return;
-    this.dispatching = true;
-    try {
-      for (let next = this.events.shift(); next; next = this.events.shift()) {
-        for (const effect of this.pipeline.handle(next, this.options.clock.nowMs())) this.perform(effect);
-      }
-    } finally {
-      this.dispatching = false;
-    }
+  get over(): boolean {
+    return this.finished;
+  }
+
+  /** What the session holds now: for who compares. */
+  view(): SequenceView {
+    return this.session.view();
+  }
+
+  /** @throws AssertionError between two events when an invariant is broken, or something is kept past the end */
+  checkIntegrity(): void {
+    this.driver.checkIntegrity();
+    this.session.checkIntegrity();
+    if (!this.finished) return;
+    assert(this.cancelWake === null, "a timer outlives its session");
+    assert(this.grammar === null, "a grammar outlives its session");
   }
 
   private perform(effect: EdgeEffect): void {
-    const { drafter, listener, send } = this.options;
+    const { drafter, listener } = this.options;
     switch (effect.kind) {
-      case "draft":
-        this.draft(effect.version, effect.position, effect.lineage);
-        break;
       case "rollback":
         drafter?.interrupt(this.owner, effect.length);
-        this.sampler.rollback(effect.length);
         if (effect.discarded.length > 0) listener.discarded?.(effect.discarded, effect.length);
         break;
-      case "open": {
-        const { settings, secret } = this.options;
-        send({
-          type: "open",
-          session: this.id,
-          settings,
-          tokens: effect.tokens,
-          secret,
-          resume: effect.resume,
-        });
-        break;
-      }
-      case "restore":
-        this.sampler.restore(effect.position);
-        break;
-      case "send":
-        this.sendCounted(this.draftFrame(effect.segment));
-        break;
-      case "resample": {
-        const { position, lineage, rejection } = effect;
-        this.dispatch({ kind: "resampled", step: this.sampler.resample(position, lineage, rejection) });
-        break;
-      }
-      case "refill":
-        this.dispatch({ kind: "resampled", step: this.sampler.refill(effect.reply) });
-        break;
-      case "requestWitnesses": {
-        const { lineage, position, from, count } = effect;
-        this.sendCounted({ type: "witnessRequest", session: this.id, lineage, position, from, count });
-        break;
-      }
-      case "cancel":
-        send({ type: "cancel", session: this.id });
-        break;
       case "emit":
-        this.sampler.decided(effect.position);
         listener.token?.(effect.token, effect.origin, effect.position);
         break;
       case "logprobs":
         listener.logprobs?.(effect.logprobs, effect.position);
         break;
+      case "send":
+        this.send(effect.frame);
+        break;
+      case "draft":
+        this.draft(effect.version, effect.position, effect.lineage);
+        break;
       case "wake":
-        this.cancelWake?.();
-        this.cancelWake = this.options.clock.schedule(effect.atMs, () => this.dispatch({ kind: "wake" }));
+        this.wake(effect.atMs);
         break;
       case "finished":
-        this.cancelWake?.();
-        drafter?.interrupt(this.owner, Number.POSITIVE_INFINITY);
-        this.grammar?.close();
-        listener.finished(effect.outcome, this.pipeline.statistics);
+        this.finish(effect.outcome);
         break;
       default:
         unreachable(effect);
     }
   }
 
-  private sendCounted(frame: Frame): void {
-    this.pipeline.statistics.uplinkBytes += this.options.send(frame);
+  private send(frame: EdgeFrame): void {
+    const bytes = this.options.send(frame);
+    // What opens and cancels a session is not its payload.
+    if (frame.type === "draft" || frame.type === "witnessRequest") this.statistics.uplinkBytes += bytes;
+  }
+
+  private wake(atMs: number): void {
+    this.cancelWake?.();
+    this.cancelWake = this.options.clock.schedule(atMs, () => {
+      this.cancelWake = null;
+      this.driver.dispatch({ kind: "wake" });
+    });
   }
 
   private draft(version: number, position: number, lineage: number): void {
     const { drafter, settings, vocabularySize, rule } = this.options;
     assert(drafter, "a policy that drafts needs a drafter");
-    const { grammar } = this;
+    const { grammar, session } = this;
     const { sampler, policy, seed } = settings;
     drafter.propose({
       owner: this.owner,
@@ -211,24 +173,25 @@ export class EdgeSession {
       seed,
       lineage,
       vocabularySize,
-      prefix: () => this.pipeline.prefix(position),
+      prefix: () => session.prefix(position),
       allowed: grammar && ((prefix) => grammar.allowed(prefix, rule.promptLength, prefix.length)),
-      done: (error, proposal) => {
-        if (error) {
-          this.dispatch({ kind: "draftFailed", message: error.message });
-          return;
-        }
-        if (proposal && policy.coupling === "rejection") this.sampler.drafted(position, proposal);
-        this.dispatch({ kind: "drafted", version, position, token: proposal?.token ?? null });
-      },
+      done: (error, proposal) =>
+        this.driver.dispatch(
+          error
+            ? { kind: "draftFailed", message: error.message }
+            : { kind: "drafted", version, position, proposal },
+        ),
     });
   }
 
-  private draftFrame(segment: Segment): Frame {
-    const { coupling } = this.options.settings.policy;
-    const { lineage, first, committedThrough, final, tokens } = segment;
-    const q: DraftProbabilities =
-      coupling === "gumbel" ? { kind: "none" } : this.sampler.probabilities(first, tokens.length);
-    return { type: "draft", session: this.id, lineage, first, committedThrough, final, tokens, q };
+  private finish(outcome: Outcome): void {
+    const { drafter, listener } = this.options;
+    this.finished = true;
+    this.cancelWake?.();
+    this.cancelWake = null;
+    drafter?.interrupt(this.owner, Number.POSITIVE_INFINITY);
+    this.grammar?.close();
+    this.grammar = null;
+    listener.finished(outcome, this.statistics);
   }
 }

@@ -8,10 +8,10 @@ import { toSeed } from "../sampling/random.ts";
 import type { Tokenizer } from "../text/tokenizer.ts";
 import { memoryPair } from "../transport/memory.ts";
 import { systemClock } from "../transport/node/clock.ts";
+import { connectEdge } from "./connect.ts";
 import { ParallelDrafter } from "./drafters/parallel-drafter.ts";
 import { type AnswerEvent, type AnswerRequest, Edge } from "./edge.ts";
-import { connectEdge } from "./generate.ts";
-import type { EdgeClient } from "./opener.ts";
+import { LocalOpener, type LocalOpenerOptions, type RemoteOpener } from "./opener.ts";
 
 const language: ToyLanguage = {
   seed: toSeed(4),
@@ -35,15 +35,18 @@ const tokenizer: Tokenizer = {
 const edge = async () => (await edgeAndClients()).here;
 
 /** @returns the clients that it made so far as well: one, and another each time that it had to connect anew */
-async function edgeAndClients(): Promise<{ here: Edge; clients: EdgeClient[] }> {
+async function edgeAndClients(
+  own: Partial<Pick<LocalOpenerOptions, "chatTemplate" | "endTokens">> & { contextTokens?: number } = {},
+): Promise<{ here: Edge; clients: RemoteOpener[] }> {
   const cloud = new Cloud({
     model: new ToyPassEngine(language, systemClock, { kvSlots: 4 }),
     description: { name: "toy", fingerprint: "letters", endTokens: [], chatTemplate: null },
     clock: systemClock,
     server: "test",
   });
-  const drafter = new ParallelDrafter(new ToyDraftModel(language, systemClock));
-  const clients: EdgeClient[] = [];
+  const { contextTokens = language.contextTokens, ...model } = own;
+  const drafter = new ParallelDrafter(new ToyDraftModel({ ...language, contextTokens }, systemClock));
+  const clients: RemoteOpener[] = [];
   const reconnect = async () => {
     const [transport, far] = memoryPair(systemClock);
     cloud.accept(far);
@@ -51,8 +54,12 @@ async function edgeAndClients(): Promise<{ here: Edge; clients: EdgeClient[] }> 
     return clients.at(-1)!;
   };
   const here = new Edge({
-    ...{ client: await reconnect(), reconnect, drafter, alone: drafter, tokenizer, endTokens: [] },
-    ...{ chatTemplate: null, grammars: null, clock: systemClock, freshSeed: () => toSeed(1) },
+    ...{ remote: await reconnect(), reconnect, tokenizer, chatTemplate: null },
+    local: new LocalOpener({
+      ...{ drafter, name: "small", endTokens: [], chatTemplate: null, grammars: null, clock: systemClock },
+      ...model,
+    }),
+    freshSeed: () => toSeed(1),
     policy: POLICIES.picospec,
   });
   return { here, clients };
@@ -145,6 +152,25 @@ describe("an edge", () => {
     expect(after.map(textOf)).toEqual([before, before, before]);
     expect(clients).toHaveLength(2);
     expect(here.modelName).toBe("toy");
+  });
+
+  it("asks the small model alone with its own template, end tokens and context", async () => {
+    const { here } = await edgeAndClients({
+      chatTemplate: "small{{ messages[0].content }}",
+      endTokens: Array.from({ length: 13 }, (_, i) => i),
+      contextTokens: 60,
+    });
+    const request = { prompt: [{ role: "user", content: "abc" }], seed: toSeed(7) } as const;
+    expect(here.promptOf({ ...request, policy: "edge" })).toEqual(tokenizer.encode("smallabc", true));
+    expect(here.promptOf({ ...request, policy: "edge", raw: true })).toEqual(tokenizer.encode("abc", true));
+    expect(here.promptOf({ ...request, policy: "race" })).toEqual(tokenizer.encode("abc", true));
+    const alone = endOf(await all(here.answer({ ...request, policy: "edge" })));
+    expect(alone).toMatchObject({ reason: "end", promptTokens: 8 });
+    const target = endOf(await all(here.answer({ ...request, policy: "race" })));
+    expect(target).toMatchObject({ reason: "length", promptTokens: 3, statistics: { tokens: 117 } });
+    expect((await here.modelFor("edge")).contextTokens).toBe(60);
+    expect((await here.modelFor()).contextTokens).toBe(120);
+    here.checkIntegrity();
   });
 
   it("says what is wrong before the first event", async () => {

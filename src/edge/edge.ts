@@ -1,42 +1,41 @@
 import { type Grammar, grammarOf } from "../decoding/grammar.ts";
 import { type DecodingPolicy, type PolicyName, policyNamed } from "../decoding/policy.ts";
-import type { StopReason } from "../decoding/session.ts";
-import type { Grammars } from "../grammar/grammar.ts";
+import type { SessionSettings, StopReason } from "../decoding/session.ts";
 import type { TokenLogprobs } from "../sampling/question.ts";
 import { type Seed, toSeed } from "../sampling/random.ts";
 import { type SamplerSettings, samplerSettings } from "../sampling/sampler.ts";
 import { type ChatMessage, type ChatTool, chatPrompt } from "../text/chat-template.ts";
 import { StopStrings } from "../text/stop-strings.ts";
-import type { Tokenizer } from "../text/tokenizer.ts";
+import { StreamingText, type Tokenizer } from "../text/tokenizer.ts";
 import { ConnectionError } from "../transport/transport.ts";
-import { AssertionError } from "../util/assert.ts";
-import type { Clock } from "../util/clock.ts";
+import { AssertionError, assert } from "../util/assert.ts";
 import { SettingError } from "../util/errors.ts";
 import { Inbox } from "../util/inbox.ts";
+import { CloudError } from "./connection.ts";
 import type { TokenOrigin } from "./core/machine.ts";
 import { PipelineStatistics } from "./core/statistics.ts";
-import type { Drafter } from "./drafters/drafter.ts";
-import { type Generated, type GenerateOptions, generate, generateAlone } from "./generate.ts";
-import type { EdgeClient } from "./opener.ts";
+import type { LocalOpener, OpenedSession, Opener, RemoteOpener, TextModel } from "./opener.ts";
 
 /** The edge as a library: questions in, answers out as events. */
 
 /** What is asked. */
 export interface AnswerRequest {
-  /** a conversation, through the target's chat template; or text as it is; or token ids */
+  /** a conversation, through the chat template of the model that answers; or text as it is; or token ids */
   readonly prompt: readonly ChatMessage[] | string | Int32Array;
+  /** a conversation's texts as they are, a line each, without the chat template; the default is false */
+  readonly raw?: boolean;
   readonly tools?: readonly ChatTool[];
   readonly policy?: PolicyName | DecodingPolicy;
   readonly sampler?: Partial<SamplerSettings>;
-  /** left out: a fresh one */
+  /** the default is a fresh one */
   readonly seed?: Seed | number | bigint;
-  /** left out: as many as the context has room for */
+  /** the default is as many as the context has room for */
   readonly maxTokens?: number;
   /** texts that end the answer; they are not part of it */
   readonly stop?: readonly string[];
   /** that the answer keeps to; text is EBNF */
   readonly grammar?: string | Grammar;
-  /** how many of the likeliest tokens come with each token, [0, 20]; left out: no logprobs */
+  /** how many of the likeliest tokens come with each token, [0, 20]; the default is no logprobs */
   readonly logprobs?: number;
   /** ends the answer early, on both sides */
   readonly signal?: AbortSignal;
@@ -54,7 +53,7 @@ export interface AnsweredToken {
 export type AnswerEvent =
   /** more of the answer; the text may be "" and the tokens none */
   | { readonly type: "text"; readonly text: string; readonly tokens: readonly AnsweredToken[] }
-  /** drafts that fell: nothing that was given away is taken back */
+  /** drafts that were rejected: nothing that was given away is taken back */
   | { readonly type: "discarded"; readonly text: string }
   /** once, last */
   | { readonly type: "end"; readonly end: AnswerEnd };
@@ -72,21 +71,15 @@ export interface WholeAnswer extends AnswerEnd {
 }
 
 export interface EdgeOptions {
-  /** null: only the policy `edge` */
-  readonly client: EdgeClient | null;
-  /** makes another when that one is gone; null or left out: then so is the cloud */
-  readonly reconnect?: (() => Promise<EdgeClient>) | null;
-  /** null: only policies that draft nothing */
-  readonly drafter: Drafter | null;
-  /** the model of this device that can speak alone: for the policy `edge`; null: there is none */
-  readonly alone: Drafter | null;
+  /** null: none yet, where `reconnect` makes one when it is needed; else only the policy `edge` */
+  readonly remote: RemoteOpener | null;
+  /** makes another when that one is gone; null, the default: then so is the cloud */
+  readonly reconnect?: (() => Promise<RemoteOpener>) | null;
+  /** the model of this device, alone: for the policy `edge`; null: there is none */
+  readonly local: LocalOpener | null;
   readonly tokenizer: Tokenizer;
-  /** of the drafter, for the policy `edge` */
-  readonly endTokens: readonly number[];
-  /** Jinja source, where there is no target to bring one */
+  /** Jinja source, where the target brings none */
   readonly chatTemplate: string | null;
-  readonly grammars: Grammars | null;
-  readonly clock: Clock;
   /** 64 fresh random bits, for requests without a seed */
   readonly freshSeed: () => Seed;
   /** of requests that name none */
@@ -96,74 +89,86 @@ export interface EdgeOptions {
 /** One device: any number of answers at a time share its drafter and its connection, each in turn. */
 export class Edge {
   private readonly options: EdgeOptions;
-  private client: EdgeClient | null;
-  /** under way, for whoever needs it */
-  private connecting: Promise<EdgeClient> | null = null;
+  private remote: RemoteOpener | null;
+  /** under way, for every answer that needs it */
+  private connecting: Promise<RemoteOpener> | null = null;
   /** answers under way, by what ends them */
   private readonly running = new Map<AbortController, Promise<void>>();
   private closed = false;
 
   constructor(options: EdgeOptions) {
     this.options = options;
-    this.client = options.client;
+    this.remote = options.remote;
   }
 
   get tokenizer(): Tokenizer {
     return this.options.tokenizer;
   }
 
+  /** It has a model of its own, for the policy `edge`. */
+  get speaksAlone(): boolean {
+    return this.options.local !== null;
+  }
+
+  /** Of the default policy's model. */
   get chatTemplate(): string | null {
-    return this.client ? this.client.target.chatTemplate : this.options.chatTemplate;
+    return this.templateOf(this.options.policy);
   }
 
-  /** Name of the model whose text it is. */
+  /** Name of the model whose text the default policy gives. */
   get modelName(): string {
-    return this.client?.target.name ?? "edge";
+    return this.known(this.options.policy)?.name ?? "edge";
   }
 
-  /** Most tokens of prompt and answer together. */
+  /** Most tokens of prompt and answer together, under the default policy. */
   get contextTokens(): number {
-    return this.client?.target.contextTokens ?? this.options.alone?.reach.contextTokens ?? 0;
+    return this.known(this.options.policy)?.contextTokens ?? 0;
   }
 
   /**
-   * Token ids of a prompt, Int32Array[n].
+   * The model that answers under a policy; connects to the cloud where that is needed.
+   * @throws SettingError where there is none; ConnectionError, CloudError
+   */
+  async modelFor(policy?: PolicyName | DecodingPolicy): Promise<TextModel> {
+    return (await this.opener(this.policyOf({ ...(policy ? { policy } : {}) }))).model;
+  }
+
+  /**
+   * Token ids of a prompt, Int32Array[n], by what is known of the model that answers.
    * @throws TemplateError when the chat template refuses the messages
    */
-  promptOf({ prompt, tools = [] }: Pick<AnswerRequest, "prompt" | "tools">): Int32Array {
+  promptOf(request: Pick<AnswerRequest, "prompt" | "tools" | "raw" | "policy">): Int32Array {
+    const { prompt, tools = [], raw = false } = request;
     if (prompt instanceof Int32Array) return prompt;
     if (typeof prompt === "string") return this.tokenizer.encode(prompt, false);
-    return chatPrompt(this.chatTemplate, prompt, this.tokenizer, tools);
+    const template = raw ? null : this.templateOf(this.policyOf(request));
+    return chatPrompt(template, prompt, this.tokenizer, tools);
   }
 
   /**
-   * Answers a question. The work goes on whether anybody listens or not; leaving the loop early ends it.
+   * Answers a question. The work goes on whether the events are read or not; leaving the loop early ends it.
    * @throws TemplateError, SettingError before the first event; CloudError when the cloud refuses, fails or goes away
    */
   async *answer(request: AnswerRequest): AsyncGenerator<AnswerEvent, void, undefined> {
     if (this.closed) throw new ConnectionError("closed", "this edge was closed; make another");
-    const prompt = this.promptOf(request);
     const events = new Inbox<AnswerEvent>();
     const leave = new AbortController();
     const { signal } = request;
     const abort = () => leave.abort();
     signal?.addEventListener("abort", abort);
     if (signal?.aborted) abort();
-    const parts = new AnswerParts(request.stop ?? [], request.logprobs !== undefined, events);
-    const generated = this.generate(request, prompt, parts, leave).then(
-      ({ reason, statistics }) => {
-        parts.end();
-        const ending = parts.stopped ? "stop" : reason;
-        events.push({ type: "end", end: { reason: ending, promptTokens: prompt.length, statistics } });
+    const answered = this.run(request, events, leave).then(
+      (end) => {
+        events.push({ type: "end", end });
         events.close();
       },
       (error: Error) => events.fail(error),
     );
-    this.running.set(leave, generated);
-    void generated.then(() => this.running.delete(leave));
+    this.running.set(leave, answered);
+    void answered.then(() => this.running.delete(leave));
     try {
       yield* events;
-      await generated;
+      await answered;
     } finally {
       signal?.removeEventListener("abort", abort);
       leave.abort();
@@ -171,13 +176,15 @@ export class Edge {
   }
 
   /**
-   * The whole answer at once; what `answer` throws.
+   * The whole answer at once.
+   * @param each hears every event as it comes; what it throws ends the answer
    * @throws TemplateError, SettingError, CloudError
    */
-  async ask(request: AnswerRequest): Promise<WholeAnswer> {
+  async ask(request: AnswerRequest, each: (event: AnswerEvent) => void = () => {}): Promise<WholeAnswer> {
     const tokens: AnsweredToken[] = [];
     let text = "";
     for await (const event of this.answer(request)) {
+      each(event);
       switch (event.type) {
         case "text":
           text += event.text;
@@ -194,63 +201,118 @@ export class Edge {
     throw new AssertionError("an answer ends with its end");
   }
 
-  /** Ends what is under way, as if nobody wanted it any more, and answers nothing from now on. */
+  /** Ends what is under way, as if it were cancelled, and answers nothing from now on. */
   async close(): Promise<void> {
     this.closed = true;
     for (const leave of this.running.keys()) leave.abort();
     await Promise.all(this.running.values());
   }
 
-  private async generate(
-    request: AnswerRequest,
-    prompt: Int32Array,
-    parts: AnswerParts,
-    leave: AbortController,
-  ): Promise<Generated> {
-    const { alone, clock, endTokens, grammars, freshSeed, tokenizer } = this.options;
-    const { policy: asked = this.options.policy, sampler = {}, seed, maxTokens, grammar, logprobs } = request;
-    const policy = typeof asked === "string" ? policyNamed(asked) : asked;
-    const room = this.contextTokens - prompt.length;
-    const options: GenerateOptions = {
-      settings: {
-        policy,
-        sampler: samplerSettings(sampler),
-        seed: seed === undefined ? freshSeed() : typeof seed === "object" ? seed : toSeed(seed),
-        maxTokens: maxTokens ?? Math.max(1, room),
-        ...(grammar === undefined ? {} : { grammar: grammarOf(grammar) }),
-        ...(logprobs === undefined ? {} : { logprobs }),
-      },
-      prompt,
-      tokenizer,
-      signal: leave.signal,
-      part: (part) => {
-        if (parts.token({ token: part.token, text: part.text, origin: part.origin })) leave.abort();
-      },
-      logprobs: (told) => {
-        if (parts.logprobs(told)) leave.abort();
-      },
-      discarded: (text) => parts.discarded(text),
-    };
-    if (policy.target) {
-      if (!this.client) throw new SettingError("policy", "this policy needs a cloud, and there is none");
-      const client = await unlessAborted(this.connected(this.client), leave.signal);
-      if (client) return generate(client, options);
-      return { text: "", reason: "cancelled", statistics: new PipelineStatistics() };
-    }
-    if (alone) return generateAlone(alone, endTokens, clock, options, grammars);
-    throw new SettingError("policy", "this policy needs a model on this device");
+  /** @throws AssertionError when an invariant is broken, or something is kept of an answer that is over */
+  checkIntegrity(): void {
+    const openers = [this.remote, this.options.local].filter((opener) => opener !== null);
+    for (const opener of openers) opener.checkIntegrity();
+    // The two share the drafter's model, and with it the names of its sequences.
+    const open = new Map(openers.flatMap((opener) => [...opener.sequences()]));
+    for (const { drafter } of openers) drafter?.checkIntegrity(open);
+    assert(open.size <= this.running.size, "a session outlives its answer");
   }
 
-  /** The cloud may have been away: whoever asks next finds out whether it is there again. */
-  private async connected(client: EdgeClient): Promise<EdgeClient> {
-    const { reconnect } = this.options;
-    if (!client.gone || !reconnect) return client;
+  private async run(
+    request: AnswerRequest,
+    events: Inbox<AnswerEvent>,
+    leave: AbortController,
+  ): Promise<AnswerEnd> {
+    const policy = this.policyOf(request);
+    const opener = await unlessAborted(this.opener(policy), leave.signal);
+    const prompt = this.promptOf(request);
+    const promptTokens = prompt.length;
+    if (!opener) return { reason: "cancelled", promptTokens, statistics: new PipelineStatistics() };
+    const settings = this.settingsOf(request, policy, opener.model.contextTokens - promptTokens);
+    const { tokenizer } = this;
+    const parts = new AnswerParts(tokenizer, request.stop ?? [], request.logprobs !== undefined, events);
+    return { ...(await collect(opener, settings, prompt, parts, leave)), promptTokens };
+  }
+
+  private settingsOf(request: AnswerRequest, policy: DecodingPolicy, roomTokens: number): SessionSettings {
+    const { sampler = {}, seed, maxTokens, grammar, logprobs } = request;
+    return {
+      policy,
+      sampler: samplerSettings(sampler),
+      seed: seed === undefined ? this.options.freshSeed() : typeof seed === "object" ? seed : toSeed(seed),
+      maxTokens: maxTokens ?? Math.max(1, roomTokens),
+      ...(grammar === undefined ? {} : { grammar: grammarOf(grammar) }),
+      ...(logprobs === undefined ? {} : { logprobs }),
+    };
+  }
+
+  private policyOf({ policy = this.options.policy }: Pick<AnswerRequest, "policy">): DecodingPolicy {
+    return typeof policy === "string" ? policyNamed(policy) : policy;
+  }
+
+  /** null: there is none, or its cloud has not been asked yet */
+  private known({ target }: DecodingPolicy): TextModel | null {
+    return (target ? this.remote : this.options.local)?.model ?? null;
+  }
+
+  private templateOf(policy: DecodingPolicy): string | null {
+    const own = this.known(policy)?.chatTemplate ?? null;
+    return policy.target ? (own ?? this.options.chatTemplate) : own;
+  }
+
+  private async opener({ target }: DecodingPolicy): Promise<Opener> {
+    if (target) return this.connected();
+    const { local } = this.options;
+    if (!local) throw new SettingError("policy", "this policy needs a model on this device");
+    return local;
+  }
+
+  /** The cloud may have been away: the next answer finds out whether it is there again. */
+  private async connected(): Promise<RemoteOpener> {
+    const { reconnect = null } = this.options;
+    const { remote } = this;
+    if (remote && !(remote.gone && reconnect)) return remote;
+    if (!reconnect) throw new SettingError("policy", "this policy needs a cloud, and there is none");
     this.connecting ??= reconnect().finally(() => {
       this.connecting = null;
     });
-    this.client = await this.connecting;
-    return this.client;
+    this.remote = await this.connecting;
+    return this.remote;
   }
+}
+
+/** One session, from its opening to its end, told to `parts`. */
+function collect(
+  opener: Opener,
+  settings: SessionSettings,
+  prompt: Int32Array,
+  parts: AnswerParts,
+  { signal }: AbortController,
+): Promise<Omit<AnswerEnd, "promptTokens">> {
+  return new Promise((resolve, reject) => {
+    let session: OpenedSession | null = null;
+    const cancel = () => session?.cancel();
+    session = opener.open(settings, prompt, {
+      token(token, origin) {
+        if (parts.token(token, origin)) cancel();
+      },
+      logprobs(told) {
+        if (parts.logprobs(told)) cancel();
+      },
+      discarded: (tokens) => parts.discarded(tokens),
+      finished(outcome, statistics) {
+        signal.removeEventListener("abort", cancel);
+        if (outcome.kind === "failed") {
+          reject(new CloudError(outcome.code, outcome.message));
+          return;
+        }
+        parts.end();
+        resolve({ reason: parts.stopped ? "stop" : outcome.reason, statistics });
+      },
+    });
+    if (signal.aborted || parts.stopped) cancel();
+    else signal.addEventListener("abort", cancel);
+  });
 }
 
 /** null: it was aborted first. */
@@ -265,22 +327,32 @@ async function unlessAborted<T>(promise: Promise<T>, signal: AbortSignal): Promi
 /** Puts tokens, their logprobs and stop strings together: what is given away is certain, and in order. */
 class AnswerParts {
   stopped = false;
+  private readonly tokenizer: Tokenizer;
+  private readonly streaming: StreamingText;
   private readonly strings: StopStrings;
   private readonly wantsLogprobs: boolean;
   private readonly events: Inbox<AnswerEvent>;
-  /** decided tokens whose logprobs have not come, in order; a correction's come a round trip later */
+  /** committed tokens whose logprobs have not come, in order; a correction's come a round trip later */
   private readonly waiting: Omit<AnsweredToken, "logprobs">[] = [];
   /** logprobs whose tokens have not come: none, unless a cloud says more than it was asked */
   private readonly early: TokenLogprobs[] = [];
 
-  constructor(stops: readonly string[], wantsLogprobs: boolean, events: Inbox<AnswerEvent>) {
+  constructor(
+    tokenizer: Tokenizer,
+    stops: readonly string[],
+    wantsLogprobs: boolean,
+    events: Inbox<AnswerEvent>,
+  ) {
+    this.tokenizer = tokenizer;
+    this.streaming = new StreamingText(tokenizer);
     this.strings = new StopStrings(stops);
     this.wantsLogprobs = wantsLogprobs;
     this.events = events;
   }
 
   /** @returns whether the answer is over */
-  token(token: Omit<AnsweredToken, "logprobs">): boolean {
+  token(id: number, origin: TokenOrigin): boolean {
+    const token = { token: id, text: this.streaming.push(id), origin };
     if (!this.wantsLogprobs) return this.give({ ...token, logprobs: null });
     this.waiting.push(token);
     return this.match();
@@ -292,15 +364,20 @@ class AnswerParts {
     return this.match();
   }
 
-  discarded(text: string): void {
-    if (!this.stopped) this.events.push({ type: "discarded", text });
+  discarded(tokens: Int32Array): void {
+    if (this.stopped) return;
+    const streaming = new StreamingText(this.tokenizer);
+    const pieces = Array.from(tokens, (token) => streaming.push(token));
+    this.events.push({ type: "discarded", text: pieces.join("") + streaming.end() });
   }
 
   /** Nothing follows. */
   end(): void {
     // The link broke for good, or the answer was ended, before the last logprobs came.
     for (const token of this.waiting.splice(0)) this.give({ ...token, logprobs: null });
-    const text = this.strings.end();
+    // An unfinished character, and what might have become a stop string.
+    const { text: rest } = this.strings.push(this.streaming.end());
+    const text = rest + this.strings.end();
     if (text !== "") this.events.push({ type: "text", text, tokens: [] });
   }
 

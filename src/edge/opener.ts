@@ -1,46 +1,166 @@
 import { checkPolicy } from "../decoding/policy.ts";
-import type { SessionSettings, StopRule } from "../decoding/session.ts";
+import type { SessionSettings } from "../decoding/session.ts";
 import type { Grammars } from "../grammar/grammar.ts";
 import type { Peer } from "../protocol/features.ts";
 import { type Frame, PROTOCOL_LIMITS, type TargetInfo } from "../protocol/frame.ts";
 import { samplerSettings } from "../sampling/sampler.ts";
-import { unreachable } from "../util/assert.ts";
+import { assert, unreachable } from "../util/assert.ts";
+import type { Clock } from "../util/clock.ts";
 import { messageOf, SettingError } from "../util/errors.ts";
 import { checkDraftSize, checkPeer, frameProblem } from "./boundary.ts";
 import { CloudError, Connection, type ConnectionOptions, type PingDone } from "./connection.ts";
-import type { Drafter } from "./drafters/drafter.ts";
-import { EdgeSession, type SessionListener } from "./driver.ts";
+import type { SequenceView } from "./core/session.ts";
+import type { Drafter, OpenSequences } from "./drafters/drafter.ts";
+import { EdgeDriver, type EdgeDriverOptions, type SessionListener } from "./driver.ts";
 
-export interface EdgeClientOptions extends ConnectionOptions {
+/**
+ * The token-level way in, with callbacks, and the only place that makes edge sessions. A remote opener has a cloud
+ * verify the drafts; a local one lets the drafter speak alone, for the policy `edge`.
+ */
+
+/** The model whose text the sessions of an opener give. */
+export interface TextModel {
+  readonly name: string;
+  readonly vocabularySize: number;
+  /** most tokens of one session, prompt included */
+  readonly contextTokens: number;
+  readonly endTokens: readonly number[];
+  /** Jinja source; null where the model has none */
+  readonly chatTemplate: string | null;
+}
+
+/** A session, for who opened it; what happens to it is told to its listener. */
+export interface OpenedSession {
+  /** 1 for the first of an opener, and so on */
+  readonly id: number;
+  /** what its drafter knows it by; 0: it drafts nothing */
+  readonly owner: number;
+  cancel(): void;
+  /** What it holds now: for who compares. */
+  view(): SequenceView;
+  /** @throws AssertionError */
+  checkIntegrity(): void;
+}
+
+export interface Opener {
+  /** @throws CloudError `not_ready` while it is not known */
+  readonly model: TextModel;
+  /** null: it opens only sessions that draft nothing */
+  readonly drafter: Drafter | null;
+  /** it failed or was closed, and takes no more sessions */
+  readonly gone: boolean;
+  /**
+   * Opens a session. Everything that happens to it, refusal by the cloud included, is told to the listener.
+   * @throws SettingError for settings or a prompt that cannot be
+   * @throws CloudError when the opener is gone
+   */
+  open(settings: SessionSettings, prompt: Int32Array, listener: SessionListener): OpenedSession;
+  /** Sequences of the sessions that draft and are not over; valid until the next event. */
+  sequences(): OpenSequences;
+  /** Ends every session. */
+  close(): void;
+  /** @throws AssertionError when an invariant is broken, or a session that is over is kept */
+  checkIntegrity(): void;
+}
+
+/** The sessions of an opener that are not over. */
+class Sessions {
+  private readonly byId = new Map<number, EdgeDriver>();
+  private readonly changed: () => void;
+  private nextId = 1;
+
+  /** @param changed there is one more, or one less */
+  constructor(changed: () => void) {
+    this.changed = changed;
+  }
+
+  get size(): number {
+    return this.byId.size;
+  }
+
+  /** As they are now: each may end while they are gone through. */
+  all(): readonly EdgeDriver[] {
+    return [...this.byId.values()];
+  }
+
+  get(id: number): EdgeDriver | undefined {
+    return this.byId.get(id);
+  }
+
+  start(model: TextModel, options: Omit<EdgeDriverOptions, "id" | "rule" | "vocabularySize">): EdgeDriver {
+    const { settings, prompt, listener } = options;
+    const id = this.nextId++;
+    const session = new EdgeDriver({
+      ...options,
+      id,
+      vocabularySize: model.vocabularySize,
+      rule: {
+        promptLength: prompt.length,
+        maxTokens: settings.maxTokens,
+        contextTokens: model.contextTokens,
+        endTokens: new Set(model.endTokens),
+      },
+      listener: {
+        token: (token, origin, position) => listener.token?.(token, origin, position),
+        logprobs: (logprobs, position) => listener.logprobs?.(logprobs, position),
+        discarded: (tokens, position) => listener.discarded?.(tokens, position),
+        finished: (outcome, statistics) => {
+          this.byId.delete(id);
+          this.changed();
+          listener.finished(outcome, statistics);
+        },
+      },
+    });
+    this.byId.set(id, session);
+    this.changed();
+    session.start();
+    return session;
+  }
+
+  sequences(): OpenSequences {
+    const drafting = this.all().filter(({ owner }) => owner !== 0);
+    return new Map(drafting.map((session) => [session.owner, session.view().tokens]));
+  }
+
+  checkIntegrity(): void {
+    for (const session of this.all()) {
+      assert(!session.over, `session ${session.id} is over, and kept`);
+      session.checkIntegrity();
+    }
+  }
+}
+
+export interface RemoteOpenerOptions extends ConnectionOptions {
   /** null: only policies that draft nothing */
   readonly drafter: Drafter | null;
-  /** a fresh secret for each session, 16 characters or more that nobody can guess; null: none is resumed */
+  /** a fresh secret for each session, 16 characters or more that cannot be guessed; null: none is resumed */
   readonly secret: (() => string) | null;
-  /** over the target's vocabulary, for drafts that keep to a grammar; null or left out: only the cloud sees to that */
+  /** over the target's vocabulary, for drafts that keep to a grammar; null, the default: only the cloud sees to that */
   readonly grammars?: Grammars | null;
   /** the cloud has accepted the edge, or has not; called once */
-  readonly ready: (error: CloudError | null, client: EdgeClient) => void;
+  readonly ready: (error: CloudError | null, opener: RemoteOpener) => void;
 }
 
 /** One connection to a cloud, with any number of sessions over it; a link that broke is made anew. */
-export class EdgeClient {
-  private readonly options: EdgeClientOptions;
-  private readonly sessions = new Map<number, EdgeSession>();
+export class RemoteOpener implements Opener {
+  readonly drafter: Drafter | null;
+  private readonly options: RemoteOpenerOptions;
+  private readonly sessions = new Sessions(() => this.noteExpected());
   /** what each session asks of a cloud; see `checkPeer` */
-  private readonly asked = new WeakMap<EdgeSession, { settings: SessionSettings; tokens: number }>();
+  private readonly asked = new WeakMap<EdgeDriver, { settings: SessionSettings; tokens: number }>();
   private readonly connection: Connection;
   private knownTarget: TargetInfo | null = null;
   private peer: Peer | null = null;
-  private nextSession = 1;
   private failure: CloudError | null = null;
   private tokenizerAsked: ((error: CloudError | null, file: Uint8Array) => void) | null = null;
 
-  constructor(options: EdgeClientOptions) {
+  constructor(options: RemoteOpenerOptions) {
     this.options = options;
+    this.drafter = options.drafter;
     this.connection = new Connection(options, {
       up: (target, peer) => this.up(target, peer),
       down: () => {
-        for (const session of [...this.sessions.values()]) session.suspend();
+        for (const session of this.sessions.all()) session.suspend();
       },
       frame: (frame, bytes) => this.take(frame, bytes),
       failed: (error) => this.failed(error),
@@ -58,7 +178,10 @@ export class EdgeClient {
     return { target: knownTarget, peer };
   }
 
-  /** It failed or was closed, and takes no more sessions. */
+  get model(): TextModel {
+    return this.target;
+  }
+
   get gone(): boolean {
     return this.failure !== null;
   }
@@ -107,88 +230,52 @@ export class EdgeClient {
    * @throws SettingError for settings or a prompt that cannot be
    * @throws CloudError when the connection is gone, `too_many_sessions` when it has as many as the cloud accepts
    */
-  open(settings: SessionSettings, prompt: Int32Array, listener: SessionListener): EdgeSession {
+  open(settings: SessionSettings, prompt: Int32Array, listener: SessionListener): OpenedSession {
     if (this.failure) throw this.failure;
-    const { target } = this;
-    const { clock, secret } = this.options;
-    this.check(settings, prompt);
-    const rule: StopRule = {
-      promptLength: prompt.length,
-      maxTokens: settings.maxTokens,
-      contextTokens: target.contextTokens,
-      endTokens: new Set(target.endTokens),
-    };
-    const id = this.nextSession++;
-    const session = new EdgeSession({
-      id,
-      settings,
-      prompt,
-      rule,
+    const { drafter } = this;
+    const { target, peer } = this.welcomed();
+    const { clock, secret, grammars = null } = this.options;
+    if (this.sessions.size >= peer.limits.sessions) {
+      const message = `the cloud accepts ${peer.limits.sessions} sessions of one connection: wait for one to end`;
+      throw new CloudError("too_many_sessions", message);
+    }
+    if (!settings.policy.target) {
+      throw new SettingError("policy", "this policy takes no cloud: open it with a local opener");
+    }
+    checkRequest(settings, prompt, target, drafter, peer.limits.frameBytes);
+    const tokens = mostTokens(settings, prompt, target.contextTokens);
+    checkPeer(settings, tokens, peer);
+    const session = this.sessions.start(target, {
+      ...{ settings, prompt, listener, clock, grammars },
       secret: secret?.() ?? null,
-      drafter: settings.policy.segmentTokens > 0 ? this.options.drafter : null,
-      vocabularySize: target.vocabularySize,
-      clock,
-      grammars: this.options.grammars ?? null,
+      drafter: settings.policy.segmentTokens > 0 ? drafter : null,
       send: (frame) => this.connection.send(frame),
-      listener: {
-        ...listener,
-        token: (token, origin, position) => listener.token?.(token, origin, position),
-        logprobs: (logprobs, position) => listener.logprobs?.(logprobs, position),
-        discarded: (tokens, position) => listener.discarded?.(tokens, position),
-        finished: (outcome, statistics) => {
-          this.sessions.delete(id);
-          this.noteExpected();
-          listener.finished(outcome, statistics);
-        },
-      },
     });
-    this.sessions.set(id, session);
-    this.asked.set(session, { settings, tokens: mostTokens(settings, prompt, target.contextTokens) });
-    this.noteExpected();
-    session.start();
+    this.asked.set(session, { settings, tokens });
     // It is opened when there is a link again.
     if (!this.connection.isUp) session.suspend();
     return session;
   }
 
-  /** Ends every session and the connection. */
-  close(): void {
-    for (const session of [...this.sessions.values()]) session.cancel();
-    this.connection.close();
-    this.failed(new CloudError("closed", "this connection was closed"));
+  sequences(): OpenSequences {
+    return this.sessions.sequences();
   }
 
-  /** Refuses here what the cloud would refuse: over there it could cost more than this session. */
-  private check(settings: SessionSettings, prompt: Int32Array): void {
-    const { policy, sampler, maxTokens } = settings;
-    const { target, peer } = this.welcomed();
-    const { contextTokens, vocabularySize } = target;
-    if (this.sessions.size >= peer.limits.sessions) {
-      const message = `the cloud accepts ${peer.limits.sessions} sessions of one connection: wait for one to end`;
-      throw new CloudError("too_many_sessions", message);
-    }
-    checkPolicy(policy);
-    samplerSettings(sampler);
-    if (!policy.target) throw new SettingError("policy", "this policy wants no cloud: generate alone");
-    if (policy.segmentTokens > 0 && !this.options.drafter) {
-      throw new SettingError("policy", "this policy drafts, and there is no drafter: give a --model");
-    }
-    const cloudGoesOn = policy.patienceMs < Number.POSITIVE_INFINITY;
-    if (policy.segmentTokens > 0 && !cloudGoesOn && !this.options.drafter?.alwaysProposes) {
-      const message =
-        "this policy needs a drafter that always has a draft, and looking into the text does not: take race";
-      throw new SettingError("policy", message);
-    }
-    if (!Number.isInteger(maxTokens) || maxTokens < 1 || maxTokens >= PROTOCOL_LIMITS.counter) {
-      throw new SettingError("maxTokens", `maxTokens must be a whole number of 1 or more, not ${maxTokens}`);
-    }
-    checkDraftSize(policy, vocabularySize, peer.limits.frameBytes);
-    if (prompt.length === 0) throw new SettingError("prompt", "the prompt is empty");
-    if (prompt.length >= Math.min(contextTokens, PROTOCOL_LIMITS.promptTokens)) {
-      const message = `the prompt has ${prompt.length} tokens, and the context of ${contextTokens} leaves no room for an answer; shorten the prompt`;
-      throw new SettingError("prompt", message);
-    }
-    checkPeer(settings, mostTokens(settings, prompt, contextTokens), peer);
+  checkIntegrity(): void {
+    const { sessions, failure, tokenizerAsked } = this;
+    this.connection.checkIntegrity(sessions.size > 0 || tokenizerAsked !== null);
+    assert(
+      !failure || (sessions.size === 0 && !tokenizerAsked),
+      "something waits for a connection that is gone",
+    );
+    sessions.checkIntegrity();
+  }
+
+  /** Ends every session and the connection. */
+  close(): void {
+    for (const session of this.sessions.all()) session.cancel();
+    this.connection.close();
+    this.failed(new CloudError("closed", "this connection was closed"));
   }
 
   private up(target: TargetInfo, peer: Peer): void {
@@ -199,12 +286,12 @@ export class EdgeClient {
       this.options.ready(null, this);
       return;
     }
-    for (const session of [...this.sessions.values()]) this.resume(session, peer);
+    for (const session of this.sessions.all()) this.resume(session, peer);
     if (this.tokenizerAsked) this.connection.send({ type: "tokenizerRequest" });
   }
 
   /** The link may lead to a cloud of another release now. */
-  private resume(session: EdgeSession, peer: Peer): void {
+  private resume(session: EdgeDriver, peer: Peer): void {
     const { settings, tokens } = this.asked.get(session)!;
     try {
       checkPeer(settings, tokens, peer);
@@ -256,7 +343,7 @@ export class EdgeClient {
     if (this.failure) return;
     this.failure = error;
     if (this.tokenizerAsked) this.tokenizerCame(error, new Uint8Array(0));
-    for (const session of [...this.sessions.values()]) session.lost(error.code, error.message);
+    for (const session of this.sessions.all()) session.lost(error.code, error.message);
     if (!this.knownTarget) this.options.ready(error, this);
   }
 }
@@ -264,4 +351,109 @@ export class EdgeClient {
 /** Most tokens that an `open` of the session holds: the prompt's, and after a resumption the answer's. */
 function mostTokens({ maxTokens }: SessionSettings, prompt: Int32Array, contextTokens: number): number {
   return Math.min(prompt.length + maxTokens, contextTokens, PROTOCOL_LIMITS.promptTokens);
+}
+
+export interface LocalOpenerOptions {
+  /** one that always proposes: the small model itself */
+  readonly drafter: Drafter;
+  readonly name: string;
+  /** the drafter's own */
+  readonly endTokens: readonly number[];
+  /** the drafter's own, Jinja source; null where it has none */
+  readonly chatTemplate: string | null;
+  /** over the drafter's vocabulary; null: answers cannot keep to a grammar */
+  readonly grammars: Grammars | null;
+  readonly clock: Clock;
+}
+
+/** The drafter alone, without a cloud: the policy `edge`. */
+export class LocalOpener implements Opener {
+  readonly model: TextModel;
+  readonly drafter: Drafter;
+  private readonly options: LocalOpenerOptions;
+  private readonly sessions = new Sessions(() => {});
+  private closed = false;
+
+  constructor(options: LocalOpenerOptions) {
+    const { drafter, name, endTokens, chatTemplate } = options;
+    const { vocabularySize, contextTokens } = drafter.reach;
+    this.options = options;
+    this.drafter = drafter;
+    this.model = { name, vocabularySize, contextTokens, endTokens, chatTemplate };
+  }
+
+  get gone(): boolean {
+    return this.closed;
+  }
+
+  open(settings: SessionSettings, prompt: Int32Array, listener: SessionListener): OpenedSession {
+    const { drafter, model } = this;
+    const { clock, grammars } = this.options;
+    if (this.closed) throw new CloudError("closed", "this opener was closed");
+    if (settings.policy.target) throw new SettingError("policy", "this policy needs a cloud");
+    if (settings.grammar !== undefined && !grammars) {
+      throw new SettingError("grammar", "no grammar engine is loaded here: ask without a grammar");
+    }
+    if (settings.logprobs !== undefined) {
+      throw new SettingError("logprobs", "logprobs are the target's, and the policy edge asks none");
+    }
+    checkRequest(settings, prompt, model, drafter);
+    return this.sessions.start(model, {
+      ...{ settings, prompt, listener, clock, grammars, drafter },
+      secret: null,
+      send: () => 0,
+    });
+  }
+
+  sequences(): OpenSequences {
+    return this.sessions.sequences();
+  }
+
+  close(): void {
+    this.closed = true;
+    for (const session of this.sessions.all()) session.cancel();
+  }
+
+  checkIntegrity(): void {
+    assert(!this.closed || this.sessions.size === 0, "a session outlives its opener");
+    this.sessions.checkIntegrity();
+  }
+}
+
+/**
+ * What every session has to keep to. Refuses here what the cloud would refuse: over there it could cost more than this
+ * session.
+ * @param frameBytes most bytes of a frame that the cloud accepts
+ * @throws SettingError
+ */
+function checkRequest(
+  { policy, sampler, maxTokens }: SessionSettings,
+  prompt: Int32Array,
+  { contextTokens, vocabularySize }: TextModel,
+  drafter: Drafter | null,
+  frameBytes: number = PROTOCOL_LIMITS.frameBytes,
+): void {
+  checkPolicy(policy);
+  samplerSettings(sampler);
+  if (policy.segmentTokens > 0 && !drafter) {
+    throw new SettingError("policy", "this policy drafts, and there is no drafter: give a --model");
+  }
+  if (!policy.target && !drafter?.alwaysProposes) {
+    throw new SettingError("policy", "the policy edge needs a model of its own: give a --model");
+  }
+  const cloudGoesOn = policy.patienceMs < Number.POSITIVE_INFINITY;
+  if (policy.segmentTokens > 0 && !cloudGoesOn && !drafter?.alwaysProposes) {
+    const message =
+      "this policy needs a drafter that always has a draft, and prompt lookup does not: take race";
+    throw new SettingError("policy", message);
+  }
+  if (!Number.isInteger(maxTokens) || maxTokens < 1 || maxTokens >= PROTOCOL_LIMITS.counter) {
+    throw new SettingError("maxTokens", `maxTokens must be a whole number of 1 or more, not ${maxTokens}`);
+  }
+  checkDraftSize(policy, vocabularySize, frameBytes);
+  if (prompt.length === 0) throw new SettingError("prompt", "the prompt is empty");
+  if (prompt.length >= Math.min(contextTokens, PROTOCOL_LIMITS.promptTokens)) {
+    const message = `the prompt has ${prompt.length} tokens, and the context of ${contextTokens} leaves no room for an answer; shorten the prompt`;
+    throw new SettingError("prompt", message);
+  }
 }

@@ -2,10 +2,11 @@ import { CloudError, type Reconnect } from "../../src/edge/connection.ts";
 import type { Drafter } from "../../src/edge/drafters/drafter.ts";
 import { LookupDrafter, TwoDrafters } from "../../src/edge/drafters/lookup-drafter.ts";
 import { ParallelDrafter } from "../../src/edge/drafters/parallel-drafter.ts";
-import { EdgeClient } from "../../src/edge/opener.ts";
+import { RemoteOpener } from "../../src/edge/opener.ts";
 import { pacedDrafter } from "../../src/engine/paced.ts";
 import { ToyDraftModel } from "../../src/engine/toy/draft-model.ts";
 import { wireLink } from "../../src/protocol/link.ts";
+import { assert } from "../../src/util/assert.ts";
 import { failingDrafter } from "./engines.ts";
 import type { FaultyLink } from "./link.ts";
 import { type EdgePlan, PATIENT_MS } from "./plan.ts";
@@ -25,7 +26,7 @@ export class FuzzEdge {
   readonly model: ParallelDrafter;
   readonly drafter: Drafter;
   readonly runs: Run[];
-  client: EdgeClient | null = null;
+  client: RemoteOpener | null = null;
   /** the newest */
   link: FaultyLink | null = null;
   /** of clients, the first is 1: session numbers begin again with each */
@@ -36,6 +37,8 @@ export class FuzzEdge {
   private ready = false;
   private readonly waiting: Run[] = [];
   private readonly byId = new Map<string, Run>();
+  /** sessions of this client */
+  private opened = 0;
   private secrets = 0;
 
   constructor(world: FuzzWorld, name: string, plan: EdgePlan) {
@@ -93,11 +96,13 @@ export class FuzzEdge {
     }
     const { client, process } = this;
     const { policy, sampler, seed, maxTokens, prompt, cancel } = run.plan;
-    const id = (client as unknown as { nextSession: number }).nextSession;
+    // A client's sessions are numbered from 1; its frames are seen before it has said so.
+    const id = ++this.opened;
     this.byId.set(`${this.clientNumber}:${id}`, run);
     this.world.note(() => `${run.name} opens as session ${id}: ${run.describe()}`);
     try {
       run.session = client.open({ policy, sampler, seed, maxTokens }, Int32Array.from(prompt), run.listener);
+      assert(run.session.id === id, "sessions are counted as the client does");
     } catch (error) {
       if (!(error instanceof CloudError)) throw error;
       // This client gave up before: its user starts another.
@@ -113,12 +118,13 @@ export class FuzzEdge {
     this.connecting = true;
     const { world, process, plan } = this;
     const number = ++this.clientNumber;
+    this.opened = 0;
     world.connect(this, (error, link) => {
       if (this.closed) return link?.edge.close();
       if (error || !link) return this.tryAgain();
       this.ready = false;
       this.link = link;
-      this.client = new EdgeClient({
+      this.client = new RemoteOpener({
         link: wireLink(link.edge),
         reconnect: plan.reconnectWithinMs === null ? null : (done) => this.reconnect(number, done),
         reconnectWithinMs: plan.reconnectWithinMs ?? 0,
@@ -151,11 +157,11 @@ export class FuzzEdge {
     });
   }
 
-  /** Whoever waits for a draft may fail. */
+  /** The session that waits for the draft may fail. */
   private drafterFailed(): void {
-    const { current } = this.model as unknown as { current: { owner: number } | null };
-    const ownerOf = ({ session }: Run) => (session as unknown as { owner: number } | null)?.owner;
-    for (const run of this.runs) if (current && ownerOf(run) === current.owner) run.mayFail("engine");
+    const { drafting } = this.model.view();
+    for (const run of this.runs)
+      if (drafting !== null && run.session?.owner === drafting) run.mayFail("engine");
   }
 
   private stall(forMs: number): void {

@@ -1,3 +1,5 @@
+import { AssertionError } from "../../src/util/assert.ts";
+
 /** What has to hold, whatever happens. */
 export type Invariant =
   /** a decided token is told once, in order, and never changes */
@@ -12,6 +14,8 @@ export type Invariant =
   | "bounds"
   /** a session ends, once, and for a reason */
   | "outcome"
+  /** an owner's own check holds */
+  | "integrity"
   /** nothing is left behind */
   | "rest"
   /** an owner finds nothing wrong with itself */
@@ -24,6 +28,16 @@ export class Broken extends Error {
   constructor(invariant: Invariant, message: string) {
     super(`${invariant}: ${message}`);
     this.invariant = invariant;
+  }
+}
+
+/** Has an owner check itself. */
+export function holdIntegrity(name: string, check: () => void): void {
+  try {
+    check();
+  } catch (error) {
+    if (error instanceof AssertionError) throw new Broken("integrity", `${name}: ${error.message}`);
+    throw error;
   }
 }
 

@@ -1,7 +1,6 @@
 import type { SessionView } from "../../src/cloud/core/machine.ts";
 import { AssertionError } from "../../src/util/assert.ts";
 import type { FuzzEdge } from "./edge.ts";
-import { drafterKv } from "./engines.ts";
 import { Broken, hold } from "./hold.ts";
 import type { Run } from "./run.ts";
 import type { FuzzServer, Life } from "./server.ts";
@@ -14,14 +13,6 @@ import type { FuzzWorld } from "./world.ts";
 
 // biome-ignore lint/suspicious/noExplicitAny: an inspection looks at what is private
 export type Inside = any;
-
-/** Bytes that may wait in one direction of a link: a few windows, verdicts and pings of a few short sessions. */
-const MOST_QUEUED_BYTES = 64 * 1024;
-/**
- * A look into the text takes no time: when verdicts come all at once, after a silence, each that differs may have a
- * whole window drafted anew. 256 verdicts, 128 frames of 28 bytes.
- */
-const MOST_QUEUED_BY_LOOKUP_BYTES = 1024 * 1024;
 
 const RECENT_TOKENS = 32;
 
@@ -49,7 +40,7 @@ class Seen {
 
 const seenOf = new WeakMap<object, Seen>();
 
-function seen(of: object): Seen {
+function _seen(of: object): Seen {
   const known = seenOf.get(of) ?? new Seen();
   seenOf.set(of, known);
   return known;
@@ -135,92 +126,14 @@ function checkAgreement(world: FuzzWorld, life: Life, view: SessionView, run: Ru
   known.agreed = Math.max(known.agreed, common);
 }
 
-// The edge
+// The edge's news
 
-export function checkEdge(world: FuzzWorld, edge: FuzzEdge): void {
-  const { model, name, runs, link } = edge;
-  const { waiting }: Inside = model;
-  let open = 0;
-  for (const run of runs) {
-    if (!run.session || run.over) continue;
-    open++;
-    checkEdgeSession(run);
-  }
-  hold(waiting.length <= open, "bounds", () => `${name} has ${waiting.length} drafts waiting`);
-  checkDrafter(edge);
-  if (!link) return;
-  const most = edge.plan.drafter.kind === "model" ? MOST_QUEUED_BYTES : MOST_QUEUED_BY_LOOKUP_BYTES;
-  for (const way of ["up", "down"] as const) {
-    const { queuedBytes } = link.pipes[way];
-    const message = () => `${queuedBytes} bytes wait on link ${link.number} ${way}`;
-    hold(queuedBytes <= most, "bounds", message);
-  }
-  const { life } = world.routes.get(link)!;
-  if (life && !life.process.dead) checkCounterparts(world, edge, life);
-}
-
-/** The edge's news against what its cloud has. */
-function checkCounterparts(world: FuzzWorld, edge: FuzzEdge, life: Life): void {
+/** What an edge knows now against what its cloud has. */
+export function checkCounterparts(world: FuzzWorld, edge: FuzzEdge): void {
+  const life = edge.link && world.routes.get(edge.link)!.life;
+  if (!life || life.process.dead) return;
   for (const view of life.cloud.sessions()) {
     const run = world.runAt(life, view.identity.connection, view.identity.id);
     if (run && edge.runs.includes(run) && !view.ended) checkAgreement(world, life, view, run);
-  }
-}
-
-function checkEdgeSession(run: Run): void {
-  const session: Inside = run.session;
-  const { pipeline, sampler } = session;
-  const { sequence } = pipeline;
-  const { committed, length, undecided, version, sent, promptLength } = sequence;
-  const { name, tokens } = run;
-  hold(session.events.length === 0, "bounds", () => `${name} has events left over`);
-  const answer = committed - promptLength;
-  hold(answer === tokens.length, "order", () => `${name} decided ${answer} tokens and told ${tokens.length}`);
-  const known = seen(session);
-  if (!known.isNews(committed, length, version, sent)) return;
-  const { windowTokens, coupling } = run.plan.policy;
-  hold(undecided <= windowTokens, "bounds", () => `${name} has ${undecided} drafts of ${windowTokens}`);
-  const { segments } = pipeline.statistics;
-  hold(
-    segments.length <= windowTokens,
-    "bounds",
-    () => `${name} counts ${segments.length} segments in flight`,
-  );
-  for (let i = known.from(answer); i < answer; i++) {
-    hold(
-      sequence.at(promptLength + i) === tokens[i],
-      "order",
-      () => `${name} has changed token ${i} of its answer`,
-    );
-  }
-  const kept = coupling === "rejection" ? undecided : 0;
-  const { proposals } = sampler;
-  hold(proposals.size === kept, "bounds", () => `${name} keeps ${proposals.size} q for ${undecided} drafts`);
-  for (let i = committed; i < committed + kept; i++) {
-    hold(proposals.has(i), "memory", () => `${name} does not know q of its draft at ${i}`);
-  }
-}
-
-/** What the drafter's KV is believed to hold, against the KV and the sequence that it is for. */
-function checkDrafter({ model, toy, name, runs }: FuzzEdge): void {
-  const { cache, busy }: Inside = model;
-  const { held, owner } = cache;
-  const kv = drafterKv(toy);
-  if (busy && kv.length === 0) return; // the feed failed, and its end is not told yet
-  hold(held.length <= kv.length, "memory", () => `${name} believes ${held.length} of ${kv.length} tokens`);
-  const run = runs.find(({ session, over }) => !over && (session as Inside)?.owner === owner);
-  const sequence: Inside = (run?.session as Inside)?.pipeline.sequence;
-  hold(!run || held.length <= sequence.length, "memory", () => `${name} holds more than ${run?.name} has`);
-  const known = seen(cache);
-  known.isNews(held.length, kv.length, owner);
-  for (let i = known.from(held.length); i < held.length; i++) {
-    const token = held.at(i);
-    hold(token === kv.at(i), "memory", () => `${name}'s drafter has another token at ${i} than is believed`);
-    if (run)
-      hold(
-        token === sequence.at(i),
-        "memory",
-        () => `${name}'s drafter holds what ${run.name} has not, at ${i}`,
-      );
   }
 }

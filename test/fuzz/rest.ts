@@ -1,6 +1,5 @@
-import type { FuzzEdge } from "./edge.ts";
-import { hold } from "./hold.ts";
-import { type Inside, integrity } from "./invariants.ts";
+import { checkEdgeAtRest } from "./edge-checks.ts";
+import { integrity } from "./invariants.ts";
 import type { Life } from "./server.ts";
 import type { FuzzWorld } from "./world.ts";
 
@@ -13,17 +12,4 @@ export function checkRest({ servers, edges }: FuzzWorld): void {
 /** A cloud that was told to shut down: only a pass may still be under way. */
 export function checkClosed(name: string, { cloud }: Life): void {
   integrity(name, () => cloud.checkIntegrity(true));
-}
-
-function checkEdgeAtRest({ client, model, drafter, name, link }: FuzzEdge): void {
-  const { waiting, current, busy }: Inside = model;
-  const { lookups, fellAt }: Inside = drafter;
-  const left = {
-    sessions: (client as Inside)?.sessions.size ?? 0,
-    drafts: waiting.length + (current ? 1 : 0) + (busy ? 1 : 0),
-    links: link?.edge.isOpen ? 1 : 0,
-    lookups: (lookups?.byOwner.size ?? 0) + (fellAt?.size ?? 0),
-  };
-  const nothing = Object.values(left).every((count) => count === 0);
-  hold(nothing, "rest", () => `${name} is left with ${JSON.stringify(left)}`);
 }

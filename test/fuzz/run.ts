@@ -1,7 +1,8 @@
 import { type StopReason, type StopRule, stopReasonAt } from "../../src/decoding/session.ts";
 import type { Outcome } from "../../src/edge/core/machine.ts";
 import type { PipelineStatistics } from "../../src/edge/core/statistics.ts";
-import type { EdgeSession, SessionListener } from "../../src/edge/driver.ts";
+import type { SessionListener } from "../../src/edge/driver.ts";
+import type { OpenedSession } from "../../src/edge/opener.ts";
 import { hold } from "./hold.ts";
 import { type Expected, expectedText, stopRule } from "./oracle.ts";
 import type { EdgePlan, SessionPlan } from "./plan.ts";
@@ -17,7 +18,7 @@ export class Run {
   /** null: chance and time decide together */
   readonly expected: Expected | null;
   readonly tokens: number[] = [];
-  session: EdgeSession | null = null;
+  session: OpenedSession | null = null;
   outcome: Outcome | null = null;
   /** it never began, or its device is gone */
   abandoned = false;

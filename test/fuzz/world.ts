@@ -2,9 +2,10 @@ import { decode } from "../../src/protocol/decode.ts";
 import { VirtualClock } from "../../src/util/virtual-clock.ts";
 import { draws } from "../support/world.ts";
 import { FuzzEdge } from "./edge.ts";
+import { checkEdge } from "./edge-checks.ts";
 import { applyFault, FateWatch, type Pick, picker } from "./faults.ts";
 import { hold } from "./hold.ts";
-import { checkEdge, checkServer } from "./invariants.ts";
+import { checkCounterparts, checkServer } from "./invariants.ts";
 import { FaultyLink, frameName, type Way } from "./link.ts";
 import type { WorldPlan } from "./plan.ts";
 import { checkRest } from "./rest.ts";
@@ -94,8 +95,10 @@ export class FuzzWorld {
   /** At whoever has done something. */
   private look(): void {
     for (const one of this.touched) {
-      if (one instanceof FuzzEdge) checkEdge(this, one);
-      else checkServer(this, one);
+      if (one instanceof FuzzEdge) {
+        checkEdge(one);
+        checkCounterparts(this, one);
+      } else checkServer(this, one);
     }
     this.touched.clear();
   }

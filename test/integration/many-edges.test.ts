@@ -1,14 +1,13 @@
 import { readFileSync } from "node:fs";
 import { describe, expect, it } from "vitest";
 import { POLICIES } from "../../src/decoding/policy.ts";
+import { connectEdge } from "../../src/edge/connect.ts";
 import { ParallelDrafter } from "../../src/edge/drafters/parallel-drafter.ts";
-import { connectEdge, generate } from "../../src/edge/generate.ts";
+import { Edge } from "../../src/edge/edge.ts";
 import { LlamaModel } from "../../src/engine/llama/model.ts";
 import { llamaDraftModel } from "../../src/engine/llama/models.ts";
 import { LlamaTokenizer } from "../../src/engine/llama/tokenizer.ts";
 import { toSeed } from "../../src/sampling/random.ts";
-import { samplerSettings } from "../../src/sampling/sampler.ts";
-import { chatPrompt } from "../../src/text/chat-template.ts";
 import { systemClock } from "../../src/transport/node/clock.ts";
 import { connect } from "../../src/transport/node/socket.ts";
 import { DRAFTER, picospec, startCloud } from "../support/processes.ts";
@@ -62,19 +61,13 @@ describe("memory", () => {
         clock: systemClock,
         client: "test",
       });
+      const edge = new Edge({
+        ...{ remote: client, local: null, tokenizer, chatTemplate: null },
+        ...{ freshSeed: () => toSeed(0), policy: POLICIES.picospec },
+      });
       const session = async (i: number) => {
-        const prompt = chatPrompt(
-          client.target.chatTemplate,
-          [{ role: "user", content: PROMPTS[i % PROMPTS.length]! }],
-          tokenizer,
-        );
-        const settings = {
-          policy: POLICIES.picospec,
-          sampler: samplerSettings(),
-          seed: toSeed(i),
-          maxTokens: 64,
-        };
-        await generate(client, { settings, prompt, tokenizer });
+        const content = PROMPTS[i % PROMPTS.length]!;
+        await edge.ask({ prompt: [{ role: "user", content }], seed: toSeed(i), maxTokens: 64 });
       };
       for (let i = 0; i < 50; i++) await session(i);
       const before = residentKb(cloud.pid);

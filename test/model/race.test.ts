@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
 import { POLICIES } from "../../src/decoding/policy.ts";
-import { Pipeline } from "../../src/edge/core/session.ts";
+import { EdgeSession } from "../../src/edge/core/session.ts";
 import { propose } from "../../src/sampling/propose.ts";
 import { Purpose, toSeed, uniform } from "../../src/sampling/random.ts";
 import type { SamplerSettings } from "../../src/sampling/sampler.ts";
@@ -120,7 +120,7 @@ describe("the bundled pair, Q8_0: identical token for token, without exemption",
     const prompt = pair.prompt(questions[22]!);
     const say = (seed: number) => pair.answer(POLICIES.race, prompt, TOKENS, { temperature: 1 }, seed);
     expect((await say(2)).tokens).not.toEqual((await say(1)).tokens);
-    const broken: Inside = Pipeline.prototype;
+    const broken: Inside = EdgeSession.prototype;
     const { verdict } = broken;
     let heard = 0;
     vi.spyOn(broken, "verdict").mockImplementation(function (this: Inside, frame: Inside, nowMs) {

@@ -152,7 +152,7 @@ function story(
     }),
   });
   const edge = world.edge();
-  edge.connect(() => edge.ask(race, toSeed(seed), () => edge.close()));
+  edge.start(race, (opener) => world.open(opener, race, toSeed(seed), { finished: () => edge.close() }));
   change(world, edge);
   world.clock.run(Number.POSITIVE_INFINITY, 1e9);
   watched.mockRestore();

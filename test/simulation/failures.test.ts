@@ -1,12 +1,12 @@
 import { describe, expect, it } from "vitest";
 import { POLICIES } from "../../src/decoding/policy.ts";
+import { connectEdge } from "../../src/edge/connect.ts";
 import { ParallelDrafter } from "../../src/edge/drafters/parallel-drafter.ts";
-import { connectEdge, generate } from "../../src/edge/generate.ts";
+import { Edge } from "../../src/edge/edge.ts";
 import { type DraftModel, EngineError } from "../../src/engine/engine.ts";
 import { ToyDraftModel } from "../../src/engine/toy/draft-model.ts";
 import type { ToyLanguage } from "../../src/engine/toy/language.ts";
 import { toSeed } from "../../src/sampling/random.ts";
-import { samplerSettings } from "../../src/sampling/sampler.ts";
 import type { Tokenizer } from "../../src/text/tokenizer.ts";
 import { assert } from "../../src/util/assert.ts";
 import { draws, randomSchedule, scheduled, steadySchedule, World } from "../support/world.ts";
@@ -102,14 +102,11 @@ describe("a caller that throws", () => {
     });
     world.clock.run(100);
     const client = await connecting;
-    const settings = {
-      policy: POLICIES.picospec,
-      sampler: samplerSettings(),
-      seed: toSeed(1),
-      maxTokens: 20,
-    };
-    const answer = (part: () => void) =>
-      generate(client, { settings, prompt: Int32Array.from(PROMPT), tokenizer, part });
+    const edge = new Edge({
+      ...{ remote: client, local: null, tokenizer, chatTemplate: null },
+      ...{ freshSeed: () => toSeed(1), policy: POLICIES.picospec },
+    });
+    const answer = (each: () => void) => edge.ask({ prompt: Int32Array.from(PROMPT), maxTokens: 20 }, each);
     const broken = answer(() => {
       throw new Error("the response is closed");
     });
@@ -117,7 +114,8 @@ describe("a caller that throws", () => {
     const fine = answer(() => {});
     for (let i = 0; i < 400; i++) {
       world.clock.step();
-      await Promise.resolve();
+      // An answer's events pass through a few promises.
+      for (let turn = 0; turn < 10; turn++) await Promise.resolve();
     }
     await failed;
     expect((await fine).statistics.tokens).toBeGreaterThan(3);

@@ -6,9 +6,12 @@ import { CachedSequence } from "../../src/cloud/passes/cached-sequence.ts";
 import { KvCache } from "../../src/cloud/passes/kv-cache.ts";
 import { PassSession } from "../../src/cloud/passes/session.ts";
 import { Connection } from "../../src/edge/connection.ts";
-import { RejectionSampler } from "../../src/edge/core/rejection-sampler.ts";
-import { Pipeline } from "../../src/edge/core/session.ts";
+import { RejectionSampler } from "../../src/edge/core/residual.ts";
+import { EdgeSession } from "../../src/edge/core/session.ts";
+import { LookupDrafter, TwoDrafters } from "../../src/edge/drafters/lookup-drafter.ts";
+import { ParallelDrafter } from "../../src/edge/drafters/parallel-drafter.ts";
 import { SpeculativeKvCache } from "../../src/edge/drafters/speculative-kv-cache.ts";
+import { EdgeDriver } from "../../src/edge/driver.ts";
 import { Broken, type Invariant } from "../fuzz/hold.ts";
 import { trySeed } from "../fuzz/search.ts";
 
@@ -59,19 +62,21 @@ type Control = readonly [
 const RESUMING: readonly Control[] = [
   [
     "a resumption without the lineage of its drafts",
-    Pipeline,
+    EdgeSession,
     "resume",
     (self, real) => {
       real();
       for (const [i, effect] of self.out.entries()) {
-        if (effect.kind === "open") self.out[i] = { ...effect, resume: { ...effect.resume, lineage: 0 } };
+        if (effect.frame?.type !== "open") continue;
+        const resume = { ...effect.frame.resume, lineage: 0 };
+        self.out[i] = { ...effect, frame: { ...effect.frame, resume } };
       }
     },
     /outcome: .* bad_draft, lineage \d+ starts/,
   ],
   [
     "undecided drafts that a resumption does not tell again",
-    Pipeline,
+    EdgeSession,
     "resume",
     (self, real) => {
       if (self.sequence.undecided > 0) self.rollback(self.sequence.committed);
@@ -81,10 +86,11 @@ const RESUMING: readonly Control[] = [
   ],
   [
     "a draw that starts over with a fresh draft",
-    Pipeline,
-    "restore",
+    RejectionSampler,
+    "putBack",
     (self) => {
       self.replacement = null;
+      return null;
     },
     /text: .* would have been right/,
   ],
@@ -117,7 +123,7 @@ const RESUMING: readonly Control[] = [
   ],
   [
     "a token that is told again after a resumption",
-    Pipeline,
+    EdgeSession,
     "resume",
     (self, real) => {
       real();
@@ -136,7 +142,7 @@ const RESUMING: readonly Control[] = [
   ],
   [
     "an edge that spins while its link is down",
-    Pipeline,
+    EdgeSession,
     "goOn",
     (self, real, args) => {
       real(...args);
@@ -151,7 +157,7 @@ const RESUMING: readonly Control[] = [
 const DECIDING: readonly Control[] = [
   [
     "a verdict that the edge drops",
-    Pipeline,
+    EdgeSession,
     "verdict",
     (self, real, args) => {
       if (args[0].first % 7 !== 6 || self.dropped) real(...args);
@@ -162,7 +168,7 @@ const DECIDING: readonly Control[] = [
   [
     "a correction that is drawn from p",
     RejectionSampler,
-    "resample",
+    "reject",
     (_, real, args) => {
       const { kind, ids } = args[2];
       return kind === "sparse" ? { kind: "token", token: ids[0] } : real(...args);
@@ -182,7 +188,7 @@ const DECIDING: readonly Control[] = [
   ],
   [
     "a session that goes on after its end",
-    Pipeline,
+    EdgeSession,
     "finish",
     (self, real, args) => {
       real(...args);
@@ -216,7 +222,7 @@ const MEMORY: readonly Control[] = [
     SpeculativeKvCache,
     "rollback",
     () => {},
-    /memory: .* holds (more than|what) /,
+    /integrity: .* the KV holds (\d+ of|another token)/,
   ],
   [
     "a drafter that takes another session's memory for this one's",
@@ -226,21 +232,21 @@ const MEMORY: readonly Control[] = [
       if (self.owner >= 0) self.owner = owner;
       return real(owner, prefix);
     },
-    /memory: .* holds (more than|what) /,
+    /integrity: .* the KV holds (\d+ of|another token)/,
   ],
 ];
 
 const BOUNDS: readonly Control[] = [
   [
     "an edge that drafts past its window",
-    Pipeline,
+    EdgeSession,
     "mayDraft",
     (self, real) => {
       const { sequence, drafting, yielded } = self;
       if (sequence.undecided < self.settings.policy.windowTokens) return real();
       return sequence.undecided > 0 && !drafting && !yielded && sequence.draftsStop() === null;
     },
-    /bounds: .* has \d+ drafts/,
+    /integrity: .* there are \d+ drafts, and the window has/,
   ],
   [
     "an edge that pings without measure",
@@ -261,6 +267,57 @@ const BOUNDS: readonly Control[] = [
       return work;
     },
     /integrity: .* tokens ahead of its edge/,
+  ],
+];
+
+/** What an edge keeps of a session that is over, or of a draft that is. */
+const LEAKS: readonly Control[] = [
+  [
+    "an edge that keeps q of drafts that are committed",
+    RejectionSampler,
+    "committed",
+    () => {},
+    /integrity: .* q are kept for/,
+  ],
+  [
+    "an edge that keeps q of drafts that are discarded",
+    RejectionSampler,
+    "rollback",
+    () => {},
+    /integrity: .* q are kept for/,
+  ],
+  [
+    "a drafter that drafts for sessions that are over",
+    ParallelDrafter,
+    "interrupt",
+    (self, _, [owner, length]) => self.cache.rollback(owner, length),
+    /integrity: .* a draft is wanted for sequence \d+, which is over/,
+  ],
+  [
+    "a drafter that remembers sessions that are over",
+    TwoDrafters,
+    "interrupt",
+    (_, real, [owner, length]) => real(owner, Math.min(length, 1000)),
+    /integrity: .* sequence \d+(?: is remembered)?, which is over/,
+  ],
+  [
+    "prompt lookup that keeps the texts of sessions that are over",
+    LookupDrafter,
+    "interrupt",
+    (_, real, [owner, length]) => real(owner, Math.min(length, 1000)),
+    /integrity: .* prompt lookup keeps sequence \d+, which is over/,
+  ],
+  [
+    "a session whose timer outlives it",
+    EdgeDriver,
+    "finish",
+    (self, real, args) => {
+      const { cancelWake } = self;
+      self.cancelWake = null;
+      real(...args);
+      self.cancelWake = cancelWake;
+    },
+    /integrity: .* a timer outlives its session/,
   ],
 ];
 
@@ -306,6 +363,7 @@ describe.each([
   ["deciding", DECIDING],
   ["memory", MEMORY],
   ["bounds", BOUNDS],
+  ["leaks of the edge", LEAKS],
   ["rest", REST],
 ] as const)("the search catches, about %s:", (_, controls) => {
   it.each(controls)("%s", (_what, type, method, instead, says) => {

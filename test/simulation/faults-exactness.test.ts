@@ -1,6 +1,6 @@
 import { afterEach, describe, expect, it, vi } from "vitest";
 import { POLICIES } from "../../src/decoding/policy.ts";
-import { Pipeline } from "../../src/edge/core/session.ts";
+import { RejectionSampler } from "../../src/edge/core/residual.ts";
 import { type Case, expectedAnswers, sampleAnswers } from "../fuzz/distribution.ts";
 import { chiSquare } from "../support/statistics.ts";
 
@@ -43,9 +43,10 @@ describe("control: the same test fails", () => {
 
   it("when a draw that was interrupted starts over with a fresh draft", () => {
     // biome-ignore lint/suspicious/noExplicitAny: a control reaches into what is private
-    const broken = Pipeline.prototype as any;
-    vi.spyOn(broken, "restore").mockImplementation(function (this: { replacement: unknown }) {
+    const broken = RejectionSampler.prototype as any;
+    vi.spyOn(broken, "putBack").mockImplementation(function (this: { replacement: unknown }) {
       this.replacement = null;
+      return null;
     });
     expect(tried({ policy: one }).pValue).toBeLessThan(ALPHA);
   });

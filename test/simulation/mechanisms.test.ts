@@ -1,7 +1,7 @@
 import { afterEach, describe, expect, it, vi } from "vitest";
 import { PassSession } from "../../src/cloud/passes/session.ts";
 import { type DecodingPolicy, POLICIES } from "../../src/decoding/policy.ts";
-import { Pipeline } from "../../src/edge/core/session.ts";
+import { EdgeSession } from "../../src/edge/core/session.ts";
 import { ParallelDrafter } from "../../src/edge/drafters/parallel-drafter.ts";
 import { SpeculativeKvCache } from "../../src/edge/drafters/speculative-kv-cache.ts";
 import type { DraftModel } from "../../src/engine/engine.ts";
@@ -135,7 +135,7 @@ describe("the window", () => {
   });
 
   it("off: the edge drafts on without end, and the cloud refuses more than was agreed", () => {
-    const broken: Broken = Pipeline.prototype;
+    const broken: Broken = EdgeSession.prototype;
     vi.spyOn(broken, "mayDraft").mockImplementation(function (this: Broken) {
       return !this.drafting && !this.sequence.draftsStop();
     });
@@ -268,7 +268,7 @@ describe("Interrupt", () => {
   });
 
   it("off: a draft of the dead lineage breaks the sequence", () => {
-    const broken: Broken = Pipeline.prototype;
+    const broken: Broken = EdgeSession.prototype;
     const rollback = broken.rollback;
     vi.spyOn(broken, "rollback").mockImplementation(function (this: Broken, length: Broken) {
       const { drafting, sequence } = this;
@@ -414,7 +414,7 @@ describe("run-ahead", () => {
     const language = { ...twins, contextTokens: 4000, spread: 0.01 };
     const acknowledged = tell({ policy: POLICIES.cloud, language, maxTokens: 900, temperature: 1 });
     expect(acknowledged.drafts().every(({ frame }) => frame.tokens.length === 0)).toBe(true);
-    const deaf: Broken = Pipeline.prototype;
+    const deaf: Broken = EdgeSession.prototype;
     vi.spyOn(deaf, "send").mockImplementation(() => {});
     const log: Passed[] = [];
     const world = new World({

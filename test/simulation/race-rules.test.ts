@@ -7,9 +7,9 @@ import { PassSessions } from "../../src/cloud/passes/sessions.ts";
 import { type DecodingPolicy, POLICIES } from "../../src/decoding/policy.ts";
 import type { SessionSettings, StopRule } from "../../src/decoding/session.ts";
 import type { EdgeEffect, EdgeEvent } from "../../src/edge/core/machine.ts";
-import { Pipeline } from "../../src/edge/core/session.ts";
+import { EdgeSession } from "../../src/edge/core/session.ts";
 import { ParallelDrafter } from "../../src/edge/drafters/parallel-drafter.ts";
-import { EdgeClient } from "../../src/edge/opener.ts";
+import { RemoteOpener } from "../../src/edge/opener.ts";
 import { ROW_CAPABILITIES } from "../../src/engine/capabilities.ts";
 import type { DraftModel } from "../../src/engine/engine.ts";
 import { ToyDraftModel } from "../../src/engine/toy/draft-model.ts";
@@ -119,23 +119,31 @@ function verdictFrame(first: number, tokens: readonly number[], lineage = 0): Ve
   return { type: "verdict", session: 1, lineage, first, tokens: Int32Array.from(tokens), rejection: null };
 }
 
+/** Under Gumbel coupling, where q has no part. */
+function proposalOf(token: number): Proposal {
+  return { token, q: 1, distribution: null };
+}
+
 const verdicts = (frames: readonly Frame[]) =>
   frames.flatMap((frame) => (frame.type === "verdict" ? [[frame.first, ...frame.tokens]] : []));
 
 /** A session on the edge: every draft that it asks for can be given, at once or later. */
 class EdgeSide {
-  readonly pipeline: Pipeline;
+  readonly session: EdgeSession;
   asked: Extract<EdgeEffect, { kind: "draft" }> | null = null;
 
   constructor(policy: DecodingPolicy = RACE, maxTokens = 1000) {
     const rule = ruleOf(maxTokens, 2000);
     const reach = { contextTokens: 2000, vocabularySize: 100 };
-    this.pipeline = new Pipeline(settingsOf(policy, maxTokens), Int32Array.from(PROMPT), rule, reach);
+    this.session = new EdgeSession({
+      ...{ id: 1, secret: null, settings: settingsOf(policy, maxTokens), prompt: Int32Array.from(PROMPT) },
+      ...{ rule, drafter: reach, vocabularySize: 100 },
+    });
     this.handle({ kind: "start" });
   }
 
-  handle(event: EdgeEvent): EdgeEffect[] {
-    const effects = this.pipeline.handle(event, 0);
+  handle(event: EdgeEvent): readonly EdgeEffect[] {
+    const effects = this.session.handle(event, 0);
     for (const effect of effects) if (effect.kind === "draft") this.asked = effect;
     return effects;
   }
@@ -144,25 +152,27 @@ class EdgeSide {
   drafts(...tokens: number[]): EdgeEffect[] {
     return tokens.flatMap((token) => {
       const { version, position } = this.asked!;
-      return this.handle({ kind: "drafted", version, position, token });
+      return this.handle({ kind: "drafted", version, position, proposal: proposalOf(token) });
     });
   }
 
-  hears(first: number, tokens: readonly number[], lineage = 0): EdgeEffect[] {
+  hears(first: number, tokens: readonly number[], lineage = 0): readonly EdgeEffect[] {
     return this.handle({ kind: "frame", frame: verdictFrame(first, tokens, lineage) });
   }
 
   /** All that is decided or drafted. */
   text(): number[] {
-    const { pipeline } = this;
-    return [...pipeline.prefix(this.asked!.position)];
+    const { session } = this;
+    return [...session.prefix(this.asked!.position)];
   }
 }
 
 const ofKind = <K extends EdgeEffect["kind"]>(effects: readonly EdgeEffect[], kind: K) =>
   effects.filter((effect): effect is Extract<EdgeEffect, { kind: K }> => effect.kind === kind);
+const draftFrames = (effects: readonly EdgeEffect[]) =>
+  ofKind(effects, "send").flatMap(({ frame }) => (frame.type === "draft" ? [frame] : []));
 const sent = (effects: readonly EdgeEffect[]) =>
-  ofKind(effects, "send").map(({ segment: { lineage, first, tokens } }) => [lineage, first, ...tokens]);
+  draftFrames(effects).map(({ lineage, first, tokens }) => [lineage, first, ...tokens]);
 const emitted = (effects: readonly EdgeEffect[]) =>
   ofKind(effects, "emit").map(({ token, origin }) => [token, origin]);
 
@@ -412,7 +422,7 @@ describe("5. a draft step runs by itself", () => {
     const { version, position } = edge.asked!;
     edge.hears(3, [20]);
     expect(edge.asked!.version).toBeGreaterThan(version);
-    expect(edge.handle({ kind: "drafted", version, position, token: 10 })).toEqual([]);
+    expect(edge.handle({ kind: "drafted", version, position, proposal: proposalOf(10) })).toEqual([]);
     expect(edge.text()).toEqual([...PROMPT, 20]);
     expect(sent(edge.drafts(21))).toEqual([[0, 4, 21]]);
   });
@@ -497,17 +507,17 @@ describe("7. an edge that reads slowly costs nothing", () => {
     const edge = new EdgeSide();
     edge.drafts(10, 11);
     edge.hears(3, [10, 11, 12]);
-    const [{ segment }] = ofKind(edge.drafts(13), "send") as [Extract<EdgeEffect, { kind: "send" }>];
-    expect([segment.first, segment.committedThrough]).toEqual([6, 6]);
+    const [frame] = draftFrames(edge.drafts(13));
+    expect([frame!.first, frame!.committedThrough]).toEqual([6, 6]);
   });
 
   it("with nothing to draft it says so by itself, every 64 tokens", () => {
     const edge = new EdgeSide(POLICIES.cloud);
     const acknowledged: number[] = [];
     for (let i = 0; i < 300; i++) {
-      for (const { segment } of ofKind(edge.hears(3 + i, [10]), "send")) {
-        expect(segment.tokens).toHaveLength(0);
-        acknowledged.push(segment.committedThrough - 3);
+      for (const frame of draftFrames(edge.hears(3 + i, [10]))) {
+        expect(frame.tokens).toHaveLength(0);
+        acknowledged.push(frame.committedThrough - 3);
       }
     }
     expect(acknowledged).toEqual([64, 128, 192, 256]);
@@ -585,7 +595,7 @@ describe("8. a session goes on over another link", () => {
     const tokens: number[] = [];
     let outcome = "";
     let resumptions = 0;
-    const client: EdgeClient = new EdgeClient({
+    const client: RemoteOpener = new RemoteOpener({
       link: link(),
       reconnect: (done) => done(null, link()),
       reconnectWithinMs: 60_000,

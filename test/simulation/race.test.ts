@@ -2,7 +2,7 @@ import { afterEach, describe, expect, it, vi } from "vitest";
 import { DraftedSequence } from "../../src/cloud/core/sequence.ts";
 import { checkPolicy, type DecodingPolicy, POLICIES } from "../../src/decoding/policy.ts";
 import { stopReasonAt } from "../../src/decoding/session.ts";
-import { Pipeline } from "../../src/edge/core/session.ts";
+import { EdgeSession } from "../../src/edge/core/session.ts";
 import type { Drafter } from "../../src/edge/drafters/drafter.ts";
 import { LookupDrafter, TwoDrafters } from "../../src/edge/drafters/lookup-drafter.ts";
 import { ParallelDrafter } from "../../src/edge/drafters/parallel-drafter.ts";
@@ -244,7 +244,7 @@ describe("control: the same test catches", () => {
       () => {
         const number = counter();
         instead(
-          Pipeline,
+          EdgeSession,
           "verdict",
           (self, real, [frame, nowMs]) => number(self) === 2 || real(frame, nowMs),
         );
@@ -255,7 +255,7 @@ describe("control: the same test catches", () => {
       0.8,
       () => {
         const number = counter();
-        instead(Pipeline, "verdict", (self, real, [frame, nowMs]) => {
+        instead(EdgeSession, "verdict", (self, real, [frame, nowMs]) => {
           const first = Math.min(frame.first, self.sequence.committed);
           return number(self) === 2 || real({ ...frame, first }, nowMs);
         });
@@ -266,7 +266,7 @@ describe("control: the same test catches", () => {
       0.25,
       () => {
         instead(
-          Pipeline,
+          EdgeSession,
           "verdict",
           (self, real, [frame, nowMs]) => frame.lineage < self.sequence.lineage || real(frame, nowMs),
         );

@@ -1,17 +1,17 @@
 import type { CloudLimits } from "../../src/cloud/driver.ts";
 import { Cloud } from "../../src/cloud/driver.ts";
-import type { DecodingPolicy } from "../../src/decoding/policy.ts";
+import { type DecodingPolicy, POLICIES } from "../../src/decoding/policy.ts";
 import type { SessionSettings } from "../../src/decoding/session.ts";
+import { connectEdge } from "../../src/edge/connect.ts";
 import { ParallelDrafter } from "../../src/edge/drafters/parallel-drafter.ts";
-import { connectEdge, type Generated, generate } from "../../src/edge/generate.ts";
-import type { EdgeClient } from "../../src/edge/opener.ts";
+import { Edge, type WholeAnswer } from "../../src/edge/edge.ts";
 import type { DraftModel, PassEngine } from "../../src/engine/engine.ts";
 import { LlamaModel } from "../../src/engine/llama/model.ts";
 import { llamaDraftModel, llamaTargetModel } from "../../src/engine/llama/models.ts";
 import { LlamaTokenizer } from "../../src/engine/llama/tokenizer.ts";
 import { XGrammars } from "../../src/grammar/xgrammar/grammars.ts";
 import { toSeed } from "../../src/sampling/random.ts";
-import { type SamplerSettings, samplerSettings } from "../../src/sampling/sampler.ts";
+import type { SamplerSettings } from "../../src/sampling/sampler.ts";
 import { chatPrompt } from "../../src/text/chat-template.ts";
 import { memoryPair } from "../../src/transport/memory.ts";
 import { systemClock } from "../../src/transport/node/clock.ts";
@@ -21,17 +21,17 @@ export class RealPair {
   readonly tokenizer: LlamaTokenizer;
   readonly targetModel: LlamaModel;
   readonly template: string | null;
-  private readonly client: EdgeClient;
+  private readonly edge: Edge;
   private readonly closers: (() => void)[];
 
   private constructor(
     targetModel: LlamaModel,
-    client: EdgeClient,
+    edge: Edge,
     tokenizer: LlamaTokenizer,
     closers: (() => void)[],
   ) {
     this.targetModel = targetModel;
-    this.client = client;
+    this.edge = edge;
     this.tokenizer = tokenizer;
     this.template = targetModel.file.chatTemplate;
     this.closers = closers;
@@ -72,7 +72,11 @@ export class RealPair {
     const closers = [client, cloud, drafter, target, draftModel, targetModel].map(
       (part) => () => part.close(),
     );
-    return new RealPair(targetModel, client, tokenizer, closers);
+    const edge = new Edge({
+      ...{ remote: client, local: null, tokenizer, chatTemplate: null },
+      ...{ freshSeed: () => toSeed(1), policy: POLICIES.race },
+    });
+    return new RealPair(targetModel, edge, tokenizer, closers);
   }
 
   prompt(question: string): Int32Array {
@@ -87,15 +91,10 @@ export class RealPair {
     sampler: Partial<SamplerSettings> = { temperature: 0 },
     seed = 1,
     more: Pick<SessionSettings, "grammar"> = {},
-  ): Promise<Generated & { readonly tokens: number[] }> {
-    const tokens: number[] = [];
-    const generated = await generate(this.client, {
-      settings: { policy, sampler: samplerSettings(sampler), seed: toSeed(seed), maxTokens, ...more },
-      prompt,
-      tokenizer: this.tokenizer,
-      part: ({ token }) => tokens.push(token),
-    });
-    return { ...generated, tokens };
+  ): Promise<Omit<WholeAnswer, "tokens"> & { readonly tokens: number[] }> {
+    const request = { policy, prompt, maxTokens, sampler, seed: toSeed(seed), ...more };
+    const { tokens, ...rest } = await this.edge.ask(request);
+    return { ...rest, tokens: tokens.map(({ token }) => token) };
   }
 
   close(): void {

@@ -38,23 +38,18 @@ export function timeline(policy: DecodingPolicy, scenario: Scenario, tokens: num
   const atMs: number[] = [];
   const corrections: number[] = [];
   let startMs = 0;
-  const ask = () =>
-    edge.ask(
-      policy,
-      toSeed(seed),
-      ({ statistics }) => {
+  edge.start(policy, (opener) =>
+    world.open(opener, policy, toSeed(seed), {
+      token(_, origin) {
+        if (origin === "correction") corrections.push(atMs.length);
+        atMs.push(world.clock.nowMs());
+      },
+      finished(_, statistics) {
         startMs = statistics.startedMs;
         edge.close();
       },
-      {
-        token: (_, origin) => {
-          if (origin === "correction") corrections.push(atMs.length);
-          atMs.push(world.clock.nowMs());
-        },
-      },
-    );
-  if (policy.target) edge.connect(ask);
-  else ask();
+    }),
+  );
   world.clock.run(Number.POSITIVE_INFINITY, 1e9);
   return { startMs, atMs, corrections };
 }

@@ -7,7 +7,7 @@ import type { PipelineStatistics } from "../../src/edge/core/statistics.ts";
 import type { Drafter } from "../../src/edge/drafters/drafter.ts";
 import { ParallelDrafter } from "../../src/edge/drafters/parallel-drafter.ts";
 import type { SessionListener } from "../../src/edge/driver.ts";
-import { EdgeClient } from "../../src/edge/opener.ts";
+import { RemoteOpener } from "../../src/edge/opener.ts";
 import type { DraftModel, PassEngine } from "../../src/engine/engine.ts";
 import { type PaceProfile, pacedDrafter, pacedTarget } from "../../src/engine/paced.ts";
 import { ToyDraftModel } from "../../src/engine/toy/draft-model.ts";
@@ -202,7 +202,7 @@ export class World {
       this.clock,
     );
     const own = options.drafter ?? new ParallelDrafter(this.options.drafter?.(toy) ?? toy);
-    new EdgeClient({
+    new RemoteOpener({
       link: wireLink(this.link(network)),
       reconnect: null,
       reconnectWithinMs: 0,

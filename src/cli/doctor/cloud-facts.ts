@@ -1,7 +1,7 @@
 import { connect as connectTcp } from "node:net";
 import { software } from "../../device/node.ts";
-import { connectEdge } from "../../edge/generate.ts";
-import type { EdgeClient } from "../../edge/opener.ts";
+import { connectEdge } from "../../edge/connect.ts";
+import type { RemoteOpener } from "../../edge/opener.ts";
 import { systemClock } from "../../transport/node/clock.ts";
 import { connect } from "../../transport/node/socket.ts";
 import { messageOf } from "../../util/errors.ts";
@@ -48,7 +48,7 @@ function tcpTime(url: URL): Promise<number | { code: string; message: string }> 
 }
 
 /** A link of an edge that asks for nothing. @throws ConnectionError, CloudError */
-export async function greet(address: string): Promise<EdgeClient> {
+export async function greet(address: string): Promise<RemoteOpener> {
   return connectEdge({
     transport: await connect(address),
     tokenizer: { fingerprint: "" },

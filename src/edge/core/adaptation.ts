@@ -1,4 +1,5 @@
 import type { DecodingPolicy } from "../../decoding/policy.ts";
+import { assert } from "../../util/assert.ts";
 import { FadingShare, RunningMean } from "../../util/estimates.ts";
 
 /** How much to draft, from what the edge has seen: a pure state machine of its own, told what happens and when. */
@@ -67,9 +68,9 @@ export class Adaptation {
     this.draftMs.add(tookMs);
   }
 
-  judged(stood: boolean): void {
+  judged(accepted: boolean): void {
     this.felt = true;
-    this.accepted.add(stood);
+    this.accepted.add(accepted);
   }
 
   /** A verdict decided so many tokens. */
@@ -79,6 +80,18 @@ export class Adaptation {
     // A cloud that never decodes by itself waits for drafts, however little they bring.
     const cloudGoesOn = this.policy.patienceMs < Number.POSITIVE_INFINITY;
     if (this.policy.coupling === "gumbel" && cloudGoesOn) this.weighGain(tokens);
+  }
+
+  /** @throws AssertionError */
+  checkIntegrity(): void {
+    const { policy, restTokens, nextRestTokens } = this;
+    const { segmentTokens, windowTokens } = this.limits;
+    assert(0 <= windowTokens && windowTokens <= policy.windowTokens, `a window of ${windowTokens} drafts`);
+    const most = Math.max(policy.segmentTokens, MOST_SEGMENT_TOKENS);
+    assert(0 <= segmentTokens && segmentTokens <= most, `a segment of ${segmentTokens} drafts`);
+    assert(0 <= restTokens && restTokens <= LONGEST_REST_TOKENS, `a rest of ${restTokens} tokens`);
+    assert(nextRestTokens <= LONGEST_REST_TOKENS, `the next rest has ${nextRestTokens} tokens`);
+    assert(this.acceptance >= 0 && this.acceptance <= 1, `acceptance is ${this.acceptance}`);
   }
 
   /**

@@ -1,4 +1,5 @@
 import { type StopReason, type StopRule, stopReasonAt } from "../../decoding/session.ts";
+import { assert } from "../../util/assert.ts";
 import { TokenBuffer } from "../../util/token-buffer.ts";
 
 /**
@@ -28,7 +29,7 @@ export class EdgeSequence {
     return this.tokens.length;
   }
 
-  /** Drafts that nobody has judged. */
+  /** Drafts that are neither accepted nor rejected. */
   get undecided(): number {
     return this.tokens.length - this.committed;
   }
@@ -96,6 +97,16 @@ export class EdgeSequence {
       stopped = stopReasonAt(this.rule, token, position) !== null;
     }
     return null;
+  }
+
+  /** @throws AssertionError */
+  checkIntegrity(): void {
+    const { promptLength, sent, committed, length, lineage, version } = this;
+    const at = `prompt ${promptLength}, sent ${sent}, committed ${committed}, length ${length}`;
+    assert(0 < promptLength && promptLength <= committed && committed <= length, `out of order: ${at}`);
+    assert(promptLength <= sent && sent <= length, `out of order: ${at}`);
+    assert(0 <= lineage && lineage <= version, `lineage ${lineage} after ${version} rollbacks`);
+    assert(this.stopsAt(committed - 2) === null, `a token was committed past the end: ${at}`);
   }
 
   private stopsAt(position: number): StopReason | null {

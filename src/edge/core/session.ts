@@ -1,29 +1,54 @@
 import type { SessionSettings, StopRule } from "../../decoding/session.ts";
-import type { DoneFrame, ErrorFrame, VerdictFrame, WitnessesFrame } from "../../protocol/frame.ts";
+import type { DoneFrame, ErrorFrame, OpenFrame, VerdictFrame, WitnessesFrame } from "../../protocol/frame.ts";
+import type { Proposal } from "../../sampling/propose.ts";
 import type { Rejection } from "../../sampling/question.ts";
-import type { ResidualStep } from "../../sampling/rejection.ts";
 import { assert, unreachable } from "../../util/assert.ts";
+import type { Machine } from "../../util/driver.ts";
 import { Adaptation } from "./adaptation.ts";
-import type { EdgeEffect, EdgeEvent, Outcome, TokenOrigin } from "./machine.ts";
+import type { EdgeEffect, EdgeEvent, EdgeFrame, Outcome, TokenOrigin } from "./machine.ts";
 import { type DrafterReach, Grasp } from "./reach.ts";
-import { Replacement } from "./replacement.ts";
+import { RejectionSampler, type ReplacementStep } from "./residual.ts";
 import { EdgeSequence } from "./sequence.ts";
 import { PipelineStatistics } from "./statistics.ts";
-
-/**
- * One session on the edge's side: a pure state machine. Drafts, frames and the time come in; drafts to make,
- * segments to send, rollbacks and decided tokens come out.
- */
 
 /** The cloud stops a little past what it knows to be read; it is told at least this often. */
 const ACKNOWLEDGE_TOKENS = 64;
 
-export class Pipeline {
+/** What a session's sequence holds. */
+export interface SequenceView {
+  readonly promptLength: number;
+  /** tokens [0, committed) are committed, the rest are drafts */
+  readonly committed: number;
+  /** Int32Array[n] */
+  readonly tokens: Int32Array;
+}
+
+export interface EdgeSessionOptions {
+  readonly id: number;
+  /** known to this edge only: it resumes the session; null: the session does not outlive its link */
+  readonly secret: string | null;
+  readonly settings: SessionSettings;
+  readonly prompt: Int32Array;
+  readonly rule: StopRule;
+  readonly drafter: DrafterReach;
+  /** of the target */
+  readonly vocabularySize: number;
+}
+
+/**
+ * One session on the edge's side: a pure state machine. Drafts, frames and the time come in; drafts to make,
+ * frames to send, rollbacks and committed tokens come out, in the order that machine.ts states.
+ */
+export class EdgeSession implements Machine<EdgeEvent, EdgeEffect> {
   readonly statistics = new PipelineStatistics();
   private readonly adaptation: Adaptation;
+  private readonly id: number;
+  private readonly secret: string | null;
   private readonly settings: SessionSettings;
   private readonly grasp: Grasp;
   private readonly sequence: EdgeSequence;
+  /** null under Gumbel coupling, where q has no part */
+  private readonly residual: RejectionSampler | null;
   /** how far the cloud knows that its verdicts were read */
   private acknowledged: number;
   private drafting = false;
@@ -31,8 +56,6 @@ export class Pipeline {
   /** the drafter has nothing to propose at this length */
   private emptyAt = -1;
   private segmentStartedMs = -1;
-  /** the draft that fell and is being replaced */
-  private replacement: Replacement | null = null;
   private yielded = false;
   private suspended = false;
   private resumptions = 0;
@@ -41,11 +64,18 @@ export class Pipeline {
   private finished = false;
   private out: EdgeEffect[] = [];
 
-  constructor(settings: SessionSettings, prompt: Int32Array, rule: StopRule, drafter: DrafterReach) {
+  constructor(options: EdgeSessionOptions) {
+    const { id, secret, settings, prompt, rule, drafter, vocabularySize } = options;
+    const { policy, seed } = settings;
+    this.id = id;
+    this.secret = secret;
     this.settings = settings;
-    this.adaptation = new Adaptation(settings.policy);
+    this.adaptation = new Adaptation(policy);
     this.grasp = new Grasp(drafter, prompt);
     this.sequence = new EdgeSequence(prompt, rule);
+    const width = Math.min(vocabularySize, drafter.vocabularySize);
+    this.residual =
+      policy.coupling === "rejection" ? new RejectionSampler(seed, policy.exchange, width) : null;
     this.acknowledged = prompt.length;
     this.reported = prompt.length;
   }
@@ -55,7 +85,7 @@ export class Pipeline {
     return this.sequence.prefix(length);
   }
 
-  handle(event: EdgeEvent, nowMs: number): EdgeEffect[] {
+  handle(event: EdgeEvent, nowMs: number): readonly EdgeEffect[] {
     this.out = [];
     if (!this.finished) {
       this.react(event, nowMs);
@@ -64,25 +94,47 @@ export class Pipeline {
     return this.out;
   }
 
+  /** Tokens of prompt, answer and drafts, for who compares: valid until the next event. */
+  view(): SequenceView {
+    const { promptLength, committed, length } = this.sequence;
+    return { promptLength, committed, tokens: this.sequence.prefix(length) };
+  }
+
+  /** @throws AssertionError between two events when an invariant is broken, or something is kept past the end */
+  checkIntegrity(): void {
+    const { sequence, settings, residual, reported } = this;
+    const { committed, length, promptLength, undecided } = sequence;
+    const { windowTokens } = settings.policy;
+    sequence.checkIntegrity();
+    this.adaptation.checkIntegrity();
+    this.statistics.checkIntegrity(committed, promptLength, windowTokens);
+    assert(undecided <= windowTokens, `there are ${undecided} drafts, and the window has ${windowTokens}`);
+    assert(this.acknowledged <= committed, "more is acknowledged than was committed");
+    assert(promptLength <= reported && reported <= committed, `logprobs were reported up to ${reported}`);
+    assert(this.emptyAt < 0 || this.emptyAt <= length, "the drafter had nothing to propose past the end");
+    assert(
+      !(this.drafting && (this.yielded || this.finished)),
+      "a draft is made that is not wanted any more",
+    );
+    assert(!(this.drafting && residual?.replacing), "a draft is made while one is being replaced");
+    if (!this.finished) residual?.checkIntegrity(committed, length);
+    else residual?.checkIntegrity(0, 0);
+  }
+
   private react(event: EdgeEvent, nowMs: number): void {
     switch (event.kind) {
       case "start":
         this.statistics.startedMs = nowMs;
-        if (this.settings.policy.target) {
-          this.out.push({ kind: "open", tokens: this.sequence.slice(0, this.sequence.length), resume: null });
-        }
+        if (this.settings.policy.target) this.open(this.sequence.length, null);
         break;
       case "drafted":
-        this.drafted(event.version, event.position, event.token, nowMs);
+        this.drafted(event.version, event.position, event.proposal, nowMs);
         break;
       case "draftFailed":
         this.giveUp("engine", event.message);
         break;
       case "frame":
         this.frame(event.frame, nowMs);
-        break;
-      case "resampled":
-        this.resampled(event.step, nowMs);
         break;
       case "wake":
         break;
@@ -96,14 +148,12 @@ export class Pipeline {
         this.giveUp(event.code, event.message);
         break;
       case "cancel":
-        this.out.push({ kind: "cancel" });
+        this.cancel();
         this.finish({ kind: "done", reason: "cancelled", usage: null });
         break;
-      case "lost": {
-        const lost = event.code === "connection_lost" ? "the cloud went away: " : "";
-        if (!this.finishIfStopped()) this.fail(event.code, `${lost}${event.reason}`);
+      case "lost":
+        this.lost(event.code, event.reason);
         break;
-      }
       default:
         unreachable(event);
     }
@@ -111,17 +161,18 @@ export class Pipeline {
 
   // Drafting
 
-  private drafted(version: number, position: number, token: number | null, nowMs: number): void {
+  private drafted(version: number, position: number, proposal: Proposal | null, nowMs: number): void {
     // A rollback overtook it: what it continues is no longer there.
     if (version !== this.sequence.version) return;
     this.drafting = false;
     assert(position === this.sequence.length, "a draft continues the sequence");
-    if (token === null) {
+    if (proposal === null) {
       this.emptyAt = position;
       return;
     }
     if (this.segmentStartedMs < 0) this.segmentStartedMs = nowMs;
-    this.sequence.push(token);
+    this.sequence.push(proposal.token);
+    this.residual?.drafted(position, proposal);
     this.adaptation.drafted(nowMs - this.draftStartedMs);
     this.statistics.drafted++;
     if (!this.settings.policy.target) {
@@ -132,7 +183,7 @@ export class Pipeline {
 
   /** After every event: send what is due, and draft on where that makes sense. */
   private goOn(nowMs: number): void {
-    if (this.finished || this.replacement) return;
+    if (this.finished || this.residual?.replacing) return;
     if (this.waitsForVerdict()) return;
     if (this.settings.policy.target && !this.suspended) {
       this.yieldIfDrafterEnds();
@@ -208,9 +259,10 @@ export class Pipeline {
   private send(): void {
     const { lineage, sent: first, committed: committedThrough, length, unsentDrafts } = this.sequence;
     const tokens = this.sequence.slice(first, length);
-    this.out.push({
-      kind: "send",
-      segment: { lineage, first, committedThrough, final: this.yielded, tokens },
+    const q = this.residual?.probabilities(first, tokens.length) ?? ({ kind: "none" } as const);
+    this.tell({
+      ...{ type: "draft", session: this.id, lineage, first, committedThrough, final: this.yielded },
+      ...{ tokens, q },
     });
     if (unsentDrafts > 0) this.statistics.segmentSent(Math.max(first, committedThrough));
     this.sequence.sent = length;
@@ -226,8 +278,7 @@ export class Pipeline {
         this.verdict(frame, nowMs);
         break;
       case "witnesses":
-        if (this.replacement?.takes(frame)) this.out.push({ kind: "refill", reply: frame.reply });
-        else this.giveUp("bad_verdict", "the cloud sent witnesses that nobody asked for");
+        this.witnesses(frame, nowMs);
         break;
       case "done":
         this.finish({ kind: "done", reason: frame.reason, usage: frame.usage });
@@ -243,7 +294,7 @@ export class Pipeline {
   /** Applied by position, whatever its lineage: verdicts are never stale, only drafts are. */
   private verdict(frame: VerdictFrame, nowMs: number): void {
     const { sequence } = this;
-    const problem = this.replacement
+    const problem = this.residual?.replacing
       ? `the cloud decided ${frame.first}, and a draft before it is being replaced`
       : sequence.contradiction(frame.first, frame.tokens);
     if (problem) {
@@ -260,7 +311,7 @@ export class Pipeline {
       }
     }
     if (frame.tokens.length > 0) this.adaptation.verdict(frame.tokens.length, nowMs);
-    if (frame.rejection) this.rejected(frame.rejection);
+    if (frame.rejection) this.rejected(frame.rejection, nowMs);
   }
 
   private decide(position: number, token: number, nowMs: number): void {
@@ -278,47 +329,50 @@ export class Pipeline {
     this.commit(nowMs, "target");
   }
 
-  private judged(stood: boolean): void {
-    this.adaptation.judged(stood);
-    if (stood) this.statistics.accepted++;
+  private judged(accepted: boolean): void {
+    this.adaptation.judged(accepted);
+    if (accepted) this.statistics.accepted++;
     else this.statistics.rejected++;
   }
 
-  private rejected(rejection: Rejection): void {
+  private rejected(rejection: Rejection, nowMs: number): void {
     const { committed: position, lineage, sent } = this.sequence;
     if (position >= sent) {
       this.giveUp("bad_verdict", `the cloud rejected position ${position}, where nothing was drafted`);
       return;
     }
-    if (this.settings.policy.coupling !== "rejection") {
+    if (!this.residual) {
       this.giveUp("bad_verdict", "the cloud rejected a draft, and there is nothing to resample with");
       return;
     }
     this.judged(false);
-    this.replacement = new Replacement(position, lineage, this.sequence.at(position));
     // Before the rollback: the draw needs q of the rejected draft.
-    this.out.push({ kind: "resample", position, lineage, rejection });
+    const step = this.residual.reject(position, lineage, rejection);
     this.rollback(position);
+    this.replace(step, nowMs);
   }
 
-  private resampled(step: ResidualStep, nowMs: number): void {
-    const { replacement } = this;
-    assert(replacement, "a draw that nobody asked for");
+  private witnesses(frame: WitnessesFrame, nowMs: number): void {
+    const step = this.residual?.refill(frame);
+    if (step) this.replace(step, nowMs);
+    else this.giveUp("bad_verdict", "the cloud sent witnesses that it was not asked for");
+  }
+
+  private replace(step: ReplacementStep, nowMs: number): void {
     if (step.kind === "token") {
-      this.replacement = null;
       this.sequence.push(step.token);
       this.commit(nowMs, "correction");
       return;
     }
-    const { lineage, position } = replacement;
-    const { from, count } = replacement.ask(step);
-    this.out.push({ kind: "requestWitnesses", lineage, position, from, count });
+    const { lineage, position, from, count } = step;
+    this.tell({ type: "witnessRequest", session: this.id, lineage, position, from, count });
   }
 
-  /** The next token of the sequence is decided. */
+  /** The next token of the sequence is committed. */
   private commit(nowMs: number, origin: TokenOrigin): void {
     const position = this.sequence.commit(origin !== "correction");
     const token = this.sequence.at(position);
+    this.residual?.committed(position);
     this.grasp.decided(token);
     this.statistics.committed(position, nowMs);
     this.out.push({ kind: "emit", position, token, origin });
@@ -328,6 +382,7 @@ export class Pipeline {
   private rollback(length: number): void {
     const wasSent = length < this.sequence.sent;
     const discarded = this.sequence.rollback(length);
+    this.residual?.rollback(length);
     this.statistics.rolledBack(length, discarded.length, wasSent);
     this.drafting = false;
     this.emptyAt = -1;
@@ -339,42 +394,62 @@ export class Pipeline {
 
   /** Nothing is abandoned: what is undecided is told again, and the same numbers decide it the same way. */
   private suspend(): void {
+    if (this.secret === null) {
+      this.lost("connection_lost", "the link broke, and the session has no secret");
+      return;
+    }
     this.suspended = true;
     this.finishIfStopped();
   }
 
   private resume(): void {
     this.suspended = false;
-    this.statistics.resumed(this.replacement !== null);
-    if (this.replacement) this.restore(this.replacement);
     const { sequence } = this;
-    const { lineage, promptLength: promptTokens } = sequence;
-    const resume = { promptTokens, lineage, epoch: ++this.resumptions };
-    // A correction whose logprobs are not known is decided once more, for those: it has no q, and stands.
+    const again = this.residual?.putBack() ?? null;
+    this.statistics.resumed(again !== null);
+    if (again) {
+      assert(again.position === sequence.length, "a rejected draft is put back where it was");
+      sequence.lineage = again.lineage;
+      sequence.push(again.token);
+    }
+    // A correction whose logprobs are not known is decided once more, for those: it has no q, and stays.
     const told = this.settings.logprobs === undefined ? sequence.committed : this.reported;
-    this.out.push({ kind: "open", tokens: sequence.slice(0, told), resume });
+    this.open(told, {
+      promptTokens: sequence.promptLength,
+      lineage: sequence.lineage,
+      epoch: ++this.resumptions,
+    });
     sequence.sent = told;
     this.acknowledged = told;
     if (sequence.length > told || this.yielded) this.send();
   }
 
-  /**
-   * The rest of a draw that was interrupted can only be had from the row that the draw is about, and the new
-   * session has none: the draft is judged again, by the same numbers, and falls again. To start over with a
-   * fresh draft would not be exact: that it fell says something about it.
-   */
-  private restore({ position, lineage, fallen }: Replacement): void {
-    this.replacement = null;
-    this.sequence.lineage = lineage;
-    this.sequence.push(fallen);
-    this.out.push({ kind: "restore", position });
+  private lost(code: string, reason: string): void {
+    const lost = code === "connection_lost" ? "the cloud went away: " : "";
+    if (!this.finishIfStopped()) this.fail(code, `${lost}${reason}`);
+  }
+
+  // What the cloud is told
+
+  /** Opens the session with its first `length` tokens, all of them committed. */
+  private open(length: number, resume: OpenFrame["resume"]): void {
+    const { id: session, settings, secret } = this;
+    this.tell({ type: "open", session, settings, tokens: this.sequence.slice(0, length), secret, resume });
+  }
+
+  private cancel(): void {
+    this.tell({ type: "cancel", session: this.id });
+  }
+
+  private tell(frame: EdgeFrame): void {
+    this.out.push({ kind: "send", frame });
   }
 
   // The end
 
   /** Something on this side failed: the cloud need not go on. */
   private giveUp(code: string, message: string): void {
-    this.out.push({ kind: "cancel" });
+    this.cancel();
     this.fail(code, message);
   }
 
@@ -392,6 +467,8 @@ export class Pipeline {
   private finish(outcome: Outcome): void {
     if (this.finished) return;
     this.finished = true;
+    this.drafting = false;
+    this.residual?.clear();
     if (outcome.kind === "done") this.statistics.usage = outcome.usage;
     this.out.push({ kind: "finished", outcome });
   }

@@ -1,4 +1,5 @@
 import type { CloudUsage } from "../../decoding/session.ts";
+import { assert } from "../../util/assert.ts";
 
 /** What a session came to, counted on the edge. */
 export class PipelineStatistics {
@@ -9,11 +10,11 @@ export class PipelineStatistics {
   tokens = 0;
   /** tokens that the drafter proposed, whatever became of them */
   drafted = 0;
-  /** drafts that were judged and stood */
+  /** drafts that were accepted */
   accepted = 0;
-  /** drafts that were judged and fell */
+  /** drafts that were rejected */
   rejected = 0;
-  /** drafts dropped because one before them fell, that one included */
+  /** drafts dropped because one before them was rejected, that one included */
   discarded = 0;
   /** segments of which at least the first draft was judged */
   rounds = 0;
@@ -50,11 +51,34 @@ export class PipelineStatistics {
     this.segments = [];
   }
 
-  /** What was in flight is sent again, and a draft that fell is judged again. */
-  resumed(fallen: boolean): void {
+  /** What was in flight is sent again. @param again a rejected draft is put back, and is judged again */
+  resumed(again: boolean): void {
     this.resumptions++;
     this.segments = [];
-    if (fallen) this.rejected--;
+    if (!again) return;
+    this.rejected--;
+    this.discarded--;
+  }
+
+  /**
+   * @param committed length of the committed sequence, prompt included
+   * @throws AssertionError
+   */
+  checkIntegrity(committed: number, promptLength: number, windowTokens: number): void {
+    const { tokens, drafted, accepted, rejected, discarded, segments } = this;
+    assert(
+      tokens === committed - promptLength,
+      `${tokens} tokens are counted, and ${committed - promptLength} are there`,
+    );
+    assert(accepted >= 0 && rejected >= 0 && accepted + rejected <= drafted, "more drafts judged than made");
+    assert(discarded <= drafted, "more drafts discarded than made");
+    assert(
+      segments.length <= windowTokens,
+      `${segments.length} segments in flight for ${windowTokens} drafts`,
+    );
+    for (const [i, first] of segments.entries()) {
+      assert(first >= (segments[i - 1] ?? committed), `a segment in flight begins at ${first}, out of order`);
+    }
   }
 
   private judgedThrough(position: number): void {

@@ -26,7 +26,10 @@ export interface DraftRequest {
   readonly done: (error: PicoSpecError | null, proposal: Proposal | null) => void;
 }
 
-/** Makes drafts for the sequences of one device: one model, a look into the text, or both. */
+/** Tokens of the sequences that drafts are made for now, by owner: Int32Array[n] each, drafts included. */
+export type OpenSequences = ReadonlyMap<number, Int32Array>;
+
+/** Makes drafts for the sequences of one device: one model, prompt lookup, or both. */
 export interface Drafter {
   readonly reach: DrafterReach;
   /** it always proposes something; otherwise only a cloud that goes on by itself can be drafted for */
@@ -35,6 +38,14 @@ export interface Drafter {
   newOwner(): number;
   /** Queues a draft; the owner has no other waiting. */
   propose(request: DraftRequest): void;
-  /** The sequence is void from `length` on, and a draft of it that is made or waits is no longer wanted. */
+  /**
+   * The sequence is void from `length` on, over where that is Infinity; a draft of it that is made or waits is no longer
+   * wanted.
+   */
   interrupt(owner: number, length: number): void;
+  /**
+   * @param open all sequences that have an owner and are not over
+   * @throws AssertionError when what is kept contradicts them, or belongs to none
+   */
+  checkIntegrity(open: OpenSequences): void;
 }

@@ -17,6 +17,7 @@ function model(): Drafter & { readonly interrupts: number[] } {
     newOwner: () => 1,
     propose: (request) => request.done(null, { token: MODEL_TOKEN, q: 0.5, distribution: null }),
     interrupt: (_, length) => interrupts.push(length),
+    checkIntegrity: () => {},
   };
 }
 

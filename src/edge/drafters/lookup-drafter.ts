@@ -1,6 +1,7 @@
 import { SparseDistribution } from "../../sampling/distribution.ts";
+import { assert } from "../../util/assert.ts";
 import type { DrafterReach } from "../core/reach.ts";
-import type { Drafter, DraftRequest } from "./drafter.ts";
+import type { Drafter, DraftRequest, OpenSequences } from "./drafter.ts";
 import { type LookupProposal, PromptLookup } from "./lookup.ts";
 
 /** Fewer agreeing tokens than this are chance: of texts at hand a third or less of such drafts were right. */
@@ -26,9 +27,18 @@ class Lookups {
   interrupt(owner: number, length: number): void {
     const lookup = this.byOwner.get(owner);
     if (!lookup) return;
-    // The session is over: nobody will ask again.
+    // The session is over.
     if (length === Number.POSITIVE_INFINITY) this.byOwner.delete(owner);
     else if (lookup.length > length) lookup.truncate(length);
+  }
+
+  /** @throws AssertionError */
+  checkIntegrity(open: OpenSequences): void {
+    for (const [owner, lookup] of this.byOwner) {
+      const sequence = open.get(owner);
+      assert(sequence, `prompt lookup keeps sequence ${owner}, which is over`);
+      lookup.checkIntegrity(sequence);
+    }
   }
 }
 
@@ -62,18 +72,22 @@ export class LookupDrafter implements Drafter {
   interrupt(owner: number, length: number): void {
     this.lookups.interrupt(owner, length);
   }
+
+  checkIntegrity(open: OpenSequences): void {
+    this.lookups.checkIntegrity(open);
+  }
 }
 
 /**
- * A model and a look into the text: whichever has the longer agreeing history proposes. The model's is what has
- * stood since a draft last fell, the text's how many tokens agree with an earlier place. Both are known before the
- * token is drawn, so the choice does not touch the distribution.
+ * A model and prompt lookup: whichever has the longer agreeing history proposes. The model's is what was accepted since
+ * a draft was last rejected, the lookup's how many tokens agree with an earlier place. Both are known before the token
+ * is drawn, so the choice does not touch the distribution.
  */
 export class TwoDrafters implements Drafter {
   private readonly model: Drafter;
   private readonly lookups = new Lookups();
-  /** by owner: where a draft last fell */
-  private readonly fellAt = new Map<number, number>();
+  /** by owner: where a draft was last rejected */
+  private readonly rejectedAt = new Map<number, number>();
 
   constructor(model: Drafter) {
     this.model = model;
@@ -94,16 +108,24 @@ export class TwoDrafters implements Drafter {
   propose(request: DraftRequest): void {
     const prefix = request.prefix();
     const proposal = this.lookups.propose(request.owner, prefix);
-    const agreeing = prefix.length - (this.fellAt.get(request.owner) ?? 0);
+    const agreeing = prefix.length - (this.rejectedAt.get(request.owner) ?? 0);
     const least = Math.max(LEAST_MATCHED_BESIDE_MODEL, agreeing);
     if (proposal && proposal.matched > least) answer(request, proposal);
     else this.model.propose(request);
   }
 
   interrupt(owner: number, length: number): void {
-    if (length === Number.POSITIVE_INFINITY) this.fellAt.delete(owner);
-    else this.fellAt.set(owner, length);
+    if (length === Number.POSITIVE_INFINITY) this.rejectedAt.delete(owner);
+    else this.rejectedAt.set(owner, length);
     this.lookups.interrupt(owner, length);
     this.model.interrupt(owner, length);
+  }
+
+  checkIntegrity(open: OpenSequences): void {
+    for (const owner of this.rejectedAt.keys()) {
+      assert(open.has(owner), `a rejection of sequence ${owner} is remembered, which is over`);
+    }
+    this.lookups.checkIntegrity(open);
+    this.model.checkIntegrity(open);
   }
 }

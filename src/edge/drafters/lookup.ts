@@ -88,6 +88,20 @@ export class PromptLookup {
     return { token: this.tokens[found]!, matched: this.agreement(found, mostAgreeing) };
   }
 
+  /**
+   * @param sequence that it looks into, Int32Array[n]
+   * @throws AssertionError where it holds anything else
+   */
+  checkIntegrity(sequence: Int32Array): void {
+    const { count } = this;
+    assert(count <= sequence.length, `prompt lookup holds ${count} of ${sequence.length} tokens`);
+    for (let i = 0; i < count; i++) {
+      assert(this.tokens[i] === sequence[i], `prompt lookup holds another token at ${i}`);
+      const earlier = this.earlier[i]!;
+      assert(i < this.options.leastMatch || earlier < i, `prompt lookup goes round in a circle at ${i}`);
+    }
+  }
+
   /** How many tokens before `end` are those before the end of the text, counted up to `limit`. */
   private agreement(end: number, limit: number): number {
     const { tokens, count } = this;

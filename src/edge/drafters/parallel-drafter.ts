@@ -1,15 +1,28 @@
 import { type DraftModel, EngineError } from "../../engine/engine.ts";
 import { type Proposal, propose } from "../../sampling/propose.ts";
 import { historyTokens } from "../../sampling/sampler.ts";
+import { assert } from "../../util/assert.ts";
 import { PicoSpecError } from "../../util/errors.ts";
 import type { DrafterReach } from "../core/reach.ts";
-import type { Drafter, DraftRequest } from "./drafter.ts";
+import type { Drafter, DraftRequest, OpenSequences } from "./drafter.ts";
 import { SpeculativeKvCache } from "./speculative-kv-cache.ts";
+
+export interface DrafterView {
+  /** owner of the draft that is being made */
+  readonly drafting: number | null;
+  /** the model works, also for a draft that is no longer wanted */
+  readonly feeding: boolean;
+  /** the tokens, and whose they are */
+  readonly held: { readonly owner: number; readonly tokens: Int32Array };
+}
 
 /**
  * Makes drafts one after the other on the one drafter of the device, while earlier ones are on their way. An
  * interrupt takes effect at once for a draft that waits, between two feeds of a long prompt, and otherwise when
  * the step that runs is over: its result is dropped.
+ *
+ * It calls back and is no machine with effects: a row of logits is only valid within the model's callback, so that the
+ * draft has to be chosen there and then.
  */
 export class ParallelDrafter implements Drafter {
   readonly alwaysProposes = true;
@@ -46,6 +59,21 @@ export class ParallelDrafter implements Drafter {
     if (index >= 0) this.waiting.splice(index, 1);
     if (this.current?.owner === owner) this.current = null;
     this.cache.rollback(owner, length);
+  }
+
+  /** What is under way, and what the model's KV is believed to hold: for who compares. */
+  view(): DrafterView {
+    return { drafting: this.current?.owner ?? null, feeding: this.busy, held: this.cache.view() };
+  }
+
+  checkIntegrity(open: OpenSequences): void {
+    const { waiting, current, busy } = this;
+    const owners = [...waiting, ...(current ? [current] : [])].map(({ owner }) => owner);
+    for (const owner of owners)
+      assert(open.has(owner), `a draft is wanted for sequence ${owner}, which is over`);
+    assert(new Set(owners).size === owners.length, "a sequence has two drafts waiting");
+    assert(busy || owners.length === 0, "drafts wait, and none is being made");
+    this.cache.checkIntegrity(open.get(this.cache.view().owner) ?? null);
   }
 
   private next(): void {

@@ -37,6 +37,24 @@ export class SpeculativeKvCache {
     this.held.truncate(0);
   }
 
+  /** What it is believed to hold: for who compares it with the model. */
+  view(): { readonly owner: number; readonly tokens: Int32Array } {
+    return { owner: this.owner, tokens: this.held.view(0, this.held.length) };
+  }
+
+  /**
+   * @param sequence of its owner, Int32Array[n]; null: that one is over, and what is held is worth keeping
+   * @throws AssertionError
+   */
+  checkIntegrity(sequence: Int32Array | null): void {
+    if (!sequence) return;
+    const { held } = this;
+    assert(held.length <= sequence.length, `the KV holds ${held.length} of ${sequence.length} tokens`);
+    for (let i = 0; i < held.length; i++) {
+      assert(held.at(i) === sequence[i], `the KV holds another token at ${i} than the sequence`);
+    }
+  }
+
   /** Tokens of the owner's sequence at `length` and past it are void. */
   rollback(owner: number, length: number): void {
     if (owner === this.owner && this.held.length > length) this.held.truncate(length);

@@ -1,4 +1,5 @@
 import { CloudError, type Reconnect } from "../../src/edge/connection.ts";
+import { PipelineStatistics } from "../../src/edge/core/statistics.ts";
 import type { Drafter } from "../../src/edge/drafters/drafter.ts";
 import { LookupDrafter, TwoDrafters } from "../../src/edge/drafters/lookup-drafter.ts";
 import { ParallelDrafter } from "../../src/edge/drafters/parallel-drafter.ts";
@@ -105,6 +106,12 @@ export class FuzzEdge {
       assert(run.session.id === id, "sessions are counted as the client does");
     } catch (error) {
       if (!(error instanceof CloudError)) throw error;
+      if (error.code === "too_many_sessions") {
+        this.byId.delete(`${this.clientNumber}:${this.opened--}`);
+        const { code, message } = error;
+        run.listener.finished({ kind: "failed", code, message }, new PipelineStatistics());
+        return;
+      }
       // This client gave up before: its user starts another.
       this.client = null;
       this.open(run);

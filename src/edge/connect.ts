@@ -33,7 +33,25 @@ export interface ResumeOptions {
   readonly secret: () => string;
 }
 
-/** @throws CloudError when the cloud refuses or does not answer; the transport is closed then */
+/**
+ * Connects to a cloud, token by token: `Edge` is the way to text.
+ * @throws CloudError when the cloud refuses or does not answer; the transport is closed then
+ * @example
+ * import { connect, connectEdge, LookupDrafter, POLICIES, samplerSettings, systemClock, toSeed } from "picospec";
+ *
+ * const opener = await connectEdge({
+ *   transport: await connect("ws://127.0.0.1:4747"),
+ *   tokenizer: { fingerprint: "" },
+ *   drafter: new LookupDrafter(),
+ *   clock: systemClock,
+ *   client: "example",
+ * });
+ * const settings = { policy: POLICIES.race, sampler: samplerSettings(), seed: toSeed(1), maxTokens: 16 };
+ * opener.open(settings, Int32Array.of(1, 2, 3), {
+ *   token: (token) => console.log(token),
+ *   finished: () => opener.close(),
+ * });
+ */
 export function connectEdge(options: ConnectOptions): Promise<RemoteOpener> {
   const { transport, tokenizer, resume, drafter, clock, client, grammars = null } = options;
   const reconnect: Reconnect | null = resume

@@ -111,6 +111,7 @@ export class EdgeDriver {
   /** @throws AssertionError between two events when an invariant is broken, or something is kept past the end */
   checkIntegrity(): void {
     this.driver.checkIntegrity();
+    assert(this.session.over === this.finished, `session ${this.id} goes on after its end`);
     this.session.checkIntegrity();
     if (!this.finished) return;
     assert(this.cancelWake === null, "a timer outlives its session");

@@ -146,9 +146,9 @@ export class RemoteOpener implements Opener {
   readonly drafter: Drafter | null;
   private readonly options: RemoteOpenerOptions;
   private readonly sessions = new Sessions(() => this.noteExpected());
+  private readonly connection: Connection;
   /** what each session asks of a cloud; see `checkPeer` */
   private readonly asked = new WeakMap<EdgeDriver, { settings: SessionSettings; tokens: number }>();
-  private readonly connection: Connection;
   private knownTarget: TargetInfo | null = null;
   private peer: Peer | null = null;
   private failure: CloudError | null = null;
@@ -225,24 +225,21 @@ export class RemoteOpener implements Opener {
     asked?.(error, file);
   }
 
-  /**
-   * Opens a session. Everything that happens to it, refusal by the cloud included, is told to the listener.
-   * @throws SettingError for settings or a prompt that cannot be
-   * @throws CloudError when the connection is gone, `too_many_sessions` when it has as many as the cloud accepts
-   */
+  /** @throws CloudError `too_many_sessions` when it has as many as the cloud accepts, and as `Opener.open` */
   open(settings: SessionSettings, prompt: Int32Array, listener: SessionListener): OpenedSession {
     if (this.failure) throw this.failure;
     const { drafter } = this;
     const { target, peer } = this.welcomed();
     const { clock, secret, grammars = null } = this.options;
+    if (!settings.policy.target) {
+      throw new SettingError("policy", "this policy takes no cloud: open it with a local opener");
+    }
     if (this.sessions.size >= peer.limits.sessions) {
       const message = `the cloud accepts ${peer.limits.sessions} sessions of one connection: wait for one to end`;
       throw new CloudError("too_many_sessions", message);
     }
-    if (!settings.policy.target) {
-      throw new SettingError("policy", "this policy takes no cloud: open it with a local opener");
-    }
-    checkRequest(settings, prompt, target, drafter, peer.limits.frameBytes);
+    checkRequest(settings, prompt, target, drafter);
+    checkDraftSize(settings.policy, target.vocabularySize, peer.limits.frameBytes);
     const tokens = mostTokens(settings, prompt, target.contextTokens);
     checkPeer(settings, tokens, peer);
     const session = this.sessions.start(target, {
@@ -348,11 +345,6 @@ export class RemoteOpener implements Opener {
   }
 }
 
-/** Most tokens that an `open` of the session holds: the prompt's, and after a resumption the answer's. */
-function mostTokens({ maxTokens }: SessionSettings, prompt: Int32Array, contextTokens: number): number {
-  return Math.min(prompt.length + maxTokens, contextTokens, PROTOCOL_LIMITS.promptTokens);
-}
-
 export interface LocalOpenerOptions {
   /** one that always proposes: the small model itself */
   readonly drafter: Drafter;
@@ -423,15 +415,13 @@ export class LocalOpener implements Opener {
 /**
  * What every session has to keep to. Refuses here what the cloud would refuse: over there it could cost more than this
  * session.
- * @param frameBytes most bytes of a frame that the cloud accepts
  * @throws SettingError
  */
 function checkRequest(
   { policy, sampler, maxTokens }: SessionSettings,
   prompt: Int32Array,
-  { contextTokens, vocabularySize }: TextModel,
+  { contextTokens }: TextModel,
   drafter: Drafter | null,
-  frameBytes: number = PROTOCOL_LIMITS.frameBytes,
 ): void {
   checkPolicy(policy);
   samplerSettings(sampler);
@@ -450,10 +440,14 @@ function checkRequest(
   if (!Number.isInteger(maxTokens) || maxTokens < 1 || maxTokens >= PROTOCOL_LIMITS.counter) {
     throw new SettingError("maxTokens", `maxTokens must be a whole number of 1 or more, not ${maxTokens}`);
   }
-  checkDraftSize(policy, vocabularySize, frameBytes);
   if (prompt.length === 0) throw new SettingError("prompt", "the prompt is empty");
   if (prompt.length >= Math.min(contextTokens, PROTOCOL_LIMITS.promptTokens)) {
     const message = `the prompt has ${prompt.length} tokens, and the context of ${contextTokens} leaves no room for an answer; shorten the prompt`;
     throw new SettingError("prompt", message);
   }
+}
+
+/** Most tokens that an `open` of the session holds: the prompt's, and after a resumption the answer's. */
+function mostTokens({ maxTokens }: SessionSettings, prompt: Int32Array, contextTokens: number): number {
+  return Math.min(prompt.length + maxTokens, contextTokens, PROTOCOL_LIMITS.promptTokens);
 }

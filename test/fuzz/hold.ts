@@ -14,12 +14,10 @@ export type Invariant =
   | "bounds"
   /** a session ends, once, and for a reason */
   | "outcome"
-  /** an owner's own check holds */
+  /** an owner finds nothing wrong with itself */
   | "integrity"
   /** nothing is left behind */
-  | "rest"
-  /** an owner finds nothing wrong with itself */
-  | "integrity";
+  | "rest";
 
 export class Broken extends Error {
   override readonly name = "Broken";

@@ -1,18 +1,11 @@
 import type { SessionView } from "../../src/cloud/core/machine.ts";
-import { AssertionError } from "../../src/util/assert.ts";
 import type { FuzzEdge } from "./edge.ts";
-import { Broken, hold } from "./hold.ts";
+import { hold, holdIntegrity } from "./hold.ts";
 import type { Run } from "./run.ts";
 import type { FuzzServer, Life } from "./server.ts";
 import type { FuzzWorld } from "./world.ts";
 
-/**
- * What holds after every event, looked up in the real objects by names that are otherwise nobody else's business.
- * Only what an event can have changed is looked at again.
- */
-
-// biome-ignore lint/suspicious/noExplicitAny: an inspection looks at what is private
-export type Inside = any;
+/** What holds of a cloud after every event. Only what an event can have changed is looked at again. */
 
 const RECENT_TOKENS = 32;
 
@@ -38,14 +31,6 @@ class Seen {
   }
 }
 
-const seenOf = new WeakMap<object, Seen>();
-
-function _seen(of: object): Seen {
-  const known = seenOf.get(of) ?? new Seen();
-  seenOf.set(of, known);
-  return known;
-}
-
 const seenOfLife = new WeakMap<Life, Map<number, Seen>>();
 
 /** @param key of a session of this life */
@@ -57,22 +42,12 @@ function seenById(life: Life, key: number): Seen {
   return known;
 }
 
-/** What an owner finds wrong with itself. */
-export function integrity(name: string, check: () => void): void {
-  try {
-    check();
-  } catch (error) {
-    if (!(error instanceof AssertionError)) throw error;
-    throw new Broken("integrity", `${name}: ${error.message}`);
-  }
-}
-
 // The cloud
 
 export function checkServer(world: FuzzWorld, server: FuzzServer): void {
   const { life, name } = server;
   if (!life) return;
-  integrity(name, () => life.cloud.checkIntegrity());
+  holdIntegrity(name, () => life.cloud.checkIntegrity());
   for (const view of life.cloud.sessions()) if (!view.ended) checkCloudSession(world, server, life, view);
 }
 

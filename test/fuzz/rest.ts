@@ -1,5 +1,5 @@
 import { checkEdgeAtRest } from "./edge-checks.ts";
-import { integrity } from "./invariants.ts";
+import { holdIntegrity } from "./hold.ts";
 import type { Life } from "./server.ts";
 import type { FuzzWorld } from "./world.ts";
 
@@ -11,5 +11,5 @@ export function checkRest({ servers, edges }: FuzzWorld): void {
 
 /** A cloud that was told to shut down: only a pass may still be under way. */
 export function checkClosed(name: string, { cloud }: Life): void {
-  integrity(name, () => cloud.checkIntegrity(true));
+  holdIntegrity(name, () => cloud.checkIntegrity(true));
 }

@@ -194,7 +194,7 @@ const DECIDING: readonly Control[] = [
       real(...args);
       self.finished = false;
     },
-    /order: .* is told a token after its end/,
+    /integrity: .* goes on after its end/,
   ],
 ];
 

@@ -94,6 +94,10 @@ export class EdgeSession implements Machine<EdgeEvent, EdgeEffect> {
     return this.out;
   }
 
+  get over(): boolean {
+    return this.finished;
+  }
+
   /** Tokens of prompt, answer and drafts, for who compares: valid until the next event. */
   view(): SequenceView {
     const { promptLength, committed, length } = this.sequence;
@@ -106,9 +110,9 @@ export class EdgeSession implements Machine<EdgeEvent, EdgeEffect> {
     const { committed, length, promptLength, undecided } = sequence;
     const { windowTokens } = settings.policy;
     sequence.checkIntegrity();
+    assert(undecided <= windowTokens, `there are ${undecided} drafts, and the window has ${windowTokens}`);
     this.adaptation.checkIntegrity();
     this.statistics.checkIntegrity(committed, promptLength, windowTokens);
-    assert(undecided <= windowTokens, `there are ${undecided} drafts, and the window has ${windowTokens}`);
     assert(this.acknowledged <= committed, "more is acknowledged than was committed");
     assert(promptLength <= reported && reported <= committed, `logprobs were reported up to ${reported}`);
     assert(this.emptyAt < 0 || this.emptyAt <= length, "the drafter had nothing to propose past the end");

@@ -102,6 +102,11 @@ export class Cloud {
     return this.core.handler.openSessions;
   }
 
+  /** Edges that are connected, or about to say hello. */
+  get connections(): number {
+    return this.core.handler.connections;
+  }
+
   /** Every open session, and those that have ended and wait for the engine. */
   sessions(): SessionView[] {
     return this.core.handler.views();

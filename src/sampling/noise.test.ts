@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { chiSquare, tally } from "../../test/support/statistics.ts";
+import { chiSquare, tally } from "../../lab/models/statistics.ts";
 import { DenseDistribution } from "./distribution.ts";
 import { NOISE_CHUNK, plainKernel, SHORTFALL_UNIT, shortfalls } from "./noise.ts";
 import { loadNoiseKernel } from "./noise-kernel.ts";

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { chiSquare, tally } from "../../test/support/statistics.ts";
+import { chiSquare, tally } from "../../lab/models/statistics.ts";
 import { answer } from "./answer.ts";
 import { propose } from "./propose.ts";
 import type { Exchange, Rejection } from "./question.ts";

@@ -7,12 +7,14 @@ const USAGE = `npm run fuzz -- [options]
   --seeds N     how many worlds (20000)
   --from S      the first seed (0)
   --seed S      one world
-  --timeline    everything that happens in it, with --seed`;
+  --timeline    everything that happens in it, with --seed
+  --live        over engines that decode by themselves`;
 
 interface Request {
   readonly from: number;
   readonly seeds: number;
   readonly timeline: boolean;
+  readonly live: boolean;
   readonly help: boolean;
 }
 
@@ -40,14 +42,14 @@ export function fuzz(args: readonly string[]): number {
 export function requestOf(args: readonly string[]): Request | string {
   const text = { type: "string" } as const;
   const flag = { type: "boolean", default: false } as const;
-  const options = { seeds: text, from: text, seed: text, timeline: flag, help: flag };
+  const options = { seeds: text, from: text, seed: text, timeline: flag, live: flag, help: flag };
   let values: ReturnType<typeof parseArgs<{ options: typeof options }>>["values"];
   try {
     values = parseArgs({ args: [...args], options }).values;
   } catch (error) {
     return (error as Error).message.split("\n")[0]!.replace(/\.$/, "");
   }
-  const { seed, timeline, help } = values;
+  const { seed, timeline, live, help } = values;
   if (seed !== undefined && (values.seeds ?? values.from) !== undefined)
     return "--seed is one world: no --seeds, no --from";
   if (timeline && seed === undefined) return "--timeline is of one world: give its --seed";
@@ -59,13 +61,13 @@ export function requestOf(args: readonly string[]): Request | string {
   }
   const [from, seeds] = [Number(counts.from), seed === undefined ? Number(counts.seeds) : 1];
   if (seeds === 0) return "--seeds is 1 or more";
-  return { from, seeds, timeline, help };
+  return { from, seeds, timeline, live, help };
 }
 
 /** One world, with all that there is to see of it. */
-function one({ from, timeline }: Request): number {
+function one({ from, timeline, live }: Request): number {
   try {
-    const { sessions, happened } = trySeed(from, timeline ? console.log : undefined);
+    const { sessions, happened } = trySeed(from, timeline ? console.log : undefined, live ? "live" : "pass");
     console.log(`seed ${from}: nothing found in ${sessions} sessions (${list(happened)})`);
     return 0;
   } catch (error) {
@@ -74,7 +76,7 @@ function one({ from, timeline }: Request): number {
   }
 }
 
-function many({ from, seeds }: Request): number {
+function many({ from, seeds, live }: Request): number {
   const happened = new Map<string, number>();
   const startedMs = Date.now();
   let [sessions, failed, toldMs] = [0, 0, startedMs];
@@ -84,7 +86,7 @@ function many({ from, seeds }: Request): number {
   };
   for (let seed = from; seed < from + seeds && failed < MOST_FAILURES; seed++) {
     try {
-      const found = trySeed(seed);
+      const found = trySeed(seed, undefined, live ? "live" : "pass");
       sessions += found.sessions;
       for (const [name, count] of found.happened) happened.set(name, (happened.get(name) ?? 0) + count);
     } catch (error) {

@@ -1,8 +1,8 @@
+import { tally } from "../../lab/models/statistics.ts";
 import type { DecodingPolicy } from "../../src/decoding/policy.ts";
 import { type ToyLanguage, toyLogits } from "../../src/engine/toy/language.ts";
 import { toSeed } from "../../src/sampling/random.ts";
 import { applySampler, SamplerWorkspace, samplerSettings } from "../../src/sampling/sampler.ts";
-import { tally } from "../support/statistics.ts";
 import { draws, END_TOKEN, randomSchedule, scheduled } from "../support/world.ts";
 import { drawFate, type Fate, picker } from "./faults.ts";
 import { type EdgePlan, PATIENT_MS, type WorldPlan } from "./plan.ts";

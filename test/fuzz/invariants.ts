@@ -53,7 +53,7 @@ export function checkServer(world: FuzzWorld, server: FuzzServer): void {
 
 function checkCloudSession(world: FuzzWorld, server: FuzzServer, life: Life, view: SessionView): void {
   const { identity, committed, cached, slot } = view;
-  const kv = slot < 0 ? null : life.toy.held(slot);
+  const kv = slot < 0 || !life.toy ? null : life.toy.held(slot);
   const known = seenById(life, identity.key);
   const run = world.runAt(life, identity.connection, identity.id);
   checkAgreement(world, life, view, run);

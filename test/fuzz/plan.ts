@@ -5,6 +5,7 @@ import { type SamplerSettings, samplerSettings } from "../../src/sampling/sample
 import type { WanProfile } from "../../src/transport/wan.ts";
 import { draws, randomSchedule, type Schedule, scheduled, steadySchedule } from "../support/world.ts";
 import { drawFate, drawHush, type Fate, type Pick, picker } from "./faults.ts";
+import type { LivePlan } from "./live.ts";
 
 /** What a seed stands for: who takes part in a world, what they want, and what goes wrong. Plain values. */
 
@@ -76,6 +77,8 @@ export interface WorldPlan {
   readonly targetFails: { readonly pass: number; readonly row: number; readonly held: number };
   /** fewer sessions or connections than may be asked for */
   readonly tight: boolean;
+  /** the servers' engines decode by themselves; default: they run passes */
+  readonly live?: LivePlan;
 }
 
 /** Which kinds of harm a world has: some only links that break, some everything. */

@@ -1,9 +1,13 @@
 import { Cloud } from "../../src/cloud/driver.ts";
+import type { PassEngine } from "../../src/engine/engine.ts";
+import type { LiveEngine } from "../../src/engine/live-engine.ts";
 import { pacedTarget } from "../../src/engine/paced.ts";
+import { ToyLiveEngine } from "../../src/engine/toy/live-engine.ts";
 import { ToyPassEngine } from "../../src/engine/toy/pass-engine.ts";
 import { END_TOKEN } from "../support/world.ts";
 import { failingTarget } from "./engines.ts";
 import type { FaultyLink } from "./link.ts";
+import { type LivePlan, watchedLive } from "./live.ts";
 import { Process } from "./process.ts";
 import { checkClosed } from "./rest.ts";
 import type { FuzzWorld } from "./world.ts";
@@ -11,7 +15,8 @@ import type { FuzzWorld } from "./world.ts";
 /** One life of a server: when it dies, its sessions, its memory and its links are gone. */
 export interface Life {
   readonly process: Process;
-  readonly toy: ToyPassEngine;
+  /** its target, where that runs passes; null: it decodes by itself */
+  readonly toy: ToyPassEngine | null;
   readonly cloud: Cloud;
   /** by the cloud's number of the connection */
   readonly links: Map<number, FaultyLink>;
@@ -80,8 +85,24 @@ export class FuzzServer {
 
   private start(): void {
     const { world } = this;
-    const { language, schedule, targetFails } = world.plan;
+    const { schedule } = world.plan;
     const process: Process = new Process(world.clock, () => world.touched.add(this));
+    const { toy, model } = world.plan.live ? this.liveTarget(world.plan.live, process) : this.target(process);
+    const cloud = new Cloud({
+      model,
+      description: { name: "toy", fingerprint: "toy", endTokens: [END_TOKEN], chatTemplate: null },
+      clock: process,
+      server: "fuzz",
+      limits: schedule.limits,
+    });
+    this.life = { process, toy, cloud, links: new Map() };
+    world.note(() => `${this.name} is up`);
+  }
+
+  /** An engine that runs passes, and fails as planned. */
+  private target(process: Process): { toy: ToyPassEngine; model: PassEngine } {
+    const { world } = this;
+    const { language, schedule, targetFails } = world.plan;
     const { passTokens = 256, passRows = 64 } = schedule.limits;
     const { sequences } = schedule;
     const toy = new ToyPassEngine(language, process, { kvSlots: sequences, passTokens, passRows });
@@ -92,14 +113,22 @@ export class FuzzServer {
         run?.mayFail(code);
       };
     });
-    const cloud = new Cloud({
-      model: pacedTarget(failing, schedule.pace, process),
-      description: { name: "toy", fingerprint: "toy", endTokens: [END_TOKEN], chatTemplate: null },
-      clock: process,
-      server: "fuzz",
-      limits: schedule.limits,
+    return { toy, model: pacedTarget(failing, schedule.pace, process) };
+  }
+
+  /** An engine that decodes by itself, and fails as planned. */
+  private liveTarget(plan: LivePlan, process: Process): { toy: null; model: LiveEngine } {
+    const { world } = this;
+    const { draftTokens, ...options } = plan;
+    const { random } = world;
+    const capabilities = { draftTokens };
+    const engine = new ToyLiveEngine(world.plan.language, process, { ...options, random, capabilities });
+    const model = watchedLive(engine, ({ tokens, rule }) => {
+      world.count("failure internal");
+      const prompt = tokens.slice(0, rule.promptLength).join();
+      // Sessions with the same prompt cannot be told apart here: each may end.
+      for (const run of world.runs) if (run.plan.prompt.join() === prompt) run.mayFail("internal");
     });
-    this.life = { process, toy, cloud, links: new Map() };
-    world.note(() => `${this.name} is up`);
+    return { toy: null, model };
   }
 }

@@ -1,3 +1,4 @@
+import { type ChiSquare, chiSquare, upperGamma } from "../../lab/models/statistics.ts";
 import { toyLogits } from "../../src/engine/toy/language.ts";
 import {
   applySampler,
@@ -8,7 +9,6 @@ import {
 import { expectedText } from "../fuzz/oracle.ts";
 import { type EdgePlan, PATIENT_MS, planOf, type SessionPlan, type WorldPlan } from "../fuzz/plan.ts";
 import { FuzzWorld } from "../fuzz/world.ts";
-import { type ChiSquare, chiSquare, upperGamma } from "../support/statistics.ts";
 import { draws } from "../support/world.ts";
 
 /**

@@ -1,4 +1,5 @@
 import { afterEach, describe, expect, it, vi } from "vitest";
+import { chiSquare, tally } from "../../lab/models/statistics.ts";
 import { DraftedSequence } from "../../src/cloud/core/sequence.ts";
 import { type DecodingPolicy, POLICIES } from "../../src/decoding/policy.ts";
 import { EdgeSession } from "../../src/edge/core/session.ts";
@@ -13,7 +14,6 @@ import {
   SamplerWorkspace,
   samplerSettings,
 } from "../../src/sampling/sampler.ts";
-import { chiSquare, tally } from "../support/statistics.ts";
 import { draws, END_TOKEN, randomSchedule, scheduled, World } from "../support/world.ts";
 
 /**

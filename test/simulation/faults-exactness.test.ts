@@ -1,8 +1,8 @@
 import { afterEach, describe, expect, it, vi } from "vitest";
+import { chiSquare } from "../../lab/models/statistics.ts";
 import { POLICIES } from "../../src/decoding/policy.ts";
 import { RejectionSampler } from "../../src/edge/core/residual.ts";
 import { type Case, expectedAnswers, sampleAnswers } from "../fuzz/distribution.ts";
-import { chiSquare } from "../support/statistics.ts";
 
 /**
  * Links break, also while a draw waits for witnesses, and the answers still have the target's own distribution:

@@ -1,4 +1,5 @@
 import { afterEach, describe, expect, it, vi } from "vitest";
+import { chiSquare, tally } from "../../lab/models/statistics.ts";
 import { DraftedSequence } from "../../src/cloud/core/sequence.ts";
 import { type DecodingPolicy, POLICIES } from "../../src/decoding/policy.ts";
 import { ParallelDrafter } from "../../src/edge/drafters/parallel-drafter.ts";
@@ -10,7 +11,6 @@ import {
   SamplerWorkspace,
   samplerSettings,
 } from "../../src/sampling/sampler.ts";
-import { chiSquare, tally } from "../support/statistics.ts";
 import { TOY_GRAMMAR, ToyGrammars, toyAllowed } from "../support/toy-grammar.ts";
 import { draws, END_TOKEN, type Run, randomSchedule, scheduled, World } from "../support/world.ts";
 

@@ -130,7 +130,7 @@ async function measured(values: PlanValues): Promise<FittedScenario> {
     file: await modelPath(model),
     threads,
     gpu,
-    pace: null,
+    hardware: null,
     watch: (one) => timedDrafter(one, samples),
     progress: bar.update,
   }).finally(bar.end);

@@ -15,7 +15,7 @@ let files = 0;
 
 beforeAll(async () => {
   cloud = await startCloud();
-  slow = await startCloud(["--pace", "standard"]);
+  slow = await startCloud(["--hardware", "standard"]);
 });
 afterAll(async () => {
   await cloud?.stop();
@@ -169,7 +169,7 @@ describe("commands of a chat", () => {
 describe("a cloud that goes away in mid-answer", () => {
   it("costs the answer and not the conversation, which goes on when the cloud is back", async () => {
     const file = freshFile();
-    const first = await startCloud(["--pace", "standard"]);
+    const first = await startCloud(["--hardware", "standard"]);
     const child = spawn(process.execPath, [BIN, "chat", ...options(first.url), "--reconnect", "0"]);
     const result = finished(child);
     child.stdin.write(`${FIRST}\n`);

@@ -48,7 +48,7 @@ export function demoCommand(): Command {
     .addHelpText(
       "after",
       `
-Accepted drafts are green, corrections yellow, the target's own tokens plain, and drafts that fell red.
+Accepted drafts are green, corrections yellow, the target's own tokens plain, and discarded drafts red.
 
 Examples:
   $ picospec demo

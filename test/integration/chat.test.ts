@@ -85,7 +85,7 @@ describe("a chat through a pipe", () => {
     await small.stop();
     expect(status, stderr).toBe(0);
     const lines = stderr.split("\n").filter((line) => line.includes("longer than the context"));
-    expect(lines[0]).toMatch(/: the oldest turn is left out$/);
+    expect(lines[0]).toMatch(/: the oldest turn is dropped$/);
     expect(lines.length).toBeGreaterThan(1);
     expect(lines.length).toBeLessThan(5);
   });

@@ -58,7 +58,16 @@ export {
   type PassItem,
   type PassResult,
 } from "./engine/engine.ts";
-export { PACE_PROFILES, type PaceProfile, pacedDrafter, pacedTarget, paceNamed } from "./engine/paced.ts";
+export {
+  HARDWARE_PROFILES,
+  type HardwareProfile,
+  hardwareNamed,
+  PACE_PROFILES,
+  type PaceProfile,
+  pacedDrafter,
+  pacedTarget,
+  paceNamed,
+} from "./engine/paced.ts";
 export { RowAnswers } from "./engine/rows.ts";
 export { ToyDraftModel } from "./engine/toy/draft-model.ts";
 export { type ToyLanguage, toyLogits } from "./engine/toy/language.ts";

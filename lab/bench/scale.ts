@@ -70,7 +70,7 @@ export function simulateLoad(
       edge.start(policy, (opener) => world.open(opener, policy, own, { token, finished })),
     );
   }
-  while (!count.over) assert(world.clock.step(), "the simulation came to rest too early");
+  while (!count.over) assert(world.clock.step(), "the simulation ran out of events too early");
   const rates = [...counts].map((tokens) => (1000 * tokens) / count.tookMs).sort((a, b) => a - b);
   const tokens = counts.reduce((sum, one) => sum + one, 0);
   return {

@@ -16,11 +16,7 @@ const count = (unit: string, what: string, least = 1) =>
 
 export const scenarioSchema = z.strictObject({
   name: z.string().max(100).default("unnamed").describe("what it is called"),
-  description: z
-    .string()
-    .max(1000)
-    .default("")
-    .describe("what it stands for, and where its numbers come from"),
+  description: z.string().max(1000).default("").describe("what it describes, and the source of its numbers"),
 
   // network
   rttMs: time("ms", "round trip, without what the rates add"),
@@ -46,7 +42,7 @@ export const scenarioSchema = z.strictObject({
   servers: count("servers", "behind one address").default(1),
 
   // pair
-  acceptance: share("probability that a draft in the right context stands, rejection coupling"),
+  acceptance: share("probability that a draft in the right context is accepted, rejection coupling"),
   acceptanceCoupled: share("the same under Gumbel coupling; equal at temperature 0 only"),
   acceptanceMemory: share(
     "how much acceptance comes in runs: 0 is independent; a two-state chain stays with this probability beyond chance",

@@ -70,10 +70,10 @@ function check(cells: readonly Cell[]): number[] {
   const places = new Set<string>();
   for (const { x, y } of cells) {
     if (!Number.isFinite(x) || !Number.isFinite(y)) {
-      throw new PicoSpecError("bad_chart", `a cell stands at x ${x}, y ${y}: leave it out`);
+      throw new PicoSpecError("bad_chart", `a cell is at x ${x}, y ${y}: omit it`);
     }
     if (places.has(`${x} ${y}`)) {
-      throw new PicoSpecError("bad_chart", `two cells stand at x ${x}, y ${y}: give one, such as their mean`);
+      throw new PicoSpecError("bad_chart", `two cells are at x ${x}, y ${y}: give one, such as their mean`);
     }
     places.add(`${x} ${y}`);
   }

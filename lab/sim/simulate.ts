@@ -110,9 +110,9 @@ export function runAnswers(
     world.clock.schedule(startMs, () => edge.start(policy, (opener) => next(opener, index, 0)));
   }
   while (done.length < edges * answers) {
-    assert(world.clock.step(), "the simulation came to rest too early");
+    assert(world.clock.step(), "the simulation ran out of events too early");
     if (world.clock.nowMs() < progressMs + MOST_SILENCE_MS) continue;
-    const message = `nothing has been decided for ${MOST_SILENCE_MS / 60_000} simulated minutes: this network does not carry that policy`;
+    const message = `nothing has been committed for ${MOST_SILENCE_MS / 60_000} simulated minutes: this network does not carry that policy`;
     throw new PicoSpecError("no_progress", message);
   }
   return done;

@@ -90,7 +90,7 @@ export function timeline(scenario: Scenario, { name, policy }: NamedPolicy, seed
       },
     });
   });
-  while (!statistics) assert(world.clock.step(), "the simulation came to rest too early");
+  while (!statistics) assert(world.clock.step(), "the simulation ran out of events too early");
   return { policy: name, events: recorder.events, statistics };
 }
 

@@ -86,7 +86,7 @@ export function checkStory(answer: string, check: Extract<Check, { kind: "story"
   if (things.length > MOST_THINGS) return wrong(`it has ${things.length} things: ${things.join(", ")}`);
   if (check.cast.length === 2) {
     const stranger = names.find((name) => !check.cast.some((character) => character.name === name));
-    if (stranger) return wrong(`nobody asked for ${stranger}`);
+    if (stranger) return wrong(`the prompt does not name ${stranger}`);
   }
   return checkKinds(answer, check.cast);
 }

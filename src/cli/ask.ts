@@ -48,7 +48,7 @@ export function addLinkOptions(command: Command): Command {
       ),
     )
     .addOption(
-      new Option("--drafter <kind>", "who drafts: the model, a look into the text, or the likelier of both")
+      new Option("--drafter <kind>", "what drafts: the model, prompt lookup, or the likelier of both")
         .choices(["model", "lookup", "both"])
         .default("both"),
     )

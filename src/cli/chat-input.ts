@@ -32,7 +32,7 @@ const QUOTES = '"""';
 export const CHAT_COMMANDS: readonly (readonly [usage: string, what: string])[] = [
   ["/help", "this list"],
   ["/policy [NAME]", "show how answers are decoded, or change it from the next one on"],
-  ["/stats", "what the last answer and the conversation came to"],
+  ["/stats", "statistics of the last answer and of the conversation"],
   ["/system [TEXT]", "show the system message, or set it; - takes it away"],
   ["/clear", "forget the conversation; the system message stays"],
   ["/retry", "answer the last question again, with a fresh seed"],
@@ -46,7 +46,7 @@ const NAMES = CHAT_COMMANDS.map(([usage]) => usage.split(" ")[0]!).join(", ");
 export function chatHelp(): string {
   const width = Math.max(...CHAT_COMMANDS.map(([usage]) => usage.length));
   const lines = CHAT_COMMANDS.map(([usage, what]) => `${usage.padEnd(width)}   ${what}`);
-  return [...lines, 'A line goes on after a backslash; a block stands between two lines of """.'].join("\n");
+  return [...lines, 'A line continues after a backslash; a block goes between two lines of """.'].join("\n");
 }
 
 /** Takes one more line, without its line break. */

@@ -74,7 +74,7 @@ class Chat {
   private policy: NamedPolicy;
   private answers: ChatAnswer[] = [];
   /** turns that did not fit the last time */
-  private leftOut = 0;
+  private dropped = 0;
   /** files that this chat made, and may write again */
   private readonly saved = new Set<string>();
   /** the last thing was a Ctrl-C that interrupted an answer, or that warned */
@@ -163,7 +163,7 @@ class Chat {
       case "clear":
         this.conversation = emptyConversation(this.conversation.system);
         this.answers = [];
-        this.leftOut = 0;
+        this.dropped = 0;
         note("the conversation is forgotten");
         return true;
       case "retry": {
@@ -259,19 +259,19 @@ class Chat {
     const { messages, leftOut } = fitting(this.conversation, room, (some) => {
       return edge.promptOf({ prompt: some, raw, policy }).length;
     });
-    this.tellLeftOut(leftOut);
+    this.tellDropped(leftOut);
     const sampler = samplerFrom(values);
     return edge.ask({ prompt: messages, raw, policy, sampler, seed, maxTokens, signal }, (event) => {
       if (event.type === "text") writer.write(event.text);
     });
   }
 
-  private tellLeftOut(leftOut: number): void {
-    if (leftOut > this.leftOut) {
+  private tellDropped(leftOut: number): void {
+    if (leftOut > this.dropped) {
       const turns = leftOut === 1 ? "the oldest turn is" : `the ${leftOut} oldest turns are`;
-      note(`the conversation is longer than the context: ${turns} left out`);
+      note(`the conversation is longer than the context: ${turns} dropped`);
     }
-    this.leftOut = leftOut;
+    this.dropped = leftOut;
   }
 
   private tellEnd(reason: WholeAnswer["reason"]): void {

@@ -4,7 +4,15 @@ import { identityText } from "../decoding/identity.ts";
 import { CLOUD_DEFAULTS, type CreateCloudOptions, createCloud } from "../device/cloud.ts";
 import { downloadProgress, MODEL } from "./model-path.ts";
 import { serveUntilStopped } from "./node.ts";
-import { type GpuValue, gpuOption, type NamedPace, number, paceOption, whole } from "./options.ts";
+import {
+  addHardwareOption,
+  addRenamedOption,
+  type GpuValue,
+  gpuOption,
+  type NamedHardware,
+  number,
+  whole,
+} from "./options.ts";
 import { progressBar } from "./output.ts";
 import { wrapped } from "./text.ts";
 
@@ -13,16 +21,16 @@ interface CloudValues extends GpuValue {
   readonly host: string;
   readonly port: number;
   readonly sessions: number;
-  readonly sequences: number;
+  readonly kvSlots: number;
   readonly context?: number;
   readonly threads: number;
   readonly quantum: number;
   readonly idleAfter: number;
-  readonly pace: NamedPace | null;
+  readonly hardware: NamedHardware | null;
 }
 
 export function cloudCommand(): Command {
-  return new Command("cloud")
+  const command = new Command("cloud")
     .description("serve a large model to edges")
     .addOption(new Option("--model <model>", `the target, a GGUF model: ${MODEL}`).makeOptionMandatory())
     .addOption(
@@ -35,12 +43,11 @@ export function cloudCommand(): Command {
       new Option("--sessions <n>", "most open sessions")
         .argParser(whole(1, 100_000))
         .default(CLOUD_DEFAULTS.sessions),
-    )
-    .addOption(
-      new Option("--sequences <n>", "sessions whose KV is kept at a time")
-        .argParser(whole(1, 64))
-        .default(CLOUD_DEFAULTS.kvSlots),
-    )
+    );
+  const kvSlots = new Option("--kv-slots <n>", "sessions whose KV is kept at a time")
+    .argParser(whole(1, 64))
+    .default(CLOUD_DEFAULTS.kvSlots);
+  addRenamedOption(command, kvSlots, "--sequences <n>")
     .addOption(
       new Option(
         "--context <tokens>",
@@ -60,15 +67,15 @@ export function cloudCommand(): Command {
         .argParser(number(0))
         .default(CLOUD_DEFAULTS.idleAfterMs),
     )
-    .addOption(gpuOption())
-    .addOption(paceOption("off"))
+    .addOption(gpuOption());
+  return addHardwareOption(command, "off")
     .addHelpText(
       "after",
       `
 Examples:
   $ picospec cloud --model qwen3-32b-q4_k_m.gguf
   $ picospec cloud --model hf:Qwen/Qwen2.5-7B-Instruct-GGUF:q4_k_m     (downloaded if it is not there)
-  $ picospec cloud --model llama-70b.gguf --sequences 16 --context 8192 --port 9000
+  $ picospec cloud --model llama-70b.gguf --kv-slots 16 --context 8192 --port 9000
   $ picospec cloud --model target.gguf --host 0.0.0.0     (everybody on the network can reach it)`,
     )
     .action(serve);
@@ -92,9 +99,9 @@ async function serve(values: CloudValues): Promise<void> {
   try {
     const { name, fingerprint, vocabularySize, contextTokens, llama, identity } = cloud.served;
     console.log(`${name}: ${vocabularySize} tokens (${fingerprint}), context ${contextTokens}`);
-    console.log(`${values.sequences} KV slots, llama.cpp ${llama.version} (${llama.build})`);
+    console.log(`${values.kvSlots} KV slots, llama.cpp ${llama.version} (${llama.build})`);
     if (identity) console.log(wrapped(identityText(identity)));
-    if (values.pace) console.log(`emulated hardware: ${values.pace.name}`);
+    if (values.hardware) console.log(`emulated hardware: ${values.hardware.name}`);
     const announce = () => {
       console.log(`listening on ${cloud.url}`);
       // A parent that started this process hears the port, and takes it along when it ends.
@@ -107,10 +114,11 @@ async function serve(values: CloudValues): Promise<void> {
 }
 
 function cloudOptions(values: CloudValues): CreateCloudOptions {
-  const { model, host, port, sessions, sequences, context, threads, gpu, quantum, idleAfter, pace } = values;
+  const { model, host, port, sessions, kvSlots, context, threads, gpu, quantum, idleAfter, hardware } =
+    values;
   return {
-    ...{ model, host, port, sessions, threads, gpu, kvSlots: sequences },
+    ...{ model, host, port, sessions, threads, gpu, kvSlots },
     ...(context === undefined ? {} : { contextTokens: context }),
-    ...{ quantumTokens: quantum, idleAfterMs: idleAfter, hardware: pace?.profile ?? null },
+    ...{ quantumTokens: quantum, idleAfterMs: idleAfter, hardware: hardware?.profile ?? null },
   };
 }

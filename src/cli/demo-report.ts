@@ -1,5 +1,5 @@
 import type { RunReport } from "../edge/report.ts";
-import type { NamedPace, NamedPolicy, SeedValue } from "./options.ts";
+import type { NamedHardware, NamedPolicy, SeedValue } from "./options.ts";
 
 export interface DemoValues extends SeedValue {
   readonly policy: NamedPolicy[];
@@ -7,7 +7,7 @@ export interface DemoValues extends SeedValue {
   readonly rtt: number;
   readonly jitter: number;
   readonly mbps: number;
-  readonly pace: NamedPace | null;
+  readonly hardware: NamedHardware | null;
   readonly maxTokens: number;
   readonly temperature: number;
   readonly json?: true;

@@ -13,13 +13,15 @@ export class LiveAnswer {
     this.colour = colours(stream);
   }
 
-  intro({ prompt, rtt, jitter, mbps, pace }: DemoValues, seed: string): void {
+  intro({ prompt, rtt, jitter, mbps, hardware }: DemoValues, seed: string): void {
     const { bold, dim, green, yellow, red } = this.colour;
     const network = [`RTT ${rtt} ms`];
     if (jitter > 0) network.push(`jitter ${jitter} ms`);
     if (Number.isFinite(mbps)) network.push(`${mbps} Mbit/s`);
     this.stream.write(`${bold("Prompt:")} ${prompt}\n`);
-    this.stream.write(dim(`Emulated network: ${network.join(", ")}. ${hardware(pace)}. Seed ${seed}.\n`));
+    this.stream.write(
+      dim(`Emulated network: ${network.join(", ")}. ${hardwareText(hardware)}. Seed ${seed}.\n`),
+    );
     const legend = [green("accepted draft"), yellow("correction"), "target's own", red("discarded draft")];
     this.stream.write(`${legend.join(dim(" · "))}\n`);
   }
@@ -49,10 +51,10 @@ export class LiveAnswer {
   }
 }
 
-function hardware(pace: DemoValues["pace"]): string {
-  if (!pace) return "Hardware as it is";
-  const { passMs, draftMs } = pace.profile;
-  return `Emulated hardware (${pace.name}): a target pass takes ${passMs} ms, a draft token ${draftMs} ms`;
+function hardwareText(hardware: DemoValues["hardware"]): string {
+  if (!hardware) return "Hardware not emulated";
+  const { passMs, draftMs } = hardware.profile;
+  return `Emulated hardware (${hardware.name}): a target pass takes ${passMs} ms, a draft token ${draftMs} ms`;
 }
 
 /** The comparison as a table, a column a policy. */

@@ -9,10 +9,10 @@ import { demoTable, LiveAnswer } from "./demo-view.ts";
 import { withLocalPair } from "./local-pair.ts";
 import { BUNDLED_DRAFTER, BUNDLED_TARGET } from "./node.ts";
 import {
+  addHardwareOption,
   maxTokensOption,
   type NamedPolicy,
   number,
-  paceOption,
   policyListOption,
   seedOption,
 } from "./options.ts";
@@ -21,7 +21,7 @@ import {
 const PROMPT = "Tell me a story about a frog and a lantern.";
 
 export function demoCommand(): Command {
-  return new Command("demo")
+  const command = new Command("demo")
     .description(
       "one prompt, answered by the cloud alone, by the paper's pipeline and by race, on the bundled models",
     )
@@ -39,8 +39,8 @@ export function demoCommand(): Command {
       new Option("--mbps <rate>", "bandwidth of the emulated network")
         .argParser(number(0.001))
         .default(Number.POSITIVE_INFINITY, "no limit"),
-    )
-    .addOption(paceOption("standard"))
+    );
+  return addHardwareOption(command, "standard")
     .addOption(maxTokensOption(400, 160))
     .addOption(new Option("--temperature <t>", "0: greedy").argParser(number(0, 100)).default(0))
     .addOption(seedOption())
@@ -48,13 +48,13 @@ export function demoCommand(): Command {
     .addHelpText(
       "after",
       `
-Accepted drafts are green, corrections yellow, the target's own tokens plain, and drafts that fell red.
+Accepted drafts are green, corrections yellow, the target's own tokens plain, and discarded drafts red.
 
 Examples:
   $ picospec demo
   $ picospec demo --policy vanilla,picospec,race --rtt 120
   $ picospec demo --prompt "Tell me a story about a fox and a ring." --temperature 0.7 --seed 7
-  $ picospec demo --pace off --rtt 0              (no emulation: the bundled models as fast as they are)
+  $ picospec demo --hardware off --rtt 0          (no emulation: the bundled models as fast as they are)
   $ picospec demo --json --policy vanilla,picospec,edge`,
     )
     .action(demo);
@@ -69,8 +69,8 @@ async function demo(values: DemoValues): Promise<void> {
 
 /** Cloud alone first, then each policy, over one emulated network. */
 function compare(values: DemoValues, seed: Seed): Promise<DemoReport> {
-  const { rtt, jitter, mbps, pace } = values;
-  const options = { target: BUNDLED_TARGET, drafter: BUNDLED_DRAFTER, rtt, jitter, mbps, pace };
+  const { rtt, jitter, mbps, hardware } = values;
+  const options = { target: BUNDLED_TARGET, drafter: BUNDLED_DRAFTER, rtt, jitter, mbps, hardware };
   return withLocalPair(options, (edge) => runAll(values, seed, edge));
 }
 
@@ -97,7 +97,7 @@ async function runAll(values: DemoValues, seed: Seed, edge: Edge): Promise<DemoR
   return {
     prompt: values.prompt,
     seed: seedText(seed),
-    emulated: { rttMs: values.rtt, pace: values.pace?.name ?? null },
+    emulated: { rttMs: values.rtt, pace: values.hardware?.name ?? null },
     runs,
     speedup: Math.round(speedup * 1000) / 1000,
   };

@@ -19,11 +19,11 @@ import { withLocalPair } from "./local-pair.ts";
 import { MODEL, modelPath } from "./model-path.ts";
 import { BUNDLED_DRAFTER, BUNDLED_TARGET } from "./node.ts";
 import {
+  addHardwareOption,
   maxTokensOption,
-  type NamedPace,
+  type NamedHardware,
   type NamedPolicy,
   number,
-  paceOption,
   policyListOption,
   whole,
 } from "./options.ts";
@@ -40,12 +40,12 @@ interface EvalValues {
   readonly seed: number;
   readonly maxTokens: number;
   readonly rtt: number;
-  readonly pace: NamedPace | null;
+  readonly hardware: NamedHardware | null;
   readonly json?: true;
 }
 
 export function evalCommand(): Command {
-  return new Command("eval")
+  const command = new Command("eval")
     .description(
       "asks held-out tasks whose answers can be checked, through any policy, and says how many are right",
     )
@@ -68,8 +68,8 @@ export function evalCommand(): Command {
     .addOption(maxTokensOption(4096, 220))
     .addOption(
       new Option("--rtt <ms>", "round trip of the emulated network").argParser(number(0, 10_000)).default(0),
-    )
-    .addOption(paceOption("off"))
+    );
+  return addHardwareOption(command, "off")
     .addOption(new Option("--json", "print one JSON object and nothing else"))
     .addHelpText(
       "after",
@@ -89,10 +89,10 @@ Examples:
 }
 
 async function runEval(values: EvalValues): Promise<void> {
-  const { rtt, pace, json } = values;
+  const { rtt, hardware, json } = values;
   const target = await modelPath(values.target);
   const model = await modelPath(values.model);
-  const pair = { target, drafter: model, rtt, jitter: 0, mbps: Number.POSITIVE_INFINITY, pace };
+  const pair = { target, drafter: model, rtt, jitter: 0, mbps: Number.POSITIVE_INFINITY, hardware };
   const result = await withLocalPair(pair, async (open) => {
     // Along greedy text alone: elsewhere it would say more about the draws than about the models.
     if (values.temperature > 0 || !values.policy[0]!.policy.target) return ask(values, open, null);
@@ -103,7 +103,7 @@ async function runEval(values: EvalValues): Promise<void> {
       file.close();
     });
   });
-  const measured = { rttMs: rtt, pace: pace?.name ?? null };
+  const measured = { rttMs: rtt, pace: hardware?.name ?? null };
   if (json) console.log(JSON.stringify({ emulated: measured, ...result }, null, 2));
   else console.log(report(values, result));
 }
@@ -146,7 +146,10 @@ function ask(values: EvalValues, edge: Edge, follower: DraftModel | null): Promi
 const percent = ({ value, low, high }: Accuracy) =>
   `${(100 * value).toFixed(0)}% (${(100 * low).toFixed(0)} to ${(100 * high).toFixed(0)})`;
 
-function report({ task, n, temperature, rtt, pace }: EvalValues, { results, agreement }: EvalResult): string {
+function report(
+  { task, n, temperature, rtt, hardware }: EvalValues,
+  { results, agreement }: EvalResult,
+): string {
   const families = task === "all" ? TASK_FAMILIES : [task];
   const head = [
     "right",
@@ -165,7 +168,9 @@ function report({ task, n, temperature, rtt, pace }: EvalValues, { results, agre
     `${result.sameText} of ${result.all.tasks}`,
   ];
   const network =
-    rtt > 0 || pace ? `, emulated network (RTT ${rtt} ms) and hardware (${pace?.name ?? "none"})` : "";
+    rtt > 0 || hardware
+      ? `, emulated network (RTT ${rtt} ms) and hardware (${hardware?.name ?? "none"})`
+      : "";
   const agreed = families.map((family) => {
     const share = agreement?.[family];
     return share ? `${family} ${(100 * share.value).toFixed(1)}%` : family;

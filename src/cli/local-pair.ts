@@ -8,7 +8,7 @@ import { systemClock } from "../transport/node/clock.ts";
 import { connect } from "../transport/node/socket.ts";
 import { symmetricWan, wan } from "../transport/wan.ts";
 import { startCloudProcess } from "./cloud-process.ts";
-import type { NamedPace } from "./options.ts";
+import type { NamedHardware } from "./options.ts";
 import { progressBar } from "./output.ts";
 
 /** Both sides on this machine, with an emulated network between them. */
@@ -18,7 +18,7 @@ export interface LocalPairOptions {
   readonly rtt: number;
   readonly jitter: number;
   readonly mbps: number;
-  readonly pace: NamedPace | null;
+  readonly hardware: NamedHardware | null;
 }
 
 /** Starts a cloud process and the drafter, and ends both when `use` is done, however that goes. */
@@ -26,11 +26,11 @@ export async function withLocalPair<T>(
   options: LocalPairOptions,
   use: (edge: Edge) => Promise<T>,
 ): Promise<T> {
-  const { target, drafter, pace, rtt, jitter, mbps } = options;
+  const { target, drafter, hardware, rtt, jitter, mbps } = options;
   const cloud = await startCloudProcess([
     ...["--model", target, "--port", "0", "--gpu", "off"],
     // ggml's threads spin: with both sides on one machine each gets one.
-    ...["--threads", "1", "--sequences", "1", "--pace", pace?.name ?? "off"],
+    ...["--threads", "1", "--kv-slots", "1", "--hardware", hardware?.name ?? "off"],
   ]);
   try {
     const bar = progressBar(`loading ${drafter}`);
@@ -38,7 +38,7 @@ export async function withLocalPair<T>(
       file: drafter,
       threads: 1,
       gpu: "off",
-      pace: pace?.profile ?? null,
+      hardware: hardware?.profile ?? null,
       progress: bar.update,
     }).finally(bar.end);
     try {

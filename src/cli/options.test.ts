@@ -8,7 +8,7 @@ import { encode } from "../protocol/encode.ts";
 import { SAMPLER_ROWS, type SamplerSettings, samplerRows, samplerSettings } from "../sampling/settings.ts";
 import { messageOf } from "../util/errors.ts";
 import { allowedText, inRange, type NumberRange, rangeText } from "../util/setting.ts";
-import { addSamplerOptions, samplerFrom } from "./options.ts";
+import { addHardwareOption, addSamplerOptions, samplerFrom } from "./options.ts";
 
 /** Every row of the sampler's table, by the three ways that it can be given. */
 
@@ -162,5 +162,41 @@ describe("an unknown field", () => {
 
   it("of a sampler from a later peer is refused: it would change the text", () => {
     expect(() => byWire({ warmth: 3 })).toThrow('does not know the sampler setting "warmth"');
+  });
+});
+
+describe("an option with a former name", () => {
+  function hardware(...args: string[]): string | undefined {
+    let name: string | undefined;
+    addHardwareOption(new Command("x"), "standard")
+      .exitOverride()
+      .configureOutput({ writeErr: () => {} })
+      .action((values) => {
+        name = values.hardware?.name ?? "off";
+      })
+      .parse(args, { from: "user" });
+    return name;
+  }
+
+  it("has its default where neither flag is given", () => {
+    expect(hardware()).toBe("standard");
+  });
+
+  it.each(["--hardware", "--pace"])("takes values by %s, and refuses wrong ones", (flag) => {
+    expect(hardware(flag, "paper-qwen")).toBe("paper-qwen");
+    expect(hardware(`${flag}=off`)).toBe("off");
+    const message = failure(() => hardware(flag, "warp"));
+    expect(message).toMatch(new RegExp(`${flag} .*unknown hardware profile "warp"; there are standard`));
+  });
+
+  it("refuses both flags at once, also where both say the same", () => {
+    const message = failure(() => hardware("--hardware", "standard", "--pace", "standard"));
+    expect(message).toMatch(/'--pace <name>' cannot be used with option '--hardware <name>'/);
+  });
+
+  it("shows only its present name in help", () => {
+    const help = addHardwareOption(new Command("x"), "off").helpInformation();
+    expect(help).toContain("--hardware <name>");
+    expect(help).not.toContain("--pace");
   });
 });

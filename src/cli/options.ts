@@ -2,7 +2,7 @@ import { type Command, InvalidArgumentError, Option } from "commander";
 import { type DecodingPolicy, POLICIES, policyNamed } from "../decoding/policy.ts";
 import { SESSION_ROWS } from "../decoding/session.ts";
 import type { GpuChoice } from "../engine/llama/library.ts";
-import { PACE_PROFILES, type PaceProfile, paceNamed } from "../engine/paced.ts";
+import { HARDWARE_PROFILES, type HardwareProfile, hardwareNamed } from "../engine/paced.ts";
 import { type Seed, toSeed } from "../sampling/random.ts";
 import { type SamplerSettings, samplerRows, samplerSettings } from "../sampling/settings.ts";
 import { messageOf } from "../util/errors.ts";
@@ -66,21 +66,40 @@ export function policyListOption(fallback: string, what = "policies to run after
     .default(namedPolicies(fallback), fallback);
 }
 
-export interface NamedPace {
+export interface NamedHardware {
   readonly name: string;
-  readonly profile: PaceProfile;
+  readonly profile: HardwareProfile;
 }
 
 /** null: off */
-const namedPace = checked((name): NamedPace | null => {
-  return name === "off" ? null : { name, profile: paceNamed(name) };
+const namedHardware = checked((name): NamedHardware | null => {
+  return name === "off" ? null : { name, profile: hardwareNamed(name) };
 });
 
-export function paceOption(fallback: string): Option {
-  const names = [...Object.keys(PACE_PROFILES), "off"].join(", ");
-  return new Option("--pace <name>", `emulate slower hardware: ${names}`)
-    .argParser(namedPace)
-    .default(namedPace(fallback), fallback);
+/** `--hardware`, and `--pace` as release 0.1 called it. */
+export function addHardwareOption(command: Command, fallback: string): Command {
+  const names = [...Object.keys(HARDWARE_PROFILES), "off"].join(", ");
+  const option = new Option("--hardware <name>", `emulate slower hardware: ${names}`)
+    .argParser(namedHardware)
+    .default(namedHardware(fallback), fallback);
+  return addRenamedOption(command, option, "--pace <name>");
+}
+
+/**
+ * Adds an option that also answers to its former flag, which help does not show. Both flags at once are refused: two
+ * values for one setting.
+ */
+export function addRenamedOption(command: Command, option: Option, formerFlags: string): Command {
+  const name = option.attributeName();
+  const former = new Option(formerFlags).hideHelp().conflicts(name);
+  if (option.parseArg) former.argParser(option.parseArg);
+  return command
+    .addOption(option)
+    .addOption(former)
+    .hook("preAction", (self) => {
+      const value: unknown = self.getOptionValue(former.attributeName());
+      if (value !== undefined) self.setOptionValueWithSource(name, value, "cli");
+    });
 }
 
 export function gpuOption(): Option {

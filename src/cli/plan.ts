@@ -74,8 +74,8 @@ export function planCommand(): Command {
     .addHelpText(
       "after",
       `
-What is measured: round trip, bandwidth, times of passes and drafts, and how often drafts stand. What each policy
-would give is simulated from that, and from what the measurements leave open.
+Measured: round trip, bandwidth, times of passes and drafts, acceptance. The speed of each policy is simulated from
+these numbers, and from assumptions where the measurements do not settle one.
 
 Examples:
   $ picospec plan --cloud ws://127.0.0.1:4747 --model drafter.gguf
@@ -130,7 +130,7 @@ async function measured(values: PlanValues): Promise<FittedScenario> {
     file: await modelPath(model),
     threads,
     gpu,
-    pace: null,
+    hardware: null,
     watch: (one) => timedDrafter(one, samples),
     progress: bar.update,
   }).finally(bar.end);

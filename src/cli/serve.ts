@@ -24,7 +24,7 @@ export function edgeCommand(): Command {
     new Command("edge").description("an endpoint on this device that every OpenAI client can use"),
   )
     .addOption(new Option("--port <number>", "0: any free one").argParser(whole(0, 65_535)).default(8080))
-    .addOption(new Option("--host <address>", "whom to listen to").default("127.0.0.1"))
+    .addOption(new Option("--host <address>", "listen address").default("127.0.0.1"))
     .addOption(
       new Option("--allow-host <name>", "a name besides localhost that the endpoint goes by; can be repeated")
         .argParser(several)

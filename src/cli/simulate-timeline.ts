@@ -10,7 +10,7 @@ export function timelineText(run: SimulatedRun, timelines: readonly Timeline[]):
   const intro = [
     heading(run),
     `One answer of ${answerTokens} tokens to a prompt of ${promptTokens}: positions [0, ${promptTokens}) are the prompt. Seed ${run.seed}.`,
-    "Time 0 is when the prompt is asked; the link is open by then. After a frame's size stands when it arrives.",
+    "Time 0 is when the prompt is asked; the link is open by then. After a frame's size comes the time of its arrival.",
   ];
   return [wrapped(intro.join("\n")), ...timelines.map(oneTimeline)].join("\n\n");
 }
@@ -48,10 +48,10 @@ function line(event: TimelineEvent): string {
     case "passEnds":
       return `cloud   pass ${event.pass} ends`;
     case "tokens":
-      return `edge    ${DECIDED[event.origin]} ${range(event.tokens)}`;
+      return `edge    ${COMMITTED[event.origin]} ${range(event.tokens)}`;
     case "rollback": {
       const { from, to } = event.discarded;
-      return `edge    rollback to ${from}: ${range(event.discarded)} dropped (${to - from})`;
+      return `edge    rollback to ${from}: ${range(event.discarded)} discarded (${to - from})`;
     }
     case "done":
       return `edge    done: ${event.reason}`;
@@ -60,8 +60,8 @@ function line(event: TimelineEvent): string {
   }
 }
 
-const DECIDED = {
-  draft: "drafts stand:",
+const COMMITTED = {
+  draft: "drafts accepted:",
   correction: "correction, drawn here:",
   target: "the target's own:",
 };
@@ -76,7 +76,7 @@ function about({
   const parts: string[] = [];
   if (lineage !== null) parts.push(`lineage ${lineage}`);
   if (carried) parts.push(range(carried));
-  if (position !== null) parts.push(type === "verdict" ? `${position} falls` : `at ${position}`);
+  if (position !== null) parts.push(type === "verdict" ? `${position} rejected` : `at ${position}`);
   return parts.join("  ");
 }
 

@@ -31,7 +31,7 @@ export function mainNumbers(scenario: Scenario, swept?: keyof Scenario): string 
     ["jitterMs", jitterMs > 0 ? `jitter up to ${jitterMs} ms` : ""],
     ["draftMs", `a draft takes ${draftMs} ms`],
     ["passMs", `a pass ${passMs} ms`],
-    ["acceptance", `drafts stand with probability ${acceptance}`],
+    ["acceptance", `drafts are accepted with probability ${acceptance}`],
     ["acceptanceCoupled", acceptanceCoupled === acceptance ? "" : `coupled ones with ${acceptanceCoupled}`],
   ];
   const shown = numbers.filter(([field, text]) => field !== swept && text !== "").map(([, text]) => text);

@@ -136,8 +136,8 @@ describe("a timeline as text", () => {
     has(/^ +[\d.]+ {2}edge +the target's own: \[128, 129\)$/);
     has(/^vanilla \(simulated\)$/);
     has(/^ +[\d.]+ {2}→ cloud draft +lineage 0 {2}\[128, 132\) +56 B, at [\d.]+$/);
-    has(/^ +[\d.]+ {2}→ edge {2}verdict +lineage \d+ .*\b\d+ falls +\d+ B, at [\d.]+$/);
-    has(/^ +[\d.]+ {2}edge +rollback to (\d+): \[\1, \d+\) dropped \(\d\)$/);
+    has(/^ +[\d.]+ {2}→ edge {2}verdict +lineage \d+ .*\b\d+ rejected +\d+ B, at [\d.]+$/);
+    has(/^ +[\d.]+ {2}edge +rollback to (\d+): \[\1, \d+\) discarded \(\d\)$/);
     has(/^ +[\d.]+ {2}edge +correction, drawn here: \[\d+, \d+\)$/);
     has(/^ +[\d.]+ {2}edge +done: length$/);
     has(/^ +20 tokens in [\d.]+ ms: [\d.]+ tokens\/s, \d+ passes with rows, \d+ of/);

@@ -78,7 +78,7 @@ export function setOption(): Option {
 export function simulateCommand(): Command {
   const policies = defaultPolicies();
   return new Command("simulate")
-    .description("what policies come to on a network and machines that you describe, under virtual time")
+    .description("simulate policies on a network and machines that you describe, in virtual time")
     .addOption(
       new Option("--scenario <file|name>", "a JSON file, or one of those that --scenarios lists").default(
         "laptop-gpu",

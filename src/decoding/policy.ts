@@ -185,7 +185,7 @@ export function checkPolicy(policy: DecodingPolicy): DecodingPolicy {
   if (!policy.target) return policy;
   const drafts = policy.segmentTokens > 0;
   const never = policy.patienceMs === Number.POSITIVE_INFINITY;
-  need(drafts || !never, "patienceMs", "must be finite when the edge drafts nothing: nobody would go on");
+  need(drafts || !never, "patienceMs", "must be finite when the edge drafts nothing: no side would go on");
   need(drafts || policy.coupling === "gumbel", "coupling", "must be gumbel when nothing is drafted");
   if (policy.coupling === "rejection") {
     // A draft that was sent may only be abandoned by a rejection before it, or the output is biased.

@@ -6,7 +6,7 @@ import { LlamaModel } from "../engine/llama/model.ts";
 import { llamaTargetModel } from "../engine/llama/models.ts";
 import { LlamaTokenizer } from "../engine/llama/tokenizer.ts";
 import { vocabularyFile } from "../engine/llama/vocabulary.ts";
-import { type PaceProfile, pacedTarget } from "../engine/paced.ts";
+import { type HardwareProfile, pacedTarget } from "../engine/paced.ts";
 import { XGrammars } from "../grammar/xgrammar/grammars.ts";
 import type { PullProgress } from "../hub/pull.ts";
 import { systemClock } from "../transport/node/clock.ts";
@@ -39,7 +39,7 @@ export interface CreateCloudOptions {
   /** an idle session makes way after so long, ms. Default: 1,000 */
   readonly idleAfterMs?: number;
   /** emulated hardware: passes take as long as there. Default: null, as fast as they are */
-  readonly hardware?: PaceProfile | null;
+  readonly hardware?: HardwareProfile | null;
   /** of loading the model, [0, 1] */
   readonly loading?: (fraction: number) => void;
   /** of a model that comes from the hub */

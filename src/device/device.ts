@@ -47,7 +47,7 @@ export class Device {
   static async open(options: DeviceOptions): Promise<Device> {
     const { model, threads, gpu, drafter: kind, progress } = options;
     if (model !== null) {
-      const loaded = await loadDrafter({ file: model, threads, gpu, pace: null, kind, progress });
+      const loaded = await loadDrafter({ file: model, threads, gpu, hardware: null, kind, progress });
       return new Device(options, loaded, null);
     }
     const drafter = new LookupDrafter();

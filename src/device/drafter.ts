@@ -10,7 +10,7 @@ import type { GpuChoice } from "../engine/llama/library.ts";
 import { LlamaModel } from "../engine/llama/model.ts";
 import { llamaDraftModel } from "../engine/llama/models.ts";
 import { LlamaTokenizer } from "../engine/llama/tokenizer.ts";
-import { type PaceProfile, pacedDrafter } from "../engine/paced.ts";
+import { type HardwareProfile, pacedDrafter } from "../engine/paced.ts";
 import { systemClock } from "../transport/node/clock.ts";
 
 export type DrafterKind = "model" | "lookup" | "both";
@@ -30,7 +30,7 @@ export interface DrafterOptions {
   readonly threads: number;
   readonly gpu: GpuChoice;
   /** emulated hardware, or null */
-  readonly pace: PaceProfile | null;
+  readonly hardware: HardwareProfile | null;
   /** who drafts: the model, a look into the text, or whichever has the longer agreeing history */
   readonly kind?: DrafterKind;
   /** wraps the model: to watch it */
@@ -41,7 +41,7 @@ export interface DrafterOptions {
 
 /** @throws EngineError for a file that is not there, is no GGUF, or is no model for this */
 export async function loadDrafter(options: DrafterOptions): Promise<LoadedDrafter> {
-  const { file, threads, gpu, pace, watch, progress, kind = "model" } = options;
+  const { file, threads, gpu, hardware, watch, progress, kind = "model" } = options;
   const model = await LlamaModel.load(file, {
     gpu,
     ...(progress ? { progress } : {}),
@@ -56,7 +56,7 @@ export async function loadDrafter(options: DrafterOptions): Promise<LoadedDrafte
     model.close();
     throw error;
   });
-  const paced = pace ? pacedDrafter(plain, pace, systemClock) : plain;
+  const paced = hardware ? pacedDrafter(plain, hardware, systemClock) : plain;
   const drafter = watch?.(paced) ?? paced;
   const own = new ParallelDrafter(drafter);
   return {

@@ -7,7 +7,7 @@ import { type DraftModel, type PassEngine, type PassItem, rowsOf, withPass } fro
  * behave like a large one in a data centre and a small one on a device. Wherever a number was measured this
  * way it says "emulated".
  */
-export interface PaceProfile {
+export interface HardwareProfile {
   /** a pass over one token */
   readonly passMs: number;
   /** each row past the free ones in the same pass */
@@ -21,7 +21,7 @@ export interface PaceProfile {
   readonly draftPrefillTokensPerSecond: number;
 }
 
-export const PACE_PROFILES = {
+export const HARDWARE_PROFILES = {
   /** a large model on a shared GPU, a small one on a laptop: the default of the demo */
   standard: {
     passMs: 100,
@@ -49,25 +49,26 @@ export const PACE_PROFILES = {
     draftMs: 24.4,
     draftPrefillTokensPerSecond: 500,
   },
-} as const satisfies Record<string, PaceProfile>;
+} as const satisfies Record<string, HardwareProfile>;
 
 /**
  * @throws SettingError that lists the names there are
  * @example
- * import { paceNamed } from "picospec";
+ * import { hardwareNamed } from "picospec";
  *
- * console.log(paceNamed("standard").passMs);
+ * console.log(hardwareNamed("standard").passMs);
  */
-export function paceNamed(name: string): PaceProfile {
-  if (Object.hasOwn(PACE_PROFILES, name)) return PACE_PROFILES[name as keyof typeof PACE_PROFILES];
-  const names = Object.keys(PACE_PROFILES).join(", ");
-  throw new SettingError("pace", `unknown pace "${name}"; there are ${names}, and off`);
+export function hardwareNamed(name: string): HardwareProfile {
+  if (Object.hasOwn(HARDWARE_PROFILES, name))
+    return HARDWARE_PROFILES[name as keyof typeof HARDWARE_PROFILES];
+  const names = Object.keys(HARDWARE_PROFILES).join(", ");
+  throw new SettingError("hardware", `unknown hardware profile "${name}"; there are ${names}, and off`);
 }
 
 /** Time of a pass by the profile, ms. */
 export function passTimeMs(
   items: readonly PassItem[],
-  profile: Pick<PaceProfile, "passMs" | "passMsPerToken" | "passFreeRows" | "prefillTokensPerSecond">,
+  profile: Pick<HardwareProfile, "passMs" | "passMsPerToken" | "passFreeRows" | "prefillTokensPerSecond">,
 ): number {
   let rows = 0;
   let prefill = 0;
@@ -83,15 +84,15 @@ export function passTimeMs(
 /**
  * Closing it closes the model.
  * @example
- * import { paceNamed, pacedTarget, ToyPassEngine, toSeed, VirtualClock } from "picospec";
+ * import { hardwareNamed, pacedTarget, ToyPassEngine, toSeed, VirtualClock } from "picospec";
  *
  * const language = { seed: toSeed(1), vocabularySize: 64, order: 3, spread: 6, divergence: 2, contextTokens: 500 };
  * const clock = new VirtualClock();
  * const model = new ToyPassEngine(language, clock, { kvSlots: 2 });
- * const target = pacedTarget(model, paceNamed("standard"), clock);
+ * const target = pacedTarget(model, hardwareNamed("standard"), clock);
  * console.log(target.kvSlots);
  */
-export function pacedTarget(model: PassEngine, profile: PaceProfile, clock: Clock): PassEngine {
+export function pacedTarget(model: PassEngine, profile: HardwareProfile, clock: Clock): PassEngine {
   return withPass(model, (items, done) => {
     const readyMs = clock.nowMs() + passTimeMs(items, profile);
     model.pass(items, (error, results) => clock.schedule(readyMs, () => done(error, results)));
@@ -101,14 +102,14 @@ export function pacedTarget(model: PassEngine, profile: PaceProfile, clock: Cloc
 /**
  * Closing it closes the model.
  * @example
- * import { paceNamed, pacedDrafter, ToyDraftModel, toSeed, VirtualClock } from "picospec";
+ * import { hardwareNamed, pacedDrafter, ToyDraftModel, toSeed, VirtualClock } from "picospec";
  *
  * const language = { seed: toSeed(1), vocabularySize: 64, order: 3, spread: 6, divergence: 2, contextTokens: 500 };
  * const clock = new VirtualClock();
- * const drafter = pacedDrafter(new ToyDraftModel(language, clock), paceNamed("standard"), clock);
+ * const drafter = pacedDrafter(new ToyDraftModel(language, clock), hardwareNamed("standard"), clock);
  * console.log(drafter.info.vocabularySize);
  */
-export function pacedDrafter(model: DraftModel, profile: PaceProfile, clock: Clock): DraftModel {
+export function pacedDrafter(model: DraftModel, profile: HardwareProfile, clock: Clock): DraftModel {
   return {
     info: model.info,
     feedTokens: model.feedTokens,
@@ -121,3 +122,12 @@ export function pacedDrafter(model: DraftModel, profile: PaceProfile, clock: Clo
     close: () => model.close(),
   };
 }
+
+/** @deprecated since 0.2: `HardwareProfile` */
+export type PaceProfile = HardwareProfile;
+
+/** @deprecated since 0.2: `HARDWARE_PROFILES` */
+export const PACE_PROFILES = HARDWARE_PROFILES;
+
+/** @deprecated since 0.2: `hardwareNamed` */
+export const paceNamed = hardwareNamed;

@@ -64,13 +64,13 @@ export class Metrics {
       );
     lines.push("# HELP picospec_requests_total HTTP requests", "# TYPE picospec_requests_total counter");
     for (const [labels, count] of this.requests) lines.push(`picospec_requests_total{${labels}} ${count}`);
-    metric("answers_total", "counter", "answers that came to their end", answers);
+    metric("answers_total", "counter", "answers finished", answers);
     metric("answers_active", "gauge", "answers that are being made", load.active);
     metric("requests_waiting", "gauge", "requests that wait for their turn", load.waiting);
     metric("prompt_tokens_total", "counter", "tokens of prompts", prompt);
     metric("completion_tokens_total", "counter", "tokens of answers", completion);
-    metric("drafts_accepted_total", "counter", "drafts that stood", accepted);
-    metric("drafts_rejected_total", "counter", "drafts that fell", rejected);
+    metric("drafts_accepted_total", "counter", "drafts accepted", accepted);
+    metric("drafts_rejected_total", "counter", "drafts rejected", rejected);
     metric("uplink_bytes_total", "counter", "payload sent to the cloud, prompts not counted", up);
     metric("downlink_bytes_total", "counter", "payload received from the cloud", down);
     this.histogram(lines);

@@ -15,7 +15,7 @@ let files = 0;
 
 beforeAll(async () => {
   cloud = await startCloud();
-  slow = await startCloud(["--pace", "standard"]);
+  slow = await startCloud(["--hardware", "standard"]);
 });
 afterAll(async () => {
   await cloud?.stop();
@@ -85,7 +85,7 @@ describe("a chat through a pipe", () => {
     await small.stop();
     expect(status, stderr).toBe(0);
     const lines = stderr.split("\n").filter((line) => line.includes("longer than the context"));
-    expect(lines[0]).toMatch(/: the oldest turn is left out$/);
+    expect(lines[0]).toMatch(/: the oldest turn is dropped$/);
     expect(lines.length).toBeGreaterThan(1);
     expect(lines.length).toBeLessThan(5);
   });
@@ -169,7 +169,7 @@ describe("commands of a chat", () => {
 describe("a cloud that goes away in mid-answer", () => {
   it("costs the answer and not the conversation, which goes on when the cloud is back", async () => {
     const file = freshFile();
-    const first = await startCloud(["--pace", "standard"]);
+    const first = await startCloud(["--hardware", "standard"]);
     const child = spawn(process.execPath, [BIN, "chat", ...options(first.url), "--reconnect", "0"]);
     const result = finished(child);
     child.stdin.write(`${FIRST}\n`);

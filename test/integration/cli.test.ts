@@ -96,7 +96,7 @@ describe("run", () => {
 
   it("ends with status 130 and what it has when it is interrupted", async () => {
     const { spawn } = await import("node:child_process");
-    const slow = await startCloud(["--pace", "standard"]);
+    const slow = await startCloud(["--hardware", "standard"]);
     const child = spawn(process.execPath, [
       BIN,
       "run",
@@ -120,7 +120,7 @@ describe("demo", () => {
     const { status, stdout } = await picospec([
       "demo",
       "--json",
-      "--pace",
+      "--hardware",
       "off",
       "--rtt",
       "10",
@@ -150,7 +150,7 @@ describe("demo", () => {
   it("shows each answer and a table that says what is emulated", async () => {
     const { status, stdout } = await picospec([
       "demo",
-      "--pace",
+      "--hardware",
       "standard",
       "--rtt",
       "20",
@@ -229,7 +229,11 @@ describe("bad input ends in one clear line and a non-zero exit", () => {
       () => ["run", "x", "--cloud", cloud.url, "--model", DRAFTER, "--policy", "best"],
       /unknown policy "best"; there are cloud, race, edge/,
     ],
-    ["a pace that is not there", () => ["demo", "--pace", "warp"], /unknown pace "warp"; there are standard/],
+    [
+      "a hardware profile that is not there",
+      () => ["demo", "--hardware", "warp"],
+      /unknown hardware profile "warp"; there are standard/,
+    ],
     ["a seed that is no number", () => ["demo", "--seed", "x"], /seed must be a whole number/],
     ["half a token", () => ["demo", "--max-tokens", "1.5"], /whole number from 1/],
     ["an option that is not there", () => ["demo", "--fast"], /unknown option '--fast'/],
@@ -251,7 +255,7 @@ describe("bad input ends in one clear line and a non-zero exit", () => {
 
   it.each(["SIGTERM", "SIGKILL"] as const)("a cloud that goes away in mid-answer (%s)", async (signal) => {
     const { spawn } = await import("node:child_process");
-    const slow = await startCloud(["--pace", "standard"]);
+    const slow = await startCloud(["--hardware", "standard"]);
     const args = ["--cloud", slow.url, "--model", DRAFTER, "--reconnect", "0"];
     const child = spawn(process.execPath, [BIN, "run", QUESTION, ...args]);
     child.stdout.once("data", () => void slow.stop(signal));
@@ -269,7 +273,7 @@ describe("a cloud that comes back", () => {
   ])("in mid-answer of %s: the text is what it would have been", async (policy) => {
     const { spawn } = await import("node:child_process");
     const alone = JSON.parse((await run("--temperature", "0", "--policy", "cloud", "--json")).stdout).text;
-    const first = await startCloud(["--pace", "standard"]);
+    const first = await startCloud(["--hardware", "standard"]);
     const args = ["--cloud", first.url, "--model", DRAFTER, "--policy", policy, "--temperature", "0"];
     const child = spawn(process.execPath, [BIN, "run", QUESTION, ...args]);
     let again: Promise<RunningCloud> | null = null;
@@ -318,7 +322,7 @@ describe("eval", () => {
 
 describe("plan", () => {
   it("measures a cloud in less than ten seconds, and says what to choose and whether it pays", async () => {
-    const paced = await startCloud(["--pace", "standard"]);
+    const paced = await startCloud(["--hardware", "standard"]);
     const startMs = Date.now();
     const args = ["plan", "--cloud", paced.url, "--model", DRAFTER, "--answers", "4", "--json"];
     const { status, stdout, stderr } = await picospec(args);

@@ -39,13 +39,13 @@ describe("within 80 columns", () => {
 
   it("the table of demo, with more policies than fit beside each other", async () => {
     const policies = "vanilla,picospec,race,picospec-no-parallel-drafting,picospec-no-fast-verification";
-    const args = ["demo", "--pace", "off", "--rtt", "0", "--max-tokens", "4", "--policy", policies];
+    const args = ["demo", "--hardware", "off", "--rtt", "0", "--max-tokens", "4", "--policy", policies];
     const { status, stdout, stderr } = await picospec(args);
     expect([status, tooLong(stdout), tooLong(stderr)]).toEqual([0, [], []]);
   });
 
   it("the start of a cloud, and the statistics of run and chat", async () => {
-    const cloud = await startCloud(["--pace", "standard"]);
+    const cloud = await startCloud(["--hardware", "standard"]);
     const link = ["--cloud", cloud.url, "--model", DRAFTER, "--max-tokens", "4"];
     const run = await picospec(["run", "A story?", ...link]);
     const chat = await picospec(["chat", ...link], { stdin: "A story?\n/stats\n/help\n" });

@@ -10,7 +10,7 @@ const COMMANDS = "demo cloud edge run chat doctor plan simulate bench eval model
 
 const USAGE = [
   ...COMMANDS.map((name) => `${name} --no-such-option`),
-  ...["fly", "demo --rtt fast", "demo --pace warp", "demo --policy none", "demo --max-tokens 0"],
+  ...["fly", "demo --rtt fast", "demo --hardware warp", "demo --policy none", "demo --max-tokens 0"],
   ...["cloud", `cloud --model ${TARGET} --port 70000`, `cloud --model ${TARGET} --threads 0`],
   ...["edge", `edge --model ${DRAFTER}`, `edge --cloud ${NO_CLOUD}`, "edge --policy edge"],
   ...["run", "run x", `run x --cloud ${NO_CLOUD}`, `run x --model ${DRAFTER}`, "run x --seed soon"],
@@ -70,8 +70,8 @@ const STARTED = "data:text/javascript,console.error('started')";
 
 describe("SIGINT ends with 130", () => {
   it.each([
-    "demo --pace standard",
-    "eval --n 100 --pace standard",
+    "demo --hardware standard",
+    "eval --n 100 --hardware standard",
     "bench scale",
     "simulate --answers 100000",
     "plan --scenario transatlantic --answers 10000",
@@ -83,7 +83,7 @@ describe("SIGINT ends with 130", () => {
   });
 
   it("demo and chat while they answer", async () => {
-    const cloud = await startCloud(["--pace", "standard"]);
+    const cloud = await startCloud(["--hardware", "standard"]);
     const chat = ["chat", "--cloud", cloud.url, "--model", DRAFTER, "--policy", "cloud"];
     for (const args of [["demo"], chat]) {
       const child = spawn(process.execPath, [BIN, ...args]);
@@ -108,7 +108,7 @@ describe("a reader that has seen enough", () => {
   it.each([
     "simulate --scenarios",
     "bench --help",
-    "demo --pace off --rtt 0",
+    "demo --hardware off --rtt 0",
   ])("ends picospec %s with 0", async (line) => {
     const child = spawn(process.execPath, [BIN, ...line.split(" ")]);
     child.stdout.once("data", () => child.stdout.destroy());

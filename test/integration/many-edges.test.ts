@@ -17,7 +17,7 @@ const EDGES = 8;
 
 describe("one cloud and 8 edges, each in a process of its own", () => {
   it.each([8, 4])("with %i sequences: every text is what the cloud says alone", async (sequences) => {
-    const cloud = await startCloud(["--sequences", String(sequences), "--quantum", "16"]);
+    const cloud = await startCloud(["--kv-slots", String(sequences), "--quantum", "16"]);
     const run = async (question: string, policy: string) => {
       const args = ["run", question, "--cloud", cloud.url, "--model", DRAFTER, "--threads", "1"];
       const { status, stdout, stderr } = await picospec([
@@ -50,7 +50,7 @@ describe("memory", () => {
   it.runIf(process.platform === "linux")(
     "of a cloud grows by less than 20 KB a session over 200 sessions, after 50 to warm up",
     async () => {
-      const cloud = await startCloud(["--sequences", "4"]);
+      const cloud = await startCloud(["--kv-slots", "4"]);
       const model = await LlamaModel.load(DRAFTER, { gpu: "off" });
       const tokenizer = new LlamaTokenizer(model);
       const drafter = new ParallelDrafter(await llamaDraftModel(model, { threads: 1 }));

@@ -15,7 +15,7 @@ const MOST_GROWTH_MB = 24;
 let cloud: RunningCloud;
 let edge: RunningCloud;
 beforeAll(async () => {
-  cloud = await startCloud(["--sequences", "16"]);
+  cloud = await startCloud(["--kv-slots", "16"]);
   edge = await startEdge([
     ...["--cloud", cloud.url, "--model", DRAFTER],
     ...["--concurrent", String(CONCURRENT), "--waiting", "8"],

@@ -9,7 +9,7 @@ import { ParallelDrafter } from "../../src/edge/drafters/parallel-drafter.ts";
 import type { SessionListener } from "../../src/edge/driver.ts";
 import { RemoteOpener } from "../../src/edge/opener.ts";
 import type { DraftModel, PassEngine } from "../../src/engine/engine.ts";
-import { type PaceProfile, pacedDrafter, pacedTarget } from "../../src/engine/paced.ts";
+import { type HardwareProfile, pacedDrafter, pacedTarget } from "../../src/engine/paced.ts";
 import { ToyDraftModel } from "../../src/engine/toy/draft-model.ts";
 import type { ToyLanguage } from "../../src/engine/toy/language.ts";
 import { ToyPassEngine } from "../../src/engine/toy/pass-engine.ts";
@@ -38,7 +38,7 @@ export function draws(seed: number): () => number {
 
 export interface Schedule {
   readonly network: WanProfile;
-  readonly pace: PaceProfile;
+  readonly pace: HardwareProfile;
   readonly sequences: number;
   readonly feedTokens: number;
   readonly limits: Partial<CloudLimits>;

@@ -37,7 +37,7 @@ describe("a model file", () => {
   it("says its architecture, tokenizer and size", () => {
     expect(check(facts())).toMatchObject({
       status: "ok",
-      detail: "m.gguf: llama, tokenizer gpt2-9-aa, about 101 MiB with one sequence",
+      detail: "m.gguf: llama, tokenizer gpt2-9-aa, about 101 MiB with one KV slot",
     });
   });
 

@@ -34,7 +34,7 @@ export function modelCheck(path: string, facts: Outcome<ModelFacts>, memory: Mem
   }
   if (!loads.ok) return problem(name, loads.failure.message, fileAdvice(loads.failure));
   const needed = neededBytes(footprint);
-  const size = `about ${bytesText(needed)} with one sequence`;
+  const size = `about ${bytesText(needed)} with one KV slot`;
   const detail = `${path}: ${file.architecture}, tokenizer ${file.fingerprint}, ${size}`;
   const { totalBytes, availableBytes } = memory;
   if (needed > totalBytes) {

@@ -85,7 +85,7 @@ export class EdgeSequence {
 
   /** Why the cloud cannot have decided these tokens, or null. */
   contradiction(first: number, tokens: Int32Array): string | null {
-    if (first > this.committed) return `the cloud decided ${first}, and ${this.committed} was next`;
+    if (first > this.committed) return `the cloud committed ${first}, and ${this.committed} was next`;
     let stopped = this.stopped() !== null;
     for (const [i, token] of tokens.entries()) {
       const position = first + i;
@@ -93,7 +93,7 @@ export class EdgeSequence {
         if (this.at(position) !== token) return `the cloud changed its mind about position ${position}`;
         continue;
       }
-      if (stopped) return `the cloud decided ${position}, which is past the end`;
+      if (stopped) return `the cloud committed ${position}, which is past the end`;
       stopped = stopReasonAt(this.rule, token, position) !== null;
     }
     return null;

@@ -299,7 +299,7 @@ export class EdgeSession implements Machine<EdgeEvent, EdgeEffect> {
   private verdict(frame: VerdictFrame, nowMs: number): void {
     const { sequence } = this;
     const problem = this.residual?.replacing
-      ? `the cloud decided ${frame.first}, and a draft before it is being replaced`
+      ? `the cloud committed ${frame.first}, and a draft before it is being replaced`
       : sequence.contradiction(frame.first, frame.tokens);
     if (problem) {
       this.giveUp("bad_verdict", problem);

@@ -126,7 +126,7 @@ export class OrderedCells implements KvCells {
     }
     const copy = makeCopy(id, this.api.stateSize(this.context, id));
     if (!copy) {
-      queueMicrotask(() => done(notMoved("no_memory", "there is no memory for it; ask for fewer sequences")));
+      queueMicrotask(() => done(notMoved("no_memory", "there is no memory for it; ask for fewer KV slots")));
       return;
     }
     copies.push(copy);

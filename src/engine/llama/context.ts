@@ -96,7 +96,7 @@ export class LlamaContext {
     });
     if (pointer === null) {
       model.release();
-      const message = `no memory for ${sequences} sequences of ${contextTokens} tokens; ask for fewer`;
+      const message = `no memory for ${sequences} KV slots of ${contextTokens} tokens; ask for fewer`;
       throw new EngineError("no_memory", message);
     }
     // Distinctive numbers that come back as they went in: the layout of the structures is the library's.

@@ -34,7 +34,7 @@ export const REGION_DRAFT_MS = 10;
 const PASS_MS = 100;
 const SEED = 1;
 
-export function regionScenario(rttMs: number, acceptance: number): Scenario {
+function regionScenario(rttMs: number, acceptance: number): Scenario {
   return parseScenario({
     ...{ rttMs, draftMs: REGION_DRAFT_MS, passMs: PASS_MS, acceptance, acceptanceCoupled: acceptance },
     ...{ promptTokens: 128, answerTokens: 300 },

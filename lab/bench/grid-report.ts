@@ -143,7 +143,7 @@ export function comparison(cells: readonly CellResult[], side: Side, rival: Riva
   };
 }
 
-export function regionReport(levels: RegionLevels, answers: number): RegionReport {
+function regionReport(levels: RegionLevels, answers: number): RegionReport {
   const points = region(levels, answers);
   const reach = levels.acceptance.map((acceptance) => {
     const { colocatedGamma } = points.find((point) => point.acceptance === acceptance)!;

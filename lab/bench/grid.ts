@@ -78,7 +78,7 @@ export function gridCells(levels: GridLevels): GridCell[] {
   return cells as GridCell[];
 }
 
-export function cellScenario(cell: GridCell): Scenario {
+function cellScenario(cell: GridCell): Scenario {
   const { rttMs, passMs, rowCost, draftShare, acceptance } = cell;
   return parseScenario({
     ...{ rttMs, passMs, passMsPerToken: rowCost * passMs, draftMs: draftShare * passMs },

@@ -22,7 +22,7 @@ import { type SimulatedPolicy, simulate } from "../sim/simulate.ts";
 /** How far we may be off. */
 export const PAPER_BARS = { closedForm: 0.06, speedUp: 0.12, draftLength: 0.12 } as const;
 
-export const COLUMN_SCENARIOS = {
+const COLUMN_SCENARIOS = {
   qwenGsm8k: "paper-qwen-gsm8k",
   qwenHumanEval: "paper-qwen-humaneval",
   llamaGsm8k: "paper-llama-gsm8k",
@@ -87,7 +87,7 @@ export interface PaperReport {
   readonly contradictions: readonly Contradiction[];
 }
 
-export const PAPER_ANSWERS = 100;
+const PAPER_ANSWERS = 100;
 const SEED = 1;
 const NAMES = Object.keys(PAPER_COLUMNS) as PaperColumnName[];
 

@@ -79,7 +79,7 @@ export interface ScaleSize {
 }
 
 /** Edges; the last only to see that it still works, at a token a second. */
-export const SCALE_SIZE: ScaleSize = {
+const SCALE_SIZE: ScaleSize = {
   curveEdges: [10, 30, 100, 300, 1000, 3000, 10_000],
   tokensPerSecond: [10, 20, 40],
   options: { seed: 1, warmMs: 2000, countedMs: 3000 },

@@ -18,7 +18,7 @@ export interface ServerTimes {
   readonly draftMs: number;
 }
 
-export const MOST_GAMMA = 64;
+const MOST_GAMMA = 64;
 
 export function serverTimes(scenario: Scenario): ServerTimes {
   const { passMs, passMsPerToken, passFreeRows, draftMs, colocatedDraftMs } = scenario;
@@ -72,7 +72,7 @@ export interface Demand {
 }
 
 /** What a session wants of a server, round after round. */
-export interface Round {
+interface Round {
   readonly tokens: number;
   /** of the target, a round */
   readonly rows: number;
@@ -97,7 +97,7 @@ export interface Capacity {
  * and C / (draftingMs + t_v(b rows)) batches take turns. More in a batch is never worse, since a pass has a part
  * that all share; so b is the largest that fits.
  */
-export function capacity(server: ServerTimes, round: Round, demand: Demand): Omit<Capacity, "gamma"> {
+function capacity(server: ServerTimes, round: Round, demand: Demand): Omit<Capacity, "gamma"> {
   const roundMs = (1000 * round.tokens) / demand.tokensPerSecond;
   const spareMs = roundMs - round.draftingMs - round.elsewhereMs - server.passMs;
   if (spareMs < 0) return { sessions: 0, batch: 0 };

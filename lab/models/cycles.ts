@@ -220,7 +220,7 @@ function busyKey(busyMs: number): number {
  * Growth an entry at the end of a series that has become periodic; where it has not, over its second half.
  * @param values rising, Float64Array[n]
  */
-export function steadySlope(values: Float64Array): number {
+function steadySlope(values: Float64Array): number {
   const last = values.length - 1;
   if (last === 0) return values[0]!;
   const middle = last >> 1;

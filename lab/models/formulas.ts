@@ -17,7 +17,7 @@ export interface CycleTimes {
 }
 
 /** 1 + a + ... + a^(terms - 1): also where a is 1. */
-export function geometricSum(ratio: number, terms: number): number {
+function geometricSum(ratio: number, terms: number): number {
   if (ratio === 1) return terms;
   return (1 - ratio ** terms) / (1 - ratio);
 }

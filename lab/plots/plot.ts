@@ -9,6 +9,6 @@
  */
 
 export { barChart } from "./bars.ts";
-export type { Bar, BarOptions, Cell, ChartOptions, HeatmapOptions, Point, Series } from "./chart.ts";
+export type { Bar, Cell, ChartOptions, Series } from "./chart.ts";
 export { heatmap } from "./heatmap.ts";
 export { lineChart } from "./lines.ts";

@@ -199,7 +199,7 @@ function jsonText(value: unknown): string {
 }
 
 /** How a model writes a call: the form of Hermes and Qwen, which other servers read as well. */
-export function toolCallText(name: string, args: unknown): string {
+function toolCallText(name: string, args: unknown): string {
   return `<tool_call>\n${jsonText({ name, arguments: args })}\n</tool_call>`;
 }
 

@@ -43,7 +43,7 @@ function checkHost(host: string | undefined, allowed: readonly string[]): void {
   throw new HttpError(403, "host_not_allowed", message);
 }
 
-export function originAllowed(origin: string, { origins }: Pick<GuardOptions, "origins">): boolean {
+function originAllowed(origin: string, { origins }: Pick<GuardOptions, "origins">): boolean {
   return origins.includes("*") || origins.some((allowed) => allowed.toLowerCase() === origin.toLowerCase());
 }
 

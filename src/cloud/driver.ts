@@ -13,9 +13,9 @@ import type {
   CloudSession,
   EngineKind,
   Performer,
-  RegistryLimits,
   SessionView,
 } from "./core/machine.ts";
+import type { RegistryLimits } from "./core/registry.ts";
 import { type HandlerOptions, RequestHandler } from "./core/request-handler.ts";
 import { liveKind } from "./live/kind.ts";
 import { passKind } from "./passes/kind.ts";

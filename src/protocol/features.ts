@@ -1,7 +1,13 @@
 import type { SessionSettings } from "../decoding/session.ts";
 import { DEFAULT_SAMPLER, SAMPLER_ROWS, type SamplerSettings } from "../sampling/settings.ts";
 import type { SettingRow } from "../util/setting.ts";
-import { type HelloFrame, type OpenFrame, PROTOCOL_LIMITS, type WelcomeFrame } from "./frame.ts";
+import {
+  type HelloFrame,
+  type OpenFrame,
+  type PeerLimits,
+  PROTOCOL_LIMITS,
+  type WelcomeFrame,
+} from "./frame.ts";
 
 /**
  * How peers of different releases agree. `hello` and `welcome` list features by name; a feature is used only when both
@@ -16,7 +22,7 @@ const SAMPLER_0_1: ReadonlySet<string> = new Set(
 );
 
 /** Names of the sampler settings that release 0.1 does not have. */
-export const LATER_SAMPLER_SETTINGS: readonly string[] = Object.keys(DEFAULT_SAMPLER).filter(
+const LATER_SAMPLER_SETTINGS: readonly string[] = Object.keys(DEFAULT_SAMPLER).filter(
   (name) => !SAMPLER_0_1.has(name),
 );
 
@@ -26,21 +32,6 @@ export const FEATURES: readonly string[] = [
   "identity",
   ...LATER_SAMPLER_SETTINGS.map((name) => `sampler:${name}`),
 ];
-
-/** What a peer accepts, in numbers. */
-export interface PeerLimits {
-  /** bytes of one frame */
-  readonly frameBytes: number;
-  /** tokens of one `open` */
-  readonly promptTokens: number;
-  /** tokens of one `draft`, and undecided ones of a session */
-  readonly draftTokens: number;
-  /** open sessions of one connection */
-  readonly sessions: number;
-}
-
-/** What a peer says of them; what is missing is release 0.1's. */
-export type StatedLimits = { readonly [Name in keyof PeerLimits]?: number | undefined };
 
 /** The bounds of this release's frames. They are release 0.1's too, which named no number of sessions. */
 export const OWN_LIMITS: PeerLimits = {

@@ -1,7 +1,6 @@
 import type { TargetIdentity } from "../decoding/identity.ts";
 import type { CloudUsage, SessionSettings, StopReason } from "../decoding/session.ts";
 import type { Rejection, TokenLogprobs, Witnesses } from "../sampling/question.ts";
-import type { StatedLimits } from "./features.ts";
 
 /**
  * The frames between edge and cloud. docs/protocol.md gives the layout of each byte by byte; this file says
@@ -28,6 +27,21 @@ export const PROTOCOL_LIMITS = {
   /** positions, lineages and session ids stay below this */
   counter: 2 ** 31,
 } as const;
+
+/** What a peer accepts, in numbers. */
+export interface PeerLimits {
+  /** bytes of one frame */
+  readonly frameBytes: number;
+  /** tokens of one `open` */
+  readonly promptTokens: number;
+  /** tokens of one `draft`, and undecided ones of a session */
+  readonly draftTokens: number;
+  /** open sessions of one connection */
+  readonly sessions: number;
+}
+
+/** What a peer says of them; what is missing is release 0.1's. */
+export type StatedLimits = { readonly [Name in keyof PeerLimits]?: number | undefined };
 
 /** First byte of a frame. */
 export const FrameType = {

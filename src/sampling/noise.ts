@@ -26,13 +26,6 @@ export function shortfalls(seed: Seed, position: number, from: number, count: nu
   return kernel.shortfalls;
 }
 
-/** First index in [from, to) with a shortfall of at most `most`, or `to`. A loop of its own, which compilers make fast. */
-export function nextLoud(short: Int32Array, from: number, to: number, most: number): number {
-  let i = from;
-  while (i < to && short[i]! > most) i++;
-  return i;
-}
-
 /** `shortfalls` in plain JavaScript. */
 export function plainKernel(): NoiseKernel {
   const numbers = new Int32Array(NOISE_CHUNK);

@@ -1,10 +1,6 @@
 import { AssertionError, assert } from "./assert.ts";
 import type { Clock } from "./clock.ts";
-
-/** Decides and does nothing: events and the time in, effects out, in the order in which they are to be performed. */
-export interface Machine<Event, Effect> {
-  handle(event: Event, nowMs: number): readonly Effect[];
-}
+import type { Machine } from "./machine.ts";
 
 /** Brings events to a machine and performs its effects. */
 export interface Driver<Event> {

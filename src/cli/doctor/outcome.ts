@@ -11,11 +11,6 @@ export type Outcome<T> =
   | { readonly ok: true; readonly value: T }
   | { readonly ok: false; readonly failure: Failure };
 
-export function failed(error: unknown): { readonly ok: false; readonly failure: Failure } {
-  const code = error instanceof PicoSpecError ? error.code : null;
-  return { ok: false, failure: { code, message: messageOf(error) } };
-}
-
 /** What work comes to, whatever it throws. */
 export async function outcomeOf<T>(work: () => Promise<T> | T): Promise<Outcome<T>> {
   try {
@@ -23,4 +18,9 @@ export async function outcomeOf<T>(work: () => Promise<T> | T): Promise<Outcome<
   } catch (error) {
     return failed(error);
   }
+}
+
+function failed(error: unknown): { readonly ok: false; readonly failure: Failure } {
+  const code = error instanceof PicoSpecError ? error.code : null;
+  return { ok: false, failure: { code, message: messageOf(error) } };
 }

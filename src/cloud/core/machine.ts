@@ -1,8 +1,11 @@
-import type { SessionSettings, StopReason, StopRule } from "../../decoding/session.ts";
+import type { SessionSettings, StopRule } from "../../decoding/session.ts";
 import type { GrammarMatcher } from "../../grammar/grammar.ts";
 import type { ProtocolError } from "../../protocol/errors.ts";
-import type { DraftFrame, Frame, WitnessRequestFrame } from "../../protocol/frame.ts";
+import type { Frame } from "../../protocol/frame.ts";
 import type { Registry } from "./registry.ts";
+import type { CloudEffect, CloudSession, SessionIdentity } from "./session.ts";
+
+export type { CloudEffect, CloudSession, SessionIdentity };
 
 /**
  * What goes into the cloud's state machine and what comes out of it.
@@ -12,30 +15,6 @@ import type { Registry } from "./registry.ts";
  * frame that says why. Effects of the engine come after the frames of the same event, so that a peer hears of a
  * decision before the next pass begins; `wake` comes last and replaces an earlier one.
  */
-
-/** Bounds on what peers may hold open, whatever the engine. */
-export interface RegistryLimits {
-  readonly connections: number;
-  /** open sessions, all connections together: each costs its tokens, and perhaps a held row */
-  readonly sessions: number;
-  readonly sessionsPerConnection: number;
-  /** a session whose edge says nothing for so long is ended */
-  readonly silentAfterMs: number;
-  /** a connection that has not said hello by then is cut off: it holds a place */
-  readonly helloWithinMs: number;
-}
-
-export interface SessionIdentity {
-  /** unique on this cloud */
-  readonly key: number;
-  readonly connection: number;
-  /** what the edge calls it */
-  readonly id: number;
-  /** with it the session can be resumed; null: it cannot */
-  readonly secret: string | null;
-  /** how often it was resumed before it came here */
-  readonly epoch: number;
-}
 
 /** @typeParam Event of the engine, such as the end of a pass */
 export type CloudEvent<Event> =
@@ -47,33 +26,6 @@ export type CloudEvent<Event> =
   | { readonly kind: "engine"; readonly event: Event }
   | { readonly kind: "wake" }
   | { readonly kind: "shutdown" };
-
-/** @typeParam Effect on the engine, such as a pass to run */
-export type CloudEffect<Effect> =
-  | { readonly kind: "send"; readonly connection: number; readonly frame: Frame }
-  /** after what was sent before */
-  | { readonly kind: "close"; readonly connection: number }
-  | { readonly kind: "engine"; readonly effect: Effect }
-  /** replaces an earlier one */
-  | { readonly kind: "wake"; readonly atMs: number };
-
-/** One session, whichever way its engine verifies. A ProtocolError that it throws ends it, and nothing else. */
-export interface CloudSession<Effect> {
-  readonly identity: SessionIdentity;
-  readonly ended: boolean;
-  /** Since when something of the edge is missing; Infinity: the session waits for the cloud itself. */
-  silentSinceMs(nowMs: number): number;
-  /** A resumed session may have been at its end already: the edge only lacks the last word. */
-  start(out: CloudEffect<Effect>[]): void;
-  /** @throws ProtocolError `bad_draft` */
-  draft(frame: DraftFrame, nowMs: number, out: CloudEffect<Effect>[]): void;
-  /** @throws ProtocolError `bad_draft` */
-  witnessRequest(frame: WitnessRequestFrame, nowMs: number, out: CloudEffect<Effect>[]): void;
-  /** Ends it. `failed`: the edge is gone or is told by an error, so there is no done frame. */
-  end(reason: StopReason | "failed", out: CloudEffect<Effect>[]): void;
-  /** @throws AssertionError on a broken invariant */
-  checkIntegrity(): void;
-}
 
 /** What carries a machine's effects to an engine and brings back its events. */
 export interface Performer<Effect> {

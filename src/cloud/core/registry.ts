@@ -1,10 +1,22 @@
 import { ProtocolError } from "../../protocol/errors.ts";
 import type { Frame } from "../../protocol/frame.ts";
 import { assert } from "../../util/assert.ts";
-import type { CloudEffect, CloudSession, RegistryLimits } from "./machine.ts";
+import type { CloudEffect, CloudSession } from "./session.ts";
 
 /** Longer messages are cut: they may quote what a peer sent. */
 const MOST_MESSAGE_UNITS = 1000;
+
+/** Bounds on what peers may hold open, whatever the engine. */
+export interface RegistryLimits {
+  readonly connections: number;
+  /** open sessions, all connections together: each costs its tokens, and perhaps a held row */
+  readonly sessions: number;
+  readonly sessionsPerConnection: number;
+  /** a session whose edge says nothing for so long is ended */
+  readonly silentAfterMs: number;
+  /** a connection that has not said hello by then is cut off: it holds a place */
+  readonly helloWithinMs: number;
+}
 
 /** The open sessions of all connections: their numbers, secrets and silence. What engines know of them is not here. */
 export class Registry<Session extends CloudSession<Effect>, Effect> {

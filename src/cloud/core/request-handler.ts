@@ -15,17 +15,10 @@ import {
   type WelcomeFrame,
 } from "../../protocol/frame.ts";
 import { assert, unreachable } from "../../util/assert.ts";
-import type { Machine } from "../../util/driver.ts";
 import { SettingError } from "../../util/errors.ts";
-import type {
-  CloudEffect,
-  CloudEvent,
-  CloudSession,
-  EngineSessions,
-  RegistryLimits,
-  SessionView,
-} from "./machine.ts";
-import { errorFrame, Registry } from "./registry.ts";
+import type { Machine } from "../../util/machine.ts";
+import type { CloudEffect, CloudEvent, CloudSession, EngineSessions, SessionView } from "./machine.ts";
+import { errorFrame, Registry, type RegistryLimits } from "./registry.ts";
 
 /** What a verdict holds besides all of p, at most: tokens, their logprobs, a head and witnesses. */
 const VERDICT_BYTES = 256 * 1024;

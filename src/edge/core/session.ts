@@ -3,7 +3,7 @@ import type { DoneFrame, ErrorFrame, OpenFrame, VerdictFrame, WitnessesFrame } f
 import type { Proposal } from "../../sampling/propose.ts";
 import type { Rejection } from "../../sampling/question.ts";
 import { assert, unreachable } from "../../util/assert.ts";
-import type { Machine } from "../../util/driver.ts";
+import type { Machine } from "../../util/machine.ts";
 import { Adaptation } from "./adaptation.ts";
 import type { EdgeEffect, EdgeEvent, EdgeFrame, Outcome, TokenOrigin } from "./machine.ts";
 import { type DrafterReach, Grasp } from "./reach.ts";

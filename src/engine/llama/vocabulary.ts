@@ -10,7 +10,7 @@ const UINT16 = 2;
 const STRING = 8;
 const ARRAY = 9;
 /** Metadata past this is refused: it has to fit into one frame. */
-export const MOST_VOCABULARY_BYTES = 15 * 1024 * 1024;
+const MOST_VOCABULARY_BYTES = 15 * 1024 * 1024;
 
 /**
  * The metadata of a GGUF file as a GGUF file of its own.

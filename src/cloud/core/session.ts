@@ -1,0 +1,41 @@
+import type { StopReason } from "../../decoding/session.ts";
+import type { DraftFrame, Frame, WitnessRequestFrame } from "../../protocol/frame.ts";
+
+/** One session, whichever way its engine verifies. A ProtocolError that it throws ends it, and nothing else. */
+export interface CloudSession<Effect> {
+  readonly identity: SessionIdentity;
+  readonly ended: boolean;
+  /** Since when something of the edge is missing; Infinity: the session waits for the cloud itself. */
+  silentSinceMs(nowMs: number): number;
+  /** A resumed session may have been at its end already: the edge only lacks the last word. */
+  start(out: CloudEffect<Effect>[]): void;
+  /** @throws ProtocolError `bad_draft` */
+  draft(frame: DraftFrame, nowMs: number, out: CloudEffect<Effect>[]): void;
+  /** @throws ProtocolError `bad_draft` */
+  witnessRequest(frame: WitnessRequestFrame, nowMs: number, out: CloudEffect<Effect>[]): void;
+  /** Ends it. `failed`: the edge is gone or is told by an error, so there is no done frame. */
+  end(reason: StopReason | "failed", out: CloudEffect<Effect>[]): void;
+  /** @throws AssertionError on a broken invariant */
+  checkIntegrity(): void;
+}
+
+export interface SessionIdentity {
+  /** unique on this cloud */
+  readonly key: number;
+  readonly connection: number;
+  /** what the edge calls it */
+  readonly id: number;
+  /** with it the session can be resumed; null: it cannot */
+  readonly secret: string | null;
+  /** how often it was resumed before it came here */
+  readonly epoch: number;
+}
+
+/** @typeParam Effect on the engine, such as a pass to run */
+export type CloudEffect<Effect> =
+  | { readonly kind: "send"; readonly connection: number; readonly frame: Frame }
+  /** after what was sent before */
+  | { readonly kind: "close"; readonly connection: number }
+  | { readonly kind: "engine"; readonly effect: Effect }
+  /** replaces an earlier one */
+  | { readonly kind: "wake"; readonly atMs: number };

@@ -4,6 +4,7 @@ import type { Command } from "commander";
 import { describe, expect, it } from "vitest";
 import { commands as allCommands } from "../src/cli/main.ts";
 import { POLICIES } from "../src/decoding/policy.ts";
+import * as library from "../src/index.ts";
 import { FrameType, PROTOCOL_LIMITS } from "../src/protocol/frame.ts";
 import { GOLDEN } from "./support/golden-frames.ts";
 
@@ -85,6 +86,27 @@ describe.each(PAGES)("%s", (path) => {
   });
 });
 
+// The changelog tells what was.
+describe.each(PAGES.filter((path) => path !== "CHANGELOG.md"))("%s", (path) => {
+  it("only names files and folders that there are", () => {
+    expect(missingFiles(read(path))).toEqual([]);
+  });
+});
+
+/** Files and folders of the repository in code spans; a * stands for the rest of a name. */
+function missingFiles(page: string): string[] {
+  const named = [...page.matchAll(/`((?:src|lab|test|docs|scripts|examples|models)\/[\w./*-]*)`/g)];
+  return named
+    .map((match) => match[1]!)
+    .filter((path) => {
+      const [before, after] = path.split("*") as [string, string?];
+      if (after === undefined) return !existsSync(path);
+      const folder = dirname(`${before}x`);
+      const names = existsSync(folder) ? readdirSync(folder).map((name) => join(folder, name)) : [];
+      return !names.some((name) => name.startsWith(before) && name.endsWith(after));
+    });
+}
+
 function brokenLinks(path: string, page: string): string[] {
   const prose = page.replaceAll(/^```.*?^```$/gms, "");
   const links = [...prose.matchAll(/\]\(([^)\s]+)\)/g)].map((match) => match[1]!);
@@ -106,6 +128,17 @@ function headings(page: string): string[] {
       .replaceAll(" ", "-"),
   );
 }
+
+describe("docs/architecture.md", () => {
+  it("has an example that runs edge, cloud and network under virtual time", () => {
+    const [program] = blocks(read("docs/architecture.md"), "js");
+    const body = program!.replace(/^import (\{.*?\}) from "picospec";$/ms, "const $1 = library;");
+    const printed: unknown[][] = [];
+    const run = new Function("library", "console", body);
+    run(library, { log: (...values: unknown[]) => printed.push(values) });
+    expect(printed.map(([outcome, tokens]) => [outcome, tokens])).toEqual([["done", 200]]);
+  });
+});
 
 describe("docs/protocol.md", () => {
   const examples = blocks(PROTOCOL, "hex").map(withoutSpace);
@@ -153,12 +186,14 @@ describe("docs/protocol.md", () => {
 });
 
 describe("these checks themselves", () => {
-  it("see a command, an option, a file and a heading that are not there", () => {
+  it("see a command, an option, a link, a file and a heading that are not there", () => {
     expect(wrong("picospec fly --high")).toHaveLength(1);
     expect(wrong("npx picospec demo --fast --rtt 3")).toEqual(["demo takes no --fast"]);
     expect(commandLines("`picospec x` and\n```bash\nnpm ci && npx picospec y\n```\n")).toHaveLength(2);
     const page = "# A b\n[1](none.md) [2](#a-b) [3](#c) [4](README.md#licence) ![5](docs/none.svg)";
     expect(brokenLinks("x.md", page.replace("[2](#a-b) [3](#c)", ""))).toEqual(["none.md", "docs/none.svg"]);
     expect(headings(page)).toEqual(["a-b"]);
+    const files = "`src/index.ts` `src/sim/x.ts` `test/docs*.test.ts` `test/none*.ts` `lab/none/` `lab`";
+    expect(missingFiles(files)).toEqual(["src/sim/x.ts", "test/none*.ts", "lab/none/"]);
   });
 });

@@ -2,6 +2,7 @@ import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import type { Command } from "commander";
 import { describe, expect, it } from "vitest";
+import * as lab from "../lab/index.ts";
 import { commands as allCommands } from "../src/cli/main.ts";
 import { POLICIES } from "../src/decoding/policy.ts";
 import * as library from "../src/index.ts";
@@ -129,14 +130,30 @@ function headings(page: string): string[] {
   );
 }
 
-describe("docs/architecture.md", () => {
-  it("has an example that runs edge, cloud and network under virtual time", () => {
+const PACKAGE: Record<string, object> = { picospec: library, "picospec/lab": lab };
+
+/** Runs an example that waits for nothing, by the sources. @returns what it printed, call by call */
+function printedBy(example: string): unknown[][] {
+  const body = example.replaceAll(/^import (\{[^}]*\}) from ("[^"]+");$/gm, "const $1 = modules[$2];");
+  const printed: unknown[][] = [];
+  const log = (...values: unknown[]) => printed.push(values);
+  new Function("modules", "console", body)(PACKAGE, { log });
+  return printed;
+}
+
+describe("examples under virtual time", () => {
+  it("of docs/architecture.md: edge, cloud and network", () => {
     const [program] = blocks(read("docs/architecture.md"), "js");
-    const body = program!.replace(/^import (\{.*?\}) from "picospec";$/ms, "const $1 = library;");
-    const printed: unknown[][] = [];
-    const run = new Function("library", "console", body);
-    run(library, { log: (...values: unknown[]) => printed.push(values) });
+    const printed = printedBy(program!);
     expect(printed.map(([outcome, tokens]) => [outcome, tokens])).toEqual([["done", 200]]);
+  });
+
+  it("of README: the simulator", () => {
+    const program = blocks(README, "js").find((text) => text.includes("picospec/lab"));
+    const lines = printedBy(program!).map(([line]) => line);
+    expect(lines).toHaveLength(3);
+    expect(lines[0]).toBe("cloud: 1.00x");
+    expect(lines[2]).toMatch(/^race: \d\.\d\dx$/);
   });
 });
 

@@ -154,7 +154,7 @@ describe("examples under virtual time", () => {
     expect(lines).toHaveLength(3);
     expect(lines[0]).toBe("cloud: 1.00x");
     expect(lines[2]).toMatch(/^race: \d\.\d\dx$/);
-  });
+  }, 30_000);
 });
 
 describe("docs/protocol.md", () => {

@@ -2,8 +2,10 @@ import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import type { Command } from "commander";
 import { describe, expect, it } from "vitest";
+import * as lab from "../lab/index.ts";
 import { commands as allCommands } from "../src/cli/main.ts";
 import { POLICIES } from "../src/decoding/policy.ts";
+import * as library from "../src/index.ts";
 import { FrameType, PROTOCOL_LIMITS } from "../src/protocol/frame.ts";
 import { GOLDEN } from "./support/golden-frames.ts";
 
@@ -85,6 +87,27 @@ describe.each(PAGES)("%s", (path) => {
   });
 });
 
+// The changelog tells what was.
+describe.each(PAGES.filter((path) => path !== "CHANGELOG.md"))("%s", (path) => {
+  it("only names files and folders that there are", () => {
+    expect(missingFiles(read(path))).toEqual([]);
+  });
+});
+
+/** Files and folders of the repository in code spans; a * stands for the rest of a name. */
+function missingFiles(page: string): string[] {
+  const named = [...page.matchAll(/`((?:src|lab|test|docs|scripts|examples|models)\/[\w./*-]*)`/g)];
+  return named
+    .map((match) => match[1]!)
+    .filter((path) => {
+      const [before, after] = path.split("*") as [string, string?];
+      if (after === undefined) return !existsSync(path);
+      const folder = dirname(`${before}x`);
+      const names = existsSync(folder) ? readdirSync(folder).map((name) => join(folder, name)) : [];
+      return !names.some((name) => name.startsWith(before) && name.endsWith(after));
+    });
+}
+
 function brokenLinks(path: string, page: string): string[] {
   const prose = page.replaceAll(/^```.*?^```$/gms, "");
   const links = [...prose.matchAll(/\]\(([^)\s]+)\)/g)].map((match) => match[1]!);
@@ -106,6 +129,33 @@ function headings(page: string): string[] {
       .replaceAll(" ", "-"),
   );
 }
+
+const PACKAGE: Record<string, object> = { picospec: library, "picospec/lab": lab };
+
+/** Runs an example that waits for nothing, by the sources. @returns what it printed, call by call */
+function printedBy(example: string): unknown[][] {
+  const body = example.replaceAll(/^import (\{[^}]*\}) from ("[^"]+");$/gm, "const $1 = modules[$2];");
+  const printed: unknown[][] = [];
+  const log = (...values: unknown[]) => printed.push(values);
+  new Function("modules", "console", body)(PACKAGE, { log });
+  return printed;
+}
+
+describe("examples under virtual time", () => {
+  it("of docs/architecture.md: edge, cloud and network", () => {
+    const [program] = blocks(read("docs/architecture.md"), "js");
+    const printed = printedBy(program!);
+    expect(printed.map(([outcome, tokens]) => [outcome, tokens])).toEqual([["done", 200]]);
+  });
+
+  it("of README: the simulator", () => {
+    const program = blocks(README, "js").find((text) => text.includes("picospec/lab"));
+    const lines = printedBy(program!).map(([line]) => line);
+    expect(lines).toHaveLength(3);
+    expect(lines[0]).toBe("cloud: 1.00x");
+    expect(lines[2]).toMatch(/^race: \d\.\d\dx$/);
+  }, 30_000);
+});
 
 describe("docs/protocol.md", () => {
   const examples = blocks(PROTOCOL, "hex").map(withoutSpace);
@@ -153,12 +203,14 @@ describe("docs/protocol.md", () => {
 });
 
 describe("these checks themselves", () => {
-  it("see a command, an option, a file and a heading that are not there", () => {
+  it("see a command, an option, a link, a file and a heading that are not there", () => {
     expect(wrong("picospec fly --high")).toHaveLength(1);
     expect(wrong("npx picospec demo --fast --rtt 3")).toEqual(["demo takes no --fast"]);
     expect(commandLines("`picospec x` and\n```bash\nnpm ci && npx picospec y\n```\n")).toHaveLength(2);
     const page = "# A b\n[1](none.md) [2](#a-b) [3](#c) [4](README.md#licence) ![5](docs/none.svg)";
     expect(brokenLinks("x.md", page.replace("[2](#a-b) [3](#c)", ""))).toEqual(["none.md", "docs/none.svg"]);
     expect(headings(page)).toEqual(["a-b"]);
+    const files = "`src/index.ts` `src/sim/x.ts` `test/docs*.test.ts` `test/none*.ts` `lab/none/` `lab`";
+    expect(missingFiles(files)).toEqual(["src/sim/x.ts", "test/none*.ts", "lab/none/"]);
   });
 });

@@ -3,6 +3,7 @@ import { type Command, Option } from "commander";
 import { Device } from "../device/device.ts";
 import type { DrafterKind } from "../device/drafter.ts";
 import { DeviceEdge } from "../device/edge.ts";
+import { DRAFTERS } from "../device/engines.ts";
 import { SettingError } from "../util/errors.ts";
 import { MODEL, modelPath } from "./model-path.ts";
 import {
@@ -49,7 +50,7 @@ export function addLinkOptions(command: Command): Command {
     )
     .addOption(
       new Option("--drafter <kind>", "what drafts: the model, prompt lookup, or the likelier of both")
-        .choices(["model", "lookup", "both"])
+        .choices(DRAFTERS.names)
         .default("both"),
     )
     .addOption(policyOption("race"))

@@ -2,6 +2,7 @@ import { availableParallelism } from "node:os";
 import { Command, Option } from "commander";
 import { identityText } from "../decoding/identity.ts";
 import { CLOUD_DEFAULTS, type CreateCloudOptions, createCloud } from "../device/cloud.ts";
+import { TARGET_ENGINES } from "../device/engines.ts";
 import { downloadProgress, MODEL } from "./model-path.ts";
 import { serveUntilStopped } from "./node.ts";
 import {
@@ -17,6 +18,7 @@ import { progressBar } from "./output.ts";
 import { wrapped } from "./text.ts";
 
 interface CloudValues extends GpuValue {
+  readonly engine: string;
   readonly model: string;
   readonly host: string;
   readonly port: number;
@@ -33,6 +35,11 @@ export function cloudCommand(): Command {
   const command = new Command("cloud")
     .description("serve a large model to edges")
     .addOption(new Option("--model <model>", `the target, a GGUF model: ${MODEL}`).makeOptionMandatory())
+    .addOption(
+      new Option("--engine <name>", "what runs it")
+        .choices(TARGET_ENGINES.names)
+        .default(CLOUD_DEFAULTS.engine),
+    )
     .addOption(
       new Option("--port <number>", "0: any free one")
         .argParser(whole(0, 65_535))
@@ -97,9 +104,9 @@ async function serve(values: CloudValues): Promise<void> {
     downloading.end();
   });
   try {
-    const { name, fingerprint, vocabularySize, contextTokens, llama, identity } = cloud.served;
+    const { name, fingerprint, vocabularySize, contextTokens, library, identity } = cloud.served;
     console.log(`${name}: ${vocabularySize} tokens (${fingerprint}), context ${contextTokens}`);
-    console.log(`${values.kvSlots} KV slots, llama.cpp ${llama.version} (${llama.build})`);
+    console.log(`${values.kvSlots} KV slots, ${values.engine} ${library.version} (${library.build})`);
     if (identity) console.log(wrapped(identityText(identity)));
     if (values.hardware) console.log(`emulated hardware: ${values.hardware.name}`);
     const announce = () => {
@@ -114,10 +121,10 @@ async function serve(values: CloudValues): Promise<void> {
 }
 
 function cloudOptions(values: CloudValues): CreateCloudOptions {
-  const { model, host, port, sessions, kvSlots, context, threads, gpu, quantum, idleAfter, hardware } =
-    values;
+  const { engine, model, host, port, sessions, kvSlots, context, threads, gpu } = values;
+  const { quantum, idleAfter, hardware } = values;
   return {
-    ...{ model, host, port, sessions, threads, gpu, kvSlots },
+    ...{ engine, model, host, port, sessions, threads, gpu, kvSlots },
     ...(context === undefined ? {} : { contextTokens: context }),
     ...{ quantumTokens: quantum, idleAfterMs: idleAfter, hardware: hardware?.profile ?? null },
   };

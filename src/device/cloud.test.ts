@@ -13,6 +13,7 @@ describe("createCloud refuses, and says what to do", () => {
     ["a context of one token", { contextTokens: 1 }, /contextTokens is from 16 to 1048576, not 1/],
     ["a wait that is no number", { idleAfterMs: Number.NaN }, /idleAfterMs is 0 or more, not NaN/],
     ["a GPU that there is not", { gpu: "fast" }, /gpu is auto or off, not fast/],
+    ["an engine that there is not", { engine: "vlm" }, /unknown engine "vlm"; there are llama/],
     ["a file that is not there", { port: 0 }, /no-such\.gguf/],
   ])("%s", async (what, options, message) => {
     const model = what === "no model" ? {} : { model: "no-such.gguf" };
@@ -21,7 +22,7 @@ describe("createCloud refuses, and says what to do", () => {
 });
 
 describe("a cloud of this device", () => {
-  it("closes server, target and model in this order, once, also where the server fails to", async () => {
+  it("closes the server and then its target, once, also where the server fails to", async () => {
     for (const failure of [null, new Error("the port is stuck")]) {
       const closed: string[] = [];
       const closing = (name: string) => ({ close: () => void closed.push(name) });
@@ -31,10 +32,10 @@ describe("a cloud of this device", () => {
           if (failure) throw failure;
         },
       };
-      const cloud = new DeviceCloud(server as never, closing("target") as never, closing("model") as never);
+      const cloud = new DeviceCloud(server as never, closing("target") as never);
       const outcomes = await Promise.allSettled([cloud.close(), cloud.close(), cloud[Symbol.asyncDispose]()]);
       expect(outcomes.map(({ status }) => status)).toEqual(Array(3).fill(failure ? "rejected" : "fulfilled"));
-      expect(closed).toEqual(["server", "target", "model"]);
+      expect(closed).toEqual(["server", "target"]);
     }
   });
 });

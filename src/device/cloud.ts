@@ -1,16 +1,11 @@
 import { availableParallelism } from "node:os";
 import { type CloudServer, serveCloud } from "../cloud/server.ts";
-import type { PassEngine } from "../engine/engine.ts";
 import type { GpuChoice } from "../engine/llama/library.ts";
-import { LlamaModel } from "../engine/llama/model.ts";
-import { llamaTargetModel } from "../engine/llama/models.ts";
-import { LlamaTokenizer } from "../engine/llama/tokenizer.ts";
-import { vocabularyFile } from "../engine/llama/vocabulary.ts";
 import { type HardwareProfile, pacedTarget } from "../engine/paced.ts";
-import { XGrammars } from "../grammar/xgrammar/grammars.ts";
 import type { PullProgress } from "../hub/pull.ts";
 import { systemClock } from "../transport/node/clock.ts";
 import { SettingError } from "../util/errors.ts";
+import { type OpenedTarget, TARGET_ENGINES } from "./engines.ts";
 import { modelFile } from "./model-file.ts";
 import { software } from "./node.ts";
 import { need, needGpu, needWhole } from "./options.ts";
@@ -18,6 +13,8 @@ import { need, needGpu, needWhole } from "./options.ts";
 /** A cloud out of a model file. */
 
 export interface CreateCloudOptions {
+  /** what runs the target, by name. Default: `llama` */
+  readonly engine?: string;
   /** the target, a GGUF file or hf:owner/repo[:quant] */
   readonly model: string;
   /** 0: any free one. Default: 4747 */
@@ -48,6 +45,7 @@ export interface CreateCloudOptions {
 
 /** The defaults of `createCloud`, and of `picospec cloud`. */
 export const CLOUD_DEFAULTS = {
+  engine: "llama",
   port: 4747,
   host: "127.0.0.1",
   sessions: 64,
@@ -70,24 +68,15 @@ export async function createCloud(options: CreateCloudOptions): Promise<DeviceCl
   const settings = withDefaults(options);
   checkSettings(options.model, settings);
   const { threads, gpu, kvSlots, contextTokens, hardware, host, port } = settings;
-  const { loading, downloading = () => {} } = options;
+  const { loading: progress = () => {}, downloading = () => {} } = options;
+  const open = TARGET_ENGINES.named(settings.engine);
   const file = await modelFile(options.model, downloading);
-  const model = await LlamaModel.load(file, { gpu, ...(loading ? { progress: loading } : {}) });
-  let target: PassEngine | null = null;
+  const target = await open({ file, kvSlots, contextTokens, threads, gpu, progress });
   try {
-    const context = contextTokens === null ? {} : { contextTokens };
-    target = await llamaTargetModel(model, { kvSlots, threads, ...context });
-    const shown = hardware ? pacedTarget(target, hardware, systemClock) : target;
-    const tokenizer = new LlamaTokenizer(model);
-    const endTokens = tokenizer.endTokens();
-    const { name, fingerprint, chatTemplate } = model.file;
+    const { description, tokenizer, grammars } = target;
     const server = await serveCloud({
-      model: shown,
-      tokenizer: await vocabularyFile(file),
-      grammars: await XGrammars.create(tokenizer, endTokens),
-      description: { name, fingerprint, chatTemplate, endTokens },
-      host,
-      port,
+      model: emulated(target.engine, hardware),
+      ...{ tokenizer, grammars, description, host, port },
       server: software(),
       limits: {
         sessions: settings.sessions,
@@ -95,18 +84,25 @@ export async function createCloud(options: CreateCloudOptions): Promise<DeviceCl
         idleAfterMs: settings.idleAfterMs,
       },
     });
-    return new DeviceCloud(server, shown, model);
+    return new DeviceCloud(server, target);
   } catch (error) {
-    target?.close();
-    model.close();
+    target.close();
     throw error;
   }
+}
+
+/** @throws SettingError for an engine whose steps are its own business */
+function emulated(engine: OpenedTarget["engine"], hardware: HardwareProfile | null) {
+  if (!hardware) return engine;
+  if ("pass" in engine) return pacedTarget(engine, hardware, systemClock);
+  throw new SettingError("hardware", "this engine decodes by itself: its hardware cannot be emulated");
 }
 
 function withDefaults(options: CreateCloudOptions) {
   const { port, host, sessions, kvSlots, quantumTokens, idleAfterMs } = options;
   const { threads = availableParallelism(), gpu = "auto", contextTokens = null, hardware = null } = options;
   return {
+    engine: options.engine ?? CLOUD_DEFAULTS.engine,
     port: port ?? CLOUD_DEFAULTS.port,
     host: host ?? CLOUD_DEFAULTS.host,
     sessions: sessions ?? CLOUD_DEFAULTS.sessions,
@@ -137,14 +133,12 @@ function checkSettings(model: unknown, settings: ReturnType<typeof withDefaults>
 /** A cloud that holds a model and a port. */
 export class DeviceCloud {
   private readonly server: CloudServer;
-  private readonly target: PassEngine;
-  private readonly model: LlamaModel;
+  private readonly target: OpenedTarget;
   private closing: Promise<void> | null = null;
 
-  constructor(server: CloudServer, target: PassEngine, model: LlamaModel) {
+  constructor(server: CloudServer, target: OpenedTarget) {
     this.server = server;
     this.target = target;
-    this.model = model;
   }
 
   /** ws://HOST:PORT, for edges */
@@ -158,18 +152,14 @@ export class DeviceCloud {
 
   /** What is served, and by what. */
   get served() {
-    const { name, fingerprint } = this.model.file;
-    const { vocabularySize, contextTokens, identity = null } = this.target.info;
-    const { version, build } = this.model.library;
-    return { name, fingerprint, vocabularySize, contextTokens, identity, llama: { version, build } };
+    const { name, fingerprint } = this.target.description;
+    const { vocabularySize, contextTokens, identity = null } = this.target.engine.info;
+    return { name, fingerprint, vocabularySize, contextTokens, identity, library: this.target.library };
   }
 
   /** Tells every edge, stops listening, and frees the target and its model, in this order. */
   close(): Promise<void> {
-    this.closing ??= this.server.close().finally(() => {
-      this.target.close();
-      this.model.close();
-    });
+    this.closing ??= this.server.close().finally(() => this.target.close());
     return this.closing;
   }
 

@@ -2,7 +2,6 @@ import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { Drafter } from "../edge/drafters/drafter.ts";
-import { LookupDrafter, TwoDrafters } from "../edge/drafters/lookup-drafter.ts";
 import { ParallelDrafter } from "../edge/drafters/parallel-drafter.ts";
 import type { RemoteOpener } from "../edge/opener.ts";
 import type { DraftModel } from "../engine/engine.ts";
@@ -12,6 +11,7 @@ import { llamaDraftModel } from "../engine/llama/models.ts";
 import { LlamaTokenizer } from "../engine/llama/tokenizer.ts";
 import { type HardwareProfile, pacedDrafter } from "../engine/paced.ts";
 import { systemClock } from "../transport/node/clock.ts";
+import { DRAFTERS } from "./engines.ts";
 
 export type DrafterKind = "model" | "lookup" | "both";
 
@@ -42,15 +42,16 @@ export interface DrafterOptions {
 /** @throws EngineError for a file that is not there, is no GGUF, or is no model for this */
 export async function loadDrafter(options: DrafterOptions): Promise<LoadedDrafter> {
   const { file, threads, gpu, hardware, watch, progress, kind = "model" } = options;
+  const { needsModel, make } = DRAFTERS.named(kind);
   const model = await LlamaModel.load(file, {
     gpu,
     ...(progress ? { progress } : {}),
-    vocabularyOnly: kind === "lookup",
+    vocabularyOnly: !needsModel,
   });
   const tokenizer = new LlamaTokenizer(model);
   const { chatTemplate } = model.file;
-  if (kind === "lookup") {
-    return { drafter: new LookupDrafter(), own: null, tokenizer, chatTemplate, close: () => model.close() };
+  if (!needsModel) {
+    return { drafter: make(null), own: null, tokenizer, chatTemplate, close: () => model.close() };
   }
   const plain = await llamaDraftModel(model, { threads }).catch((error: unknown) => {
     model.close();
@@ -60,7 +61,7 @@ export async function loadDrafter(options: DrafterOptions): Promise<LoadedDrafte
   const drafter = watch?.(paced) ?? paced;
   const own = new ParallelDrafter(drafter);
   return {
-    drafter: kind === "both" ? new TwoDrafters(own) : own,
+    drafter: make(own),
     own,
     tokenizer,
     chatTemplate,

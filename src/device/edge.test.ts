@@ -14,7 +14,7 @@ describe("createEdge refuses, and says what to do", () => {
     [
       "a drafter that there is not",
       { model: "a.gguf", drafter: "lockup" },
-      /drafter is model, lookup or both, not/,
+      /unknown drafter "lockup"; there are model, lookup, both/,
     ],
     [
       "a wait that is no number",

@@ -7,6 +7,7 @@ import type { PullProgress } from "../hub/pull.ts";
 import { SettingError } from "../util/errors.ts";
 import { Device } from "./device.ts";
 import type { DrafterKind } from "./drafter.ts";
+import { DRAFTERS } from "./engines.ts";
 import { modelFile } from "./model-file.ts";
 import { freshSeed } from "./node.ts";
 import { need, needGpu, needWhole } from "./options.ts";
@@ -52,11 +53,11 @@ export async function createEdge(options: CreateEdgeOptions): Promise<DeviceEdge
     throw new SettingError("cloud", "this policy needs a cloud: give its address, ws://HOST:PORT");
   }
   const { drafter: wanted = "both", gpu = "auto", reconnectMs = 30_000 } = options;
-  need(["model", "lookup", "both"].includes(wanted), "drafter", "is model, lookup or both", wanted);
+  const { needsModel } = DRAFTERS.named(wanted);
   needGpu(gpu);
   needWhole("threads", threads, 1, 512);
   need(reconnectMs >= 0, "reconnectMs", "is 0 or more", reconnectMs);
-  if (model === null && (!target || (segmentTokens > 0 && wanted !== "lookup"))) {
+  if (model === null && (!target || (segmentTokens > 0 && needsModel))) {
     throw new SettingError(
       "model",
       'give a model, a GGUF file, or the drafter "lookup" to draft without one',

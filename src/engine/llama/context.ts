@@ -9,7 +9,7 @@ import type { LlamaModel } from "./model.ts";
 
 export interface ContextOptions {
   readonly sequences: number;
-  /** most tokens of one sequence */
+  /** most tokens of one sequence (what a KV slot holds; llama.cpp's word) */
   readonly contextTokens: number;
   /** most tokens of one decode; never more than all sequences hold */
   readonly batchTokens: number;

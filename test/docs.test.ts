@@ -169,7 +169,7 @@ describe("docs/protocol.md", () => {
     expect(examples.filter((example) => !golden.includes(example))).toEqual([]);
   });
 
-  it("shows the JSON of every control frame as it stands in its bytes", () => {
+  it("shows the JSON of every control frame as it is in its bytes", () => {
     const objects = blocks(PROTOCOL, "text").filter((text) => text.startsWith("{"));
     const shown = objects.map((text) => Buffer.from(text.trim()).toString("hex"));
     const control = GOLDEN.filter(({ frame }) =>

@@ -49,7 +49,7 @@ export interface PolicyResult {
   readonly policy: string;
   readonly families: Readonly<Partial<Record<TaskFamily, Accuracy>>>;
   readonly all: Accuracy;
-  /** drafts that stood, of those that were judged; null: none was */
+  /** accepted drafts, of those that were judged; null: none was */
   readonly acceptanceRate: number | null;
   readonly tokensPerSecond: number;
   /** answers that are those of the first policy, letter by letter */

@@ -18,7 +18,7 @@ import {
   region,
 } from "./grid-region.ts";
 
-/** What a grid comes to: quantiles, the cells that miss their bar, and the worst of them. */
+/** Results of a grid: quantiles, the cells that miss their bar, and the worst of them. */
 
 export type Side = "race" | "control";
 

@@ -1,7 +1,7 @@
 import type { RemoteOpener } from "../../src/edge/opener.ts";
 import { quantile } from "../models/fit.ts";
 
-/** What a series of timings came to, in the unit of the samples. */
+/** Summary of a series of timings, in the unit of the samples. */
 export interface Timing {
   readonly median: number;
   readonly least: number;

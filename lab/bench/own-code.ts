@@ -105,7 +105,7 @@ function runOnce(name: "cloud" | "vanilla" | "picospec", seed: number) {
   return { edgeMs: ledger.spent("edge"), cloudMs: ledger.spent("cloud"), accepted, judged };
 }
 
-// What is charged to whom
+// What is charged to which side
 
 function charged(clock: Clock, part: string, ledger: Ledger): Clock {
   return {

@@ -5,7 +5,7 @@ import { ChanceAcceptance, TracedAcceptance } from "../sim/acceptance.ts";
 import { runAnswers, secondsOf, simulate } from "../sim/simulate.ts";
 import { type RealAnswer, RealWorld, type Setting } from "./real-world.ts";
 
-/** The simulator against the real thing: real models, sockets and time; the network and the pace are emulated. */
+/** The simulator against the real thing: real models, sockets and time; the network and the hardware are emulated. */
 
 export interface Prediction {
   readonly setting: Setting;

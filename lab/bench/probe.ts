@@ -7,7 +7,7 @@ import { PicoSpecError } from "../../src/util/errors.ts";
 import type { Measurements, PassSample, TransferSample } from "../models/fit.ts";
 import { roundTrip } from "./measure.ts";
 
-/** A short look at a real cloud: round trip, bandwidth, times of passes, and how often drafts stand. */
+/** A short look at a real cloud: round trip, bandwidth, times of passes, and how often drafts are accepted. */
 
 export interface ProbeOptions {
   /** the link that is measured */

@@ -24,7 +24,7 @@ import { roundTrip, timing } from "./measure.ts";
 export interface RealAnswer {
   readonly promptTokens: number;
   readonly statistics: PipelineStatistics;
-  /** for each place of the answer: 1 a draft stood, 0 one fell, -1 none was judged */
+  /** for each place of the answer: 1 a draft was accepted, 0 one was rejected, -1 none was judged */
   readonly trace: Int8Array;
 }
 
@@ -55,7 +55,7 @@ export interface Sample {
 const PINGS = 11;
 const PREFILL_TOKENS_PER_SECOND = 4000;
 
-/** A cloud and an edge on real models over a real socket; pace and network are emulated, and times are kept. */
+/** A cloud and an edge on real models over a real socket; hardware and network are emulated, and times are kept. */
 export class RealWorld {
   private readonly server: CloudServer;
   private readonly client: RemoteOpener;

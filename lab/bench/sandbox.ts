@@ -130,7 +130,7 @@ function inProcess(input: string, asNobody: boolean): Promise<Said> {
     child.on("error", (error) => {
       clearTimeout(timer);
       started = false;
-      // Nobody may not run Node where it is installed for root alone.
+      // The user "nobody" may not run Node where it is installed for root alone.
       if (asNobody) inProcess(input, false).then(resolve, reject);
       else reject(error);
     });

@@ -35,13 +35,13 @@ export interface Load {
   readonly tokensPerSecond: number;
   /** 5% of the sessions are slower */
   readonly slowTokensPerSecond: number;
-  /** of the target, for each token that comes to a user */
+  /** of the target, for each token that a user gets */
   readonly rowsPerToken: number;
   /** rows in a pass */
   readonly rowsPerPass: number;
 }
 
-/** Every edge decodes all the time; tokens count when they come to the edge, from one start of a pass to another. */
+/** Every edge decodes all the time; tokens count when they reach the edge, from one start of a pass to another. */
 export function simulateLoad(
   scenario: Scenario,
   policy: DecodingPolicy,

@@ -1,7 +1,7 @@
 import { TimerQueue } from "../../src/util/timer-queue.ts";
 
 /**
- * The pipeline of one edge and an idle cloud from a rejection on, as long as every draft stands: numbers of
+ * The pipeline of one edge and an idle cloud from a rejection on, as long as every draft is accepted: numbers of
  * tokens and times, no tokens and no chance. It follows the rules of src/edge/pipeline.ts and
  * src/cloud/{session,scheduler}.ts under rejection coupling without a bonus token; what is due at the same time
  * comes in the order that the simulator's clock gives it: what was set first comes first.
@@ -28,7 +28,7 @@ export interface PipelineTimes {
 
 /** What one cycle leaves behind for the next. */
 export interface PipelineState {
-  /** the drafter is still busy for so long with a draft that nobody wants any more, ms */
+  /** the drafter is still busy for so long with a draft that is no longer wanted, ms */
   readonly busyMs: number;
   /** the cloud's estimate of how long drafts are in coming once it has run out of them, ms; -1: none yet */
   readonly gapMs: number;
@@ -52,14 +52,14 @@ export interface Course {
   /** starts whose `gapMs` lies in [gapFromMs, gapToMs) have the same course */
   readonly gapFromMs: number;
   readonly gapToMs: number;
-  /** passes that were begun by the time that the draft was decided */
+  /** passes that were begun by the time that the draft was committed */
   readonly passes: Float64Array;
   /** least and most of the samples of `gapMs`; Infinity and -Infinity: there were none */
   readonly leastGapMs: number;
   readonly mostGapMs: number;
 }
 
-/** The state that a course leaves when the draft of entry `index` falls. */
+/** The state that a course leaves when the draft of entry `index` is rejected. */
 export function stateAfter(course: Course, index: number, start: CourseStart): PipelineState {
   const gapMs = start === "open" ? -1 : start.gapMs;
   return {
@@ -104,8 +104,8 @@ class AcceptingPipeline {
 
   // the cloud
   private pending = 0;
-  private decided = 0;
-  private correctionDecided = false;
+  private cloudCommitted = 0;
+  private correctionCommitted = false;
   private inPass = false;
   private rowHeld = true;
   private gapMs: number;
@@ -119,8 +119,8 @@ class AcceptingPipeline {
   // what is written down
   private readonly verdictMs: Float64Array;
   private readonly busyMs: Float64Array;
-  private readonly decidedGapScale: Float64Array;
-  private readonly decidedGapOffsetMs: Float64Array;
+  private readonly committedGapScale: Float64Array;
+  private readonly committedGapOffsetMs: Float64Array;
   private readonly passes: Float64Array;
   private leastGapMs = Number.POSITIVE_INFINITY;
   private mostGapMs = Number.NEGATIVE_INFINITY;
@@ -138,8 +138,8 @@ class AcceptingPipeline {
     this.drafts = drafts;
     this.verdictMs = new Float64Array(drafts);
     this.busyMs = new Float64Array(drafts);
-    this.decidedGapScale = new Float64Array(drafts);
-    this.decidedGapOffsetMs = new Float64Array(drafts);
+    this.committedGapScale = new Float64Array(drafts);
+    this.committedGapOffsetMs = new Float64Array(drafts);
     this.passes = new Float64Array(drafts);
     this.freeMs = start === "open" ? 0 : start.busyMs;
     this.gapMs = start === "open" ? -1 : start.gapMs;
@@ -154,14 +154,14 @@ class AcceptingPipeline {
       next.callback();
     }
     const { verdictMs, busyMs, passes, gapFromMs, gapToMs, leastGapMs, mostGapMs } = this;
-    const { decidedGapScale: gapScale, decidedGapOffsetMs: gapOffsetMs } = this;
+    const { committedGapScale: gapScale, committedGapOffsetMs: gapOffsetMs } = this;
     return { verdictMs, busyMs, gapScale, gapOffsetMs, gapFromMs, gapToMs, passes, leastGapMs, mostGapMs };
   }
 
   /** The first pass is over the prompt, for its last row if that is to be held. */
   private open(): void {
     this.correctionSent = true;
-    this.correctionDecided = true;
+    this.correctionCommitted = true;
     this.rowHeld = false;
     if (this.rules.preVerify) this.after(this.times.upMs, () => this.beginPass(0));
   }
@@ -249,11 +249,11 @@ class AcceptingPipeline {
     this.outOfDraftsSinceMs = -1;
   }
 
-  /** The first pending token, by the row that is held: the correction stands, and nobody has to be told. */
+  /** The first pending token, by the row that is held: the correction is committed, and no peer has to be told. */
   private askHeldRow(): void {
     if (!this.rowHeld || this.inPass || this.pending === 0) return;
     this.rowHeld = false;
-    this.decide(1);
+    this.commit(1);
   }
 
   private nextPass(): void {
@@ -283,23 +283,23 @@ class AcceptingPipeline {
   private passEnded(questions: number): void {
     this.inPass = false;
     this.rowHeld = this.rules.preVerify;
-    this.decide(questions);
+    this.commit(questions);
     this.askHeldRow();
     this.nextPass();
   }
 
-  /** CloudSession.apply: the next tokens stand. */
-  private decide(tokens: number): void {
+  /** CloudSession.apply: the next tokens are committed. */
+  private commit(tokens: number): void {
     this.pending -= tokens;
     if (tokens > 0) this.outOfDraftsSinceMs = this.pending === 0 && !this.rowHeld ? this.nowMs : -1;
-    const drafts = this.correctionDecided ? tokens : 0;
-    this.correctionDecided = true;
+    const drafts = this.correctionCommitted ? tokens : 0;
+    this.correctionCommitted = true;
     if (drafts === 0) return;
-    for (let i = 0; i < drafts && this.decided < this.drafts; i++) {
-      this.decidedGapScale[this.decided] = this.gapScale;
-      this.decidedGapOffsetMs[this.decided] = this.gapOffsetMs;
-      this.passes[this.decided] = this.begunPasses;
-      this.decided++;
+    for (let i = 0; i < drafts && this.cloudCommitted < this.drafts; i++) {
+      this.committedGapScale[this.cloudCommitted] = this.gapScale;
+      this.committedGapOffsetMs[this.cloudCommitted] = this.gapOffsetMs;
+      this.passes[this.cloudCommitted] = this.begunPasses;
+      this.cloudCommitted++;
     }
     this.after(this.times.downMs, () => this.verdict(drafts));
   }

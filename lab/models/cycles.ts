@@ -74,7 +74,7 @@ export class Cycles {
   /** by `busyMs` */
   private readonly courses = new Map<number, Course[]>();
 
-  /** @param acceptance probability that a draft stands, from 0 to 1 */
+  /** @param acceptance probability that a draft is accepted, from 0 to 1 */
   constructor(rules: PipelineRules, times: PipelineTimes, acceptance: number, ahead: AheadPasses) {
     this.rules = rules;
     this.times = times;
@@ -146,7 +146,7 @@ export class Cycles {
     return course;
   }
 
-  /** Sums over the draft that falls first; past the end of the course it goes on as steadily as it ends. */
+  /** Sums over the first rejected draft; past the end of the course it goes on as steadily as it ends. */
   private cycle(state: PipelineState): Cycle {
     const { acceptance } = this;
     const course = this.course(state);

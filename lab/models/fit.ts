@@ -177,7 +177,7 @@ export function fitBandwidth(samples: readonly TransferSample[], what = "transfe
   };
 }
 
-/** Drafts that were judged, and how many of them stood. */
+/** Drafts that were judged, and how many of them were accepted. */
 export interface Judged {
   readonly accepted: number;
   readonly judged: number;
@@ -190,7 +190,7 @@ export interface Measurements {
   readonly down?: readonly TransferSample[];
   readonly draftsMs?: readonly number[];
   readonly passes?: readonly PassSample[];
-  /** rows that cost nothing more; left out: 1 */
+  /** rows that cost nothing more; default: 1 */
   readonly passFreeRows?: number;
   /** under rejection coupling */
   readonly rejection?: Judged;

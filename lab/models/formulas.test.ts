@@ -21,7 +21,8 @@ describe("tokens a cycle", () => {
   /** The same by adding up what each place of the first rejection gives. */
   const byPlace = (alpha: number, gamma: number, bonus: number) => {
     let total = alpha ** gamma * (gamma + bonus);
-    for (let stood = 0; stood < gamma; stood++) total += alpha ** stood * (1 - alpha) * (stood + 1);
+    for (let accepted = 0; accepted < gamma; accepted++)
+      total += alpha ** accepted * (1 - alpha) * (accepted + 1);
     return total;
   };
 
@@ -35,7 +36,7 @@ describe("tokens a cycle", () => {
     }
   });
 
-  it("are all drafts when all stand", () => {
+  it("are all drafts when all are accepted", () => {
     expect([tokensPerCycle(1, 5), tokensPerBonusCycle(1, 5), acceptedPerCycle(1, 5)]).toEqual([5, 6, 5]);
     expect(hitProbability(1, 5)).toBe(1);
   });

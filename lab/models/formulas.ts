@@ -1,6 +1,6 @@
 /**
- * Published closed forms, as they stand in their papers. Times are in ms, rates in tokens/s, alpha is the
- * probability that a draft made in the right context stands (drafts independent of each other), gamma is how
+ * Published closed forms, as their papers give them. Times are in ms, rates in tokens/s, alpha is the
+ * probability that a draft made in the right context is accepted (drafts independent of each other), gamma is how
  * many are drafted a cycle.
  *
  * [P] PicoSpec, arXiv 2603.19133: its performance model; it knows no bonus token.
@@ -32,12 +32,12 @@ export function tokensPerBonusCycle(alpha: number, gamma: number): number {
   return geometricSum(alpha, gamma + 1);
 }
 
-/** Drafts that stand a cycle, without the token that follows them: alpha (1 - alpha^gamma) / (1 - alpha). */
+/** Accepted drafts a cycle, without the token that follows them: alpha (1 - alpha^gamma) / (1 - alpha). */
 export function acceptedPerCycle(alpha: number, gamma: number): number {
   return alpha * geometricSum(alpha, gamma);
 }
 
-/** The whole segment stands, [P]: P_hit = alpha^gamma. */
+/** The whole segment is accepted, [P]: P_hit = alpha^gamma. */
 export function hitProbability(alpha: number, gamma: number): number {
   return alpha ** gamma;
 }

@@ -12,7 +12,7 @@ import {
   rowErrors,
 } from "./paper.ts";
 
-/** How close the paper's formulas have to come to its measurements. */
+/** How close the paper's formulas have to be to its measurements. */
 const TOLERANCE = 0.06;
 
 const columns: [string, PaperColumn][] = Object.entries(PAPER_COLUMNS);
@@ -23,7 +23,7 @@ describe("the paper's formulas and the paper's measurements", () => {
     expect(worst(rowErrors(column, column.fit.alpha, column.fit.gamma))).toBeLessThan(TOLERANCE);
   });
 
-  it("agree on sixteen rows: none is left out", () => {
+  it("agree on sixteen rows: none is omitted", () => {
     expect(columns.length * PAPER_ROWS.length).toBe(16);
   });
 

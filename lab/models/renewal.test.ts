@@ -43,7 +43,7 @@ describe("picospec, token by token", () => {
     ["no Fast Verification", POLICIES["picospec-no-fast-verification"], usual, 0.8],
   ];
 
-  it.each(cases)("%s: decided exactly when the model says", (_, policy, [rtt, pass, draft], alpha) => {
+  it.each(cases)("%s: committed exactly when the model says", (_, policy, [rtt, pass, draft], alpha) => {
     const scenario = constantScenario(rtt, pass, draft, alpha);
     const line = timeline(policy, scenario, 600);
     expect(line.corrections.length).toBeGreaterThan(30);
@@ -98,7 +98,7 @@ describe("picospec in the long run", () => {
     expect(passesPerToken).toBeCloseTo(1 / (1 + 0.5 + 0.25 + 0.125 + 0.0625), 12);
   });
 
-  it("has limits: all drafts stand, or none", () => {
+  it("has limits: all drafts are accepted, or none", () => {
     const all = steadyRate(picospec, timesOf(constantScenario(...usual, 1)), 1);
     const almost = steadyRate(picospec, timesOf(constantScenario(...usual, 1)), 0.9999);
     expect(almost.tokensPerSecond / all.tokensPerSecond).toBeCloseTo(1, 2);
@@ -108,7 +108,7 @@ describe("picospec in the long run", () => {
 });
 
 describe("vanilla", () => {
-  /** Tokens that were decided at the same time, and how long after those before. */
+  /** Tokens that were committed at the same time, and how long after those before. */
   const cycles = ({ startMs, atMs }: Timeline) => {
     const times = [...new Set(atMs)];
     return times.map((time, i) => ({

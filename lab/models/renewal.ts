@@ -8,12 +8,12 @@ import { type Scenario, sized } from "./scenario.ts";
 /**
  * Long-run throughput of our own state machines, exact (but for rounding) where these hold: one edge on an idle
  * cloud; drafts, passes and both ways of the network take constant times, a pass whatever its rows; no limit of
- * bandwidth, no time of our own code, no prefill; each draft stands with the same probability, independently; no
+ * bandwidth, no time of our own code, no prefill; each draft is accepted with the same probability, independently; no
  * window so large, and no network so slow, that anybody waits for acknowledgements.
  *
  * Our derivation. Everything starts anew at a rejection, so that tokens/s = E[tokens] / E[time] of the cycle
  * from one to the next (renewal reward theorem). Up to the rejection of draft j a cycle goes as if every draft
- * stood: that course is deterministic, and one run of it gives the time T_j at which the edge hears of draft j,
+ * was accepted: that course is deterministic, and one run of it gives the time T_j at which the edge hears of draft j,
  * for every j. The first rejection is at j with probability (1 - a) a^(j - 1), and such a cycle is worth j
  * tokens, the correction being one. So E[tokens] = 1 / (1 - a) and E[time] = sum over j of (1 - a) a^(j - 1) T_j.
  *

@@ -4,7 +4,7 @@ import { SettingError } from "../../src/util/errors.ts";
 
 /**
  * One plain value for the closed forms, the simulator and the benchmark: what the network, the machines and the
- * pair of models are like. JSON has no Infinity: null stands for it.
+ * pair of models are like. JSON has no Infinity: null is written for it.
  */
 
 const time = (unit: string, what: string) => z.number().min(0).max(1e7).describe(`${unit}: ${what}`);
@@ -62,7 +62,7 @@ export const scenarioSchema = z.strictObject({
 
 export type Scenario = z.infer<typeof scenarioSchema>;
 
-/** A field's name, its unit and meaning, and what it is when left out (undefined: it has to be given). */
+/** A field's name, its unit and meaning, and its default (undefined: it has to be given). */
 export interface ScenarioField {
   readonly name: keyof Scenario;
   readonly meaning: string;

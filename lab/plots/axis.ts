@@ -1,7 +1,7 @@
 import { PicoSpecError } from "../../src/util/errors.ts";
 import { decimalsOf, numberText } from "./text.ts";
 
-/** Domain and ticks of an axis. Plot has its own, but whoever lays out the margins must know the labels first. */
+/** Domain and ticks of an axis. Plot has its own, but the layout of the margins needs the labels first. */
 
 export interface Axis {
   readonly log: boolean;
@@ -18,7 +18,7 @@ export interface Spacing {
 
 export interface AxisOptions extends Spacing {
   readonly log: boolean;
-  /** values that somebody chose, rather than measured: few round ones are the ticks, and the domain is theirs */
+  /** values that were chosen, rather than measured: few round ones are the ticks, and the domain is theirs */
   readonly chosen: boolean;
   readonly zero: boolean;
 }
@@ -46,7 +46,7 @@ export function levelAxis(levels: readonly number[], options: Spacing): Axis {
   }
 }
 
-/** What a logarithmic axis cannot show is refused rather than left out. */
+/** What a logarithmic axis cannot show is refused rather than omitted. */
 export function checkLog(values: readonly number[], what: string): void {
   const bad = values.find((value) => Number.isFinite(value) && value <= 0);
   if (bad === undefined) return;

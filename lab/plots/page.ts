@@ -126,7 +126,7 @@ export const besideEachOther = (label: string) => textWidth(label, TEXT_PX) + 12
 /** Tick labels of an axis on top of each other. */
 export const aboveEachOther = () => TEXT_PX * 1.5;
 
-/** Tick labels, the line that the marks stand on, and the rule. */
+/** Tick labels, the line under the marks, and the rule. */
 export function axisMarks(
   plot: Plot,
   { x, y, rule }: { x?: Axis; y: Axis; rule?: number | undefined },

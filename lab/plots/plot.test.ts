@@ -86,7 +86,7 @@ describe("every chart", () => {
 
   it.each(
     Object.entries(draw),
-  )("stands alone, says what it shows, and is the same each time: %s", async (_, chart) => {
+  )("is whole by itself, says what it shows, and is the same each time: %s", async (_, chart) => {
     const svg = await chart();
     expectStandalone(svg);
     const { title, subtitle, xLabel, yLabel, note } = options;
@@ -176,7 +176,7 @@ describe("a line chart", () => {
     expect(described(svg, "gap")).toMatch(/d="M[\d.,]+L[\d.,]+M[\d.,]+L[\d.,]+"/);
   });
 
-  it("draws a band for an interval, and a bar for one that stands alone", async () => {
+  it("draws a band for an interval, and a bar for a lone one", async () => {
     const interval = (x: number) => ({ x, y: 1, low: 0.5, high: 1.5 });
     const points = [interval(1), interval(2), { x: 3, y: 1 }, interval(4)];
     const svg = await lineChart([{ name: "a", points }, line("b", 1, 1)], options);

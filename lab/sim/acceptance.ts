@@ -1,8 +1,8 @@
 import { Purpose, type Seed, uniform } from "../../src/sampling/random.ts";
 
-/** What decides whether drafts stand, in a session: chance, or what a real pair did. */
+/** What decides whether drafts are accepted, in a session: chance, or what a real pair did. */
 export interface AcceptanceModel {
-  /** whether a draft at this place of the answer, made in the right context, stands */
+  /** whether a draft at this place of the answer, made in the right context, is accepted */
   accepts(place: number): boolean;
 }
 

@@ -132,7 +132,7 @@ function advise(scenario: Scenario, planned: readonly PayoffOfPolicy[], choice: 
   return lines;
 }
 
-/** What stands in the way. */
+/** What is in the way. */
 function reason({ rttMs, passMs, draftMs, acceptanceCoupled }: Scenario): string {
   if (draftMs > 0.7 * passMs)
     return "A draft takes nearly as long as a pass of the target: take a smaller drafter.";

@@ -8,14 +8,14 @@ import { type Scenario, sized } from "../models/scenario.ts";
 import type { AcceptanceModel } from "./acceptance.ts";
 import { World } from "./world.ts";
 
-/** What a policy comes to in a scenario: the row that `simulate --json` prints. */
+/** What a policy gives in a scenario: the row that `simulate --json` prints. */
 export interface SimulatedPolicy {
   readonly policy: string;
   /** of one edge: its tokens over the time that it waited for them, prompt and network included */
   readonly tokensPerSecond: number;
   /** tokens/s over those of the policy `cloud` under the same seed */
   readonly speedup: number;
-  /** drafts that stood, of those that were judged; null where none was */
+  /** accepted drafts, of those that were judged; null where none was */
   readonly acceptanceRate: number | null;
   readonly targetPassesPerToken: number | null;
   readonly uplinkBytesPerToken: number;

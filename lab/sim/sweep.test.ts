@@ -107,7 +107,7 @@ describe("a sweep", () => {
     expect(parseSweep("answer=5:5:1").values).toEqual([5]);
   });
 
-  it("has the values that somebody would write down", () => {
+  it("has the values that a person would write down", () => {
     expect(parseSweep("acceptance=0:0.3:0.1").values).toEqual([0, 0.1, 0.2, 0.3]);
     expect(parseSweep("acceptance=0.1:0.95:0.2").values).toEqual([0.1, 0.3, 0.5, 0.7, 0.9]);
     expect(parseSweep("rtt=0.7:0.9:0.1").values).toEqual([0.7, 0.8, 0.9]);

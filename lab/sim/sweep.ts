@@ -25,7 +25,7 @@ export interface Sweep {
   readonly values: readonly number[];
 }
 
-/** What the policies come to at one value of the field that is swept. */
+/** What the policies give at one value of the field that is swept. */
 export interface SweepPoint {
   readonly value: number;
   readonly results: SimulatedPolicy[];
@@ -130,7 +130,7 @@ export function parseSweep(text: string): Sweep {
     const message = `a sweep has at most ${MOST_SWEEP_VALUES} values, not ${count}: take a larger STEP`;
     throw new SettingError("sweep", message);
   }
-  // 0.1 + 2 * 0.1 is 0.30000000000000004: nobody means that.
+  // 0.1 + 2 * 0.1 is 0.30000000000000004: that is never meant.
   const values = Array.from({ length: count }, (_, i) => Number((from + i * step).toPrecision(12)));
   return { field: field.name, values: values.map((value) => checked(field, value)) };
 }
@@ -161,7 +161,7 @@ export function simulateSweep(
 
 /**
  * Half of the 95% interval of a speed-up, from those of the two rates (the delta method for a quotient, as if
- * they were independent; policies share the places where drafts fall, so the real one is rather narrower).
+ * they were independent; policies share the places of rejections, so the real one is rather narrower).
  */
 export function speedupError(result: SimulatedPolicy, cloud: SimulatedPolicy): number {
   if (result.policy === cloud.policy) return 0;

@@ -34,7 +34,7 @@ export interface FrameEvent {
   readonly lineage: number | null;
   /** of the tokens that it carries; null: none */
   readonly tokens: Range | null;
-  /** of the draft that does not stand, or whose witnesses it is about */
+  /** of the rejected draft, or whose witnesses it is about */
   readonly position: number | null;
 }
 
@@ -52,7 +52,7 @@ export type TimelineEvent =
   | FrameEvent
   | PassStartEvent
   | { readonly kind: "passEnds"; readonly atMs: number; readonly pass: number }
-  /** decided, as the edge hears of it */
+  /** committed, as the edge hears of it */
   | { readonly kind: "tokens"; readonly atMs: number; readonly origin: TokenOrigin; readonly tokens: Range }
   | { readonly kind: "rollback"; readonly atMs: number; readonly discarded: Range }
   | { readonly kind: "done"; readonly atMs: number; readonly reason: StopReason };
@@ -104,7 +104,7 @@ class Recorder {
   /** hears when the frame that was just sent will arrive */
   private sent: ((arrivesAtMs: number) => void) | null = null;
 
-  /** A link tells of a frame and at once schedules its arrival: nobody else knows when that is. */
+  /** A link tells of a frame and at once schedules its arrival: no one else knows when that is. */
   follow(clock: Clock): void {
     this.clock = clock;
     const schedule = clock.schedule.bind(clock);
@@ -176,6 +176,6 @@ function aboutFrame(frame: Frame): Pick<FrameEvent, "type" | "lineage" | "tokens
   const first = "first" in frame ? frame.first : 0;
   const count = "tokens" in frame ? frame.tokens.length : 0;
   const tokens = count > 0 ? { from: first, to: first + count } : null;
-  const fell = "rejection" in frame && frame.rejection ? first + count : null;
-  return { type, lineage, tokens, position: "position" in frame ? frame.position : fell };
+  const rejected = "rejection" in frame && frame.rejection ? first + count : null;
+  return { type, lineage, tokens, position: "position" in frame ? frame.position : rejected };
 }

@@ -30,7 +30,7 @@ export interface ShownFunction {
 }
 
 /**
- * The code that an answer shows: what stands between fences, or all of it.
+ * The code that an answer shows: what is between fences, or all of it.
  * @param name of the function; null: the first one's, whatever it is
  * @returns null where there is no such function
  */
@@ -72,8 +72,8 @@ const MOST_NAMES = 3;
 const MOST_THINGS = 2;
 
 /**
- * A story keeps to what it was asked for: it mentions that, its characters are those that the prompt names, nobody
- * becomes somebody else on the way, and neither does the thing that it is about.
+ * A story keeps to what it was asked for: it mentions that, its characters are those that the prompt names, none
+ * becomes another one on the way, and neither does the thing that it is about.
  */
 export function checkStory(answer: string, check: Extract<Check, { kind: "story" }>): Verdict {
   const sentences = answer.match(/[.!?]["”]?(?=\s|$)/g)?.length ?? 0;

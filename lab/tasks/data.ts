@@ -4,7 +4,7 @@ import { PEOPLE, THINGS } from "./words.ts";
 
 /** JSON for a schema: what a sentence says as an object, or a request as a call of one of the tools that there are. */
 
-/** Something that a sentence can say of somebody or something. */
+/** Something that a sentence can say of a person or a thing. */
 interface Fact {
   readonly key: string;
   readonly schema: JsonSchema;

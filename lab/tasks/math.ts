@@ -298,7 +298,7 @@ const OPERATIONS = {
   "/": ["divided by"],
 } as const;
 
-/** One sum, as somebody asks it in between: for training only. */
+/** One sum, as a user asks it in between: for training only. */
 export function sum(dice: Dice): { prompt: string; answer: string } {
   const operator = dice.pick(["+", "-", "*", "/"] as const);
   const [left, right] = operands(dice, operator);

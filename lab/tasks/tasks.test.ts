@@ -160,7 +160,7 @@ describe("stories", () => {
     expect(checkStory(story.replace("wheel", "lantern"), check).right).toBe(true);
   });
 
-  it("control: with a name or a kind exchanged, or the thing left out, they are wrong", () => {
+  it("control: with a name or a kind exchanged, or the thing omitted, they are wrong", () => {
     let [names, kinds, things] = [0, 0, 0];
     for (const task of drawn("story", "training", 500)) {
       const check = checked(task, "story");

@@ -10,7 +10,7 @@ export interface GuardOptions {
   readonly hosts: readonly string[];
   /** origins of web pages that may ask, for example "http://localhost:3000"; "*": any */
   readonly origins: readonly string[];
-  /** clients have to bring it as a bearer token; null: nobody has to */
+  /** clients have to bring it as a bearer token; null: not required */
   readonly apiKey: string | null;
 }
 

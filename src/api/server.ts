@@ -85,7 +85,7 @@ class Exchange {
   private readonly options: HttpOptions;
   private readonly endpoint: Endpoint;
   private readonly metrics: Metrics;
-  /** the client has gone: nobody wants the rest */
+  /** the client has gone: the rest is not wanted */
   private readonly gone = new AbortController();
   private readonly path: string;
 

@@ -9,7 +9,7 @@ import {
   readLine,
 } from "./chat-input.ts";
 
-/** Everything that complete lines come to, and what the end of the input makes of the rest. */
+/** Everything that complete lines give, and what the end of the input makes of the rest. */
 function read(...lines: string[]): ChatInput[] {
   let open: OpenInput | null = null;
   const inputs: ChatInput[] = [];
@@ -64,7 +64,7 @@ describe("commands of a chat", () => {
     return input?.kind === "command" ? input.command : input;
   };
 
-  it.each(["help", "stats", "clear", "retry", "quit"])("/%s stands alone", (name) => {
+  it.each(["help", "stats", "clear", "retry", "quit"])("/%s takes no argument", (name) => {
     expect(command(`/${name}  `)).toEqual({ name });
     expect(command(`/${name} now`)).toMatchObject({ kind: "wrong", message: expect.stringContaining("now") });
   });

@@ -106,7 +106,7 @@ function commandOf(typed: string): ChatInput {
 export type InterruptEffect = "discard" | "warn" | "end";
 
 /**
- * @param typed something stands in the line, or is open
+ * @param typed there is something in the line, or is open
  * @param again the last thing was a Ctrl-C that interrupted an answer, or that warned
  */
 export function interruptEffect(typed: boolean, again: boolean): InterruptEffect {

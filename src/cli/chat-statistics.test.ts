@@ -39,7 +39,7 @@ describe("several answers together", () => {
     expect(together([silent]).firstTokenMs).toBe(-1);
   });
 
-  it("do not claim passes that nobody told of", () => {
+  it("do not claim passes that were not reported", () => {
     expect(together([FIRST, answer({ tokens: 5 })]).usage).toBeNull();
   });
 

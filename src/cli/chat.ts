@@ -256,22 +256,22 @@ class Chat {
     const { policy } = this.policy;
     const { contextTokens } = await edge.modelFor(policy);
     const room = promptRoom(contextTokens, maxTokens);
-    const { messages, leftOut } = fitting(this.conversation, room, (some) => {
+    const { messages, dropped } = fitting(this.conversation, room, (some) => {
       return edge.promptOf({ prompt: some, raw, policy }).length;
     });
-    this.tellDropped(leftOut);
+    this.tellDropped(dropped);
     const sampler = samplerFrom(values);
     return edge.ask({ prompt: messages, raw, policy, sampler, seed, maxTokens, signal }, (event) => {
       if (event.type === "text") writer.write(event.text);
     });
   }
 
-  private tellDropped(leftOut: number): void {
-    if (leftOut > this.dropped) {
-      const turns = leftOut === 1 ? "the oldest turn is" : `the ${leftOut} oldest turns are`;
+  private tellDropped(dropped: number): void {
+    if (dropped > this.dropped) {
+      const turns = dropped === 1 ? "the oldest turn is" : `the ${dropped} oldest turns are`;
       note(`the conversation is longer than the context: ${turns} dropped`);
     }
-    this.dropped = leftOut;
+    this.dropped = dropped;
   }
 
   private tellEnd(reason: WholeAnswer["reason"]): void {

@@ -69,7 +69,7 @@ describe("what fits of a conversation", () => {
   const conversation = talk("ss", "aaa", "bbb", "ccc", "ddd", "eee");
 
   it("is all of it where there is room", () => {
-    expect(fitting(conversation, 23, count)).toEqual({ messages: messagesOf(conversation), leftOut: 0 });
+    expect(fitting(conversation, 23, count)).toEqual({ messages: messagesOf(conversation), dropped: 0 });
   });
 
   it("leaves out whole turns, the oldest first, and never the system message", () => {
@@ -81,11 +81,11 @@ describe("what fits of a conversation", () => {
   });
 
   it("keeps the last question even where that alone is too long", () => {
-    const { messages, leftOut } = fitting(conversation, 1, count);
-    expect([messages.map(({ content }) => content), leftOut]).toEqual([["ss", "eee"], 2]);
+    const { messages, dropped } = fitting(conversation, 1, count);
+    expect([messages.map(({ content }) => content), dropped]).toEqual([["ss", "eee"], 2]);
     expect(fitting(talk(null, "long"), 1, count)).toEqual({
       messages: [{ role: "user", content: "long" }],
-      leftOut: 0,
+      dropped: 0,
     });
   });
 
@@ -95,14 +95,14 @@ describe("what fits of a conversation", () => {
       fc.property(texts, fc.integer({ min: 0, max: 300 }), (all, room) => {
         const value = talk("sys", ...(all.length % 2 === 0 ? all.slice(1) : all));
         let counts = 0;
-        const { messages, leftOut } = fitting(value, room, (some) => {
+        const { messages, dropped } = fitting(value, room, (some) => {
           counts++;
           return count(some);
         });
         const end = (from: number) => messagesOf({ ...value, turns: value.turns.slice(from) });
         const best = value.turns.findIndex((_, from) => count(end(from)) <= room);
         const expected = best < 0 ? value.turns.length - 1 : best;
-        expect([leftOut, messages]).toEqual([expected, end(expected)]);
+        expect([dropped, messages]).toEqual([expected, end(expected)]);
         expect(counts).toBeLessThanOrEqual(2 + Math.ceil(Math.log2(value.turns.length + 1)));
       }),
       { seed: 1, numRuns: 500 },

@@ -51,7 +51,7 @@ export function messagesOf({ system, turns }: Conversation): ChatMessage[] {
 export interface Fitting {
   readonly messages: readonly ChatMessage[];
   /** oldest turns that are not in them */
-  readonly leftOut: number;
+  readonly dropped: number;
 }
 
 /**
@@ -66,17 +66,17 @@ export function fitting(
   count: (messages: readonly ChatMessage[]) => number,
 ): Fitting {
   const { turns } = conversation;
-  const without = (leftOut: number) => messagesOf({ ...conversation, turns: turns.slice(leftOut) });
-  const fits = (leftOut: number) => count(without(leftOut)) <= roomTokens;
-  if (turns.length < 2 || fits(0)) return { messages: without(0), leftOut: 0 };
-  // Without `high` turns it fits, or no more can be left out; without `low` it does not fit.
+  const without = (dropped: number) => messagesOf({ ...conversation, turns: turns.slice(dropped) });
+  const fits = (dropped: number) => count(without(dropped)) <= roomTokens;
+  if (turns.length < 2 || fits(0)) return { messages: without(0), dropped: 0 };
+  // Without `high` turns it fits, or no more can be dropped; without `low` it does not fit.
   let [low, high] = [0, turns.length - 1];
   while (high - low > 1) {
     const middle = (low + high) >> 1;
     if (fits(middle)) high = middle;
     else low = middle;
   }
-  return { messages: without(high), leftOut: high };
+  return { messages: without(high), dropped: high };
 }
 
 /** Tokens of the context that stay free for the answer: a quarter, or as many as it may have if that is less. */

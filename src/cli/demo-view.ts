@@ -41,7 +41,7 @@ export class LiveAnswer {
   }
 
   private discarded(text: string): void {
-    // Without colours nobody could tell it from the answer.
+    // Without colours it looks like the answer.
     if (!this.colour.isColorSupported) return;
     this.stream.write(this.colour.red(this.colour.strikethrough(text.replaceAll("\n", "⏎"))));
   }

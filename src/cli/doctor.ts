@@ -112,7 +112,7 @@ async function* modelChecks(paths: readonly string[], files: ModelFile[]): Async
   for (const other of others) yield pairCheck(first!, other);
 }
 
-/** What cannot be looked at, because what comes before it is a problem, is left out. */
+/** What cannot be looked at, because what comes before it is a problem, is not shown. */
 async function* cloudChecks(address: string, files: readonly ModelFile[]): AsyncGenerator<Check> {
   const form = addressCheck(address);
   yield form;

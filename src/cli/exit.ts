@@ -1,4 +1,4 @@
-/** Somebody interrupted: the usual exit status of a program that SIGINT ended. */
+/** Interrupted: the usual exit status of a program that SIGINT ended. */
 export const INTERRUPTED = 130;
 
 /** Carries an exit status out of a command without a message. */

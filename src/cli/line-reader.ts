@@ -1,7 +1,7 @@
 import { createInterface, type Interface } from "node:readline";
 import { Writable } from "node:stream";
 
-/** Lines that somebody types at a terminal, or that come through a pipe. */
+/** Lines that are typed at a terminal, or that come through a pipe. */
 
 export type LineEvent =
   | { readonly kind: "line"; readonly line: string }

@@ -14,7 +14,7 @@ const ROWS: readonly (readonly [string, (run: RunReport) => string])[] = [
   ["bytes down a token", (run) => figure(run.downlinkBytesPerToken, 1)],
 ];
 
-/** What answers came to, for a table: a row for each figure, which begins with its label, and a column for each answer. */
+/** Statistics of answers, for a table: a row for each figure, which begins with its label, and a column for each answer. */
 export function reportRows(runs: readonly RunReport[]): string[][] {
   return ROWS.map(([label, value]) => [label, ...runs.map(value)]);
 }

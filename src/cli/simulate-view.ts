@@ -17,7 +17,7 @@ export interface SimulatedRun {
   readonly answers: number;
 }
 
-/** What is simulated: what it stands for, and its main numbers. @param swept a field that has many values */
+/** What is simulated: what it describes, and its main numbers. @param swept a field that has many values */
 export function heading({ title, scenario }: SimulatedRun, swept?: keyof Scenario): string {
   const what = scenario.description ? `${title}. ${scenario.description}` : title;
   return wrapped(`Simulated: ${what}\n${mainNumbers(scenario, swept)}`);

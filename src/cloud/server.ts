@@ -10,7 +10,7 @@ export interface ServerOptions {
   /** stays the caller's to close, after the server */
   readonly model: PassEngine | LiveEngine;
   readonly description: TargetDescription;
-  /** 127.0.0.1 unless said otherwise: whoever opens it to a network should know */
+  /** 127.0.0.1 unless said otherwise: opening it to a network is for the operator to decide */
   readonly host?: string;
   /** 0: any free port */
   readonly port: number;

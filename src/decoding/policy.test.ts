@@ -24,7 +24,7 @@ describe("policies", () => {
       { ...rejection, bonusToken: true },
       "bonusToken needs windowTokens",
     ],
-    ["nobody to go on", { ...rejection, segmentTokens: 0 }, "patienceMs must be finite"],
+    ["no side to go on", { ...rejection, segmentTokens: 0 }, "patienceMs must be finite"],
     [
       "a window below a segment",
       { ...rejection, windowTokens: 3 },

@@ -26,9 +26,9 @@ export interface DecodingPolicy {
    * there are drafts)
    */
   readonly patienceMs: number;
-  /** rejection only: the cloud adds its own next token when all drafts of a pass stand */
+  /** rejection only: the cloud adds its own next token when all drafts of a pass are accepted */
   readonly bonusToken: boolean;
-  /** Fast Verification: rows are computed ahead of the drafts that they will decide */
+  /** Fast Verification: rows are computed ahead of the drafts that they will verify */
   readonly preVerify: boolean;
   /** a segment that takes longer than this to draft is sent as it is; Infinity: never */
   readonly truncateAfterMs: number;

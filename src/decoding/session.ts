@@ -13,7 +13,7 @@ export interface SessionSettings {
   readonly maxTokens: number;
   /** the answer keeps to it */
   readonly grammar?: Grammar;
-  /** how many of the target's likeliest tokens to report with each token, [0, 20]; left out: report nothing */
+  /** how many of the target's likeliest tokens to report with each token, [0, 20]; not given: report nothing */
   readonly logprobs?: number;
 }
 

@@ -18,7 +18,7 @@ export type DrafterKind = "model" | "lookup" | "both";
 /** The small model of this device, ready to draft. */
 export interface LoadedDrafter {
   readonly drafter: Drafter;
-  /** the model without a look into the text: it can answer alone. null: there is only a tokenizer */
+  /** the model without prompt lookup: it can answer alone. null: there is only a tokenizer */
   readonly own: Drafter | null;
   readonly tokenizer: LlamaTokenizer;
   readonly chatTemplate: string | null;
@@ -31,7 +31,7 @@ export interface DrafterOptions {
   readonly gpu: GpuChoice;
   /** emulated hardware, or null */
   readonly hardware: HardwareProfile | null;
-  /** who drafts: the model, a look into the text, or whichever has the longer agreeing history */
+  /** what drafts: the model, prompt lookup, or whichever has the longer agreeing history */
   readonly kind?: DrafterKind;
   /** wraps the model: to watch it */
   readonly watch?: (model: DraftModel) => DraftModel;

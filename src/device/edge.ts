@@ -15,19 +15,19 @@ import { need, needGpu, needWhole } from "./options.ts";
 /** An edge out of a model file and the address of a cloud. */
 
 export interface CreateEdgeOptions {
-  /** address of the cloud, ws:// or wss://; left out: the small model answers alone */
+  /** address of the cloud, ws:// or wss://; not given: the small model answers alone */
   readonly cloud?: string;
   /** the drafter, a GGUF file or hf:owner/repo[:quant]; only the drafter `lookup` can do without */
   readonly model?: string;
-  /** of questions that name none; left out: `race`, or `edge` without a cloud */
+  /** of questions that name none; default: `race`, or `edge` without a cloud */
   readonly policy?: PolicyName | DecodingPolicy;
-  /** who drafts: the model, a look into the text, or the likelier of both; left out: `both` */
+  /** what drafts: the model, prompt lookup, or the likelier of both; default: `both` */
   readonly drafter?: DrafterKind;
-  /** of the CPU, for the drafter; left out: half of them */
+  /** of the CPU, for the drafter; default: half of them */
   readonly threads?: number;
-  /** left out: `auto` */
+  /** default: `auto` */
   readonly gpu?: GpuChoice;
-  /** how long to try when the link breaks, ms; answers go on where they were. Left out: 30,000 */
+  /** how long to try when the link breaks, ms; answers go on where they were. Default: 30,000 */
   readonly reconnectMs?: number;
   /** of loading the model, [0, 1] */
   readonly loading?: (fraction: number) => void;

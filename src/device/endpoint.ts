@@ -5,19 +5,19 @@ import { freshSeed, software } from "./node.ts";
 
 /** What may be said about an endpoint; nothing has to be. */
 export interface EndpointSettings {
-  /** left out, or 0: any free one */
+  /** default, or 0: any free one */
   readonly port?: number;
-  /** left out: 127.0.0.1 */
+  /** default: 127.0.0.1 */
   readonly host?: string;
-  /** answers that are made at a time; left out: 32 */
+  /** answers that are made at a time; default: 32 */
   readonly concurrent?: number;
-  /** requests that wait for their turn, more are turned away; left out: 256 */
+  /** requests that wait for their turn, more are turned away; default: 256 */
   readonly waiting?: number;
   /** names that it goes by, besides localhost */
   readonly hosts?: readonly string[];
   /** origins of web pages that may ask, for example "http://localhost:3000"; "*": any */
   readonly origins?: readonly string[];
-  /** clients have to bring it as a bearer token; left out: nobody has to */
+  /** clients have to bring it as a bearer token; default: not required */
   readonly apiKey?: string;
 }
 

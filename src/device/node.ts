@@ -31,7 +31,7 @@ export function software(): string {
   return `picospec/${version()}`;
 }
 
-/** 128 bits that nobody can guess, as text. */
+/** 128 bits that cannot be guessed, as text. */
 export function freshSecret(): string {
   return randomBytes(16).toString("hex");
 }

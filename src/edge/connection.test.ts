@@ -239,7 +239,7 @@ describe("the tokenizer of the target", () => {
     client.requestTokenizer(() => {});
   });
 
-  it("is not waited for behind a cloud that has fallen silent", () => {
+  it("is not waited for behind a cloud that has gone silent", () => {
     const { clock, links, client } = connected();
     const told: Told[] = [];
     client.requestTokenizer(into(told));

@@ -185,7 +185,7 @@ export class Connection {
     this.timer(HANDSHAKE_TIMEOUT_MS, () =>
       this.lost("unreachable", "the cloud does not answer; is it a PicoSpec cloud?"),
     );
-    // What an earlier link still says is nobody's business.
+    // What an earlier link still says is of no account.
     const current = () => this.link === link && !this.ended;
     link.start({
       frame: (frame, bytes) => current() && this.receive(frame, bytes),

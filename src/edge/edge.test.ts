@@ -128,7 +128,7 @@ describe("an edge", () => {
     }
   });
 
-  it("ends when it is told to, or when nobody listens any more", async () => {
+  it("ends when it is told to, or when its listener has gone", async () => {
     const here = await edge();
     const abort = new AbortController();
     const events: AnswerEvent[] = [];

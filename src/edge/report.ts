@@ -1,6 +1,6 @@
 import type { PipelineStatistics } from "./core/statistics.ts";
 
-/** What one answer came to: the object that `run --json` prints. null: does not apply, or nobody can tell. */
+/** Statistics of one answer: the object that `run --json` prints. null: does not apply, or unknown. */
 export interface RunReport {
   readonly policy: string;
   readonly text: string;
@@ -9,9 +9,9 @@ export interface RunReport {
   /** tokens over the time from the request to the last of them */
   readonly tokensPerSecond: number;
   readonly timeToFirstTokenMs: number;
-  /** drafts that stood, of those that were judged */
+  /** accepted drafts, of those that were judged */
   readonly acceptanceRate: number | null;
-  /** drafts that stood, a segment */
+  /** accepted drafts, a segment */
   readonly acceptedPerRound: number | null;
   /** segments that were judged */
   readonly rounds: number;

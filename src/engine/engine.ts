@@ -57,7 +57,7 @@ export interface PassItem {
    * questions.length, and one more with `hold`. They are asked in order up to the first that is not "accepted".
    */
   readonly questions: readonly Question[];
-  /** keep the row after the last token when all drafts stand: the next draft will be decided by it */
+  /** keep the row after the last token when all drafts are accepted: the next draft is verified by it */
   readonly hold: boolean;
 }
 

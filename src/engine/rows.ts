@@ -5,7 +5,7 @@ import { assert } from "../util/assert.ts";
 import { PicoSpecError } from "../util/errors.ts";
 import type { HeldRow, PassItem, PassResult } from "./engine.ts";
 
-/** Answers for engines that have dense rows: asks in order, stops at the first draft that falls, keeps one row. */
+/** Answers for engines that have dense rows: asks in order, stops at the first rejected draft, keeps one row. */
 export class RowAnswers {
   private readonly workspace = new SamplerWorkspace();
   /** released copies, to be used again: bounded by how many rows are ever held at a time */

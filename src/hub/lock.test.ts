@@ -58,9 +58,9 @@ describe("a lock", () => {
 
   it.each([
     "another machine's",
-    "nobody's",
+    "unowned",
   ])("of %s that is silent is taken over after 30 s", async (whose) => {
-    writeFileSync(path, whose === "nobody's" ? "" : owner(1, "elsewhere"));
+    writeFileSync(path, whose === "unowned" ? "" : owner(1, "elsewhere"));
     const clock = new TestClock(isPoll);
     const lock = await acquireLock(path, options("a", { clock }));
     expect(clock.nowMs()).toBe(30_000);
@@ -135,7 +135,7 @@ describe("a lock", () => {
       let most = 0;
       const one = async (_: unknown, number: number) => {
         const lock = await acquireLock(path, options(`r${round}w${number}`, { clock }));
-        // From here on nobody is dead: a holder that this machine keeps waiting must not look so.
+        // From here on no holder is dead: a holder that this machine keeps waiting must not look so.
         clock.frozen = true;
         most = Math.max(most, ++held);
         await lock.held();

@@ -83,7 +83,7 @@ async function hold(path: string, handle: FileHandle, { clock, limits, id }: Loc
   let writing = Promise.resolve();
   const next = () => {
     cancel = clock.schedule(clock.nowMs() + limits.beatMs, () => {
-      // A beat that cannot be written, as on a full disk, is one that nobody sees.
+      // A beat that cannot be written, as on a full disk, is one that no other process sees.
       writing = show()
         .catch(() => {})
         .then(() => (released ? undefined : next()));

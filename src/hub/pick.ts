@@ -100,7 +100,7 @@ function single(name: HubName, found: readonly Candidate[]): Candidate {
   );
 }
 
-/** Language models only, with the parts of split ones together. Incomplete ones are left out. */
+/** Language models only, with the parts of split ones together. Incomplete ones are omitted. */
 function candidates(listed: readonly HubFile[]): Candidate[] {
   const byPath = new Map(listed.map((file) => [file.path, file]));
   return listed

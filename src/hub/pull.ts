@@ -41,7 +41,7 @@ export interface PullProgress {
 
 export interface HubOptions extends HubSettings {
   readonly clock: Clock;
-  /** text that nobody else comes up with */
+  /** text that no other process makes */
   readonly freshId: () => string;
   readonly progress?: (progress: PullProgress) => void;
   readonly limits?: HubLimits;

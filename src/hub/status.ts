@@ -9,7 +9,7 @@ export interface Asked {
 
 /**
  * What a hub's refusal means. It says more in X-Error-Code than in the status: a repository that is not there and
- * one that is private are both 401 to whoever has no token.
+ * one that is private are both 401 to a client without a token.
  */
 export function statusError(
   { status, headers }: Pick<Response, "status" | "headers">,

@@ -11,7 +11,7 @@ import { ProtocolError } from "./errors.ts";
 import { sentSampler } from "./features.ts";
 import { type OpenFrame, PROTOCOL_LIMITS } from "./frame.ts";
 
-/** The JSON inside control frames, checked once, here. JSON has no Infinity: null stands for it. */
+/** The JSON inside control frames, checked once, here. JSON has no Infinity: null is written for it. */
 
 const count = z
   .number()

@@ -18,7 +18,7 @@ import {
 
 /**
  * Reads fields one after the other; arrays come out as views of the received buffer. Every read is checked
- * against the frame's end, and `done` against bytes that nobody asked for.
+ * against the frame's end, and `done` against bytes that no field accounts for.
  */
 class Reader {
   readonly type: number;

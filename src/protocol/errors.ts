@@ -19,7 +19,7 @@ export type ProtocolErrorCode =
   | "shutting_down"
   | "internal";
 
-/** A peer sent what it may not send. It costs the peer its session, or its connection, and nobody else's. */
+/** A peer sent what it may not send. It costs the peer its session, or its connection, and no other peer's. */
 export class ProtocolError extends PicoSpecError {
   override readonly name = "ProtocolError";
   override readonly code: ProtocolErrorCode;

@@ -105,7 +105,7 @@ export interface OpenFrame {
   readonly settings: SessionSettings;
   /** what is committed, Int32Array[n], at least one token: the prompt, and after a resumption the answer so far */
   readonly tokens: Int32Array;
-  /** known to this edge only: whoever has it may resume the session; null: nobody */
+  /** known to this edge only: the client that has it may resume the session; null: no client */
   readonly secret: string | null;
   /** null: a new session */
   readonly resume: Resumption | null;
@@ -117,7 +117,7 @@ export interface OpenFrame {
 export interface Resumption {
   /** how many of the tokens are the prompt */
   readonly promptTokens: number;
-  /** of the drafts that follow: those that were undecided come again, with the same number and the same q */
+  /** of the drafts that follow: those that were pending come again, with the same number and the same q */
   readonly lineage: number;
   /** 1 for the first resumption; a smaller one than the cloud has seen is late */
   readonly epoch: number;
@@ -136,7 +136,7 @@ export interface DraftFrame {
   readonly lineage: number;
   /** position of tokens[0] */
   readonly first: number;
-  /** the edge knows every token before this position to be decided */
+  /** the edge knows every token before this position to be committed */
   readonly committedThrough: number;
   /** the edge will not draft any further: from here on the cloud decodes by itself */
   readonly final: boolean;
@@ -152,11 +152,11 @@ export interface VerdictFrame {
   readonly lineage: number;
   /** position of tokens[0] */
   readonly first: number;
-  /** tokens that are decided now, Int32Array[n] */
+  /** tokens that are committed now, Int32Array[n] */
   readonly tokens: Int32Array;
-  /** what the target thought of each, n of them with equally many tops; null or left out: the session wants none */
+  /** what the target thought of each, n of them with equally many tops; null or not given: the session wants none */
   readonly logprobs?: readonly TokenLogprobs[] | null;
-  /** the draft at first + n does not stand, and the edge resamples it */
+  /** the draft at first + n is rejected, and the edge resamples it */
   readonly rejection: Rejection | null;
 }
 

@@ -3,7 +3,7 @@ import { Purpose } from "./random.ts";
 /**
  * Philox4x32-10 (see random.ts) for four blocks at a time, as a WebAssembly module with 128-bit vectors:
  * JavaScript has no 64-bit product, and takes twelve times as long. The module is assembled here, instruction by
- * instruction, so that there is no build step and no binary that nobody can read.
+ * instruction, so that there is no build step and no binary that cannot be read.
  *
  * Opcodes: WebAssembly Core Specification 2.0, section 5.4 (https://www.w3.org/TR/wasm-core-2/#binary-instr).
  */

@@ -13,7 +13,7 @@ const seeds = fc.bigInt({ min: 0n, max: 2n ** 64n - 1n }).map(toSeed);
 const positions = fc.integer({ min: 0, max: 2 ** 31 });
 
 describe("Gumbel noise", () => {
-  it("stands on these bits (golden values, part of the protocol)", () => {
+  it("is built on these bits (golden values, part of the protocol)", () => {
     const bits = (s: Seed, position: number, token: number) => {
       const u = uniform(s, Purpose.gumbel, position, 0, token);
       expect(gumbel(s, position, token)).toBe(-Math.log(-Math.log(u)));

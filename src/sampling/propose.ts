@@ -8,7 +8,7 @@ export interface Proposal {
   readonly token: number;
   /** q(token), rounded to 32 bits as it travels */
   readonly q: number;
-  /** q whole, kept for the residual; null under Gumbel coupling, where nobody needs it */
+  /** q whole, kept for the residual; null under Gumbel coupling, where it is not needed */
   readonly distribution: Distribution | null;
 }
 

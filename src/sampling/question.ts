@@ -23,13 +23,13 @@ interface QuestionBase {
   readonly lineage: number;
   /** the tokens before `position`, as many as the penalties look back on */
   readonly history: Int32Array;
-  /** what a grammar allows at `position`; null or left out: everything */
+  /** what a grammar allows at `position`; null or not given: everything */
   readonly allowed?: TokenSet | null;
-  /** how many of the likeliest tokens to report with a decision; null or left out: report nothing */
+  /** how many of the likeliest tokens to report with a decision; null or not given: report nothing */
   readonly logprobs?: number | null;
 }
 
-/** Does this draft stand? */
+/** Is this draft accepted? */
 export interface DecideQuestion extends QuestionBase {
   readonly ask: "decide";
   readonly coupling: Coupling;
@@ -86,7 +86,7 @@ export interface DenseRejection {
 
 export type Rejection = SparseRejection | DenseRejection;
 
-/** What the target itself thought of a decided token: natural logarithms, before the sampler chain. */
+/** What the target itself thought of a committed token: natural logarithms, before the sampler chain. */
 export interface TokenLogprobs {
   readonly logprob: number;
   /** the likeliest tokens, Int32Array[n], by falling probability */

@@ -7,7 +7,7 @@ import { Purpose, type Seed, uniform } from "./random.ts";
 /** Past this many witnesses the whole of p is cheaper than more of them. */
 const MOST_WITNESSES = 1024;
 
-/** What a residual draw came to: the token, or what it needs to go on. */
+/** Result of a residual draw: the token, or what it needs to go on. */
 export type ResidualStep =
   | { readonly kind: "token"; readonly token: number }
   | { readonly kind: "needWitnesses"; readonly from: number; readonly count: number }

@@ -72,7 +72,7 @@ export function chatPrompt(
     const message = `the model's chat template failed: ${messageOf(error)}; try --raw to send the prompt as it is`;
     throw new TemplateError("template", message, { cause: error });
   }
-  // Many templates write the begin token that the tokenizer adds as well: it must not stand twice.
+  // Many templates write the begin token that the tokenizer adds as well: it must not be there twice.
   const { beginText, addsBegin } = tokenizer;
   if (addsBegin && beginText !== "" && text.startsWith(beginText)) text = text.slice(beginText.length);
   return tokenizer.encode(text, true);

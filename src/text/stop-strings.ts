@@ -1,4 +1,4 @@
-/** Text that ends an answer, wherever it falls among tokens. */
+/** Text that ends an answer, however tokens split it. */
 
 export interface StoppedText {
   /** text that is certain to belong to the answer */

@@ -10,7 +10,7 @@ export interface Tokenizer {
   readonly addsBegin: boolean;
   /**
    * Token ids of a prompt, the begin token included where the model wants one.
-   * @param special whether text such as <|user|> stands for the special token of that name
+   * @param special whether text such as <|user|> is read as the special token of that name
    */
   encode(text: string, special: boolean): Int32Array;
   /** The bytes that a token adds to the text: a character may be spread over several tokens. Special tokens and ids past the vocabulary have none. */

@@ -98,7 +98,7 @@ export async function toolCallGrammar(
   return `root ::= ${calls.join(" | ")}\n${rules.join("\n")}`;
 }
 
-/** EBNF with other names for its rules: names are what stands outside of strings and character classes. */
+/** EBNF with other names for its rules: names are what is outside of strings and character classes. */
 function renamed(source: string, rename: (name: string) => string): string {
   return source.replace(/"(?:\\.|[^"\\])*"|\[(?:\\.|[^\]\\])*\]|[A-Za-z_][\w-]*/g, (part) =>
     /^["[]/.test(part) ? part : rename(part),

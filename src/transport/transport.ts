@@ -8,7 +8,7 @@ export interface TransportHandlers {
   closed(reason: string): void;
 }
 
-/** An ordered, reliable pipe of binary messages. Whoever got it closes it. */
+/** An ordered, reliable pipe of binary messages. Its owner, the caller that got it, closes it. */
 export interface Transport {
   /** Starts delivery. Messages that came before are kept until then. */
   start(handlers: TransportHandlers): void;

@@ -11,7 +11,7 @@ export interface WebSocketLike {
   addEventListener(type: "error", listener: (event: { message?: string }) => void): void;
 }
 
-/** Messages kept until somebody starts to listen, which is at once: more than this is an attack. */
+/** Messages kept until a listener is set, which is at once: more than this is an attack. */
 const MOST_EARLY_MESSAGES = 16;
 
 /**

@@ -37,7 +37,7 @@ describe("a turnstile", () => {
     expect(log.sort()).toEqual(["a", "c: full", "large: too_many"]);
   });
 
-  it("forgets who has gone, and lets in whom that one held up", async () => {
+  it("forgets who has gone, and lets in the one that it held up", async () => {
     const turnstile = new Turnstile(2, 10);
     const log: string[] = [];
     const patience = new AbortController();

@@ -2,7 +2,7 @@ import { assert } from "./assert.ts";
 import type { CancelTimer, Clock } from "./clock.ts";
 import { TimerQueue } from "./timer-queue.ts";
 
-/** Time that passes only when somebody turns it: the whole system runs under it, reproducibly and at once. */
+/** Time that passes only when a caller advances it: the whole system runs under it, reproducibly and at once. */
 export class VirtualClock implements Clock {
   private timeMs = 0;
   private readonly queue = new TimerQueue();
@@ -27,7 +27,7 @@ export class VirtualClock implements Clock {
 
   /**
    * Runs everything that is due until a time, or until nothing is left.
-   * @param mostSteps guards against a system that never comes to rest
+   * @param mostSteps guards against a system that never runs out of events
    */
   run(untilMs = Number.POSITIVE_INFINITY, mostSteps = 10_000_000): void {
     for (let steps = 0; this.step(untilMs); steps++) {

@@ -117,7 +117,7 @@ function planOf(seed: number, { policy, drafterTokens }: Case): WorldPlan {
 
 export interface Sample {
   readonly counts: Map<string, number>;
-  /** what befell the worlds */
+  /** the faults that the worlds met */
   readonly happened: ReadonlyMap<string, number>;
 }
 

@@ -4,7 +4,7 @@ import { hold, holdIntegrity } from "./hold.ts";
 import type { Run } from "./run.ts";
 
 /**
- * What holds on an edge after every event: what its parts check of themselves, and what only somebody from outside can
+ * What holds on an edge after every event: what its parts check of themselves, and what only an observer can
  * compare (what was told, what the model really holds, what waits on the link). No private field is read.
  */
 

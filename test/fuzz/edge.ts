@@ -15,7 +15,7 @@ import { Process } from "./process.ts";
 import { Run } from "./run.ts";
 import type { FuzzWorld } from "./world.ts";
 
-/** How long somebody waits who finds no cloud, or whose client gave up, before they try again. */
+/** How long an edge waits that finds no cloud, or whose client gave up, before it tries again. */
 const TRY_AGAIN_MS = 500;
 
 /** A device: one drafter, one client at a time, and what its user asks. */

@@ -39,7 +39,7 @@ export function failingTarget(
     if (random() >= fails.row) return held ? { ...result, held: breakable(held, blame(slot)) } : result;
     held?.release();
     blame(slot)("model_output");
-    // As `RowAnswers` has it: what was answered before the row that is of no use stands.
+    // As `RowAnswers` has it: what was answered before the row that is of no use stays valid.
     const answers = result.answers.slice(0, Math.floor(random() * result.answers.length));
     return { ...result, answers, held: null, failure: "a row has no finite number" };
   };
@@ -75,12 +75,12 @@ export function failingDrafter(
     info: { ...toy.info, ...narrowed(drafter) },
     feedTokens: toy.feedTokens,
     feed(from, tokens, read, done) {
-      const falls = random() < drafterFails;
+      const fails = random() < drafterFails;
       const stallMs = isHarmed() && random() < drafterStalls.chance ? drafterStalls.forMs : 0;
       const narrow = read && ((row: Float32Array) => read(row.subarray(0, drafter.vocabularySize)));
-      toy.feed(from, tokens, falls ? null : narrow, (error) =>
+      toy.feed(from, tokens, fails ? null : narrow, (error) =>
         later(stallMs, () => {
-          if (!falls) return done(error);
+          if (!fails) return done(error);
           drafterKv(toy).truncate(0);
           failed();
           done(new EngineError("decode_failed", "no memory"));

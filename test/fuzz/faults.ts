@@ -10,7 +10,7 @@ export type LinkFault =
   | { readonly kind: "late"; readonly edgeMs: number; readonly frozenMs: number; readonly cloudMs: number }
   /** nothing arrives for a while, and then all of it */
   | { readonly kind: "freeze"; readonly ways: readonly Way[]; readonly forMs: number }
-  /** one direction is dead, and nobody says so until the cloud's heartbeat does */
+  /** one direction is dead, and no side hears of it until the cloud's heartbeat does */
   | { readonly kind: "oneWay"; readonly lost: Way; readonly cloudMs: number }
   /** something between the two closes it, politely */
   | { readonly kind: "hangUp" };
@@ -116,7 +116,7 @@ export function drawFate(random: () => number, withinDraws = false): Fate {
   return { trigger: { kind: "frame", moment: pick("sent", "arrived"), name, nth }, fault };
 }
 
-/** A link that falls silent while a long answer is on its way: one side goes on, and must stop by itself. */
+/** A link that goes silent while a long answer is on its way: one side goes on, and must stop by itself. */
 export function drawHush(random: () => number): Fate {
   const pick = picker(random);
   const fault = pick<LinkFault>(

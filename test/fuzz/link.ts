@@ -66,7 +66,7 @@ class LinkEnd implements Transport {
   private handlers: TransportHandlers | null = null;
   private open = true;
 
-  /** @param process that this end belongs to; null: nobody is there */
+  /** @param process that this end belongs to; null: no process */
   constructor(way: Way, pipe: Pipe, process: Process | null, watch: LinkWatch) {
     this.way = way;
     this.pipe = pipe;

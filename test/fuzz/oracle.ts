@@ -46,13 +46,13 @@ export function expectedText(plan: SessionPlan, edge: EdgePlan, language: ToyLan
 function decode(
   plan: SessionPlan,
   language: ToyLanguage,
-  next: (tokens: Int32Array, lineage: number) => [token: number, fell: boolean],
+  next: (tokens: Int32Array, lineage: number) => [token: number, rejected: boolean],
 ): Expected {
   const rule = stopRule(plan, language);
   const tokens = [...plan.prompt];
   for (let lineage = 0; ; ) {
-    const [token, fell] = next(Int32Array.from(tokens), lineage);
-    if (fell) lineage++;
+    const [token, rejected] = next(Int32Array.from(tokens), lineage);
+    if (rejected) lineage++;
     tokens.push(token);
     const reason = stopReasonAt(rule, token, tokens.length - 1);
     if (reason) return { tokens: tokens.slice(plan.prompt.length), reason };
@@ -80,7 +80,7 @@ function judged(
   language: ToyLanguage,
   tokens: Int32Array,
   lineage: number,
-): [token: number, fell: boolean] {
+): [token: number, rejected: boolean] {
   const base = asked(plan, tokens, lineage);
   const { exchange, topK } = plan.policy;
   const { history, position, seed, sampler } = base;
@@ -101,7 +101,7 @@ function judged(
   const given = ask(decide);
   if (given.kind === "accepted") return [token, false];
   if (given.kind === "token") return [given.token, true];
-  assert(given.kind === "rejected", "a draft stands or falls");
+  assert(given.kind === "rejected", "a draft is accepted or rejected");
   const draw = new ResidualDraw(given.rejection, distribution, seed, position, lineage);
   let step = draw.next();
   while (step.kind !== "token") {

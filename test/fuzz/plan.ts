@@ -7,7 +7,7 @@ import { draws, randomSchedule, type Schedule, scheduled, steadySchedule } from 
 import { drawFate, drawHush, type Fate, type Pick, picker } from "./faults.ts";
 import type { LivePlan } from "./live.ts";
 
-/** What a seed stands for: who takes part in a world, what they want, and what goes wrong. Plain values. */
+/** What a seed gives: who takes part in a world, what they want, and what goes wrong. Plain values. */
 
 /** With this much patience no link that breaks ends a session. */
 export const PATIENT_MS = 3_600_000;
@@ -41,7 +41,7 @@ export interface EdgePlan {
   readonly faithful: boolean;
   readonly stalls: readonly Stall[];
   readonly drafter: {
-    /** a model, a look into the text, or both */
+    /** a model, prompt lookup, or both */
     readonly kind: "model" | "lookup" | "both";
     readonly contextTokens: number;
     readonly vocabularySize: number;
@@ -68,7 +68,7 @@ export interface WorldPlan {
   /** what happens to each server */
   readonly servers: readonly (readonly ServerEvent[])[];
   readonly edges: readonly EdgePlan[];
-  /** links that are made before this come to harm */
+  /** links that are made before this meet faults */
   readonly faultsUntilMs: number;
   readonly fates: (random: () => number) => readonly Fate[];
   /** drafts and pings are said again on the same link */

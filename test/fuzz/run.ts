@@ -8,7 +8,7 @@ import { type Expected, expectedText, stopRule } from "./oracle.ts";
 import type { EdgePlan, SessionPlan } from "./plan.ts";
 import type { FuzzWorld } from "./world.ts";
 
-/** What a broken link can end a session with, where nobody makes it anew. */
+/** What a broken link can end a session with, where no edge makes it anew. */
 const LOST = ["connection_lost", "unreachable", "shutting_down", "server_full", "slow_peer"];
 
 /** One session, as its user sees it, and what it is held against. */
@@ -28,7 +28,7 @@ export class Run {
   private readonly world: FuzzWorld;
   private readonly rule: StopRule;
   private readonly drafter: EdgePlan["drafter"]["kind"];
-  /** what it may fail with, for what has befallen it */
+  /** what it may fail with, for the faults that it met */
   private readonly excuses = new Set<string>();
   private cancelled = false;
 
@@ -118,7 +118,7 @@ export class Run {
   private done(reason: StopReason): void {
     const { name, expected, tokens, rule } = this;
     if (reason === "cancelled") {
-      hold(this.cancelled, "outcome", () => `${name} is cancelled, and nobody wanted that`);
+      hold(this.cancelled, "outcome", () => `${name} is cancelled, and its edge did not want that`);
       return;
     }
     const ends = tokens.map((token, i) => stopReasonAt(rule, token, rule.promptLength + i));

@@ -2,7 +2,7 @@ import { livePlanOf } from "./live.ts";
 import { planOf } from "./plan.ts";
 import { FuzzWorld } from "./world.ts";
 
-/** What a seed came to. */
+/** Result of a seed. */
 export interface Found {
   readonly sessions: number;
   readonly happened: ReadonlyMap<string, number>;

@@ -59,7 +59,7 @@ export class FuzzWorld {
     for (const [i, events] of plan.servers.entries()) this.planServer(this.servers[i]!, events);
   }
 
-  /** Links and drafters still come to harm. */
+  /** Links and drafters still meet faults. */
   get isHarmed(): boolean {
     return this.clock.nowMs() < this.plan.faultsUntilMs;
   }
@@ -92,7 +92,7 @@ export class FuzzWorld {
     if (judges) checkRest(this);
   }
 
-  /** At whoever has done something. */
+  /** At the process that has done something. */
   private look(): void {
     for (const one of this.touched) {
       if (one instanceof FuzzEdge) {
@@ -116,15 +116,15 @@ export class FuzzWorld {
     this.later(pick(0, 10, 200), () => {
       const { life } = server;
       if (!life && random() < 0.5) {
-        this.note(() => `${edge.name} finds nobody at ${server.name}`);
+        this.note(() => `${edge.name} finds no cloud at ${server.name}`);
         edge.process.run(() => done(new Error("the connection was refused"), null));
         return;
       }
-      // Where nobody is, a connection may also just lead nowhere.
+      // Where no process is, a connection may also just lead nowhere.
       const link = this.link(edge, life);
-      this.note(() => `${edge.name} has link ${link.number} to ${life ? server.name : "nobody"}`);
+      this.note(() => `${edge.name} has link ${link.number} to ${life ? server.name : "no cloud"}`);
       if (life) server.accept(life, link);
-      if (!this.isHarmed && !life) this.later(100, () => link.edge.hangUp("nobody answers"));
+      if (!this.isHarmed && !life) this.later(100, () => link.edge.hangUp("no cloud answers"));
       edge.process.run(() => done(null, link));
     });
   }
@@ -147,7 +147,7 @@ export class FuzzWorld {
     const fates = this.isHarmed ? plan.fates(random) : [];
     const watch = new FateWatch(fates, clock, (fault) => {
       this.count(`fault ${fault.kind}`);
-      this.note(() => `link ${link.number} comes to harm: ${JSON.stringify(fault)}`);
+      this.note(() => `link ${link.number} has a fault: ${JSON.stringify(fault)}`);
       applyFault(link, fault, clock);
     });
     const said: Uint8Array[] = [];

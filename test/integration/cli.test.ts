@@ -203,11 +203,7 @@ describe("bad input ends in one clear line and a non-zero exit", () => {
       () => ["run", "x", "--cloud", "localhost", "--model", DRAFTER],
       /a cloud's address is ws:\/\/HOST:PORT/,
     ],
-    [
-      "neither a model nor a look into the text",
-      () => ["run", "x", "--cloud", cloud.url],
-      /give --model FILE, or/,
-    ],
+    ["neither a model nor prompt lookup", () => ["run", "x", "--cloud", cloud.url], /give --model FILE, or/],
     [
       "nothing to plan for",
       () => ["plan"],

@@ -132,7 +132,7 @@ describe("doctor", () => {
     expect(garbage.named("cloud protocol")[0]).toMatchObject({ status: "problem" });
   });
 
-  it("writes a line a check, advice on its own, and what it comes to", async () => {
+  it("writes a line a check, advice on its own, and a summary", async () => {
     const { status, stdout } = await picospec(["doctor", "--model", TEXT]);
     expect(status).toBe(1);
     expect(stdout).toMatch(/^ok {7}node {13}\d+\.\d+\.\d+\n/);

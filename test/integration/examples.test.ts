@@ -2,7 +2,7 @@ import { type ChildProcess, spawn } from "node:child_process";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { DRAFTER, finished, type RunningCloud, startCloud, startEdge } from "../support/processes.ts";
 
-/** What stands in examples/, as somebody would run it. */
+/** What is in examples/, as a user would run it. */
 
 let cloud: RunningCloud;
 beforeAll(async () => {

@@ -296,7 +296,7 @@ describe("a transfer that breaks off", () => {
 });
 
 describe("a hub that is slow", () => {
-  it("and falls silent in the middle is left after a minute, and asked for the rest", async () => {
+  it("and goes silent in the middle is left after a minute, and asked for the rest", async () => {
     hub.onStorage = firstOnly(half(hub, HALF, () => {}));
     const progress = reaching(HALF, () => setImmediate(() => clock.advance(HUB_LIMITS.stallMs)));
     await pull(undefined, { progress });

@@ -89,7 +89,7 @@ describe("the sandbox", () => {
     );
     expect(await reached('(() => {}).constructor("return 1")()')).toMatch(/Code generation/);
     expect(await reached('eval("1")')).toMatch(/Code generation/);
-    // A promise: it never resolves to a module, for there is nobody to load it.
+    // A promise: it never resolves to a module, for there is no loader.
     expect(await reached('import("node:fs")')).not.toBe("");
     // An object that would like to be called from outside: only a string is taken.
     const trap = "({ message: 1, toString() { for (;;); } })";

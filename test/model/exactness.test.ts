@@ -29,7 +29,7 @@ describe("the bundled pair, Q8_0", () => {
         tokens += said.length;
       }
     }
-    // Nothing was proved if no draft was ever taken or none ever fell.
+    // Nothing was proved if no draft was ever taken or none was ever rejected.
     expect(tokens).toBeGreaterThan(2000);
     expect(accepted / judged).toBeGreaterThan(0.5);
     expect(judged - accepted).toBeGreaterThan(100);

@@ -245,7 +245,7 @@ describe("a context", () => {
 });
 
 describe("a model that is closed", () => {
-  it("ends the decode that runs, and lets nobody start another on freed memory", async () => {
+  it("ends the decode that runs, and lets no caller start another on freed memory", async () => {
     const drafter = await llamaDraftModel(model, { threads: 1 });
     const outcomes: (string | undefined)[] = [];
     await new Promise<void>((resolve) => {

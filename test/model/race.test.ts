@@ -49,7 +49,7 @@ const TOKENS = 64;
 // biome-ignore lint/suspicious/noExplicitAny: a test reaches into what is private
 type Inside = any;
 
-/** What became of drafts: nothing was proved if none ever stood or none ever fell. */
+/** What became of drafts: nothing was proved if none was ever accepted or none ever rejected. */
 class Tally {
   accepted = 0;
   rejected = 0;
@@ -132,7 +132,7 @@ describe("the bundled pair, Q8_0: identical token for token, without exemption",
   });
 });
 
-/** Drafts of the real drafter, with so much added to its logits that most of them fall. */
+/** Drafts of the real drafter, with so much added to its logits that most of them are rejected. */
 const noisy: typeof propose = (row, sampler, history, coupling, seed, position, lineage) => {
   const other = toSeed(position + 1);
   const disturbed = row.map(

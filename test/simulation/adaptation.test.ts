@@ -25,7 +25,7 @@ function scenarioOf(
   return parseScenario({ rttMs, passMs, draftMs, acceptance, acceptanceCoupled: acceptance, ...more });
 }
 
-/** Tokens/s over 30 answers of 300 tokens; all policies meet the same places where drafts fall. */
+/** Tokens/s over 30 answers of 300 tokens; all policies meet the same places of rejections. */
 function tokensPerSecond(scenario: Scenario, policy: DecodingPolicy): number {
   const answers = runAnswers({ ...scenario, answerTokens: 300 }, policy, { seed: 1, edges: 1, answers: 30 });
   let [tokens, ms] = [0, 0];
@@ -38,7 +38,7 @@ function tokensPerSecond(scenario: Scenario, policy: DecodingPolicy): number {
 
 /**
  * Tolerance. What is compared shares its chance, so that a ratio is good to about 1%. Found: .97 at the least
- * (laptop-gpu, transatlantic, where deep drafts that are left out would have helped a little), .995 in the median.
+ * (laptop-gpu, transatlantic, where deep drafts that are omitted would have helped a little), .995 in the median.
  */
 const LEAST_OF_BEST = 0.96;
 const WINDOWS = [1, 2, 4, 8, 16, 32, 64, 128];
@@ -118,7 +118,7 @@ type Inside = any;
 
 /** The limits after each verdict. */
 interface Moment {
-  /** tokens decided so far */
+  /** tokens committed so far */
   readonly place: number;
   readonly atMs: number;
   readonly windowTokens: number;
@@ -196,9 +196,9 @@ describe("a drafter whose acceptance goes from .9 to .2 and back", () => {
   });
 
   it("control: an estimate that forgets nothing does not follow it", () => {
-    vi.spyOn(Adaptation.prototype, "judged").mockImplementation(function (this: Inside, stood) {
+    vi.spyOn(Adaptation.prototype, "judged").mockImplementation(function (this: Inside, accepted) {
       this.felt = true;
-      this.accepted.trueWeight += stood ? 1 : 0;
+      this.accepted.trueWeight += accepted ? 1 : 0;
       this.accepted.allWeight += 1;
     });
     const steps = SEEDS.slice(0, 5).map(stepsFollowed);
@@ -240,7 +240,7 @@ describe("drafts that bring nothing", () => {
   });
 });
 
-/** Tokens from a place until 24 verdicts in a row decide so many tokens each. */
+/** Tokens from a place until 24 verdicts in a row commit so many tokens each. */
 function tokensUntilGain(moments: Moment[], place: number, tokensPerVerdict: number): number {
   const after = from(moments, place);
   const found = after.findIndex((moment, i) => {

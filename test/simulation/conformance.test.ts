@@ -43,7 +43,7 @@ function adapterOf(name: string, make: (clock: VirtualClock, random: () => numbe
     samples: 600,
     async until(done) {
       for (let steps = 0; !done(); steps++) {
-        assert(steps < 1_000_000, "the engine never comes to rest");
+        assert(steps < 1_000_000, "the engine never runs out of events");
         // Promises of the edge run between two steps of the clock.
         await null;
         if (done()) return;

@@ -135,7 +135,7 @@ describe("control: the same test fails", () => {
     vi.restoreAllMocks();
   });
 
-  /** Parts of the system that a control breaks, by names that are nobody else's business. */
+  /** Parts of the system that a control breaks, by private names. */
   // biome-ignore lint/suspicious/noExplicitAny: a control reaches into what is private
   type Broken = any;
 

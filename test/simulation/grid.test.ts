@@ -4,7 +4,7 @@ import { type CellResult, GRID_BARS, type GridCell, RIVALS, runCell } from "../.
 /**
  * A dozen cells of `picospec bench grid`, among them those where some version of race once missed its bars by most:
  * fast drafts on a short round trip, where the cloud started a pass just before they came; bad drafts that it
- * waited for in vain; good drafts that cost rows; and ends of answers where it waited for drafts that nobody made.
+ * waited for in vain; good drafts that cost rows; and ends of answers where it waited for drafts that no edge made.
  */
 
 const cell = (
@@ -53,7 +53,7 @@ describe("race in the hardest cells", () => {
   });
 });
 
-it("a cell comes to the same again", () => {
+it("a cell gives the same again", () => {
   const one = cell(60, 50, 0.02, 0.2, 0.8);
   expect(runCell(one, [2])).toEqual(runCell(one, [2]));
 });

@@ -6,7 +6,7 @@ import type { TokenLogprobs } from "../../src/sampling/question.ts";
 import { toSeed } from "../../src/sampling/random.ts";
 import { draws, randomSchedule, scheduled, World } from "../support/world.ts";
 
-/** Each token comes with what the target itself thought of it, whoever drew the token, and in order. */
+/** Each token comes with what the target itself thought of it, whichever side drew the token, and in order. */
 
 const PROMPT = [3, 1, 4, 1, 5];
 const language: ToyLanguage = {

@@ -19,7 +19,7 @@ const language: ToyLanguage = {
 };
 const PROMPT = [3, 1, 4, 1, 5, 2, 3, 1, 4];
 
-/** The text of a policy, and how many drafts stood. */
+/** The text of a policy, and how many drafts were accepted. */
 function text(seed: number, policy: "race" | "picospec" | "cloud", drafter: (world: World) => Drafter) {
   const random = draws(seed);
   const schedule = randomSchedule(random);
@@ -38,9 +38,9 @@ const model = (world: World) => new ParallelDrafter(new ToyDraftModel(language, 
 
 describe("drafts without a model", () => {
   it.each([
-    ["a look into the text alone", () => new LookupDrafter()],
+    ["prompt lookup alone", () => new LookupDrafter()],
     ["whichever has the longer agreeing history", (world: World) => new TwoDrafters(model(world))],
-  ])("%s: the text of the cloud alone under 400 random schedules, and some drafts stand", (_, drafter) => {
+  ])("%s: the text of the cloud alone under 400 random schedules, and some drafts are accepted", (_, drafter) => {
     let accepted = 0;
     for (let seed = 0; seed < 400; seed++) {
       const race = text(seed, "race", drafter);

@@ -2,7 +2,7 @@ import { describe, expect, it } from "vitest";
 import { columnReport, draftLengthReport, PAPER_BARS } from "../../lab/bench/paper-report.ts";
 import { PAPER_COLUMNS, type PaperColumnName } from "../../lab/models/paper.ts";
 
-/** How close the simulator comes to what was published. 100 answers: half of a 95% interval is 2% at most. */
+/** How close the simulator is to what was published. 100 answers: half of a 95% interval is 2% at most. */
 
 const ANSWERS = 100;
 const names = Object.keys(PAPER_COLUMNS) as PaperColumnName[];

@@ -160,7 +160,7 @@ class EdgeSide {
     return this.handle({ kind: "frame", frame: verdictFrame(first, tokens, lineage) });
   }
 
-  /** All that is decided or drafted. */
+  /** All that is committed or drafted. */
   text(): number[] {
     const { session } = this;
     return [...session.prefix(this.asked!.position)];
@@ -378,7 +378,7 @@ describe("4. the edge follows the cloud", () => {
   it("where the cloud is ahead it feeds the committed tokens to its model first", () => {
     const fed: [number, number[]][] = [];
     const log: Passed[] = [];
-    // Passes of 10 ms and drafts of 45: the cloud decides four tokens in the time of a draft.
+    // Passes of 10 ms and drafts of 45: the cloud commits four tokens in the time of a draft.
     const world = new World({
       language: language(5, 0),
       schedule: steadySchedule(0, 10, 45),
@@ -397,7 +397,7 @@ describe("4. the edge follows the cloud", () => {
     const text = [...PROMPT, ...run.tokens];
     const late = fed.filter(([from, tokens]) => from > PROMPT.length && tokens.length > 1);
     expect(late.length).toBeGreaterThan(5);
-    // Always what is decided, never a token twice, never one left out.
+    // Always what is committed, never a token twice, never one missed.
     let next = 0;
     for (const [from, tokens] of fed) {
       expect(from).toBeLessThanOrEqual(next);
@@ -533,7 +533,7 @@ describe("7. an edge that reads slowly costs nothing", () => {
     expect(runOn()).toBe(256);
     cloud.drafts(0, 3, [], 3 + 100);
     expect(runOn()).toBe(100);
-    // Drafts are worth their pass, also there: they say that somebody is.
+    // Drafts are worth their pass, also there: they say that a client is.
     cloud.drafts(0, 3 + 356, [20]);
     expect(cloud.session.work(cloud.nowMs).need).toBe("now");
   });

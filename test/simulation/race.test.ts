@@ -151,7 +151,7 @@ function ownText(
   }
 }
 
-/** Every session comes to its end, and with the same text. */
+/** Every session reaches its end, and with the same text. */
 function check({ expected, alone, races }: Trial): void {
   for (const { outcome, tokens } of [alone, ...races]) {
     expect(outcome?.kind, JSON.stringify(outcome)).toBe("done");

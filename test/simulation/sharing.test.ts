@@ -117,7 +117,7 @@ describe("more sessions than sequences", () => {
     expect(evictions(enough)).toBe(0);
   });
 
-  it("nobody rebuilds its KV at every pass; off: with a quantum of one row they do", () => {
+  it("no session rebuilds its KV at every pass; off: with a quantum of one row they do", () => {
     const rebuilt = ({ runs }: Shared) =>
       runs.reduce(
         (sum, run) => sum + usage(run).evictions / (usage(run).targetPasses + usage(run).prefillPasses),
@@ -127,7 +127,7 @@ describe("more sessions than sequences", () => {
     expect(rebuilt(eight({ quantumRows: 1 }, POLICIES.cloud))).toBeGreaterThan(0.4);
   });
 
-  it("nobody starves: all are done within twice the time that perfect turns would take", () => {
+  it("no session starves: all are done within twice the time that perfect turns would take", () => {
     const { runs } = eight({ quantumRows: 16 }, POLICIES.cloud);
     const lastMs = runs.map(({ statistics }) => statistics!.lastTokenMs);
     // 40 tokens of 50 ms for each half of the sessions.

@@ -3,7 +3,7 @@ import type { Frame } from "../../src/protocol/frame.ts";
 import { DEFAULT_SAMPLER } from "../../src/sampling/sampler.ts";
 
 /**
- * One example of every frame, with its bytes as docs/protocol.md prints them: whoever writes an edge in another
+ * One example of every frame, with its bytes as docs/protocol.md prints them: an author of an edge in another
  * language tests against these. Numbers are chosen so that every field shows.
  */
 const usage = {
@@ -74,7 +74,7 @@ export const GOLDEN: readonly { readonly name: string; readonly frame: Frame; re
     hex: "05 00 0100 07000000 02000000 14000000 0b000000",
   },
   {
-    name: "verdict, one token stands and the next is rejected",
+    name: "verdict, one token is committed and the next is rejected",
     frame: {
       type: "verdict",
       session: 7,

@@ -6,7 +6,7 @@ import { toSeed } from "../../src/sampling/random.ts";
 
 /** One long answer of the real machines under virtual time, and what the exact model says of it. */
 
-/** When each token was decided, ms, and which tokens are corrections. */
+/** When each token was committed, ms, and which tokens are corrections. */
 export interface Timeline {
   readonly startMs: number;
   readonly atMs: readonly number[];
@@ -54,22 +54,22 @@ export function timeline(policy: DecodingPolicy, scenario: Scenario, tokens: num
   return { startMs, atMs, corrections };
 }
 
-/** How far the exact model is from each token's time at most, ms, given which drafts fell; the end left out. */
+/** How far the exact model is from each token's time at most, ms, given which drafts were rejected; without the end. */
 export function worstErrorMs(policy: DecodingPolicy, scenario: Scenario, line: Timeline): number {
   const times = timesOf(scenario);
   const last = line.atMs.length - 2 * policy.windowTokens;
   let start: CourseStart = "open";
   let [first, originMs, worst] = [0, line.startMs, 0];
-  for (const fell of line.corrections) {
-    if (fell >= last) break;
-    const drafts = fell - first + 1;
+  for (const rejected of line.corrections) {
+    if (rejected >= last) break;
+    const drafts = rejected - first + 1;
     const course = allAccepted(policy, times, start, drafts);
     for (let i = 0; i < drafts; i++) {
       worst = Math.max(worst, Math.abs(line.atMs[first + i]! - originMs - course.verdictMs[i]!));
     }
     start = stateAfter(course, drafts - 1, start);
-    first = fell + 1;
-    originMs = line.atMs[fell]!;
+    first = rejected + 1;
+    originMs = line.atMs[rejected]!;
   }
   return worst;
 }

@@ -16,14 +16,14 @@ export interface EndpointOptions {
   /** the grammar of a JSON Schema. @throws SettingError */
   readonly schemaGrammar: (schema: unknown) => Promise<string>;
   readonly freshSeed: () => Seed;
-  /** characters that nobody else has, for ids */
+  /** characters that no other call returns, for ids */
   readonly freshId: () => string;
   /** seconds since 1970 */
   readonly nowSeconds: () => number;
   /** answers that are made at a time; others wait, up to `waiting` of them */
   readonly concurrent: number;
   readonly waiting: number;
-  /** each answer that came to its end */
+  /** each answer that finished */
   readonly ended?: (end: AnswerEnd) => void;
 }
 

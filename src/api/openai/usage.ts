@@ -1,7 +1,7 @@
 import type { AnswerEnd } from "../../edge/edge.ts";
 import { runReport } from "../../edge/report.ts";
 
-/** What an answer came to, as clients read it. */
+/** Usage of an answer, as clients read it. */
 
 export interface Usage {
   readonly prompt_tokens: number;

@@ -49,7 +49,7 @@ describe("checks for a person", () => {
     );
   });
 
-  it("come to one line", () => {
+  it("are one line", () => {
     expect(verdict([ok("a", "")])).toBe("no problems, no warnings");
     const all = [problem("a", "", ""), warning("b", "", ""), warning("c", "", "")];
     expect(verdict(all)).toBe("1 problem, 2 warnings");

@@ -26,7 +26,7 @@ export function problem(name: string, detail: string, advice: string): Check {
 }
 
 /**
- * A check that cannot take longer than it may, and whose failure is a problem of its own and nobody else's.
+ * A check that cannot take longer than it may, and whose failure is a problem of its own, and not of other checks.
  * @param work gives up what it has open when the signal fires; what it says after that counts for nothing
  */
 export async function bounded(

@@ -18,7 +18,7 @@ export interface CpuFacts {
   readonly arch: string;
   readonly model: string;
   readonly cores: number;
-  /** what it can compute with, see `cpuFeatures`; null: nobody can tell */
+  /** what it can compute with, see `cpuFeatures`; null: unknown */
   readonly features: readonly string[] | null;
   /** there is a build of llama.cpp for it */
   readonly supported: boolean;

@@ -274,7 +274,7 @@ describe("a row that is of no use", () => {
   });
 });
 
-describe("a peer that breaks the rules loses its session, and nobody else does", () => {
+describe("a peer that breaks the rules loses its session, and no other peer does", () => {
   const opened = () => {
     const talk = new Talk().greet(1).greet(2);
     talk.open(1);

@@ -21,7 +21,7 @@ export class DraftedSequence {
   committed: number;
   /** the newest lineage heard of */
   lineage: number;
-  /** drafts of `lineage` are to be dropped: one of them did not stand */
+  /** drafts of `lineage` are to be dropped: one of them was rejected */
   lineageDead = false;
   private readonly settings: SessionSettings;
   private readonly rule: StopRule;
@@ -32,7 +32,7 @@ export class DraftedSequence {
   private readonly grammar: GrammarMatcher | null;
 
   /**
-   * @param committed the prompt, and what a resumed session had decided already
+   * @param committed the prompt, and what a resumed session had committed already
    * @param grammar that the answer keeps to; it stays the caller's
    */
   constructor(
@@ -85,7 +85,7 @@ export class DraftedSequence {
 
   /**
    * What the grammar allows at a position, given the drafts before it. Behind a draft that it does not allow everything
-   * is: that draft falls, and the row is never asked.
+   * is: that draft is rejected, and the row is never asked.
    */
   allowed(position: number): TokenSet | null {
     return this.grammar?.allowed(this.tokens.view(), this.rule.promptLength, position) ?? null;
@@ -126,7 +126,7 @@ export class DraftedSequence {
     this.committed++;
   }
 
-  /** The first pending draft did not stand. */
+  /** The first pending draft was rejected. */
   reject(): void {
     this.dropPending();
     this.lineageDead = true;
@@ -155,7 +155,7 @@ export class DraftedSequence {
   private takeOne(position: number, token: number, frame: DraftFrame, index: number): boolean {
     if (token >= this.vocabularySize) throw bad(`there is no token ${token}`);
     if (position < this.tokens.length) {
-      // Said before, or decided while it was on its way: equal is fine.
+      // Said before, or committed while it was on its way: equal is fine.
       if (this.tokens.at(position) === token) return true;
       if (position >= this.committed || this.settings.policy.coupling === "rejection") {
         throw bad(`position ${position} was drafted twice, with other tokens`);
@@ -165,7 +165,7 @@ export class DraftedSequence {
       return false;
     }
     if (this.full) throw bad(`position ${position} is past the limit of ${limitPosition(this.rule)}`);
-    // The window, and one more: the correction that a lineage starts with is decided on the edge already.
+    // The window, and one more: the correction that a lineage starts with is committed on the edge already.
     if (this.pending > this.settings.policy.windowTokens) throw bad("more drafts than the window allows");
     this.tokens.push(token);
     this.pendingQ.push(this.qOf(frame, index));

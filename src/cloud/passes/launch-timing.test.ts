@@ -2,28 +2,28 @@ import { describe, expect, it } from "vitest";
 import { POLICIES } from "../../decoding/policy.ts";
 import { LaunchTiming } from "./launch-timing.ts";
 
-/** A session of race whose drafts come 30 ms after a miss, every 10 ms, and mostly stand; passes of 100 ms. */
+/** A session of race whose drafts come 30 ms after a miss, every 10 ms, and are mostly accepted; passes of 100 ms. */
 function seasoned(): LaunchTiming {
-  const pace = new LaunchTiming(POLICIES.race, 0);
+  const timing = new LaunchTiming(POLICIES.race, 0);
   let nowMs = 0;
   for (let round = 0; round < 30; round++) {
-    for (let i = 0; i < 9; i++) pace.outlook.judged(true);
-    pace.outlook.judged(false);
-    pace.passTook(100, 4);
-    pace.outlook.committed(4, nowMs);
-    pace.outlook.dry(true, nowMs);
-    for (let frame = 0; frame < 3; frame++) pace.outlook.arrived(1, nowMs + 30 + 10 * frame);
+    for (let i = 0; i < 9; i++) timing.outlook.judged(true);
+    timing.outlook.judged(false);
+    timing.passTook(100, 4);
+    timing.outlook.committed(4, nowMs);
+    timing.outlook.dry(true, nowMs);
+    for (let frame = 0; frame < 3; frame++) timing.outlook.arrived(1, nowMs + 30 + 10 * frame);
     nowMs += 100;
   }
-  return pace;
+  return timing;
 }
 
 /** Whether a pass waits, after a miss at 5,000 ms. */
-function waits(pace: LaunchTiming): boolean {
-  pace.outlook.dry(true, 5000);
-  pace.decided(5000);
-  pace.plan(0, false, 5000);
-  return pace.launchAtMs > 5000;
+function waits(timing: LaunchTiming): boolean {
+  timing.outlook.dry(true, 5000);
+  timing.committed(5000);
+  timing.plan(0, false, 5000);
+  return timing.launchAtMs > 5000;
 }
 
 describe("launch timing", () => {
@@ -49,14 +49,14 @@ describe("launch timing", () => {
     expect(new LaunchTiming(POLICIES.race, 0, seasoned()).isLike(POLICIES.race)).toBe(false);
   });
 
-  it("does not wait where nobody drafts, nor when no draft can come; patience is kept where it is asked for", () => {
-    const pace = seasoned();
-    pace.outlook.dry(true, 5000);
-    pace.decided(5000);
-    pace.plan(0, true, 5000);
-    expect(pace.launchAtMs).toBe(5000);
+  it("does not wait where no edge drafts, nor when no draft can come; patience is kept where it is asked for", () => {
+    const timing = seasoned();
+    timing.outlook.dry(true, 5000);
+    timing.committed(5000);
+    timing.plan(0, true, 5000);
+    expect(timing.launchAtMs).toBe(5000);
     const patient = new LaunchTiming({ ...POLICIES.race, patienceMs: 40 }, 0);
-    patient.decided(5000);
+    patient.committed(5000);
     patient.plan(0, false, 5010);
     expect(patient.launchAtMs).toBe(5040);
   });

@@ -12,23 +12,23 @@ export class LaunchTiming {
   /** the next pass may start; Infinity: not before something comes */
   launchAtMs: number;
   private readonly policy: DecodingPolicy;
-  private decidedAtMs: number;
+  private committedAtMs: number;
   /** of passes that the session was in, and that fed no prompt */
   private readonly passMs = new RunningMean(PASS_WEIGHT);
   private readonly passRows = new RunningMean(PASS_WEIGHT);
   /** what a row costs a pass on this server, as of the last pass */
   private msPerRow = 0;
 
-  /** @param before of an earlier session of the same edge: drafts will come and stand much like its own */
+  /** @param before of an earlier session of the same edge: drafts will come and be accepted much like its own */
   constructor(policy: DecodingPolicy, nowMs: number, before?: LaunchTiming) {
     this.policy = policy;
     this.outlook = new Outlook(before?.outlook);
     // The first row comes with the prompt: there is nothing to wait for.
     this.launchAtMs = nowMs;
-    this.decidedAtMs = nowMs;
+    this.committedAtMs = nowMs;
   }
 
-  /** Whether what was learnt here holds for a session under another policy: its drafts come and stand in the same way. */
+  /** Whether what was learnt here holds for a session under another policy: its drafts come and fare in the same way. */
   isLike(policy: DecodingPolicy): boolean {
     return this.outlook.learnt && this.policy.coupling === policy.coupling;
   }
@@ -49,9 +49,9 @@ export class LaunchTiming {
     this.passRows.add(rows);
   }
 
-  /** Something was decided: from now on there may be something to wait for. */
-  decided(nowMs: number): void {
-    this.decidedAtMs = nowMs;
+  /** Something was committed: from now on there may be something to wait for. */
+  committed(nowMs: number): void {
+    this.committedAtMs = nowMs;
   }
 
   /**
@@ -63,9 +63,9 @@ export class LaunchTiming {
     const { segmentTokens, patienceMs, coupling, adaptive } = this.policy;
     if (noneToCome) this.launchAtMs = nowMs;
     else if (coupling === "rejection" || segmentTokens === 0 || (pending === 0 && patienceMs > 0)) {
-      this.launchAtMs = this.decidedAtMs + patienceMs;
+      this.launchAtMs = this.committedAtMs + patienceMs;
     } else if (!adaptive || this.passMs.mean < 0) this.launchAtMs = nowMs;
-    else this.launchAtMs = this.outlook.launchAtMs(pending, this.passCost(), this.decidedAtMs, nowMs);
+    else this.launchAtMs = this.outlook.launchAtMs(pending, this.passCost(), this.committedAtMs, nowMs);
   }
 
   private passCost(): OwnPassCost {

@@ -48,14 +48,14 @@ describe("waitMs", () => {
     expect(waitMs({ ...fourSoon, slackMs: 3 }, 0)).toBe(5);
   });
 
-  it("starts at once when nothing is expected, or nothing soon, or what comes falls", () => {
+  it("starts at once when nothing is expected, or nothing soon, or what comes is rejected", () => {
     expect(waitMs({ ...fourSoon, nextInMs: Number.POSITIVE_INFINITY }, 0)).toBe(-1);
     expect(waitMs({ ...fourSoon, nextInMs: 10.1 }, 0)).toBe(-1);
     expect(waitMs({ ...fourSoon, acceptance: 0 }, 0)).toBe(-1);
   });
 
   it("starts at once when time or rows are worth more than the drafts", () => {
-    // A wait of 8 ms costs .16 tokens at the rate of two a pass, and four drafts that mostly fall bring .43.
+    // A wait of 8 ms costs .16 tokens at the rate of two a pass, and four drafts that are mostly rejected bring .43.
     const some = { ...fourSoon, nextInMs: 8, acceptance: 0.3 };
     expect(waitMs({ ...some, tokensPerMs: 0.02 }, 0)).toBe(8);
     expect(waitMs({ ...some, tokensPerMs: 0.1 }, 0)).toBe(-1);
@@ -125,20 +125,20 @@ function worthOf(outlook: DraftOutlook, atMs: number | null): number {
   const here = pending + (atMs === null ? 0 : comeBy(startMs));
   const pass = bestPass(outlook, here);
   const during = pending + comeBy(startMs + pass.ms) - here;
-  // All stand, and so does the next, which is this pass's own last token: what came meanwhile goes on from there.
+  // All are accepted, and so is the next, which is this pass's own last token: what came meanwhile goes on from there.
   const goesOn = during > 0 ? acceptance ** (here + 1) : 0;
   return pass.net - tokensPerMs * startMs + goesOn * Math.max(0, bestPass(outlook, during - 1).net);
 }
 
-/** Over as many drafts as is best: tokens, added up over how many of them stand, less the time's worth. */
+/** Over as many drafts as is best: tokens, added up over how many of them are accepted, less the time's worth. */
 function bestPass(outlook: DraftOutlook, drafts: number): { net: number; ms: number } {
   const { acceptance, tokensPerMs, passMs, msPerRow } = outlook;
   let best = { net: Number.NEGATIVE_INFINITY, ms: 0 };
   for (let rows = 0; rows <= Math.max(0, drafts); rows++) {
     let mean = 0;
-    for (let stand = 0; stand <= rows; stand++) {
-      const probability = acceptance ** stand * (stand < rows ? 1 - acceptance : 1);
-      mean += probability * (stand + 1);
+    for (let accepted = 0; accepted <= rows; accepted++) {
+      const probability = acceptance ** accepted * (accepted < rows ? 1 - acceptance : 1);
+      mean += probability * (accepted + 1);
     }
     const ms = passMs + rows * msPerRow;
     const net = mean - tokensPerMs * ms;

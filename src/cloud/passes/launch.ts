@@ -8,7 +8,7 @@
 export interface DraftOutlook {
   /** drafts that are here, in a row behind the last committed token */
   readonly pending: number;
-  /** probability that a draft stands when those before it do */
+  /** probability that a draft is accepted when those before it are */
   readonly acceptance: number;
   /** until the next frame of drafts, ms; Infinity: none is expected */
   readonly nextInMs: number;
@@ -28,32 +28,32 @@ export interface DraftOutlook {
 }
 
 /**
- * Where the edge is: `level`, all of its drafts stood and it drafts on from the token that the last pass gave;
- * `startsOver`, a draft fell and it is not back yet; `other`, there are drafts of it, or they came too late.
+ * Where the edge is: `level`, all of its drafts were accepted and it drafts on from the token that the last pass gave;
+ * `startsOver`, a draft was rejected and it is not back yet; `other`, there are drafts of it, or they came too late.
  */
 export type EdgeSituation = "level" | "startsOver" | "other";
 
 /** Frames that are looked ahead for. */
 const MOST_FRAMES = 12;
 /**
- * How much of a pass (with one row) is waited at most. With drafts at hand a moment, and no more: they do not come for ever at the
- * pace of the last few, since the edge's window closes and a draft falls. Over the grid of docs/performance.md longer
- * waits lost up to a third there. An edge that starts over has an open window, and one that is level is about to
- * send: there the expectation is good for longer. Without the wait for one that is level, drafts can keep coming a
- * moment after each start of a pass.
+ * How much of a pass (with one row) is waited at most. With drafts at hand a moment, and no more: they do not come for
+ * ever at the rate of the last few, since the edge's window closes and a draft is rejected. Over the grid of
+ * docs/performance.md longer waits lost up to a third there. An edge that starts over has an open window, and one that
+ * is level is about to send: there the expectation is good for longer. Without the wait for one that is level, drafts
+ * can keep coming a moment after each start of a pass.
  */
 const MOST_OF_PASS: Record<EdgeSituation, number> = { level: 0.4, startsOver: 0.5, other: 0.1 };
 const MOST_PENDING = 2;
-/** Drafts that are less likely than this to be reached are left out of account. */
+/** Drafts that are less likely than this to be reached are not counted. */
 const LEAST_CHANCE = 1e-3;
 
 /**
  * How long to wait for more drafts before starting a pass, ms.
  *
  * A pass over m drafts commits E(m) tokens, E(m) = 1 + a + … + a^m. Afterwards the edge has to start over, which is
- * where things were before, unless nothing fell and the last token is the next draft too: with probability a^(m+1)
- * another pass follows at once, over the drafts that came meanwhile but for that one. Drafts that come during a pass
- * are not lost, so waiting only pays for what it adds to this one. All time costs tokens at the usual rate.
+ * where things were before, unless nothing was rejected and the last token is the next draft too: with probability
+ * a^(m+1) another pass follows at once, over the drafts that came meanwhile but for that one. Drafts that come during
+ * a pass are not lost, so waiting only pays for what it adds to this one. All time costs tokens at the usual rate.
  * @param waitedMs how long it has waited already
  * @returns -1: start now
  */

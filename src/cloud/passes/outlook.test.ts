@@ -2,7 +2,7 @@ import { describe, expect, it } from "vitest";
 import { draws } from "../../../test/support/world.ts";
 import { Outlook } from "./outlook.ts";
 
-/** A session whose drafts come 70 ms after a miss, then every 10 ms, and fall every so often; passes of 100 ms. */
+/** A session whose drafts come 70 ms after a miss, then every 10 ms, some are rejected; passes of 100 ms. */
 function steady(rounds: number, gapMs = 70): { outlook: Outlook; nowMs: number } {
   const outlook = new Outlook();
   let nowMs = 0;
@@ -19,7 +19,7 @@ function steady(rounds: number, gapMs = 70): { outlook: Outlook; nowMs: number }
 }
 
 describe("acceptance", () => {
-  it("is the share of drafts that stood when those before them did", () => {
+  it("is the share of drafts that were accepted when those before them were", () => {
     for (const acceptance of [0.1, 0.5, 0.9]) {
       const [outlook, random] = [new Outlook(), draws(1)];
       let mean = 0;
@@ -58,7 +58,7 @@ describe("the rate of tokens", () => {
 });
 
 describe("the gap", () => {
-  it("is how long the first draft is in coming after one fell", () => {
+  it("is how long the first draft is in coming after a rejection", () => {
     expect(new Outlook().gapMs).toBe(-1);
     expect(steady(1).outlook.gapMs).toBe(70);
     const { outlook, nowMs } = steady(20);
@@ -68,7 +68,7 @@ describe("the gap", () => {
     expect(outlook.gapMs).toBeCloseTo(100, 9);
   });
 
-  it("counts from the pass before where a draft fell as it arrived", () => {
+  it("counts from the pass before where a draft was rejected as it arrived", () => {
     const outlook = new Outlook();
     outlook.dry(false, 100);
     // The draft that came was not the token of that pass: the next one finds the edge starting over.
@@ -77,7 +77,7 @@ describe("the gap", () => {
     expect(outlook.gapMs).toBe(90);
   });
 
-  it("does not count where drafts ran out and none had fallen, nor while the session could not go on", () => {
+  it("does not count where drafts ran out and none had been rejected, nor while the session could not go on", () => {
     const { outlook, nowMs } = steady(20);
     outlook.dry(false, nowMs);
     outlook.arrived(1, nowMs + 500);
@@ -128,7 +128,7 @@ describe("launchAtMs", () => {
   });
 
   it("waits for an edge that is level with the cloud, longer than for one that was overtaken", () => {
-    // Drafts ran out three times, none had fallen, and the next came after 30 ms.
+    // Drafts ran out three times, none had been rejected, and the next came after 30 ms.
     const level = steady(30, 20);
     let { nowMs } = level;
     for (let i = 0; i < 3; i++) {
@@ -149,7 +149,7 @@ describe("launchAtMs", () => {
     expect(overtaken.outlook.launchAtMs(0, cost(0), overtaken.nowMs, overtaken.nowMs)).toBe(overtaken.nowMs);
   });
 
-  it("expects drafts at the pace at which drafts came, whatever the size of frames", () => {
+  it("expects drafts at the rate at which drafts came, whatever the size of frames", () => {
     const at = (frameTokens: number) => {
       const outlook = new Outlook();
       for (let i = 0; i < 50; i++) outlook.judged(i % 10 > 0);
@@ -174,7 +174,7 @@ describe("launchAtMs", () => {
     expect(soon.outlook.launchAtMs(0, cost(0), late, late)).toBe(late);
   });
 
-  it("does not wait where drafts do not stand, nor where rows are dear", () => {
+  it("does not wait where drafts are rejected, nor where rows are dear", () => {
     const { outlook, nowMs } = steady(30, 20);
     outlook.dry(true, nowMs);
     expect(outlook.launchAtMs(0, cost(60), nowMs, nowMs)).toBe(nowMs);
@@ -212,7 +212,7 @@ describe("launchAtMs", () => {
     expect(waits).toBeGreaterThan(1000);
     expect(early).toBe(0);
     expect(longest).toBeLessThanOrEqual(0.5 * PASS_MS + 1e-9);
-    // Some come to the bound: without it this test would fail.
+    // Some reach the bound: without it this test would fail.
     expect(longest).toBeGreaterThan(0.49 * PASS_MS);
   });
 });

@@ -25,7 +25,7 @@ export interface OwnPassCost {
   readonly msPerRow: number;
 }
 
-/** What the cloud has learnt of a session's drafts: when they come, and how often they stand. */
+/** What the cloud has learnt of a session's drafts: when they come, and how often they are accepted. */
 export class Outlook {
   /** out of drafts until the first comes: because the edge had to start over, or was not fast enough */
   private readonly afterMiss: RunningMean;
@@ -39,17 +39,17 @@ export class Outlook {
   /** since when it could go on with drafts if there were any; -1: there are, or it could not */
   private drySinceMs = -1;
   private missed = false;
-  /** it ran out of drafts that all stood, and no pass has been without since */
+  /** it ran out of drafts that were all accepted, and no pass has been without since */
   private level = false;
   private anyJudged = false;
   private lastFrameMs = -1;
-  /** a draft fell, and the edge is not back yet */
+  /** a draft was rejected, and the edge is not back yet */
   private startsOver = false;
   /** tokens that the cloud has gone on by since the miss: drafts of them have to agree before others are of use */
   private overtaken = 0;
   private frameTokens = 1;
 
-  /** @param before of an earlier session of the same edge: drafts of this one will come and stand much like its own */
+  /** @param before of an earlier session of the same edge: drafts of this one will come and fare much like its own */
   constructor(before?: Outlook) {
     this.afterMiss = new RunningMean(TIME_WEIGHT, before?.afterMiss);
     this.afterHits = new RunningMean(TIME_WEIGHT, before?.afterHits);
@@ -77,9 +77,9 @@ export class Outlook {
     return this.anyJudged;
   }
 
-  judged(stood: boolean): void {
+  judged(accepted: boolean): void {
     this.anyJudged = true;
-    this.accepted.add(stood);
+    this.accepted.add(accepted);
   }
 
   /** A pass of the session committed tokens. */
@@ -91,7 +91,7 @@ export class Outlook {
     this.countedToMs = nowMs;
   }
 
-  /** There are no drafts from now on. @param missed one did not stand: the edge has to start over */
+  /** There are no drafts from now on. @param missed one was rejected: the edge has to start over */
   dry(missed: boolean, nowMs: number): void {
     // An edge that sent nothing during a whole pass is slower than was thought: it is not waited for again and again.
     this.level = !missed && this.drySinceMs < 0 && this.lastFrameMs >= 0;
@@ -103,7 +103,7 @@ export class Outlook {
 
   /** Another pass is over, and the edge has not started over yet: it will draft places that are past. */
   stillDry(tokens: number, nowMs: number): void {
-    // Where a draft fell as it arrived, this is how the miss is heard of; the edge was told by the pass before.
+    // Where a draft was rejected as it arrived, this is how the miss is heard of; the edge was told by the pass before.
     this.missed = true;
     if (this.drySinceMs < 0) this.drySinceMs = nowMs;
     this.startsOver = true;
@@ -157,7 +157,7 @@ export class Outlook {
       pending,
       acceptance: this.acceptance,
       nextInMs: Math.max(0, expected.atMs - nowMs),
-      // Unknown: one frame is expected, and nobody knows when another one comes.
+      // Unknown: one frame is expected, and it is unknown when another one comes.
       spacingMs: this.spacing.mean < 0 ? UNKNOWN_MS : Math.max(0.1, this.frameTokens * this.spacing.mean),
       slackMs,
       frameTokens: this.frameTokens,

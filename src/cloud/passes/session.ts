@@ -272,7 +272,7 @@ export class PassSession implements CloudSession<PassEffect> {
     this.askHeldRow(out);
   }
 
-  /** The pass came to nothing, and its KV is empty. */
+  /** The pass failed, and its KV is empty. */
   passFailed(): void {
     this.phase = this.phase.kind === "leaving" ? ENDED : READY;
     this.sequence.holds(0);
@@ -383,7 +383,7 @@ export class PassSession implements CloudSession<PassEffect> {
       if (sequence.stopped()) break;
     }
     if (questions.length > 0) this.noteOutlook(sequence.committed - first, !lineageDead, nowMs);
-    this.timing.decided(nowMs);
+    this.timing.committed(nowMs);
     this.planLaunch(nowMs);
     this.readySinceMs = nowMs;
     this.announce(first, logprobs, rejection, out);

@@ -5,7 +5,7 @@ import { Adaptation } from "./adaptation.ts";
 
 const { race, picospec } = POLICIES;
 
-/** An edge that has seen many drafts, of which this share stood, evenly spread. */
+/** An edge that has seen many drafts, of which this share was accepted, evenly spread. */
 function seasoned(acceptance: number, policy: DecodingPolicy = race): Adaptation {
   const adaptation = new Adaptation(policy);
   for (let i = 0; i < 500; i++) {
@@ -57,7 +57,7 @@ describe("the window", () => {
     expect(windowTokens).toBeLessThanOrEqual(60);
   });
 
-  it("shrinks within 50 drafts that fall, and grows within 50 that stand", () => {
+  it("shrinks within 50 rejected drafts, and grows within 50 accepted ones", () => {
     const adaptation = seasoned(0.9);
     for (let i = 0; i < 50; i++) adaptation.judged(false);
     expect(adaptation.limits.windowTokens).toBeLessThanOrEqual(5);
@@ -65,7 +65,7 @@ describe("the window", () => {
     expect(adaptation.limits.windowTokens).toBeGreaterThanOrEqual(8);
   });
 
-  it("settles where acceptance says, whatever the order that drafts fall in", () => {
+  it("settles where acceptance says, whatever the order of rejections", () => {
     /** Geometric mean of the window over 1,000 drafts. */
     const settled = (acceptance: number, seed: number) => {
       const adaptation = new Adaptation(race);
@@ -115,7 +115,7 @@ describe("the segment", () => {
   it("stays the policy's under rejection coupling, where a pass over part of it is a pass lost", () => {
     expect(paced(0.1, 100, picospec)).toBe(4);
     expect(paced(100, 100, picospec)).toBe(4);
-    // A bad drafter makes it shorter, and never rests: nobody would go on.
+    // A bad drafter makes it shorter, and never rests: no side would go on.
     const bad = seasoned(0.05, picospec);
     verdicts(bad, 500, 1);
     expect(bad.limits).toEqual({ segmentTokens: 1, windowTokens: 1 });
@@ -137,7 +137,7 @@ describe("rests", () => {
     return { tried, rested };
   }
 
-  it("when 48 verdicts decided fewer than 1.02 tokens each, and drafts had come to them", () => {
+  it("when 48 verdicts committed fewer than 1.02 tokens each, and drafts had reached them", () => {
     const adaptation = seasoned(0.3);
     verdicts(adaptation, 47, 1);
     expect(resting(adaptation)).toBe(false);
@@ -145,7 +145,7 @@ describe("rests", () => {
     expect(adaptation.limits).toEqual(RESTING);
   });
 
-  it("not where they brought more, however seldom they stood", () => {
+  it("not where they brought more, however seldom they were accepted", () => {
     const adaptation = seasoned(0.1);
     for (let i = 0; i < 10; i++) {
       verdicts(adaptation, 47, 1);

@@ -37,7 +37,7 @@ export class Adaptation {
   private readonly draftMs = new RunningMean(TIME_WEIGHT);
   private readonly verdictMs = new RunningMean(TIME_WEIGHT);
   private lastVerdictMs = -1;
-  /** drafts of this stretch have come to the cloud: before that no gain can be seen */
+  /** drafts of this stretch have reached the cloud: before that no gain can be seen */
   private felt = false;
   /** since the gain was last weighed */
   private verdicts = 0;
@@ -58,7 +58,7 @@ export class Adaptation {
     return { segmentTokens: Math.min(window, this.segment()), windowTokens: window };
   }
 
-  /** Probability that a draft stands when those before it do. */
+  /** Probability that a draft is accepted when those before it are. */
   get acceptance(): number {
     return this.accepted.share;
   }
@@ -73,7 +73,7 @@ export class Adaptation {
     this.accepted.add(accepted);
   }
 
-  /** A verdict decided so many tokens. */
+  /** A verdict committed so many tokens. */
   verdict(tokens: number, nowMs: number): void {
     if (this.lastVerdictMs >= 0) this.verdictMs.add(nowMs - this.lastVerdictMs);
     this.lastVerdictMs = nowMs;

@@ -9,7 +9,7 @@ export interface DrafterReach {
 /** Whether a drafter can go on with one sequence. */
 export class Grasp {
   private readonly reach: DrafterReach;
-  /** a decided token is none of the drafter's: it cannot go on after that */
+  /** a committed token is none of the drafter's: it cannot go on after that */
   private strange: boolean;
 
   constructor(reach: DrafterReach, prompt: Int32Array) {
@@ -17,7 +17,7 @@ export class Grasp {
     this.strange = prompt.some((token) => token >= reach.vocabularySize);
   }
 
-  decided(token: number): void {
+  committed(token: number): void {
     if (token >= this.reach.vocabularySize) this.strange = true;
   }
 

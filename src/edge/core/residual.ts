@@ -5,7 +5,7 @@ import type { Seed } from "../../sampling/random.ts";
 import { ResidualDraw, type ResidualStep } from "../../sampling/rejection.ts";
 import { assert } from "../../util/assert.ts";
 
-/** What a draw came to: the token that replaces the rejected draft, or what the cloud is asked for. */
+/** Result of a draw: the token that replaces the rejected draft, or what the cloud is asked for. */
 export type ReplacementStep =
   | { readonly kind: "token"; readonly token: number }
   | {

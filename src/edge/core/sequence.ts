@@ -3,8 +3,8 @@ import { assert } from "../../util/assert.ts";
 import { TokenBuffer } from "../../util/token-buffer.ts";
 
 /**
- * The tokens of a session on the edge's side: [0, committed) decided for good, then the drafts of one lineage. The
- * cloud has been told [0, sent). A correction that was drawn here is decided before it is sent: then
+ * The tokens of a session on the edge's side: [0, committed) for good, then the drafts of one lineage. The
+ * cloud has been told [0, sent). A correction that was drawn here is committed before it is sent: then
  * sent < committed.
  */
 export class EdgeSequence {
@@ -55,7 +55,7 @@ export class EdgeSequence {
     this.tokens.push(token);
   }
 
-  /** The next token is decided. @param known the cloud knows that: all but a correction that was drawn here */
+  /** The next token is committed. @param known the cloud knows that: all but a correction that was drawn here */
   commit(known: boolean): number {
     const position = this.committed++;
     if (known) this.sent = Math.max(this.sent, this.committed);
@@ -73,7 +73,7 @@ export class EdgeSequence {
     return discarded;
   }
 
-  /** Why the sequence ends with its last decided token, or null. */
+  /** Why the sequence ends with its last committed token, or null. */
   stopped(): StopReason | null {
     return this.stopsAt(this.committed - 1);
   }
@@ -83,7 +83,7 @@ export class EdgeSequence {
     return this.stopsAt(this.tokens.length - 1);
   }
 
-  /** Why the cloud cannot have decided these tokens, or null. */
+  /** Why the cloud cannot have committed these tokens, or null. */
   contradiction(first: number, tokens: Int32Array): string | null {
     if (first > this.committed) return `the cloud committed ${first}, and ${this.committed} was next`;
     let stopped = this.stopped() !== null;

@@ -226,7 +226,7 @@ export class EdgeSession implements Machine<EdgeEvent, EdgeEffect> {
   }
 
   /**
-   * A drafter that cannot go on hands over to the cloud. That depends on the position and on decided tokens
+   * A drafter that cannot go on hands over to the cloud. That depends on the position and on committed tokens
    * alone, never on the token that would be drafted, so that it does not touch the distribution.
    */
   private yieldIfDrafterEnds(): void {
@@ -307,7 +307,7 @@ export class EdgeSession implements Machine<EdgeEvent, EdgeEffect> {
     }
     for (const [i, token] of frame.tokens.entries()) {
       const position = frame.first + i;
-      if (position >= sequence.committed) this.decide(position, token, nowMs);
+      if (position >= sequence.committed) this.settle(position, token, nowMs);
       const logprobs = frame.logprobs?.[i];
       if (logprobs && position === this.reported) {
         this.reported++;
@@ -318,7 +318,7 @@ export class EdgeSession implements Machine<EdgeEvent, EdgeEffect> {
     if (frame.rejection) this.rejected(frame.rejection, nowMs);
   }
 
-  private decide(position: number, token: number, nowMs: number): void {
+  private settle(position: number, token: number, nowMs: number): void {
     const { sequence } = this;
     const drafted = position < sequence.length;
     if (drafted && sequence.at(position) === token) {
@@ -377,7 +377,7 @@ export class EdgeSession implements Machine<EdgeEvent, EdgeEffect> {
     const position = this.sequence.commit(origin !== "correction");
     const token = this.sequence.at(position);
     this.residual?.committed(position);
-    this.grasp.decided(token);
+    this.grasp.committed(token);
     this.statistics.committed(position, nowMs);
     this.out.push({ kind: "emit", position, token, origin });
   }
@@ -396,7 +396,7 @@ export class EdgeSession implements Machine<EdgeEvent, EdgeEffect> {
 
   // A broken link
 
-  /** Nothing is abandoned: what is undecided is told again, and the same numbers decide it the same way. */
+  /** Nothing is abandoned: what is pending is told again, and the same numbers verify it the same way. */
   private suspend(): void {
     if (this.secret === null) {
       this.lost("connection_lost", "the link broke, and the session has no secret");
@@ -416,7 +416,7 @@ export class EdgeSession implements Machine<EdgeEvent, EdgeEffect> {
       sequence.lineage = again.lineage;
       sequence.push(again.token);
     }
-    // A correction whose logprobs are not known is decided once more, for those: it has no q, and stays.
+    // A correction whose logprobs are not known is asked once more, for those: it has no q, and stays.
     const told = this.settings.logprobs === undefined ? sequence.committed : this.reported;
     this.open(told, {
       promptTokens: sequence.promptLength,

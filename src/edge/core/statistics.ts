@@ -1,12 +1,12 @@
 import type { CloudUsage } from "../../decoding/session.ts";
 import { assert } from "../../util/assert.ts";
 
-/** What a session came to, counted on the edge. */
+/** Statistics of a session, counted on the edge. */
 export class PipelineStatistics {
   startedMs = 0;
   firstTokenMs = -1;
   lastTokenMs = -1;
-  /** tokens decided after the prompt */
+  /** tokens committed after the prompt */
   tokens = 0;
   /** tokens that the drafter proposed, whatever became of them */
   drafted = 0;

@@ -17,7 +17,7 @@ export interface DraftRequest {
   readonly lineage: number;
   /** of the target: what the drafter has past it is padding */
   readonly vocabularySize: number;
-  /** what a grammar allows after a prefix; null or left out: everything */
+  /** what a grammar allows after a prefix; null or not given: everything */
   readonly allowed?: ((prefix: Int32Array) => TokenSet | null) | null;
   /**
    * Called once, unless the draft is interrupted first.

@@ -41,7 +41,7 @@ function proposal(drafter: Drafter, text: readonly number[], given: Partial<Draf
 
 const VERSE = [1, 2, 3, 4, 5, 6, 7, 8, 9];
 
-describe("a look into the text", () => {
+describe("prompt lookup", () => {
   it("proposes what followed before, for certain", () => {
     expect(proposal(new LookupDrafter(), [...VERSE, 20, 1, 2, 3])).toEqual({
       token: 4,
@@ -65,14 +65,14 @@ describe("a look into the text", () => {
   });
 });
 
-describe("a model and a look into the text", () => {
+describe("a model and prompt lookup", () => {
   const long = [...VERSE, 20, ...VERSE.slice(0, 8)];
 
   it("lets the model propose where the text agrees in little", () => {
     expect(proposal(new TwoDrafters(model()), [...VERSE, 20, 1, 2, 3])?.token).toBe(MODEL_TOKEN);
   });
 
-  it("lets the text propose where it agrees in more than has stood since a draft fell", () => {
+  it("lets the text propose where it agrees in more tokens than were accepted since the last rejection", () => {
     const drafter = new TwoDrafters(model());
     // The model has not been wrong over the whole text: that is longer.
     expect(proposal(drafter, long)?.token).toBe(MODEL_TOKEN);

@@ -62,7 +62,7 @@ export class PromptLookup {
   /** Forgets everything at or past `length`, as if it had never been appended. */
   truncate(length: number): void {
     assert(length >= 0 && length <= this.count, `cannot truncate ${this.count} tokens to ${length}`);
-    // Last in, first out: each slot gets back what stood there before.
+    // Last in, first out: each slot gets back what it held before.
     for (; this.count > length; this.count--) {
       if (this.count >= this.options.leastMatch) {
         this.latest[this.slot(this.count)] = this.earlier[this.count]!;

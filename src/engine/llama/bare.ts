@@ -7,7 +7,7 @@ import type { LlamaModel } from "./model.ts";
 export interface BareDecoder {
   /**
    * Decodes one token at a position and looks up its row. What the KV holds at the position or past it is
-   * dropped first. On the calling thread: the event loop stands still meanwhile.
+   * dropped first. On the calling thread: the event loop is blocked meanwhile.
    */
   decode(token: number, position: number): void;
   /** The same off the event loop, as the engine does it. */

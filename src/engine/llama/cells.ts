@@ -18,7 +18,7 @@ export interface KvCells {
   makeRoom(tokens: number, done: (error: EngineError | null) => void): void;
 }
 
-/** Dropped cells are free at once, and whoever comes next takes them. */
+/** Dropped cells are free at once, and the next KV slot that needs some takes them. */
 export class FreeCells implements KvCells {
   private readonly api: LlamaApi;
   private readonly memory: Pointer;
@@ -53,7 +53,7 @@ export function spareCells(cells: number): number {
 
 /**
  * Tokens lie in the order in which they came. llama.cpp fills the first free cells: where a rollback of one sequence
- * has freed some, another one's tokens would come to lie before its earlier ones. On a CPU attention is summed in
+ * has freed some, another one's tokens would lie before its earlier ones. On a CPU attention is summed in
  * the order of cells, in half precision, and a sequence in another order has other logits, which may differ by a
  * tenth and more. So dropped cells stay taken, by a sequence of their own, and when they are too many, what is in use
  * is copied out and back into an empty cache.

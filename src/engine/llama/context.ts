@@ -9,7 +9,7 @@ import type { LlamaModel } from "./model.ts";
 
 export interface ContextOptions {
   readonly sequences: number;
-  /** most tokens of one sequence */
+  /** most tokens of one sequence (what a KV slot holds; llama.cpp's word) */
   readonly contextTokens: number;
   /** most tokens of one decode; never more than all sequences hold */
   readonly batchTokens: number;
@@ -222,7 +222,7 @@ export class LlamaContext {
     // No way back to what the sequences held: only a new context helps.
     if (failure?.code === "kv_lost") this.closing = true;
     const last = batch.sequenceOf(batch.tokenCount - 1);
-    // After an error some of the batch may be in the cache: nobody could say what, so all of it goes.
+    // After an error some of the batch may be in the cache: it is unknown which, so all of it goes.
     if (failure) this.abandon();
     else if (batch.hasCompanion) this.cells.drop(last, this.lengths[last]!);
     batch.clear();

@@ -17,7 +17,7 @@ export interface ModelFile {
   readonly realTokens: number;
 }
 
-/** llama.cpp's token type of padding: ids that stand for nothing. */
+/** llama.cpp's token type of padding: ids without a text. */
 const UNUSED = 5;
 
 /** A parsed header: metadata as the file has it, and what tensors there are. */
@@ -94,7 +94,7 @@ function withoutPadding(count: number, types: unknown): number {
 }
 
 /**
- * Which ids begin and end a text is left out: files of one family disagree about it, and an edge takes the
+ * Which ids begin and end a text is not part of it: files of one family disagree about it, and an edge takes the
  * target's word for it. The tokens themselves, special ones included, are in.
  */
 function fingerprint(metadata: GgufHeader["metadata"], tokens: readonly unknown[]): string {

@@ -41,7 +41,7 @@ const BUILDS: Record<string, { readonly gpu: readonly string[]; readonly cpu: st
 export interface InstalledBuild {
   /** the platform package */
   readonly name: string;
-  /** null: nobody can tell */
+  /** null: unknown */
   readonly version: string | null;
   readonly gpu: boolean;
 }

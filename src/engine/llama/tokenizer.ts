@@ -26,7 +26,7 @@ export class LlamaTokenizer implements Tokenizer {
   encode(text: string, special: boolean): Int32Array {
     const { api } = this.model.library;
     const bytes = new TextEncoder().encode(text);
-    // A token stands for at least one byte, but for those that the model puts around the text.
+    // A token has at least one byte, except those that the model puts around the text.
     let tokens = new Int32Array(bytes.length + 8);
     const tokenize = () =>
       api.tokenize(this.model.vocab, bytes, bytes.length, tokens, tokens.length, true, special);

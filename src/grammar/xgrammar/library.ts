@@ -71,7 +71,7 @@ type CreateBinding = (options: { printErr: (line: string) => void }) => Promise<
 
 let create: CreateBinding | null = null;
 
-/** What of the script has to be otherwise; each stands there exactly once. */
+/** What of the script has to be otherwise; each occurs exactly once. */
 const CHANGES = [
   ["await import('module')", "await importModule('module')"],
   ["exports.default = index;", "exports.default = Module;"],

@@ -81,7 +81,7 @@ describe("a grammar", () => {
     matcher.close();
   });
 
-  it("looks at the answer alone, wherever it stands", () => {
+  it("looks at the answer alone, wherever it is", () => {
     const matcher = matcherOf(grammars, 'root ::= "ab"');
     const tokens = [...ids("zzz"), ...ids("ab"), ...ids("zz")];
     expect(texts(matcher.allowed(tokens, 3, 4))).toEqual(["b"]);

@@ -1,5 +1,7 @@
 import { type ChildProcess, spawn } from "node:child_process";
-import { describe, expect, it } from "vitest";
+import { resolve } from "node:path";
+import { pathToFileURL } from "node:url";
+import { beforeAll, describe, expect, it } from "vitest";
 import { BIN, DRAFTER, finished, picospec, startCloud, startEdge, TARGET } from "../support/processes.ts";
 
 /** Exit statuses of every command: 0, 1 for a failure, 2 for a wrong command line, 130 for an interrupt. */
@@ -43,10 +45,53 @@ const FAILURE = [
   "models rm hf:none/none",
 ];
 
+/**
+ * Runs command lines one after the other in one process, since a start costs more than all of them. What each
+ * prints to stderr is kept apart; the process prints [status, stderr][] as JSON at its end.
+ */
+const MANY = `
+import { main } from ${JSON.stringify(pathToFileURL(resolve("dist/src/cli/main.js")).href)};
+process.stdout.setMaxListeners(0);
+const print = process.stdout.write.bind(process.stdout);
+process.stdout.write = () => true;
+const all = [];
+for (const line of JSON.parse(process.argv[1])) {
+  let stderr = "";
+  process.stderr.write = (text) => { stderr += text; return true; };
+  all.push([await main(line.split(" ")), stderr]);
+}
+print(JSON.stringify(all), () => process.exit(0));
+`;
+
+async function statusesOf(lines: readonly string[]): Promise<[status: number, stderr: string][]> {
+  const args = ["--input-type=module", "-e", MANY, JSON.stringify(lines)];
+  const { stdout } = await finished(spawn(process.execPath, args, { timeout: 120_000 }));
+  return JSON.parse(stdout);
+}
+
 describe("a wrong command line ends with 2, and says what is wrong", () => {
-  it.each(USAGE)("picospec %s", async (line) => {
+  const wrong = { status: 2, stderr: expect.stringMatching(/^(error|picospec|Usage): \S/m) };
+  const ends = new Map<string, { status: number; stderr: string }>();
+  beforeAll(async () => {
+    const all = await statusesOf(USAGE);
+    for (const [i, [status, stderr]] of all.entries()) ends.set(USAGE[i]!, { status, stderr });
+  });
+
+  it.each(USAGE)("picospec %s", (line) => {
+    expect(ends.get(line)).toEqual(wrong);
+  });
+
+  it.each(["run --no-such-option", "edge", "simulate --set rtt=fast"])("as a process: %s", async (line) => {
     const { status, stderr } = await picospec(line.split(" "));
-    expect([status, stderr]).toEqual([2, expect.stringMatching(/^(error|picospec|Usage): \S/m)]);
+    expect({ status, stderr }).toEqual(wrong);
+    expect(stderr).toBe(ends.get(line)!.stderr);
+  });
+
+  it("control: another status is seen", async () => {
+    expect(await statusesOf(["simulate --scenarios", "models rm hf:none/none"])).toEqual([
+      [0, ""],
+      [1, expect.stringMatching(/^picospec: /)],
+    ]);
   });
 });
 

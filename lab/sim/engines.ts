@@ -24,7 +24,8 @@ import type { AcceptanceModel } from "./acceptance.ts";
 
 const VOCABULARY = 8;
 const CONTEXT_TOKENS = 2 ** 30;
-const SAID = 1;
+/** what the target says at every position */
+export const SAID = 1;
 const OTHER = 2;
 
 /** Whether a draft at a position stands, by the seed of its session. */
@@ -61,8 +62,14 @@ const info: ModelInfo = { name: "modelled", vocabularySize: VOCABULARY, contextT
 
 const modelled = { weights: "modelled", quantisation: "none", library: "picospec simulator" };
 
+/** The modelled target, whatever kind of engine it is. */
+export const MODELLED_INFO: ModelInfo = {
+  ...info,
+  identity: { ...modelled, backend: "cpu", cpuBuild: "any" },
+};
+
 export class ModelledTarget implements PassEngine {
-  readonly info: ModelInfo = { ...info, identity: { ...modelled, backend: "cpu", cpuBuild: "any" } };
+  readonly info = MODELLED_INFO;
   readonly capabilities = ROW_CAPABILITIES;
   readonly kvSlots: number;
   readonly passTokens = 8192;

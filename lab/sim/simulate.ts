@@ -42,6 +42,8 @@ export interface SimulateOptions {
   /** of each edge, one after the other */
   readonly answers: number;
   readonly acceptance?: (answer: number, coupled: boolean) => AcceptanceModel;
+  /** the cloud's engine decodes by itself, as vLLM does; default: it runs passes that the cloud schedules */
+  readonly live?: boolean;
 }
 
 /**
@@ -76,11 +78,11 @@ const MOST_SILENCE_MS = 600_000;
 export function runAnswers(
   scenario: Scenario,
   policy: DecodingPolicy,
-  { seed, edges, answers, acceptance }: SimulateOptions,
+  { seed, edges, answers, acceptance, live = false }: SimulateOptions,
 ): PipelineStatistics[] {
   // An answer's seed is its number: the same under every policy.
   const bySeed = acceptance && ((given: { low: number }, coupled: boolean) => acceptance(given.low, coupled));
-  const world = new World({ scenario, seed, ...(bySeed ? { acceptance: bySeed } : {}) });
+  const world = new World({ scenario, seed, live, ...(bySeed ? { acceptance: bySeed } : {}) });
   const done: PipelineStatistics[] = [];
   let progressMs = 0;
   const token = () => {

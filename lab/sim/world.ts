@@ -5,6 +5,7 @@ import { ParallelDrafter } from "../../src/edge/drafters/parallel-drafter.ts";
 import type { SessionListener } from "../../src/edge/driver.ts";
 import { LocalOpener, type OpenedSession, type Opener, RemoteOpener } from "../../src/edge/opener.ts";
 import type { PassEngine } from "../../src/engine/engine.ts";
+import type { LiveEngine } from "../../src/engine/live-engine.ts";
 import { Purpose, type Seed, toSeed, uniform } from "../../src/sampling/random.ts";
 import { samplerSettings } from "../../src/sampling/sampler.ts";
 import type { WanProfile } from "../../src/transport/wan.ts";
@@ -13,6 +14,7 @@ import type { Scenario } from "../models/scenario.ts";
 import { type AcceptanceModel, ChanceAcceptance } from "./acceptance.ts";
 import { chooser, Judges, ModelledDraftModel, ModelledTarget } from "./engines.ts";
 import { SimLink, type Watch } from "./link.ts";
+import { ModelledLiveEngine } from "./live-engine.ts";
 
 /** Edges and clouds with their real state machines under virtual time: network and engines are modelled. */
 
@@ -26,6 +28,8 @@ export interface WorldOptions {
   /** wraps a server's target: to watch it */
   readonly target?: (model: PassEngine) => PassEngine;
   readonly watch?: Watch;
+  /** the servers' engines decode by themselves; default: they run passes */
+  readonly live?: boolean;
 }
 
 const MODELLED = { name: "modelled", fingerprint: "modelled", endTokens: [], chatTemplate: null };
@@ -51,15 +55,21 @@ export class World {
     };
     this.judges = new Judges(scenario.promptTokens, options.acceptance ?? byChance);
     this.clouds = Array.from({ length: scenario.servers }, () => {
-      const modelled = new ModelledTarget(scenario, this.clock, this.judges.judge);
       return new Cloud({
-        model: options.target?.(modelled) ?? modelled,
+        model: this.target(),
         description: MODELLED,
         clock: this.clock,
         server: "simulated",
         limits: { connections: 1e6, sessions: 1e6, prefillTokens: 512, ...limits },
       });
     });
+  }
+
+  private target(): PassEngine | LiveEngine {
+    const { scenario, live, target } = this.options;
+    if (live) return new ModelledLiveEngine(scenario, this.clock);
+    const modelled = new ModelledTarget(scenario, this.clock, this.judges.judge);
+    return target?.(modelled) ?? modelled;
   }
 
   /** Uniform draws in [0, 1), the same for the same seed. */

@@ -59,9 +59,7 @@ export async function leaks(args: readonly string[], load: Load): Promise<number
   problems.push(...all.flatMap(leakProblems));
   if (values.renamed) problems.push(...(await renamed(root, load, { seeds, owner, suffix: SUFFIX }, all)));
   for (const problem of problems) console.error(`leaks: ${problem}`);
-  const untried = all.filter(({ tried }) => tried === 0).length;
-  const rest = untried > 0 ? `, ${untried} not tried: there is no search of their kind yet` : "";
-  console.log(`${all.length - untried} leaks planted, ${problems.length} problems${rest}`);
+  console.log(`${all.length} leaks planted, ${problems.length} problems`);
   return problems.length > 0 ? 1 : 0;
 }
 
@@ -108,7 +106,6 @@ async function renamed(
 }
 
 function line({ owner, what, tried, seeds, says }: Caught): string {
-  const share = tried === 0 ? "not tried" : `${seeds.length} of ${tried}`;
-  const head = `${share.padStart(10)}  ${owner}: ${what}`;
+  const head = `${`${seeds.length} of ${tried}`.padStart(10)}  ${owner}: ${what}`;
   return says === "" ? head : `${head}\n${"".padStart(12)}${says.slice(0, 100)}`;
 }

@@ -169,6 +169,7 @@ export class Connection {
     assert(!isUp || (this.link !== null && this.target !== null), "there is no link, or it leads nowhere");
     assert(!(ended && cancelTimer), "a timer outlives its connection");
     assert(!isUp || !expecting || cancelTimer, "silence would go unnoticed");
+    assert(!isUp || expecting || !cancelTimer, "the cloud is watched for nothing");
   }
 
   private dropPings(reason: string): void {

@@ -208,14 +208,18 @@ export class Edge {
     await Promise.all(this.running.values());
   }
 
-  /** @throws AssertionError when an invariant is broken, or something is kept of an answer that is over */
-  checkIntegrity(): void {
+  /**
+   * @param atRest every answer is over
+   * @throws AssertionError when an invariant is broken, or something is kept of an answer that is over
+   */
+  checkIntegrity(atRest = false): void {
     const openers = [this.remote, this.options.local].filter((opener) => opener !== null);
     for (const opener of openers) opener.checkIntegrity();
     // The two share the drafter's model, and with it the names of its sequences.
     const open = new Map(openers.flatMap((opener) => [...opener.sequences()]));
     for (const { drafter } of openers) drafter?.checkIntegrity(open);
     assert(open.size <= this.running.size, "a session outlives its answer");
+    assert(!atRest || this.running.size === 0, `${this.running.size} answers are kept that are over`);
   }
 
   private async run(

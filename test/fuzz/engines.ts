@@ -10,14 +10,9 @@ import {
 import type { ToyDraftModel } from "../../src/engine/toy/draft-model.ts";
 import type { ToyPassEngine } from "../../src/engine/toy/pass-engine.ts";
 import { PicoSpecError } from "../../src/util/errors.ts";
-import type { TokenBuffer } from "../../src/util/token-buffer.ts";
 import type { EdgePlan, WorldPlan } from "./plan.ts";
 
 /** Toy models that fail as the contracts of `PassEngine` and `DraftModel` let them, and some that take too long. */
-
-export function drafterKv(model: ToyDraftModel): TokenBuffer {
-  return (model as unknown as { kv: TokenBuffer }).kv;
-}
 
 /** @param blame the session that has a slot now; its session may end with the code that is told later */
 export function failingTarget(
@@ -81,7 +76,7 @@ export function failingDrafter(
       toy.feed(from, tokens, fails ? null : narrow, (error) =>
         later(stallMs, () => {
           if (!fails) return done(error);
-          drafterKv(toy).truncate(0);
+          toy.lose();
           failed();
           done(new EngineError("decode_failed", "no memory"));
         }),

@@ -91,6 +91,9 @@ export class RequestHandler<Session extends CloudSession<Effect>, Event, Effect>
     this.registry.checkIntegrity();
     this.sessions.checkIntegrity(atRest);
     assert(this.helloByMs.size <= this.options.limits.connections, `${this.helloByMs.size} connections`);
+    for (const [id, byMs] of this.helloByMs)
+      assert((byMs === null) === this.peers.has(id), `connection ${id} has said hello, or has not`);
+    assert(this.peers.size <= this.helloByMs.size, "what was agreed with an edge outlives its connection");
     const left = this.helloByMs.size + this.registry.size;
     assert(!atRest || left === 0, `a cloud at rest is left with ${left} connections and sessions`);
   }

@@ -37,4 +37,14 @@ export class ToyDraftModel implements DraftModel {
   }
 
   close(): void {}
+
+  /** What the KV holds, Int32Array[n]; valid until the next feed. */
+  held(): Int32Array {
+    return this.kv.view();
+  }
+
+  /** Empties the KV, as a failed feed may. */
+  lose(): void {
+    this.kv.truncate(0);
+  }
 }

@@ -1,7 +1,7 @@
 import { execFileSync } from "node:child_process";
 import { describe, expect, it } from "vitest";
 import { LEAKS } from "../fuzz/leak-list.ts";
-import { type Leak, tryLeak, unharmed } from "../fuzz/leaks.ts";
+import { type Inside, type Leak, tryLeak, unharmed } from "../fuzz/leaks.ts";
 import { LEAST_SHARE, leakProblems } from "../fuzz/leaks-command.ts";
 import { listProblems, owners, ownersIn } from "../fuzz/owners.ts";
 
@@ -41,7 +41,7 @@ describe("planted leaks", () => {
       what,
       world,
       method: "finish",
-      instead: (_: unknown, real: () => void, args: []) => real(...args),
+      instead: (_: Inside, real: (...args: Inside[]) => Inside, args: Inside[]) => real(...args),
     };
     const caught = await tryLeak(harmless as Leak, { seeds: 10, suffix: "" });
     expect([caught.seeds, leakProblems(caught)]).toEqual([

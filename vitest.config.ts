@@ -11,6 +11,9 @@ export default defineConfig({
           include: ["{src,lab}/**/*.test.ts", "test/*.test.ts"],
           // They share no state, and a process for each file would cost half of the time.
           isolate: false,
+          // Against what hangs; no test here is timed, and a loaded machine is slow.
+          testTimeout: 60_000,
+          hookTimeout: 60_000,
           sequence: { groupOrder: 0 },
         },
       },

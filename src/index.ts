@@ -50,6 +50,12 @@ export {
 } from "./edge/opener.ts";
 export { type RunReport, runReport } from "./edge/report.ts";
 export {
+  type Capabilities,
+  checkCapabilities,
+  ROW_CAPABILITIES,
+  UnsupportedError,
+} from "./engine/capabilities.ts";
+export {
   type DraftModel,
   EngineError,
   type HeldRow,
@@ -58,6 +64,7 @@ export {
   type PassItem,
   type PassResult,
 } from "./engine/engine.ts";
+export type { LiveEngine, LiveListener, LiveRequest, LiveRun, LiveStep } from "./engine/live-engine.ts";
 export {
   HARDWARE_PROFILES,
   type HardwareProfile,
@@ -71,6 +78,7 @@ export {
 export { RowAnswers } from "./engine/rows.ts";
 export { ToyDraftModel } from "./engine/toy/draft-model.ts";
 export { type ToyLanguage, toyLogits } from "./engine/toy/language.ts";
+export { ToyLiveEngine, type ToyLiveOptions } from "./engine/toy/live-engine.ts";
 export { ToyPassEngine } from "./engine/toy/pass-engine.ts";
 export type { GrammarMatcher, Grammars } from "./grammar/grammar.ts";
 export { decode } from "./protocol/decode.ts";

@@ -2,16 +2,10 @@ import { describe, expect, it } from "vitest";
 import type { CellResult, Ratios } from "../../lab/bench/grid.ts";
 import { gridCharts } from "../../lab/bench/grid-charts.ts";
 import { comparison, type GridReport } from "../../lab/bench/grid-report.ts";
-import { paperReport } from "../../lab/bench/paper-report.ts";
-import { paperChart } from "../../lab/bench/paper-report-chart.ts";
-import { scaleCharts } from "../../lab/bench/scale-charts.ts";
-import { scaleReport } from "../../lab/bench/scale-report.ts";
 import { gridText } from "./bench-grid.ts";
-import { paperText } from "./bench-paper.ts";
-import { scaleText } from "./bench-scale.ts";
 import { COLUMNS } from "./text.ts";
 
-/** What bench prints of its simulations: that it says what they are, and what fails. */
+/** What bench prints of the grid: that it says what it is, and what fails. Other suites: test/simulation/suites.test.ts. */
 
 function gridOf(ratios: readonly number[]): GridReport {
   const cells = ratios.map((ratio, i): CellResult => {
@@ -69,28 +63,3 @@ describe("the grid", () => {
     for (const svg of Object.values(charts)) expect(svg).toMatch(/^<svg .*[Ss]imulated/s);
   });
 });
-
-it("the paper has its verdicts, the tie of 3 and 4, and where it contradicts itself", async () => {
-  const report = paperReport(2);
-  const text = inColumns(paperText(report));
-  expect(text).toContain("within 6.0%: 16 of 16");
-  expect(text).toContain("By the formula 3 and 4 are a tie");
-  expect(text).toMatch(/llamaHumanEval: 4.9 accepted a cycle with drafts of 4, which is more than there are/);
-  expect(await paperChart(report)).toMatch(/^<svg .*Simulated/s);
-});
-
-it("scale has a line for each load and demand, and says that the server is our estimate", async () => {
-  const progress: number[] = [];
-  const size = {
-    curveEdges: [2, 8],
-    tokensPerSecond: [30],
-    options: { seed: 1, warmMs: 100, countedMs: 200 },
-  };
-  const report = scaleReport(size, (_, { edges }) => progress.push(edges));
-  expect(progress.slice(0, 2)).toEqual([2, 8]);
-  const text = inColumns(scaleText(report));
-  expect(text).toMatch(/Simulated.*Our estimate, not a measurement/);
-  expect(text).toMatch(/ 8 edges .*n = /);
-  expect(text).toMatch(/ 30 tokens\/s /);
-  expect(Object.keys(await scaleCharts(report))).toEqual(["scale-sessions.svg", "scale-capacity.svg"]);
-}, 30_000);

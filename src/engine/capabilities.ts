@@ -53,6 +53,11 @@ export class UnsupportedError extends PicoSpecError {
  * Refuses a session that the engine cannot serve as it asks.
  * @param engine name of the model, for the message
  * @throws UnsupportedError that says what is lacking and what to ask instead
+ * @example
+ * import { checkCapabilities, POLICIES, ROW_CAPABILITIES, samplerSettings, toSeed } from "picospec";
+ *
+ * const settings = { policy: POLICIES.race, sampler: samplerSettings(), seed: toSeed(1), maxTokens: 16 };
+ * checkCapabilities({ ...ROW_CAPABILITIES, grammars: false }, settings, "my engine");
  */
 export function checkCapabilities(able: Capabilities, settings: SessionSettings, engine: string): void {
   const { policy, sampler, grammar, logprobs } = settings;

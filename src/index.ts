@@ -56,6 +56,7 @@ export {
   UnsupportedError,
 } from "./engine/capabilities.ts";
 export {
+  acceptedLength,
   type DraftModel,
   EngineError,
   type HeldRow,
@@ -63,6 +64,7 @@ export {
   type PassEngine,
   type PassItem,
   type PassResult,
+  withPass,
 } from "./engine/engine.ts";
 export type { LiveEngine, LiveListener, LiveRequest, LiveRun, LiveStep } from "./engine/live-engine.ts";
 export {

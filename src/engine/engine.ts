@@ -102,7 +102,13 @@ export interface PassEngine {
   close(): void;
 }
 
-/** Where the sequence of an item ends once what was not accepted is cut off: tokens [0, n). */
+/**
+ * Where the sequence of an item ends once what was not accepted is cut off: tokens [0, n).
+ * @example
+ * import { acceptedLength, type Answer, type PassItem } from "picospec";
+ *
+ * export const residentOf = (item: PassItem, answers: Answer[]) => acceptedLength(item, answers);
+ */
 export function acceptedLength(item: PassItem, answers: readonly Answer[]): number {
   const end = item.from + item.tokens.length;
   const asked = item.questions.length;
@@ -115,6 +121,14 @@ export function acceptedLength(item: PassItem, answers: readonly Answer[]): numb
  * The same engine with other passes.
  * @param pass instead of the engine's own
  * @param close instead of the engine's own
+ * @example
+ * import { type PassEngine, withPass } from "picospec";
+ *
+ * export const logged = (engine: PassEngine) =>
+ *   withPass(engine, (items, done) => {
+ *     console.log(`a pass over ${items.length} sessions`);
+ *     engine.pass(items, done);
+ *   });
  */
 export function withPass(
   engine: PassEngine,

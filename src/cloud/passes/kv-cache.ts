@@ -142,7 +142,9 @@ export class KvCache {
   private readonly slots: Slot[];
   private readonly byOwner = new Map<number, number>();
 
+  /** @param slots 1 or more */
   constructor(slots: number) {
+    assert(Number.isInteger(slots) && slots >= 1, `a target with ${slots} KV slots serves no session`);
     this.slots = Array.from({ length: slots }, () => {
       return { owner: null, rowsServed: 0, lastUsedMs: 0, kept: NOTHING };
     });

@@ -2,7 +2,7 @@ import { TimerQueue } from "../../src/util/timer-queue.ts";
 
 /**
  * The pipeline of one edge and an idle cloud from a rejection on, as long as every draft is accepted: numbers of
- * tokens and times, no tokens and no chance. It follows the rules of src/edge/pipeline.ts and
+ * tokens and times, no tokens and no chance. It follows the rules of src/edge/core/session.ts and
  * src/cloud/{session,scheduler}.ts under rejection coupling without a bonus token; what is due at the same time
  * comes in the order that the simulator's clock gives it: what was set first comes first.
  *
@@ -68,7 +68,7 @@ export function stateAfter(course: Course, index: number, start: CourseStart): P
   };
 }
 
-/** Weight of a new sample in the cloud's estimate of how long drafts are in coming: TIME_WEIGHT of src/cloud/outlook.ts. */
+/** Weight of a new sample in the cloud's estimate of how long drafts are in coming: TIME_WEIGHT of src/cloud/passes/outlook.ts. */
 const GAP_WEIGHT = 0.3;
 
 /** @param drafts how many to follow */

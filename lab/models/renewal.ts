@@ -35,7 +35,7 @@ export interface SteadyRate {
 }
 
 const GRID_PER_MS = 2 ** 16;
-/** With as many undecided drafts an edge may have something to acknowledge between two segments: src/edge/pipeline.ts. */
+/** With as many undecided drafts an edge may have something to acknowledge between two segments: src/edge/core/session.ts. */
 const ACKNOWLEDGE_TOKENS = 64;
 
 /**

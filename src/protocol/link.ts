@@ -5,6 +5,9 @@ import { encode } from "./encode.ts";
 import { ProtocolError } from "./errors.ts";
 import type { Frame } from "./frame.ts";
 
+// The paper's Zero-Copy Communicator: frames whose numbers are read as views of the received buffer (`decode`), and
+// written once into the buffer that is sent (`encode`).
+
 /** What a link tells its owner. None of it is called from within `send`. */
 export interface FrameHandlers {
   /** @param payloadBytes what the frame takes on the wire, without WebSocket framing */

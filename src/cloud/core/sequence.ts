@@ -193,6 +193,7 @@ export class DraftedSequence {
     assert(this.length <= limitPosition(rule) || pending === 0, "a draft is pending past the limit");
   }
 
+  /** The cloud's half of latency-aware rollback: back to what is committed, whatever is in flight. */
   protected dropPending(): void {
     this.tokens.truncate(this.committed);
     this.pendingQ = [];

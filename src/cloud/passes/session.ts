@@ -443,7 +443,7 @@ export class PassSession implements CloudSession<PassEffect> {
 
   // Rows and questions
 
-  /** What becomes of the row behind the last pending draft. */
+  /** What becomes of the row behind the last pending draft. `hold` is Fast Verification: it is there before its draft. */
   private lastRow(): "sample" | "hold" | "none" {
     if (this.sequence.full) return "none";
     const { coupling, bonusToken, preVerify } = this.settings.policy;

@@ -5,7 +5,10 @@ import { messageOf, PicoSpecError } from "../../util/errors.ts";
 import type { Performer } from "../core/machine.ts";
 import type { PassEffect, PassEvent, PassShare } from "./machine.ts";
 
-/** Carries passes and questions to the target and keeps the rows that outlive their pass, one a session. */
+/**
+ * Carries passes and questions to the target and keeps the rows that outlive their pass, one a session. Whether a row
+ * accepts a draft is decided where the row is: `sampling/answer.ts`.
+ */
 export class Verifier implements Performer<PassEffect> {
   private readonly model: PassEngine;
   private readonly tell: (event: PassEvent) => void;

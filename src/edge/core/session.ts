@@ -382,7 +382,10 @@ export class EdgeSession implements Machine<EdgeEvent, EdgeEffect> {
     this.out.push({ kind: "emit", position, token, origin });
   }
 
-  /** Interrupt: drops the drafts from `length` on, and what is being drafted. */
+  /**
+   * Interrupt, and latency-aware rollback: drops the drafts from `length` on, and what is being drafted. What is still on
+   * its way is told apart by version and lineage.
+   */
   private rollback(length: number): void {
     const wasSent = length < this.sequence.sent;
     const discarded = this.sequence.rollback(length);

@@ -38,8 +38,8 @@ export async function answer(): Promise<string> {
   const drafter = new ParallelDrafter(new ToyDraftModel(language, clock));
   const link = connectEdge({ transport, tokenizer, drafter, clock, client: "consumer" });
   const edge = new Edge({
-    ...{ client: await turned(clock, link), drafter, alone: drafter, tokenizer, endTokens: [] },
-    ...{ chatTemplate: null, grammars: null, clock, freshSeed: () => toSeed(1) },
+    ...{ remote: await turned(clock, link), local: null, tokenizer, chatTemplate: null },
+    freshSeed: () => toSeed(1),
     policy: policyNamed("race"),
   });
   const { text } = await turned(clock, edge.ask({ prompt: "hello", maxTokens: 40, seed: 7 }));

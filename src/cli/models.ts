@@ -195,7 +195,7 @@ function rowsOf(model: ModelDetails): string[][] {
     ["parameters", parametersText(model.parameters)],
     ["size", bytesText(model.sizeBytes)],
     ["quantisation", model.quantisation ?? "–"],
-    ["weights", model.weights],
+    ["weights", model.weights.slice(0, 16)],
     ["context, tokens", count(model.contextTokens)],
     ["layers", count(model.layers)],
     ["width", count(model.width)],

@@ -342,7 +342,7 @@ describe("plan", () => {
     const { status, stdout } = await picospec(["plan", "--scenario", "transatlantic", ...bad]);
     expect(status).toBe(0);
     expect(stdout).toMatch(/cloud \(take this\)/);
-    expect(stdout).toMatch(/PicoSpec does not pay off here: .*\nA draft takes nearly as long as a pass/);
+    expect(stdout).toMatch(/PicoSpec does not pay off here: .*\nA draft takes nearly as long as a pass/s);
   });
 });
 
@@ -387,6 +387,6 @@ describe("help", () => {
   ])("%s %s has examples", async (...args) => {
     const { status, stdout } = await picospec(args.filter(Boolean));
     expect(status).toBe(0);
-    expect(stdout).toMatch(/Examples?:\n {2}\$ picospec/);
+    expect(stdout).toMatch(/Examples?:\n(?: {2}# .*\n)? {2}\$ picospec/);
   });
 });

@@ -256,7 +256,7 @@ function decodeVerdict(reader: Reader): Frame {
   const first = reader.u32("first");
   const tokens = reader.tokens(count);
   const hasLogprobs = (reader.flags & VerdictFlag.logprobs) !== 0;
-  const logprobs = hasLogprobs ? { logprobs: verdictLogprobs(reader, count) } : {};
+  const logprobs = hasLogprobs ? verdictLogprobs(reader, count) : null;
   const flags = reader.flags & ~VerdictFlag.logprobs;
   let rejection: Rejection | null = null;
   if (flags === VerdictFlag.sparseRejection) {
@@ -274,7 +274,11 @@ function decodeVerdict(reader: Reader): Frame {
     const width = reader.u32("vocabulary", PROTOCOL_LIMITS.vocabulary + 1);
     rejection = { kind: "dense", probabilities: reader.probabilities(width) };
   } else if (flags !== 0) throw bad("unknown flags");
-  return reader.done({ type: "verdict", session, lineage, first, tokens, ...logprobs, rejection });
+  // Written out: a spread makes V8 build a new hidden class each time.
+  const frame: Frame = logprobs
+    ? { type: "verdict", session, lineage, first, tokens, logprobs, rejection }
+    : { type: "verdict", session, lineage, first, tokens, rejection };
+  return reader.done(frame);
 }
 
 function decodeWitnesses(reader: Reader): Frame {

@@ -32,30 +32,37 @@ export function drive<Event, Effect>(
   let failed = false;
   let failure: unknown = null;
 
-  const guarded = (act: () => void) => {
-    try {
-      act();
-    } catch (error) {
-      if (!failed) failure = error;
-      failed = true;
-    }
+  const note = (error: unknown) => {
+    if (!failed) failure = error;
+    failed = true;
   };
+  // Without a closure for each event and effect: this runs several times a token.
   const one = (event: Event) => {
-    for (const effect of machine.handle(event, clock.nowMs())) guarded(() => perform(effect));
+    let effects: readonly Effect[];
+    try {
+      effects = machine.handle(event, clock.nowMs());
+    } catch (error) {
+      note(error);
+      return;
+    }
+    for (const effect of effects) {
+      try {
+        perform(effect);
+      } catch (error) {
+        note(error);
+      }
+    }
   };
 
   return {
     dispatch(event) {
-      if (queue.push(event) > MOST_QUEUED_EVENTS) {
+      if (running) {
+        if (queue.push(event) <= MOST_QUEUED_EVENTS) return;
         queue.length = 0;
         throw new AssertionError(`${MOST_QUEUED_EVENTS} events wait: they cause each other`);
       }
-      if (running) return;
       running = true;
-      for (let next = queue.shift(); next !== undefined; next = queue.shift()) {
-        const current = next;
-        guarded(() => one(current));
-      }
+      for (let next: Event | undefined = event; next !== undefined; next = queue.shift()) one(next);
       running = false;
       if (!failed) return;
       const first = failure;

@@ -64,10 +64,14 @@ export function launches(need: Work["need"], draftGapMs: number, passMs: number)
 }
 
 export function nextPass(state: SchedulerState, nowMs: number): PassDecision {
-  const sessions = [...state.sessions].sort((a, b) => rank(a) - rank(b) || a.readySinceMs - b.readySinceMs);
   const pass = new PassBuilder(state, nowMs);
-  for (const session of sessions) pass.add(session);
+  if (state.sessions.length === 1) pass.add(state.sessions[0]!);
+  else for (const session of [...state.sessions].sort(byTurn)) pass.add(session);
   return { acquisitions: pass.acquisitions, grants: pass.grants, slotFreeAtMs: pass.slotFreeAtMs };
+}
+
+function byTurn(a: SessionRecord, b: SessionRecord): number {
+  return rank(a) - rank(b) || a.readySinceMs - b.readySinceMs;
 }
 
 function rank({ need }: SessionRecord): number {
@@ -89,8 +93,8 @@ class PassBuilder {
   /** what the server's tokens come at, tokens/ms: what a row's time is worth */
   private readonly tokensPerMs: number;
   private readonly slots: SlotRecord[];
-  private readonly members = new Set<number>();
-  private readonly evicted = new Set<number>();
+  /** keys of sessions that lose their slots: hardly ever any, and a set for each pass would cost more */
+  private readonly evicted: number[] = [];
   private tokensLeft: number;
   private rowsLeft: number;
   private prefillLeft: number;
@@ -98,7 +102,9 @@ class PassBuilder {
   constructor(state: SchedulerState, nowMs: number) {
     this.state = state;
     this.nowMs = nowMs;
-    this.tokensPerMs = state.sessions.reduce((sum, { tokensPerMs }) => sum + tokensPerMs, 0);
+    let tokensPerMs = 0;
+    for (const session of state.sessions) tokensPerMs += session.tokensPerMs;
+    this.tokensPerMs = tokensPerMs;
     this.slots = [...state.slots];
     this.tokensLeft = state.limits.passTokens;
     this.rowsLeft = state.limits.passRows;
@@ -107,7 +113,7 @@ class PassBuilder {
 
   add(session: SessionRecord): void {
     // It loses its KV to this very pass: what it had planned no longer fits.
-    if (this.evicted.has(session.key)) return;
+    if (this.evicted.includes(session.key)) return;
     const part = this.part(session, session.prefillTokens, session.rows);
     if (part.prefill + part.rows === 0) return; // no room in this pass, the next one is near
     if (session.slot >= 0) this.grant(session, session.slot, null, part);
@@ -117,13 +123,14 @@ class PassBuilder {
   private addWithoutSlot(session: SessionRecord): void {
     const { limits } = this.state;
     const { key, wanted } = session;
-    const choice = chooseSlot(this.slots, key, wanted, this.pinned, limits, this.nowMs);
+    const pinned = (other: number) => this.grants.some(({ session: member }) => member === other);
+    const choice = chooseSlot(this.slots, key, wanted, pinned, limits, this.nowMs);
     if (!choice) {
-      this.slotFreeAtMs = Math.min(this.slotFreeAtMs, freeAtMs(this.slots, this.pinned, limits));
+      this.slotFreeAtMs = Math.min(this.slotFreeAtMs, freeAtMs(this.slots, pinned, limits));
       return;
     }
     const { slot, evicted, shared, donor } = choice;
-    if (evicted !== null) this.evicted.add(evicted);
+    if (evicted !== null) this.evicted.push(evicted);
     this.slots[slot] = {
       slot,
       owner: key,
@@ -151,7 +158,6 @@ class PassBuilder {
 
   private grant({ key }: SessionRecord, slot: number, copyFrom: number | null, part: Part): void {
     const { prefill, rows } = part;
-    this.members.add(key);
     this.tokensLeft -= prefill + rows;
     this.rowsLeft -= rows;
     this.prefillLeft -= prefill;
@@ -167,6 +173,4 @@ class PassBuilder {
     const worth = acceptance === null ? most : worthwhileRows(acceptance, this.tokensPerMs, msPerRow, most);
     return { prefill, rows: Math.min(most, worth, this.rowsLeft, this.tokensLeft - prefill) };
   }
-
-  private readonly pinned = (session: number): boolean => this.members.has(session);
 }

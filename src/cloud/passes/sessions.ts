@@ -94,19 +94,21 @@ export class PassSessions implements EngineSessions<PassSession, PassEvent, Pass
     this.dropEnded();
     if (this.running) return null;
     const { passMs, msPerRow } = this.cost;
-    const working: [PassSession, Work][] = [];
+    const working: PassSession[] = [];
+    const works: Work[] = [];
     let wakeAtMs = Number.POSITIVE_INFINITY;
     let due = false;
     for (const session of this.sessions.values()) {
       const work = session.work(nowMs);
       wakeAtMs = Math.min(wakeAtMs, session.wakeAtMs(nowMs));
       if (work.need === "none") continue;
-      working.push([session, work]);
+      working.push(session);
+      works.push(work);
       due ||= launches(work.need, session.timing.outlook.gapMs, passMs);
     }
     if (!due) return wakeAtMs;
-    const sessions = working.map(([session, work]) =>
-      session.record(work, this.kv.slotOf(session.identity.key), nowMs),
+    const sessions = working.map((session, i) =>
+      session.record(works[i]!, this.kv.slotOf(session.identity.key), nowMs),
     );
     const decision = nextPass(
       { sessions, slots: this.slots(sessions, nowMs), limits: this.limits, msPerRow },
@@ -170,16 +172,19 @@ export class PassSessions implements EngineSessions<PassSession, PassEvent, Pass
     if (grants.length === 0) return;
     let rows = 0;
     let decodesOnly = true;
-    const shares = grants.map((grant): PassShare => {
+    const members: number[] = [];
+    const shares: PassShare[] = [];
+    for (const grant of grants) {
       const { session, slot, copyFrom } = grant;
       const plan = this.session(session).plan(grant.prefillTokens, grant.rows, msPerRow);
       this.kv.used(session, grant.rows, nowMs);
       const { from, tokens, questions, hold } = plan;
       rows += rowsOf(plan);
       decodesOnly &&= tokens.length === rowsOf(plan);
-      return { session, slot, copyFrom, from, tokens, questions, hold };
-    });
-    this.running = { members: grants.map(({ session }) => session), startedMs: nowMs, rows, decodesOnly };
+      shares.push({ session, slot, copyFrom, from, tokens, questions, hold });
+      members.push(session);
+    }
+    this.running = { members, startedMs: nowMs, rows, decodesOnly };
     out.push({ kind: "engine", effect: { kind: "pass", shares } });
   }
 
@@ -239,8 +244,9 @@ export class PassSessions implements EngineSessions<PassSession, PassEvent, Pass
 
   /** Sessions that have ended give back their slots, unless their tokens are still in a pass. */
   private dropEnded(): void {
-    for (const [key, session] of this.sessions) {
+    for (const session of this.sessions.values()) {
       if (!session.ended) continue;
+      const { key } = session.identity;
       this.sessions.delete(key);
       if (session.timing.outlook.learnt) this.timings.set(session.identity.connection, session.timing);
       if (session.inPass) this.leaving.set(key, session);

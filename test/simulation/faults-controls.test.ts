@@ -208,14 +208,14 @@ const MEMORY: readonly Control[] = [
       real();
       self.holds(Math.min(cached, self.committed + 1));
     },
-    /memory: .* has another token at \d+ in memory/,
+    /integrity: .* the KV (is believed to hold|holds)/,
   ],
   [
     "a session that does not know of its eviction",
     PassSession,
     "evicted",
     () => {},
-    /memory: .* in a memory that it has not/,
+    /integrity: .* has KV and no slot/,
   ],
   [
     "a drafter whose memory is not rolled back",
@@ -343,7 +343,7 @@ const REST: readonly Control[] = [
     (self, _, [id]) => {
       self.helloByMs.delete(id);
     },
-    /integrity: .* is left with/,
+    /integrity: .* (is left with|outlives its connection)/,
   ],
   [
     "a cloud that keeps the secrets of sessions that are gone",

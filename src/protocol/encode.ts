@@ -1,5 +1,5 @@
 import type { TokenLogprobs } from "../sampling/question.ts";
-import { assert, unreachable } from "../util/assert.ts";
+import { AssertionError, assert, unreachable } from "../util/assert.ts";
 import { openJson } from "./control.ts";
 import {
   DraftFlag,
@@ -26,7 +26,9 @@ class Writer {
   private offset = HEADER_BYTES;
 
   constructor(type: number, flags: number, count: number, session: number, size: number) {
-    assert(size <= PROTOCOL_LIMITS.frameBytes, `a frame of ${size} bytes is over the limit`);
+    if (size > PROTOCOL_LIMITS.frameBytes) {
+      throw new AssertionError(`a frame of ${size} bytes is over the limit`);
+    }
     this.bytes = new Uint8Array(size);
     this.view = new DataView(this.bytes.buffer);
     this.bytes[0] = type;
@@ -61,7 +63,9 @@ class Writer {
   }
 
   done(): Uint8Array {
-    assert(this.offset === this.bytes.length, `wrote ${this.offset} of ${this.bytes.length} bytes`);
+    if (this.offset !== this.bytes.length) {
+      throw new AssertionError(`wrote ${this.offset} of ${this.bytes.length} bytes`);
+    }
     return this.bytes;
   }
 }

@@ -1,6 +1,9 @@
-import { assert } from "./assert.ts";
+import { AssertionError } from "./assert.ts";
 
-/** A growable run of token ids with truncation; `view` reads a part without a copy. */
+/**
+ * A growable run of token ids with truncation; `view` reads a part without a copy. Messages are only put together where
+ * they are needed: all of this runs many times a token.
+ */
 export class TokenBuffer {
   private data: Int32Array;
   private count = 0;
@@ -16,7 +19,9 @@ export class TokenBuffer {
   }
 
   at(index: number): number {
-    assert(index >= 0 && index < this.count, `token index ${index} is outside [0, ${this.count})`);
+    if (!(index >= 0 && index < this.count)) {
+      throw new AssertionError(`token index ${index} is outside [0, ${this.count})`);
+    }
     return this.data[index]!;
   }
 
@@ -31,13 +36,17 @@ export class TokenBuffer {
 
   /** Drops everything at or past `length`. */
   truncate(length: number): void {
-    assert(length >= 0 && length <= this.count, `cannot truncate ${this.count} tokens to ${length}`);
+    if (!(length >= 0 && length <= this.count)) {
+      throw new AssertionError(`cannot truncate ${this.count} tokens to ${length}`);
+    }
     this.count = length;
   }
 
   /** Tokens [from, to), valid until the next push or truncate: copy it to keep it. */
   view(from = 0, to = this.count): Int32Array {
-    assert(from >= 0 && from <= to && to <= this.count, `[${from}, ${to}) is outside [0, ${this.count})`);
+    if (!(from >= 0 && from <= to && to <= this.count)) {
+      throw new AssertionError(`[${from}, ${to}) is outside [0, ${this.count})`);
+    }
     return this.data.subarray(from, to);
   }
 

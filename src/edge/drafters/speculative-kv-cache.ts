@@ -1,4 +1,4 @@
-import { assert } from "../../util/assert.ts";
+import { AssertionError, assert } from "../../util/assert.ts";
 import { TokenBuffer } from "../../util/token-buffer.ts";
 
 /**
@@ -27,7 +27,9 @@ export class SpeculativeKvCache {
 
   /** The model was fed tokens at `from`: what it held there and past it is gone. */
   fed(from: number, tokens: Int32Array): void {
-    assert(from <= this.held.length, `fed at ${from}, but only ${this.held.length} tokens are held`);
+    if (from > this.held.length) {
+      throw new AssertionError(`fed at ${from}, but only ${this.held.length} tokens are held`);
+    }
     this.held.truncate(from);
     for (const token of tokens) this.held.push(token);
   }

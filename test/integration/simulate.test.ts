@@ -57,7 +57,8 @@ describe("simulate", () => {
     const { status, stdout } = await simulate("--scenario", file("mine.json"), ...args);
     expect(status).toBe(0);
     expect(stdout).toMatch(/^Simulated: mine\n/);
-    expect(stdout.match(/^(cloud|picospec) /gm)).toEqual(["cloud ", "picospec "]);
+    // The table has two halves on 80 columns.
+    expect(stdout.match(/^(cloud|picospec) /gm)).toEqual(["cloud ", "picospec ", "cloud ", "picospec "]);
     expect(stdout).toMatch(/Simulated, not measured: 4 edges, each with 2 answers of 300 tokens; seed 1\./);
   });
 

@@ -94,7 +94,7 @@ describe("the bundled pair, Q8_0: identical token for token, without exemption",
   });
 
   it.each(SAMPLERS)("%s: with a drafter that is wrong most of the time", async (...sampling) => {
-    const { drafter } = (pair as Inside).client.options;
+    const drafter: Inside = pair.drafter;
     drafter.choose = noisy;
     const { accepted, rejected } = await compare(few, sampling);
     drafter.choose = propose;

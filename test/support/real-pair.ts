@@ -21,6 +21,7 @@ export class RealPair {
   readonly tokenizer: LlamaTokenizer;
   readonly targetModel: LlamaModel;
   readonly template: string | null;
+  readonly drafter: ParallelDrafter;
   private readonly edge: Edge;
   private readonly closers: (() => void)[];
 
@@ -28,11 +29,13 @@ export class RealPair {
     targetModel: LlamaModel,
     edge: Edge,
     tokenizer: LlamaTokenizer,
+    drafter: ParallelDrafter,
     closers: (() => void)[],
   ) {
     this.targetModel = targetModel;
     this.edge = edge;
     this.tokenizer = tokenizer;
+    this.drafter = drafter;
     this.template = targetModel.file.chatTemplate;
     this.closers = closers;
   }
@@ -45,7 +48,7 @@ export class RealPair {
     const targetModel = await LlamaModel.load(targetFile, { gpu: "off" });
     const draftModel = await LlamaModel.load(drafterFile, { gpu: "off" });
     const target: PassEngine = await llamaTargetModel(targetModel, { threads: 1, kvSlots: 2 });
-    const drafter: DraftModel = await llamaDraftModel(draftModel, { threads: 1 });
+    const drafts: DraftModel = await llamaDraftModel(draftModel, { threads: 1 });
     const targetTokenizer = new LlamaTokenizer(targetModel);
     const ends = targetTokenizer.endTokens();
     const grammars = await XGrammars.create(targetTokenizer, ends);
@@ -58,25 +61,26 @@ export class RealPair {
       limits,
       grammars,
     });
+    const drafter = new ParallelDrafter(drafts);
     const [near, far] = memoryPair(systemClock);
     cloud.accept(far);
     const tokenizer = new LlamaTokenizer(draftModel);
     const client = await connectEdge({
       transport: near,
       tokenizer,
-      drafter: new ParallelDrafter(drafter),
+      drafter,
       clock: systemClock,
       client: "test",
       grammars,
     });
-    const closers = [client, cloud, drafter, target, draftModel, targetModel].map(
+    const closers = [client, cloud, drafts, target, draftModel, targetModel].map(
       (part) => () => part.close(),
     );
     const edge = new Edge({
       ...{ remote: client, local: null, tokenizer, chatTemplate: null },
       ...{ freshSeed: () => toSeed(1), policy: POLICIES.race },
     });
-    return new RealPair(targetModel, edge, tokenizer, closers);
+    return new RealPair(targetModel, edge, tokenizer, drafter, closers);
   }
 
   prompt(question: string): Int32Array {

@@ -136,7 +136,7 @@ describe("doctor", () => {
     const { status, stdout } = await picospec(["doctor", "--model", TEXT]);
     expect(status).toBe(1);
     expect(stdout).toMatch(/^ok {7}node {13}\d+\.\d+\.\d+\n/);
-    expect(stdout).toMatch(/\nproblem {2}model {12}.* is no GGUF file[^]*?\n +to do: take a GGUF file/);
+    expect(stdout).toMatch(/\nproblem {2}model {12}.* is no GGUF file[\s\S]*?\n +to do: take a GGUF file/);
     expect(stdout).toMatch(/\n\n1 problem, (no|\d+) warnings?\n$/);
     expect(stdout).not.toContain("\u001b");
   });

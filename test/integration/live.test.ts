@@ -122,8 +122,11 @@ describe("a live engine behind a socket", () => {
     });
     await serve(engine);
     const opener = await edge();
-    const left = answer(opener, POLICIES.cloud, 3, 600, [4, 4]);
-    await expect.poll(() => engine.openRuns).toBe(1);
+    // A run that goes on for long, so that it is seen while it does.
+    const seeds = Array.from({ length: 400 }, (_, seed) => seed);
+    const seed = seeds.find((candidate) => expected(candidate, 600, [4, 4]).length > 300)!;
+    const left = answer(opener, POLICIES.cloud, seed, 600, [4, 4]);
+    await expect.poll(() => engine.openRuns, { interval: 5 }).toBe(1);
     opener.close();
     await left;
     await expect.poll(() => engine.openRuns).toBe(0);

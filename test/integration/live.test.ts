@@ -8,7 +8,7 @@ import { ToyDraftModel } from "../../src/engine/toy/draft-model.ts";
 import { type ToyLanguage, toyLogits } from "../../src/engine/toy/language.ts";
 import { ToyLiveEngine } from "../../src/engine/toy/live-engine.ts";
 import { toSeed } from "../../src/sampling/random.ts";
-import { applySampler, SamplerWorkspace, samplerSettings } from "../../src/sampling/sampler.ts";
+import { applySampler, type SamplerSettings, SamplerWorkspace, samplerSettings } from "../../src/sampling/sampler.ts";
 import { systemClock } from "../../src/transport/node/clock.ts";
 import { connect } from "../../src/transport/node/socket.ts";
 import { draws } from "../support/world.ts";
@@ -57,10 +57,11 @@ function answer(
   seed: number,
   maxTokens: number,
   prompt: number[],
+  sampler: SamplerSettings = SAMPLER,
 ) {
   return new Promise<{ tokens: number[]; accepted: number; code: string | null }>((resolve) => {
     const tokens: number[] = [];
-    const settings = { policy, sampler: SAMPLER, seed: toSeed(seed), maxTokens };
+    const settings = { policy, sampler, seed: toSeed(seed), maxTokens };
     opener.open(settings, Int32Array.from(prompt), {
       token: (token) => tokens.push(token),
       finished: (outcome, { accepted }) =>
@@ -123,10 +124,9 @@ describe("a live engine behind a socket", () => {
     await serve(engine);
     const opener = await edge();
     // A run that goes on for long, so that it is seen while it does.
-    const seeds = Array.from({ length: 400 }, (_, seed) => seed);
-    const seed = seeds.find((candidate) => expected(candidate, 600, [4, 4]).length > 300)!;
-    const left = answer(opener, POLICIES.cloud, seed, 600, [4, 4]);
-    await expect.poll(() => engine.openRuns, { interval: 5 }).toBe(1);
+    const endless = { ...SAMPLER, logitBias: [[0, -100]] } as const;
+    const left = answer(opener, POLICIES.cloud, 3, 600, [4, 4], endless);
+    await expect.poll(() => engine.openRuns).toBe(1);
     opener.close();
     await left;
     await expect.poll(() => engine.openRuns).toBe(0);

@@ -10,8 +10,17 @@ export interface GrammarMatcher {
    * @param tokens the answer is tokens[from, to)
    * @returns a bit a token, bit t % 32 of word t / 32, Int32Array[ceil(V / 32)]; null where the grammar does not allow
    * the answer itself
+   * @throws PicoSpecError `grammar_limit` where that would cost too much; it says which limit
    */
   allowed(tokens: ArrayLike<number>, from: number, to: number): Int32Array | null;
+  /**
+   * Text that has to come after an answer, as the model's own tokenizer spells it: a good draft, and no more than that,
+   * since other spellings are allowed as well.
+   * @param tokens the answer is tokens[from, to)
+   * @returns Int32Array[n]; empty where nothing is forced
+   * @throws PicoSpecError `grammar_limit`
+   */
+  forced(tokens: ArrayLike<number>, from: number, to: number): Int32Array;
   /** frees it; not to be asked any more */
   close(): void;
 }
@@ -19,7 +28,7 @@ export interface GrammarMatcher {
 /** Grammars over one vocabulary. */
 export interface Grammars {
   /**
-   * @throws SettingError `grammar` for one that is none, or of a kind that is not known here
+   * @throws SettingError `grammar` for one that is none, costs too much, or is of a kind that is not known here
    */
   matcher(grammar: Grammar): GrammarMatcher;
 }

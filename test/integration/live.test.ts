@@ -8,7 +8,12 @@ import { ToyDraftModel } from "../../src/engine/toy/draft-model.ts";
 import { type ToyLanguage, toyLogits } from "../../src/engine/toy/language.ts";
 import { ToyLiveEngine } from "../../src/engine/toy/live-engine.ts";
 import { toSeed } from "../../src/sampling/random.ts";
-import { applySampler, type SamplerSettings, SamplerWorkspace, samplerSettings } from "../../src/sampling/sampler.ts";
+import {
+  applySampler,
+  type SamplerSettings,
+  SamplerWorkspace,
+  samplerSettings,
+} from "../../src/sampling/sampler.ts";
 import { systemClock } from "../../src/transport/node/clock.ts";
 import { connect } from "../../src/transport/node/socket.ts";
 import { draws } from "../support/world.ts";

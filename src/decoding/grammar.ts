@@ -1,7 +1,11 @@
 import { SettingError } from "../util/errors.ts";
 
-/** Languages that a grammar may be written in. `ebnf`: as xgrammar reads it, with the root rule `root`. */
-export const GRAMMAR_KINDS = ["ebnf"] as const;
+/**
+ * Languages that a grammar may be written in. `ebnf`: llama.cpp's GBNF and xgrammar's EBNF, with the root rule `root`;
+ * `json_schema`: a JSON Schema, draft 2020-12 or earlier; `regex`: one that the whole answer has to fit, without
+ * lookarounds; `lark`: llguidance's dialect of Lark, with the rule `start`.
+ */
+export const GRAMMAR_KINDS = ["ebnf", "json_schema", "regex", "lark"] as const;
 
 export type GrammarKind = (typeof GRAMMAR_KINDS)[number];
 

@@ -1,0 +1,184 @@
+import type { Grammar } from "../../decoding/grammar.ts";
+import { SESSION_LIMITS } from "../../decoding/session.ts";
+import type { Tokenizer } from "../../text/tokenizer.ts";
+import { PicoSpecError, SettingError } from "../../util/errors.ts";
+import type { GrammarMatcher, Grammars } from "../grammar.ts";
+import { type GrammarLimits, GrammarLibrary, type GrammarModule, type Snapshot, type Words } from "./library.ts";
+import { LlguidanceMatcher } from "./matcher.ts";
+import { type LibraryGrammar, libraryGrammar } from "./source.ts";
+
+/**
+ * So that no compile and no mask takes longer than 50 ms: `npm run bench:grammars` measures what each of them allows.
+ * Ordinary schemas take a tenth of each or less.
+ */
+export const GRAMMAR_LIMITS: GrammarLimits = {
+  itemsInRow: 1000,
+  compileFuel: 200_000,
+  stepFuel: 50_000,
+  stepItems: 20_000,
+  lexerStates: 20_000,
+  grammarSize: 100_000,
+};
+
+/** Compiled grammars that are kept: those of one application are few. */
+const MOST_COMPILED = 32;
+/** Sources of grammars that broke the library, which are not compiled again. */
+const MOST_REFUSED = 64;
+/** An instance that has grown past this is made anew when no answer needs it, in bytes. */
+const MOST_IDLE_BYTES = 128 * 1024 * 1024;
+
+export interface LlguidanceOptions {
+  /** `engines/llguidance/llguidance.wasm`, compiled */
+  readonly module: GrammarModule;
+  readonly tokenizer: Tokenizer;
+  /** may come where an answer may end */
+  readonly endTokens: readonly number[];
+  readonly limits?: GrammarLimits;
+}
+
+/** A grammar that is at its beginning in the library that there is now. */
+interface Compiled {
+  readonly handle: number;
+}
+
+/**
+ * Grammars over one tokenizer's vocabulary, by llguidance (https://github.com/guidance-ai/llguidance). Where a grammar
+ * breaks the library, that one is refused from then on; other answers go on in a fresh instance and notice nothing.
+ */
+export class LlguidanceGrammars implements Grammars {
+  private readonly tokenizer: Tokenizer;
+  private readonly revive: (snapshot: Snapshot) => GrammarLibrary;
+  private readonly snapshot: Snapshot;
+  private library: GrammarLibrary;
+  /** counts the instances: what belongs to an earlier one is gone */
+  private instance = 0;
+  /** by kind and source; the one used last is last */
+  private readonly compiled = new Map<string, Compiled>();
+  private readonly refused = new Set<string>();
+  private open = 0;
+
+  /**
+   * Reads the vocabulary: 230 ms for 49,000 tokens, so before the first request.
+   * @throws PicoSpecError `no_grammars`
+   */
+  constructor({ module, tokenizer, endTokens, limits = GRAMMAR_LIMITS }: LlguidanceOptions) {
+    this.tokenizer = tokenizer;
+    const words = wordsOf(tokenizer, endTokens);
+    const { library, snapshot, revive } = GrammarLibrary.create(
+      module,
+      words,
+      tokenizer.vocabularySize,
+      limits,
+    );
+    this.library = library;
+    this.snapshot = snapshot();
+    this.revive = revive;
+  }
+
+  matcher(grammar: Grammar): GrammarMatcher {
+    if (grammar.source.length > SESSION_LIMITS.grammarUnits) {
+      throw new SettingError("grammar", `a grammar has at most ${SESSION_LIMITS.grammarUnits} characters`);
+    }
+    const source = libraryGrammar(grammar);
+    const { tokenizer } = this;
+    try {
+      const handle = this.begin(source);
+      this.open++;
+      return new LlguidanceMatcher(this.place(source), { handle, instance: this.instance }, tokenizer);
+    } catch (error) {
+      if (!(error instanceof PicoSpecError)) throw error;
+      throw new SettingError("grammar", `the grammar cannot be used: ${error.message}`);
+    }
+  }
+
+  /** Answers that are under way, compiled grammars that are kept, and the library's memory in bytes. */
+  get load(): { readonly open: number; readonly compiled: number; readonly bytes: number } {
+    return { open: this.open, compiled: this.compiled.size, bytes: this.library.bytes };
+  }
+
+  /** What a matcher needs of this: the library that there is now, and a way to begin again in it. */
+  private place(source: LibraryGrammar): MatcherPlace {
+    return {
+      library: () => this.current(),
+      instance: () => {
+        this.current();
+        return this.instance;
+      },
+      begin: () => this.begin(source),
+      broke: () => this.refuse(source),
+      closed: () => {
+        this.open--;
+      },
+    };
+  }
+
+  private current(): GrammarLibrary {
+    if (this.library.broken) this.renew();
+    return this.library;
+  }
+
+  private renew(): void {
+    this.library = this.revive(this.snapshot);
+    this.instance++;
+    this.compiled.clear();
+  }
+
+  /** @throws PicoSpecError for a grammar that is none, or costs too much */
+  private begin(source: LibraryGrammar): number {
+    const key = keyOf(source);
+    if (this.refused.has(key)) throw new PicoSpecError("grammar_limit", "it broke the grammar library before");
+    if (this.open === 0 && this.library.bytes > MOST_IDLE_BYTES) this.renew();
+    const library = this.current();
+    try {
+      let compiled = this.compiled.get(key);
+      if (compiled) this.compiled.delete(key);
+      else compiled = { handle: library.compile(source.kind, source.text) };
+      this.compiled.set(key, compiled);
+      if (this.compiled.size > MOST_COMPILED) {
+        const [oldest, unused] = this.compiled.entries().next().value!;
+        this.compiled.delete(oldest);
+        library.release(unused.handle);
+      }
+      return library.fork(compiled.handle);
+    } catch (error) {
+      if (library.broken) this.refuse(source);
+      throw error;
+    }
+  }
+
+  private refuse(source: LibraryGrammar): void {
+    this.refused.add(keyOf(source));
+    if (this.refused.size > MOST_REFUSED) this.refused.delete(this.refused.values().next().value!);
+  }
+}
+
+/** Where a matcher lives. */
+export interface MatcherPlace {
+  /** never one that is broken */
+  library(): GrammarLibrary;
+  /** its number */
+  instance(): number;
+  /** the grammar at its beginning, once more */
+  begin(): number;
+  /** the matcher broke the library */
+  broke(): void;
+  closed(): void;
+}
+
+function keyOf({ kind, text }: LibraryGrammar): string {
+  return `${kind}\0${text}`;
+}
+
+/** Tokens without text, such as special ones, are never allowed. */
+function wordsOf(tokenizer: Tokenizer, endTokens: readonly number[]): Words {
+  const pieces = Array.from({ length: tokenizer.vocabularySize }, (_, id) => tokenizer.piece(id));
+  const bytes = new Uint8Array(pieces.reduce((sum, piece) => sum + 2 + piece.length, 0));
+  const view = new DataView(bytes.buffer);
+  let at = 0;
+  for (const piece of pieces) {
+    view.setUint16(at, piece.length, true);
+    bytes.set(piece, at + 2);
+    at += 2 + piece.length;
+  }
+  return { bytes, ends: Uint32Array.from(endTokens) };
+}

@@ -7,6 +7,7 @@ export { type CreateCloudOptions, createCloud, type DeviceCloud } from "./device
 export type { DrafterKind } from "./device/drafter.ts";
 export { type CreateEdgeOptions, createEdge, type DeviceEdge } from "./device/edge.ts";
 export { type EndpointSettings, serveEndpoint } from "./device/endpoint.ts";
+export { loadGrammars } from "./device/grammars.ts";
 export { type ContextOptions, LlamaContext } from "./engine/llama/context.ts";
 export type { GpuChoice } from "./engine/llama/library.ts";
 export { LlamaModel, type LoadOptions } from "./engine/llama/model.ts";
@@ -17,8 +18,6 @@ export {
   type TargetOptions,
 } from "./engine/llama/models.ts";
 export { LlamaTokenizer } from "./engine/llama/tokenizer.ts";
-export { XGrammars } from "./grammar/xgrammar/grammars.ts";
-export { schemaGrammar } from "./grammar/xgrammar/schema.ts";
 export { HubError } from "./hub/errors.ts";
 export type { PullProgress } from "./hub/pull.ts";
 export * from "./index.ts";

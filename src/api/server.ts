@@ -19,6 +19,8 @@ export interface HttpOptions extends Omit<EndpointOptions, "freshId" | "nowSecon
   readonly guard: GuardOptions;
   /** name and version of this software */
   readonly software: string;
+  /** a line for the operator */
+  readonly log?: (line: string) => void;
 }
 
 export interface HttpServer {
@@ -31,6 +33,7 @@ export interface HttpServer {
 
 /** Between two lines of a stream that says nothing else: proxies cut what is silent. */
 const KEEP_ALIVE_MS = 15_000;
+const MOST_HEADER_UNITS = 1000;
 /** A body that comes more slowly than this is given up. */
 const REQUEST_TIMEOUT_MS = 60_000;
 
@@ -187,8 +190,20 @@ class Exchange {
   }
 
   private async reply(reply: Reply): Promise<void> {
+    if (reply.relaxed && reply.relaxed.length > 0) this.tellRelaxed(reply.relaxed);
     if (reply.kind === "object") this.send(reply.body);
     else await this.stream(reply.chunks);
+  }
+
+  /** Keywords that an answer does not keep to, as the client allowed: it is told, and so is the operator. */
+  private tellRelaxed(relaxed: readonly string[]): void {
+    // Headers are ASCII, and a schema's names need not be.
+    const list = relaxed
+      .join(", ")
+      .replace(/[^\x20-\x7e]/g, "?")
+      .slice(0, MOST_HEADER_UNITS);
+    this.response.setHeader("x-picospec-relaxed", list);
+    this.options.log?.(`a schema was relaxed, as the client allows: ${list}`);
   }
 
   /** Server-sent events. What fails before the first is an answer with a status of its own. */

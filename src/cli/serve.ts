@@ -73,6 +73,7 @@ async function serve(values: EdgeValues): Promise<void> {
       waiting,
       hosts: allowHost,
       origins: allowOrigin,
+      log: (line) => console.log(line),
       ...(apiKey === undefined ? {} : { apiKey }),
     });
     const announce = () => {

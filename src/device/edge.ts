@@ -2,12 +2,12 @@ import { availableParallelism } from "node:os";
 import { checkPolicy, type DecodingPolicy, type PolicyName, policyNamed } from "../decoding/policy.ts";
 import { Edge, type EdgeOptions } from "../edge/edge.ts";
 import type { GpuChoice } from "../engine/llama/library.ts";
-import { XGrammars } from "../grammar/xgrammar/grammars.ts";
 import type { PullProgress } from "../hub/pull.ts";
 import { SettingError } from "../util/errors.ts";
 import { Device } from "./device.ts";
 import type { DrafterKind } from "./drafter.ts";
 import { DRAFTERS } from "./engines.ts";
+import { loadGrammars } from "./grammars.ts";
 import { modelFile } from "./model-file.ts";
 import { freshSeed } from "./node.ts";
 import { need, needGpu, needWhole } from "./options.ts";
@@ -75,7 +75,7 @@ export async function createEdge(options: CreateEdgeOptions): Promise<DeviceEdge
   });
   try {
     const { loaded } = device;
-    const grammars = await XGrammars.create(loaded.tokenizer, loaded.tokenizer.endTokens());
+    const grammars = await loadGrammars(loaded.tokenizer, loaded.tokenizer.endTokens());
     device.useGrammars(grammars);
     if (cloud !== null) await device.connected();
     return await DeviceEdge.of(device, policy);

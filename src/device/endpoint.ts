@@ -1,6 +1,5 @@
 import { type HttpServer, serveHttp } from "../api/server.ts";
 import type { Edge } from "../edge/edge.ts";
-import { schemaGrammar } from "../grammar/xgrammar/schema.ts";
 import { freshSeed, software } from "./node.ts";
 
 /** What may be said about an endpoint; nothing has to be. */
@@ -19,6 +18,8 @@ export interface EndpointSettings {
   readonly origins?: readonly string[];
   /** clients have to bring it as a bearer token; default: not required */
   readonly apiKey?: string;
+  /** a line for the operator, such as a schema that was relaxed; default: dropped */
+  readonly log?: (line: string) => void;
 }
 
 /**
@@ -33,10 +34,9 @@ export interface EndpointSettings {
  */
 export function serveEndpoint(edge: Edge, settings: EndpointSettings = {}): Promise<HttpServer> {
   const { port = 0, host = "127.0.0.1", concurrent = 32, waiting = 256 } = settings;
-  const { hosts = [], origins = [], apiKey = null } = settings;
+  const { hosts = [], origins = [], apiKey = null, log = () => {} } = settings;
   return serveHttp({
     edge,
-    schemaGrammar,
     freshSeed,
     concurrent,
     waiting,
@@ -45,5 +45,6 @@ export function serveEndpoint(edge: Edge, settings: EndpointSettings = {}): Prom
     // Who listens to an address of the network goes by it.
     guard: { hosts: [host, ...hosts], origins, apiKey },
     software: software(),
+    log,
   });
 }

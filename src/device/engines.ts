@@ -10,8 +10,8 @@ import { LlamaTokenizer } from "../engine/llama/tokenizer.ts";
 import { vocabularyFile } from "../engine/llama/vocabulary.ts";
 import { Registry } from "../engine/registry.ts";
 import type { Grammars } from "../grammar/grammar.ts";
-import { XGrammars } from "../grammar/xgrammar/grammars.ts";
 import { assert } from "../util/assert.ts";
+import { loadGrammars } from "./grammars.ts";
 
 /** What is wired on this machine: engines of targets, and drafters, by name. Another one is registered here. */
 
@@ -63,7 +63,7 @@ async function openLlama(request: TargetRequest): Promise<OpenedTarget> {
       engine: target,
       description: { name, fingerprint, chatTemplate, endTokens },
       tokenizer: await vocabularyFile(file),
-      grammars: await XGrammars.create(tokenizer, endTokens),
+      grammars: await loadGrammars(tokenizer, endTokens),
       library: { build, version },
       close() {
         target.close();

@@ -1,5 +1,5 @@
 import type { SessionSettings, StopRule } from "../decoding/session.ts";
-import type { GrammarMatcher, Grammars } from "../grammar/grammar.ts";
+import type { Grammars } from "../grammar/grammar.ts";
 import type { DoneFrame, ErrorFrame, Frame, VerdictFrame, WitnessesFrame } from "../protocol/frame.ts";
 import type { TokenLogprobs } from "../sampling/question.ts";
 import { assert, unreachable } from "../util/assert.ts";
@@ -9,6 +9,7 @@ import type { EdgeEffect, EdgeEvent, EdgeFrame, Outcome, TokenOrigin } from "./c
 import { EdgeSession, type SequenceView } from "./core/session.ts";
 import type { PipelineStatistics } from "./core/statistics.ts";
 import type { Drafter } from "./drafters/drafter.ts";
+import { GrammarGuide } from "./drafters/grammar-guide.ts";
 
 /** What the owner of a session hears of it, in order. */
 export interface SessionListener {
@@ -49,13 +50,15 @@ export class EdgeDriver {
   private readonly options: EdgeDriverOptions;
   private readonly session: EdgeSession;
   private readonly driver: Driver<EdgeEvent>;
-  private grammar: GrammarMatcher | null;
+  /** null: drafts keep to no grammar */
+  private readonly guide: GrammarGuide | null;
   private cancelWake: CancelTimer | null = null;
   private finished = false;
 
   constructor(options: EdgeDriverOptions) {
     const { id, secret, settings, prompt, rule, drafter, vocabularySize, grammars } = options;
-    this.grammar = (drafter && settings.grammar && grammars?.matcher(settings.grammar)) || null;
+    const matcher = (drafter && settings.grammar && grammars?.matcher(settings.grammar)) || null;
+    this.guide = matcher && new GrammarGuide(matcher, rule.promptLength);
     this.id = id;
     this.owner = drafter?.newOwner() ?? 0;
     this.options = options;
@@ -115,7 +118,7 @@ export class EdgeDriver {
     this.session.checkIntegrity();
     if (!this.finished) return;
     assert(this.cancelWake === null, "a timer outlives its session");
-    assert(this.grammar === null, "a grammar outlives its session");
+    assert(!this.guide || this.guide.closed, "a grammar outlives its session");
   }
 
   private perform(effect: EdgeEffect): void {
@@ -163,10 +166,15 @@ export class EdgeDriver {
   }
 
   private draft(version: number, position: number, lineage: number): void {
-    const { drafter, settings, vocabularySize, rule } = this.options;
+    const { drafter, settings, vocabularySize } = this.options;
     assert(drafter, "a policy that drafts needs a drafter");
-    const { grammar, session } = this;
+    const { guide, session } = this;
     const { sampler, policy, seed } = settings;
+    const dictated = guide?.dictated(session.prefix(position), version, policy) ?? null;
+    if (dictated) {
+      this.driver.dispatch({ kind: "drafted", version, position, proposal: dictated });
+      return;
+    }
     drafter.propose({
       owner: this.owner,
       sampler,
@@ -175,7 +183,7 @@ export class EdgeDriver {
       lineage,
       vocabularySize,
       prefix: () => session.prefix(position),
-      allowed: grammar && ((prefix) => grammar.allowed(prefix, rule.promptLength, prefix.length)),
+      allowed: guide && ((prefix) => guide.allowed(prefix)),
       done: (error, proposal) =>
         this.driver.dispatch(
           error
@@ -191,8 +199,7 @@ export class EdgeDriver {
     this.cancelWake?.();
     this.cancelWake = null;
     drafter?.interrupt(this.owner, Number.POSITIVE_INFINITY);
-    this.grammar?.close();
-    this.grammar = null;
+    this.guide?.close();
     listener.finished(outcome, this.statistics);
   }
 }

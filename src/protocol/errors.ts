@@ -5,6 +5,7 @@ export type ProtocolErrorCode =
   | "bad_frame"
   | "protocol_version"
   | "tokenizer_mismatch"
+  | "grammar_limit"
   | "server_full"
   | "too_many_sessions"
   | "prompt_too_long"

@@ -1,3 +1,4 @@
+import { GRAMMAR_KINDS } from "../decoding/grammar.ts";
 import type { SessionSettings } from "../decoding/session.ts";
 import { DEFAULT_SAMPLER, SAMPLER_ROWS, type SamplerSettings } from "../sampling/settings.ts";
 import type { SettingRow } from "../util/setting.ts";
@@ -29,6 +30,7 @@ const LATER_SAMPLER_SETTINGS: readonly string[] = Object.keys(DEFAULT_SAMPLER).f
 /** What this release lists. A name is stable: once listed it keeps its meaning. */
 export const FEATURES: readonly string[] = [
   "grammar-kinds",
+  ...GRAMMAR_KINDS.filter((kind) => kind !== "ebnf").map((kind) => `grammar:${kind}`),
   "identity",
   ...LATER_SAMPLER_SETTINGS.map((name) => `sampler:${name}`),
 ];

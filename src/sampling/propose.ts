@@ -4,7 +4,14 @@ import { Purpose, type Seed, uniform } from "./random.ts";
 import { applySampler, type SamplerSettings, SamplerWorkspace, type TokenSet } from "./sampler.ts";
 
 /** A draft, with the distribution that it was drawn from. */
+/** What made a draft: a model, an earlier place of the text, or a grammar that leaves little choice. */
+export const DRAFT_SOURCES = ["model", "lookup", "grammar"] as const;
+
+export type DraftSource = (typeof DRAFT_SOURCES)[number];
+
 export interface Proposal {
+  /** default: a model */
+  readonly source?: DraftSource;
   readonly token: number;
   /** q(token), rounded to 32 bits as it travels */
   readonly q: number;

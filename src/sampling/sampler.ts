@@ -37,6 +37,18 @@ export class SamplerWorkspace {
 /** A set of tokens: bit t % 32 of word t / 32, Int32Array[ceil(V / 32)]. */
 export type TokenSet = Int32Array;
 
+/** The one token of a set; -1 where it has none, or more. */
+export function onlyToken(set: TokenSet): number {
+  let only = -1;
+  for (let word = 0; word < set.length; word++) {
+    const bits = set[word]!;
+    if (bits === 0) continue;
+    if (only >= 0 || (bits & (bits - 1)) !== 0) return -1;
+    only = word * 32 + 31 - Math.clz32(bits);
+  }
+  return only;
+}
+
 export function inTokenSet(set: TokenSet, token: number): boolean {
   return ((set[token >>> 5] ?? 0) & (1 << (token & 31))) !== 0;
 }

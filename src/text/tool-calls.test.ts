@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { callsTools, ToolCallParser, toolCallGrammar, type WrittenCall } from "./tool-calls.ts";
+import { callsTools, ToolCallParser, type WrittenCall } from "./tool-calls.ts";
 
 function parse(pieces: readonly string[]): { text: string; calls: WrittenCall[] } {
   const parser = new ToolCallParser();
@@ -47,22 +47,5 @@ describe("calls of tools", () => {
   it("are asked for by templates that name the tag", () => {
     expect(callsTools("... <tool_call> ...")).toBe(true);
     expect([callsTools("{{ messages }}"), callsTools(null)]).toEqual([false, false]);
-  });
-
-  it("have a grammar, in which rules of different tools do not meet", async () => {
-    const schemaGrammar = async (schema: unknown) =>
-      schema === "a" ? 'part ::= [a-z"part] "\\"part"\nroot ::= part (part)' : 'root ::= "x"';
-    const tool = (name: string, parameters: unknown) => ({
-      type: "function" as const,
-      function: { name, parameters },
-    });
-    expect(await toolCallGrammar([tool("one", "a"), tool("two", "b")], schemaGrammar)).toBe(
-      [
-        'root ::= ("<tool_call>\\n{\\"name\\": \\"one\\", \\"arguments\\": " tool0_root "}\\n</tool_call>") | ("<tool_call>\\n{\\"name\\": \\"two\\", \\"arguments\\": " tool1_root "}\\n</tool_call>")',
-        'tool0_part ::= [a-z"part] "\\"part"',
-        "tool0_root ::= tool0_part (tool0_part)",
-        'tool1_root ::= "x"',
-      ].join("\n"),
-    );
   });
 });

@@ -1,5 +1,4 @@
 import { parsedJson } from "../util/json.ts";
-import type { ChatTool } from "./chat-template.ts";
 import { overlap } from "./stop-strings.ts";
 
 /**
@@ -9,6 +8,9 @@ import { overlap } from "./stop-strings.ts";
 
 const OPEN = "<tool_call>";
 const CLOSE = "</tool_call>";
+
+/** What a call is written between. */
+export const CALL_TAGS = { open: OPEN, close: CLOSE } as const;
 
 /** A call as the model wrote it. */
 export interface WrittenCall {
@@ -77,30 +79,4 @@ function writtenCall(text: string): WrittenCall | null {
 /** Whether a template shows tools, and asks for calls in the form that is read here. */
 export function callsTools(template: string | null): boolean {
   return template?.includes(OPEN) ?? false;
-}
-
-/**
- * A grammar under which the answer is one call of one of the tools.
- * @param schemaGrammar the grammar of a JSON Schema, whose root is "root"
- */
-export async function toolCallGrammar(
-  tools: readonly ChatTool[],
-  schemaGrammar: (schema: unknown) => Promise<string>,
-): Promise<string> {
-  const rules: string[] = [];
-  const calls: string[] = [];
-  for (const [number, { function: tool }] of tools.entries()) {
-    const rename = (name: string) => `tool${number}_${name}`;
-    rules.push(renamed(await schemaGrammar(tool.parameters ?? { type: "object" }), rename));
-    const before = `${OPEN}\n{"name": ${JSON.stringify(tool.name)}, "arguments": `;
-    calls.push(`(${JSON.stringify(before)} ${rename("root")} ${JSON.stringify(`}\n${CLOSE}`)})`);
-  }
-  return `root ::= ${calls.join(" | ")}\n${rules.join("\n")}`;
-}
-
-/** EBNF with other names for its rules: names are what is outside of strings and character classes. */
-function renamed(source: string, rename: (name: string) => string): string {
-  return source.replace(/"(?:\\.|[^"\\])*"|\[(?:\\.|[^\]\\])*\]|[A-Za-z_][\w-]*/g, (part) =>
-    /^["[]/.test(part) ? part : rename(part),
-  );
 }

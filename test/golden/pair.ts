@@ -5,11 +5,11 @@ import {
   LlamaModel,
   LlamaTokenizer,
   llamaTargetModel,
+  loadGrammars,
   type PolicyName,
   schemaGrammar,
   serveCloud,
   type WholeAnswer,
-  XGrammars,
 } from "../../src/node.ts";
 import { hashOf } from "./worlds.ts";
 
@@ -141,7 +141,7 @@ async function withPair<T>(use: (edge: DeviceEdge, kernel: string) => Promise<T>
     description: { name, fingerprint, chatTemplate, endTokens },
     port: 0,
     server: "golden",
-    grammars: await XGrammars.create(tokenizer, endTokens),
+    grammars: await loadGrammars(tokenizer, endTokens),
   });
   // The model alone drafts: which of two drafters proposes depends on how fast the text has come.
   const edge = await createEdge({

@@ -1,7 +1,7 @@
 import { Ajv } from "ajv";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { POLICIES } from "../../src/decoding/policy.ts";
-import { schemaGrammar } from "../../src/grammar/xgrammar/schema.ts";
+import { schemaGrammar } from "../../src/grammar/schema/schema.ts";
 import { RealPair } from "../support/real-pair.ts";
 
 /** Answers under a JSON Schema are JSON that fits it, whatever the models would rather say. */
@@ -77,7 +77,7 @@ describe("the bundled pair under a JSON Schema", () => {
       const prompt = pair.prompt(QUESTIONS[Math.floor(number / kinds.length) % QUESTIONS.length]!);
       const sampler = { temperature: 0.5 + (number % 3) / 2 };
       const said = await pair.answer(policy, prompt, MOST_TOKENS, sampler, number, {
-        grammar: { kind: "ebnf", source: grammar },
+        grammar,
       });
       expect(said.reason, said.text).toBe("end");
       expect(fits(JSON.parse(said.text)), said.text).toBe(true);

@@ -2,6 +2,7 @@ import type { CloudLimits } from "../../src/cloud/driver.ts";
 import { Cloud } from "../../src/cloud/driver.ts";
 import { type DecodingPolicy, POLICIES } from "../../src/decoding/policy.ts";
 import type { SessionSettings } from "../../src/decoding/session.ts";
+import { loadGrammars } from "../../src/device/grammars.ts";
 import { connectEdge } from "../../src/edge/connect.ts";
 import { ParallelDrafter } from "../../src/edge/drafters/parallel-drafter.ts";
 import { Edge, type WholeAnswer } from "../../src/edge/edge.ts";
@@ -9,7 +10,6 @@ import type { DraftModel, PassEngine } from "../../src/engine/engine.ts";
 import { LlamaModel } from "../../src/engine/llama/model.ts";
 import { llamaDraftModel, llamaTargetModel } from "../../src/engine/llama/models.ts";
 import { LlamaTokenizer } from "../../src/engine/llama/tokenizer.ts";
-import { XGrammars } from "../../src/grammar/xgrammar/grammars.ts";
 import { toSeed } from "../../src/sampling/random.ts";
 import type { SamplerSettings } from "../../src/sampling/sampler.ts";
 import { chatPrompt } from "../../src/text/chat-template.ts";
@@ -51,7 +51,7 @@ export class RealPair {
     const drafts: DraftModel = await llamaDraftModel(draftModel, { threads: 1 });
     const targetTokenizer = new LlamaTokenizer(targetModel);
     const ends = targetTokenizer.endTokens();
-    const grammars = await XGrammars.create(targetTokenizer, ends);
+    const grammars = await loadGrammars(targetTokenizer, ends);
     const { name, fingerprint, chatTemplate } = targetModel.file;
     const cloud = new Cloud({
       model: target,

@@ -42,6 +42,7 @@ export class ToyGrammars implements Grammars {
     this.open++;
     return {
       allowed: (tokens, from, to) => toyAllowed(Array.from(tokens).slice(from, to), this.vocabularySize),
+      forced: () => new Int32Array(0),
       close: () => {
         this.open--;
       },

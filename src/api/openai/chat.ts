@@ -1,17 +1,12 @@
 import { z } from "zod";
 import { SESSION_ROWS } from "../../decoding/session.ts";
 import type { AnswerRequest } from "../../edge/edge.ts";
-import type { ChatMessage, ChatTool } from "../../text/chat-template.ts";
-import { callsTools, toolCallGrammar } from "../../text/tool-calls.ts";
+import type { ChatMessage } from "../../text/chat-template.ts";
+import { callsTools } from "../../text/tool-calls.ts";
 import { HttpError } from "../errors.ts";
-import {
-  commonFields,
-  parseBody,
-  REQUEST_LIMITS,
-  responseFormatSchema,
-  toolChoiceSchema,
-  toolSchema,
-} from "./request.ts";
+import { type AnswerGrammar, type CallableTool, callGrammar, formatGrammar } from "./answer-grammar.ts";
+import { formatOf, present } from "./format.ts";
+import { commonFields, parseBody, REQUEST_LIMITS, toolChoiceSchema, toolSchema } from "./request.ts";
 import { ranged } from "./sampler-fields.ts";
 
 /** A request for a chat completion: its fields, and what they ask of the edge. */
@@ -44,7 +39,6 @@ const chatSchema = z.object({
   tools: z.array(toolSchema).max(REQUEST_LIMITS.tools).nullish(),
   tool_choice: toolChoiceSchema.nullish(),
   parallel_tool_calls: z.boolean().nullish(),
-  response_format: responseFormatSchema.nullish(),
 });
 
 export type ChatBody = z.infer<typeof chatSchema>;
@@ -63,64 +57,60 @@ export interface ChatDemand
   extends Pick<AnswerRequest, "prompt" | "tools" | "grammar" | "logprobs" | "maxTokens"> {
   /** calls of tools are to be looked for in the text */
   readonly readsCalls: boolean;
+  /** keywords of schemas that are not kept, in words */
+  readonly relaxed: readonly string[];
 }
 
 /**
  * @param template the target's chat template
- * @param schemaGrammar the grammar of a JSON Schema
- * @throws HttpError 400 for tools that the template does not know; SettingError for a schema that is none
+ * @throws HttpError 400 for tools that the template does not know, and for schemas that cannot be kept
  */
-export async function chatDemand(
-  body: ChatBody,
-  template: string | null,
-  schemaGrammar: (schema: unknown) => Promise<string>,
-): Promise<ChatDemand> {
+export function chatDemand(body: ChatBody, template: string | null): ChatDemand {
   const choice = body.tool_choice ?? "auto";
-  const tools: readonly ChatTool[] = choice === "none" ? [] : (body.tools ?? []).map(plainTool);
+  const tools: readonly CallableTool[] = choice === "none" ? [] : (body.tools ?? []).map(plainTool);
   const maxTokens = body.max_completion_tokens ?? body.max_tokens;
   if (tools.length > 0 && !callsTools(template)) {
     const message =
       "the target's chat template does not show tools; leave them out, or take a model that knows them";
     throw new HttpError(400, "tools_not_supported", message, "tools");
   }
-  const grammar = await grammarOf(body, choice, tools, schemaGrammar);
+  const answer = grammarOf(body, choice, tools);
   return {
     prompt: body.messages.map(plainMessage),
-    tools,
+    tools: tools.map(({ type, function: tool }) => ({ type, function: tool })),
     readsCalls: tools.length > 0,
-    ...(grammar === null ? {} : { grammar }),
+    relaxed: answer?.relaxed ?? [],
+    ...(answer === null ? {} : { grammar: answer.grammar }),
     ...(body.logprobs ? { logprobs: body.top_logprobs ?? 0 } : {}),
     ...(maxTokens ? { maxTokens } : {}),
   };
 }
 
-async function grammarOf(
-  { response_format: format }: ChatBody,
+/** null: the answer is free. */
+function grammarOf(
+  body: ChatBody,
   choice: NonNullable<ChatBody["tool_choice"]>,
-  tools: readonly ChatTool[],
-  schemaGrammar: (schema: unknown) => Promise<string>,
-): Promise<string | null> {
+  tools: readonly CallableTool[],
+): AnswerGrammar | null {
+  const format = formatOf(body);
   const forced = typeof choice === "object" ? choice.function.name : null;
-  if (forced !== null || choice === "required") {
-    const callable = tools.filter((tool) => forced === null || tool.function.name === forced);
-    if (callable.length > 0) return toolCallGrammar(callable, schemaGrammar);
-    const message =
-      forced === null ? "there are no tools to call" : `there is no tool ${JSON.stringify(forced)}`;
-    throw new HttpError(400, "invalid_value", message, "tool_choice");
-  }
-  if (format?.type === "json_schema") return schemaGrammar(format.json_schema.schema);
-  if (format?.type === "json_object") return schemaGrammar({ type: "object", additionalProperties: true });
-  return null;
+  if (forced === null && choice !== "required") return format && formatGrammar(format, tools);
+  const callable = tools.filter((tool) => forced === null || tool.function.name === forced);
+  if (callable.length > 0) return callGrammar(callable);
+  const message =
+    forced === null ? "there are no tools to call" : `there is no tool ${JSON.stringify(forced)}`;
+  throw new HttpError(400, "invalid_value", message, "tool_choice");
 }
 
-function plainTool({ function: tool }: z.infer<typeof toolSchema>): ChatTool {
-  const { name, description, parameters } = tool;
+function plainTool({ function: tool }: z.infer<typeof toolSchema>): CallableTool {
+  const { name, description, parameters, strict } = tool;
   return {
+    strict: strict ?? false,
     type: "function",
     function: {
       name,
-      ...(description === undefined ? {} : { description }),
-      ...(parameters === undefined ? {} : { parameters }),
+      ...(present(description) ? { description } : {}),
+      ...(present(parameters) ? { parameters } : {}),
     },
   };
 }

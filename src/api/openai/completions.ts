@@ -2,6 +2,8 @@ import { z } from "zod";
 import { SESSION_ROWS } from "../../decoding/session.ts";
 import type { AnswerRequest } from "../../edge/edge.ts";
 import { HttpError } from "../errors.ts";
+import { formatGrammar } from "./answer-grammar.ts";
+import { formatOf } from "./format.ts";
 import { commonFields, parseBody } from "./request.ts";
 import { ranged } from "./sampler-fields.ts";
 
@@ -44,8 +46,10 @@ export function parseCompletion(body: unknown): CompletionBody {
 /** One demand a prompt. */
 export function completionDemands(
   body: CompletionBody,
-): Pick<AnswerRequest, "prompt" | "logprobs" | "maxTokens">[] {
+): Pick<AnswerRequest, "prompt" | "logprobs" | "maxTokens" | "grammar">[] {
   const { prompt } = body;
+  const format = formatOf(body);
+  const answer = format && formatGrammar(format, []);
   const prompts: (string | number[])[] =
     typeof prompt === "string"
       ? [prompt]
@@ -57,5 +61,6 @@ export function completionDemands(
     prompt: typeof one === "string" ? one : Int32Array.from(one),
     maxTokens: body.max_tokens ?? DEFAULT_MAX_TOKENS,
     ...(logprobs === null ? {} : { logprobs }),
+    ...(answer ? { grammar: answer.grammar } : {}),
   }));
 }

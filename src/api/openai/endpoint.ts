@@ -13,8 +13,6 @@ import { commonRequest } from "./request.ts";
 
 export interface EndpointOptions {
   readonly edge: Edge;
-  /** the grammar of a JSON Schema. @throws SettingError */
-  readonly schemaGrammar: (schema: unknown) => Promise<string>;
   readonly freshSeed: () => Seed;
   /** characters that no other call returns, for ids */
   readonly freshId: () => string;
@@ -27,10 +25,14 @@ export interface EndpointOptions {
   readonly ended?: (end: AnswerEnd) => void;
 }
 
-export type Reply =
+export type Reply = (
   | { readonly kind: "object"; readonly body: unknown }
   /** objects as they come; an error may end it, also before the first */
-  | { readonly kind: "stream"; readonly chunks: AsyncGenerator<unknown, void, undefined> };
+  | { readonly kind: "stream"; readonly chunks: AsyncGenerator<unknown, void, undefined> }
+) & {
+  /** keywords of the request's schemas that the answer does not keep to, in words: the client has allowed that */
+  readonly relaxed?: readonly string[];
+};
 
 export class Endpoint {
   private readonly options: EndpointOptions;
@@ -58,9 +60,9 @@ export class Endpoint {
 
   /** @throws HttpError, SettingError, TemplateError, CloudError */
   async chat(body: unknown, signal: AbortSignal): Promise<Reply> {
-    const { edge, schemaGrammar, freshId, freshSeed } = this.options;
+    const { edge, freshId, freshSeed } = this.options;
     const chat = parseChat(body);
-    const { readsCalls, ...demand } = await chatDemand(chat, edge.chatTemplate, schemaGrammar);
+    const { readsCalls, relaxed, ...demand } = chatDemand(chat, edge.chatTemplate);
     const common = commonRequest(chat, freshSeed);
     const count = chat.n ?? 1;
     const requests = Array.from({ length: count }, (_, choice) => ({ ...common(choice), ...demand }));
@@ -72,10 +74,10 @@ export class Endpoint {
     };
     const events = this.run(requests, readsCalls, signal);
     if (!chat.stream) {
-      return { kind: "object", body: chatCompletion(head, await gathered(count, events), shape) };
+      return { kind: "object", body: chatCompletion(head, await gathered(count, events), shape), relaxed };
     }
     const includeUsage = chat.stream_options?.include_usage ?? false;
-    return { kind: "stream", chunks: chatChunks(head, count, events, includeUsage, shape) };
+    return { kind: "stream", chunks: chatChunks(head, count, events, includeUsage, shape), relaxed };
   }
 
   /** @throws HttpError, SettingError, CloudError */

@@ -9,7 +9,6 @@ import { completionDemands, parseCompletion } from "./completions.ts";
 import { commonRequest } from "./request.ts";
 
 const fresh = () => toSeed(99);
-const schemaGrammar = async (schema: unknown) => `root ::= "${Object.keys(schema as object).join("")}"`;
 const messages = [{ role: "user", content: "Hi" }];
 const problem = (act: () => unknown) => {
   try {
@@ -20,8 +19,6 @@ const problem = (act: () => unknown) => {
   }
   return null;
 };
-const TOOL = { type: "function", function: { name: "f", parameters: { x: 1 } } };
-const KNOWS_TOOLS = "{{ tools }} <tool_call>";
 
 describe("a chat request", () => {
   it("becomes what the edge is asked", () => {
@@ -80,7 +77,7 @@ describe("a chat request", () => {
         { role: "tool", content: "3", tool_call_id: "1" },
       ],
     });
-    const { prompt } = await chatDemand(body, null, schemaGrammar);
+    const { prompt } = chatDemand(body, null);
     expect(prompt).toEqual([
       { role: "system", content: "Be brief." },
       { role: "user", content: "ab" },
@@ -117,38 +114,6 @@ describe("a chat request", () => {
     expect(say("temperature", 3)).toThrow("temperature: must be 0, or from 0.0001 to 2, not 3");
     expect(say("top_k", -1)).toThrow("top_k: must be a whole number, 0 or more, not -1");
     expect(say("temperature", "1")).toThrow("temperature: Invalid input: expected number, received string");
-  });
-
-  it("asks for grammars by its format and its choice of a tool", async () => {
-    const demand = (more: object, template: string | null = KNOWS_TOOLS) =>
-      chatDemand(parseChat({ messages, ...more }), template, schemaGrammar);
-    expect((await demand({ response_format: { type: "text" } })).grammar).toBeUndefined();
-    expect((await demand({ response_format: { type: "json_object" } })).grammar).toMatch(
-      /additionalProperties/,
-    );
-    const schema = { type: "json_schema", json_schema: { name: "a", schema: { z: 1 } } };
-    expect((await demand({ response_format: schema })).grammar).toBe('root ::= "z"');
-    expect(await demand({ tools: [TOOL] })).toMatchObject({ readsCalls: true, tools: [TOOL] });
-    expect((await demand({ tools: [TOOL] })).grammar).toBeUndefined();
-    expect(await demand({ tools: [TOOL], tool_choice: "none" })).toMatchObject({
-      readsCalls: false,
-      tools: [],
-    });
-    for (const tool_choice of ["required", { type: "function", function: { name: "f" } }]) {
-      expect((await demand({ tools: [TOOL], tool_choice })).grammar).toMatch(/tool_call.*tool0_root/);
-    }
-    const none = { type: "function", function: { name: "g" } };
-    await expect(demand({ tools: [TOOL], tool_choice: none })).rejects.toMatchObject({
-      status: 400,
-      param: "tool_choice",
-    });
-    await expect(demand({ tool_choice: "required" })).rejects.toMatchObject({
-      status: 400,
-      param: "tool_choice",
-    });
-    await expect(demand({ tools: [TOOL] }, "{{ messages }}")).rejects.toMatchObject({
-      code: "tools_not_supported",
-    });
   });
 });
 

@@ -4,6 +4,7 @@ import { SESSION_ROWS } from "../../decoding/session.ts";
 import type { AnswerRequest } from "../../edge/edge.ts";
 import { type Seed, toSeed } from "../../sampling/random.ts";
 import { HttpError } from "../errors.ts";
+import { formatFields } from "./format.ts";
 import { ranged, samplerFields, samplerOf } from "./sampler-fields.ts";
 
 /** What chat and plain completions have in common: OpenAI's fields, and a few more that other servers have. */
@@ -31,6 +32,7 @@ export const commonFields = {
   max_tokens: ranged(SESSION_ROWS.maxTokens.range).nullish(),
   stop: z.union([stopString, z.array(stopString).max(REQUEST_LIMITS.stops)]).nullish(),
   user: z.string().nullish(),
+  ...formatFields,
   /** name of a preset; OpenAI has no such field */
   policy: z.string().nullish(),
 };
@@ -82,25 +84,12 @@ export const toolSchema = z.object({
   type: z.literal("function"),
   function: z.object({
     name,
-    description: z.string().optional(),
-    parameters: z.record(z.string(), z.unknown()).optional(),
+    description: z.string().nullish(),
+    parameters: z.record(z.string(), z.unknown()).nullish(),
     strict: z.boolean().nullish(),
   }),
 });
 export const toolChoiceSchema = z.union([
   z.enum(["none", "auto", "required"]),
   z.object({ type: z.literal("function"), function: z.object({ name }) }),
-]);
-
-export const responseFormatSchema = z.discriminatedUnion("type", [
-  z.object({ type: z.literal("text") }),
-  z.object({ type: z.literal("json_object") }),
-  z.object({
-    type: z.literal("json_schema"),
-    json_schema: z.object({
-      name: z.string(),
-      schema: z.record(z.string(), z.unknown()),
-      strict: z.boolean().nullish(),
-    }),
-  }),
 ]);

@@ -309,7 +309,7 @@ export class RequestHandler<Session extends CloudSession<Effect>, Event, Effect>
       nowMs,
     );
     this.registry.add(session);
-    this.registry.run(session, out, () => session.start(out));
+    this.registry.run(session, out, () => session.start(nowMs, out));
   }
 
   /** @throws SettingError for a grammar that is none */

@@ -8,8 +8,9 @@ import {
 import type { GrammarMatcher } from "../../grammar/grammar.ts";
 import { ProtocolError } from "../../protocol/errors.ts";
 import type { DraftFrame } from "../../protocol/frame.ts";
-import { historyTokens, type TokenSet } from "../../sampling/sampler.ts";
+import { historyTokens, onlyToken, type TokenSet } from "../../sampling/sampler.ts";
 import { assert } from "../../util/assert.ts";
+import { PicoSpecError } from "../../util/errors.ts";
 import { TokenBuffer } from "../../util/token-buffer.ts";
 
 /**
@@ -88,7 +89,18 @@ export class DraftedSequence {
    * is: that draft is rejected, and the row is never asked.
    */
   allowed(position: number): TokenSet | null {
-    return this.grammar?.allowed(this.tokens.view(), this.rule.promptLength, position) ?? null;
+    try {
+      return this.grammar?.allowed(this.tokens.view(), this.rule.promptLength, position) ?? null;
+    } catch (error) {
+      if (!(error instanceof PicoSpecError)) throw error;
+      throw new ProtocolError("grammar_limit", `the grammar cannot be used any further: ${error.message}`);
+    }
+  }
+
+  /** The token at `committed` where the grammar leaves no choice; -1: it does, or there is none. */
+  certain(): number {
+    const allowed = this.full ? null : this.allowed(this.committed);
+    return allowed ? onlyToken(allowed) : -1;
   }
 
   /** Pending draft number `offset`. */

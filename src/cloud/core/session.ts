@@ -8,7 +8,7 @@ export interface CloudSession<Effect> {
   /** Since when something of the edge is missing; Infinity: the session waits for the cloud itself. */
   silentSinceMs(nowMs: number): number;
   /** A resumed session may have been at its end already: the edge only lacks the last word. */
-  start(out: CloudEffect<Effect>[]): void;
+  start(nowMs: number, out: CloudEffect<Effect>[]): void;
   /** @throws ProtocolError `bad_draft` */
   draft(frame: DraftFrame, nowMs: number, out: CloudEffect<Effect>[]): void;
   /** @throws ProtocolError `bad_draft` */

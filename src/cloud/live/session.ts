@@ -88,7 +88,7 @@ export class LiveSession implements CloudSession<LiveEffect> {
     return Math.max(this.lastHeardMs, this.pausedAtMs);
   }
 
-  start(out: Effects): void {
+  start(_nowMs: number, out: Effects): void {
     const reason = this.sequence.stopped();
     if (reason) this.end(reason, out);
   }

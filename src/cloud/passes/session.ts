@@ -87,6 +87,11 @@ export class PassSession implements CloudSession<PassEffect> {
     this.readySinceMs = nowMs;
   }
 
+  /** A grammar may leave no choice about some tokens: then they need no row. */
+  get dictates(): boolean {
+    return this.grammar !== null;
+  }
+
   get ended(): boolean {
     return this.phase.kind === "leaving" || this.phase.kind === "ended";
   }
@@ -208,9 +213,10 @@ export class PassSession implements CloudSession<PassEffect> {
 
   // What happens to it
 
-  start(out: Effects): void {
+  start(nowMs: number, out: Effects): void {
     const reason = this.sequence.stopped();
     if (reason) this.end(reason, out);
+    else this.commitCertain(nowMs, out);
   }
 
   draft(frame: DraftFrame, nowMs: number, out: Effects): void {
@@ -222,6 +228,7 @@ export class PassSession implements CloudSession<PassEffect> {
     if (frame.final) this.yielded = true;
     this.planLaunch(nowMs);
     if (before === 0) this.readySinceMs = nowMs;
+    this.commitCertain(nowMs, out);
     this.askHeldRow(out);
   }
 
@@ -382,6 +389,7 @@ export class PassSession implements CloudSession<PassEffect> {
       }
       if (sequence.stopped()) break;
     }
+    for (let token = this.nextCertain(); token >= 0; token = this.nextCertain()) sequence.commit(token);
     if (questions.length > 0) this.noteOutlook(sequence.committed - first, !lineageDead, nowMs);
     this.timing.committed(nowMs);
     this.planLaunch(nowMs);
@@ -389,6 +397,27 @@ export class PassSession implements CloudSession<PassEffect> {
     this.announce(first, logprobs, rejection, out);
     const reason = sequence.stopped();
     if (reason) this.end(reason, out);
+  }
+
+  /** Commits and tells what the grammar leaves no choice about, where that is known between two passes. */
+  private commitCertain(nowMs: number, out: Effects): void {
+    if (!this.ended && this.nextCertain() >= 0) this.apply([], [], nowMs, out);
+  }
+
+  /**
+   * The next token where it is the only one that the grammar allows, or -1: a row and a draw would give it for certain.
+   * Not where log-probabilities are wanted, which a row has, nor where a row is held, which is there already.
+   */
+  private nextCertain(): number {
+    const { sequence, settings, grammar, phase } = this;
+    if (!grammar || phase.kind !== "ready" || settings.logprobs !== undefined || sequence.stopped())
+      return -1;
+    if (sequence.committed - this.edgeCommitted >= RUN_AHEAD_TOKENS) return -1;
+    const token = sequence.certain();
+    if (settings.policy.coupling === "gumbel") return token;
+    // Under rejection coupling the edge drafts each position: the cloud goes first only where it has yielded.
+    const may = sequence.pending > 0 ? sequence.at(sequence.committed) === token : this.yielded;
+    return may ? token : -1;
   }
 
   /** What a decision teaches of drafts. A gap counts only where a row could be computed meanwhile. */

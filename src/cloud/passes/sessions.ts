@@ -11,13 +11,16 @@ import type {
   PassEvent,
   PassLimits,
   PassOutcome,
+  PassPlan,
   PassShare,
   Work,
 } from "./machine.ts";
 import { PassCost } from "./pass-cost.ts";
-import { launches, nextPass, type PassDecision, type SessionRecord } from "./scheduler.ts";
+import { type Grant, launches, nextPass, type PassDecision, type SessionRecord } from "./scheduler.ts";
 import { PassSession } from "./session.ts";
 
+/** More tokens without rows than a grammar dictates at a time are a prompt. */
+const MOST_DICTATED_TOKENS = 16;
 const NOTHING = new Int32Array(0);
 
 /** The pass that is under way. */
@@ -114,7 +117,9 @@ export class PassSessions implements EngineSessions<PassSession, PassEvent, Pass
       { sessions, slots: this.slots(sessions, nowMs), limits: this.limits, msPerRow },
       nowMs,
     );
-    this.carryOut(decision, msPerRow, nowMs, out);
+    const planned = this.carryOut(decision, msPerRow, nowMs, out);
+    // Sessions whose grammars failed have ended: others may have waited for them.
+    if (!planned) return this.goOn(nowMs, out);
     return Math.min(wakeAtMs, decision.slotFreeAtMs);
   }
 
@@ -157,35 +162,58 @@ export class PassSessions implements EngineSessions<PassSession, PassEvent, Pass
     });
   }
 
+  /** @returns false where no session of the pass could be planned */
   private carryOut(
     { acquisitions, grants }: PassDecision,
     msPerRow: number,
     nowMs: number,
     out: Effects,
-  ): void {
+  ): boolean {
     for (const acquisition of acquisitions) {
       const { session, evicted, shared } = acquisition;
       if (evicted !== null) this.session(evicted).evicted();
       this.kv.acquire(acquisition, nowMs);
       this.session(session).gotSlot(shared);
     }
-    if (grants.length === 0) return;
+    if (grants.length === 0) return true;
     let rows = 0;
     let decodesOnly = true;
     const members: number[] = [];
     const shares: PassShare[] = [];
     for (const grant of grants) {
       const { session, slot, copyFrom } = grant;
-      const plan = this.session(session).plan(grant.prefillTokens, grant.rows, msPerRow);
+      const { dictates } = this.session(session);
+      const plan = this.plan(grant, msPerRow, out);
+      if (!plan) continue;
       this.kv.used(session, grant.rows, nowMs);
       const { from, tokens, questions, hold } = plan;
       rows += rowsOf(plan);
-      decodesOnly &&= tokens.length === rowsOf(plan);
+      // Tokens that a grammar dictated need no row: a few are no prompt.
+      const rowless = tokens.length - rowsOf(plan);
+      decodesOnly &&= rowless === 0 || (dictates && rowless <= MOST_DICTATED_TOKENS);
       shares.push({ session, slot, copyFrom, from, tokens, questions, hold });
       members.push(session);
     }
+    if (members.length === 0) return false;
     this.running = { members, startedMs: nowMs, rows, decodesOnly };
     out.push({ kind: "engine", effect: { kind: "pass", shares } });
+    return true;
+  }
+
+  /** A session's part of a pass; null: it failed over it, and has ended. */
+  private plan(
+    { session: key, prefillTokens, rows, copyFrom }: Grant,
+    msPerRow: number,
+    out: Effects,
+  ): PassPlan | null {
+    const session = this.session(key);
+    let plan: PassPlan | null = null;
+    this.registry.run(session, out, () => {
+      plan = session.plan(prefillTokens, rows, msPerRow);
+    });
+    // What its slot would have been copied from stays where it is.
+    if (!plan && copyFrom !== null) session.evicted();
+    return plan;
   }
 
   private passEnded(outcomes: readonly PassOutcome[], nowMs: number, out: Effects): void {

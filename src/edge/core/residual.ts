@@ -1,5 +1,5 @@
 import type { DraftProbabilities, WitnessesFrame } from "../../protocol/frame.ts";
-import type { Proposal } from "../../sampling/propose.ts";
+import type { DraftSource, Proposal } from "../../sampling/propose.ts";
 import type { Exchange, Rejection } from "../../sampling/question.ts";
 import type { Seed } from "../../sampling/random.ts";
 import { ResidualDraw, type ResidualStep } from "../../sampling/rejection.ts";
@@ -23,6 +23,7 @@ export interface RejectedDraft {
   readonly position: number;
   readonly lineage: number;
   readonly token: number;
+  readonly source: DraftSource;
 }
 
 /** A draft that the cloud rejected, from then until another token is committed in its place. */
@@ -117,7 +118,7 @@ export class RejectionSampler {
     const { position, lineage, proposal } = replacement;
     this.proposals.set(position, proposal);
     this.replacement = null;
-    return { position, lineage, token: proposal.token };
+    return { position, lineage, token: proposal.token, source: proposal.source ?? "model" };
   }
 
   /** The session is over. */

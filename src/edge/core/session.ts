@@ -177,8 +177,10 @@ export class EdgeSession implements Machine<EdgeEvent, EdgeEffect> {
     if (this.segmentStartedMs < 0) this.segmentStartedMs = nowMs;
     this.sequence.push(proposal.token);
     this.residual?.drafted(position, proposal);
-    this.adaptation.drafted(nowMs - this.draftStartedMs);
-    this.statistics.drafted++;
+    const { source = "model" } = proposal;
+    // What a grammar dictates costs the drafter nothing, and says nothing of how good it is.
+    if (source !== "grammar") this.adaptation.drafted(nowMs - this.draftStartedMs);
+    this.statistics.draftedAt(position, source);
     if (!this.settings.policy.target) {
       this.commit(nowMs, "draft");
       this.finishIfStopped();
@@ -321,21 +323,20 @@ export class EdgeSession implements Machine<EdgeEvent, EdgeEffect> {
     const { sequence } = this;
     const drafted = position < sequence.length;
     if (drafted && sequence.at(position) === token) {
-      if (position < sequence.sent) this.judged(true);
+      if (position < sequence.sent) this.judged(position, true);
       this.commit(nowMs, "draft");
       return;
     }
-    if (drafted && position < sequence.sent) this.judged(false);
+    if (drafted && position < sequence.sent) this.judged(position, false);
     // Also where the cloud is ahead of a draft that is only being made.
     if (drafted || this.drafting) this.rollback(position);
     sequence.push(token);
     this.commit(nowMs, "target");
   }
 
-  private judged(accepted: boolean): void {
-    this.adaptation.judged(accepted);
-    if (accepted) this.statistics.accepted++;
-    else this.statistics.rejected++;
+  private judged(position: number, accepted: boolean): void {
+    if (this.statistics.sourceAt(position) !== "grammar") this.adaptation.judged(accepted);
+    this.statistics.judgedAt(position, accepted);
   }
 
   private rejected(rejection: Rejection, nowMs: number): void {
@@ -348,7 +349,7 @@ export class EdgeSession implements Machine<EdgeEvent, EdgeEffect> {
       this.giveUp("bad_verdict", "the cloud rejected a draft, and there is nothing to resample with");
       return;
     }
-    this.judged(false);
+    this.judged(position, false);
     // Before the rollback: the draw needs q of the rejected draft.
     const step = this.residual.reject(position, lineage, rejection);
     this.rollback(position);
@@ -412,11 +413,12 @@ export class EdgeSession implements Machine<EdgeEvent, EdgeEffect> {
     this.suspended = false;
     const { sequence } = this;
     const again = this.residual?.putBack() ?? null;
-    this.statistics.resumed(again !== null);
+    this.statistics.resumed();
     if (again) {
       assert(again.position === sequence.length, "a rejected draft is put back where it was");
       sequence.lineage = again.lineage;
       sequence.push(again.token);
+      this.statistics.putBack(again.position, again.source);
     }
     // A correction whose logprobs are not known is asked once more, for those: it has no q, and stays.
     const told = this.settings.logprobs === undefined ? sequence.committed : this.reported;

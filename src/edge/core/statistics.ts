@@ -1,5 +1,12 @@
 import type { CloudUsage } from "../../decoding/session.ts";
+import { DRAFT_SOURCES, type DraftSource } from "../../sampling/propose.ts";
 import { assert } from "../../util/assert.ts";
+
+/** What became of the drafts of one source. */
+export interface SourceCount {
+  readonly drafted: number;
+  readonly accepted: number;
+}
 
 /** Statistics of a session, counted on the edge. */
 export class PipelineStatistics {
@@ -27,8 +34,39 @@ export class PipelineStatistics {
   /** times that the session went on over a new link */
   resumptions = 0;
   usage: CloudUsage | null = null;
+  private readonly bySource = Object.fromEntries(
+    DRAFT_SOURCES.map((source) => [source, { drafted: 0, accepted: 0 }]),
+  ) as Record<DraftSource, { drafted: number; accepted: number }>;
+  /** by position: the sources of drafts that are not decided, where they are not the model's */
+  private readonly undecided = new Map<number, DraftSource>();
   /** positions of the first draft of each segment in flight */
   private segments: number[] = [];
+
+  /** Drafts by what made them: their sum is `drafted`, and `accepted`. */
+  get sources(): Readonly<Record<DraftSource, SourceCount>> {
+    return this.bySource;
+  }
+
+  draftedAt(position: number, source: DraftSource): void {
+    this.drafted++;
+    this.bySource[source].drafted++;
+    if (source !== "model") this.undecided.set(position, source);
+  }
+
+  /** A draft that the cloud was sent is decided. */
+  judgedAt(position: number, accepted: boolean): void {
+    if (!accepted) {
+      this.rejected++;
+      return;
+    }
+    this.accepted++;
+    this.bySource[this.undecided.get(position) ?? "model"].accepted++;
+  }
+
+  /** What made the draft at a position that is not decided. */
+  sourceAt(position: number): DraftSource {
+    return this.undecided.get(position) ?? "model";
+  }
 
   segmentSent(firstDraft: number): void {
     this.segments.push(firstDraft);
@@ -38,12 +76,14 @@ export class PipelineStatistics {
     this.tokens++;
     if (this.firstTokenMs < 0) this.firstTokenMs = nowMs;
     this.lastTokenMs = nowMs;
+    this.undecided.delete(position);
     this.judgedThrough(position);
   }
 
   /** Drafts from `length` on are dropped; the one there, if the cloud had it, was judged. */
   rolledBack(length: number, drafts: number, sent: boolean): void {
     this.discarded += drafts;
+    for (let position = length; position < length + drafts; position++) this.undecided.delete(position);
     if (sent) {
       this.rollbacks++;
       this.judgedThrough(length);
@@ -51,13 +91,17 @@ export class PipelineStatistics {
     this.segments = [];
   }
 
-  /** What was in flight is sent again. @param again a rejected draft is put back, and is judged again */
-  resumed(again: boolean): void {
+  /** What was in flight is sent again over a new link. */
+  resumed(): void {
     this.resumptions++;
     this.segments = [];
-    if (!again) return;
+  }
+
+  /** A rejected draft is put back, and is judged again. */
+  putBack(position: number, source: DraftSource): void {
     this.rejected--;
     this.discarded--;
+    if (source !== "model") this.undecided.set(position, source);
   }
 
   /**
@@ -72,6 +116,11 @@ export class PipelineStatistics {
     );
     assert(accepted >= 0 && rejected >= 0 && accepted + rejected <= drafted, "more drafts judged than made");
     assert(discarded <= drafted, "more drafts discarded than made");
+    const counts = Object.values(this.bySource);
+    const sum = (of: (count: SourceCount) => number) => counts.reduce((total, count) => total + of(count), 0);
+    assert(sum((count) => count.drafted) === drafted, "the drafts of all sources are not all drafts");
+    assert(sum((count) => count.accepted) === accepted, "more drafts accepted than of all sources");
+    assert(this.undecided.size <= windowTokens, `${this.undecided.size} drafts have a source`);
     assert(
       segments.length <= windowTokens,
       `${segments.length} segments in flight for ${windowTokens} drafts`,

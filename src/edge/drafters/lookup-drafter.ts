@@ -46,7 +46,7 @@ class Lookups {
 function answer(request: DraftRequest, proposal: LookupProposal): void {
   const { token } = proposal;
   const distribution = request.coupling === "rejection" ? SparseDistribution.point(token) : null;
-  request.done(null, { token, q: 1, distribution });
+  request.done(null, { source: "lookup", token, q: 1, distribution });
 }
 
 /** Drafts without a model: for a device that has none. */

@@ -3,7 +3,13 @@ import { SESSION_LIMITS } from "../../decoding/session.ts";
 import type { Tokenizer } from "../../text/tokenizer.ts";
 import { PicoSpecError, SettingError } from "../../util/errors.ts";
 import type { GrammarMatcher, Grammars } from "../grammar.ts";
-import { type GrammarLimits, GrammarLibrary, type GrammarModule, type Snapshot, type Words } from "./library.ts";
+import {
+  GrammarLibrary,
+  type GrammarLimits,
+  type GrammarModule,
+  type Snapshot,
+  type Words,
+} from "./library.ts";
 import { LlguidanceMatcher } from "./matcher.ts";
 import { type LibraryGrammar, libraryGrammar } from "./source.ts";
 
@@ -126,7 +132,8 @@ export class LlguidanceGrammars implements Grammars {
   /** @throws PicoSpecError for a grammar that is none, or costs too much */
   private begin(source: LibraryGrammar): number {
     const key = keyOf(source);
-    if (this.refused.has(key)) throw new PicoSpecError("grammar_limit", "it broke the grammar library before");
+    if (this.refused.has(key))
+      throw new PicoSpecError("grammar_limit", "it broke the grammar library before");
     if (this.open === 0 && this.library.bytes > MOST_IDLE_BYTES) this.renew();
     const library = this.current();
     try {

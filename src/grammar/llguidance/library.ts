@@ -40,6 +40,7 @@ export type GrammarModule = object;
 
 /** The part of the platform's WebAssembly that is used: the same in Node and in browsers. */
 interface Platform {
+  compile(bytes: Uint8Array): Promise<GrammarModule>;
   readonly Instance: new (module: GrammarModule, imports: object) => { readonly exports: object };
 }
 
@@ -231,11 +232,28 @@ export class GrammarLibrary {
   }
 }
 
+/**
+ * Compiles `engines/llguidance/llguidance.wasm`.
+ * @throws CompileError for another file
+ * @example
+ * import { grammarModule } from "picospec";
+ *
+ * const response = await fetch("/llguidance.wasm");
+ * const module = await grammarModule(new Uint8Array(await response.arrayBuffer()));
+ */
+export function grammarModule(bytes: Uint8Array): Promise<GrammarModule> {
+  return platform().compile(bytes);
+}
+
+function platform(): Platform {
+  const found = (globalThis as unknown as { WebAssembly?: Platform }).WebAssembly;
+  assert(found, "this platform has no WebAssembly");
+  return found;
+}
+
 function instantiate(module: GrammarModule): Exports {
-  const platform = (globalThis as unknown as { WebAssembly?: Platform }).WebAssembly;
-  assert(platform, "this platform has no WebAssembly");
   // The library measures itself, for nobody: a clock that stands still does.
-  const { exports } = new platform.Instance(module, { env: { now: () => 0 } });
+  const { exports } = new (platform().Instance)(module, { env: { now: () => 0 } });
   return exports as Exports;
 }
 

@@ -1,0 +1,152 @@
+import { z } from "zod";
+import type { Grammar } from "../../decoding/grammar.ts";
+import { SESSION_LIMITS } from "../../decoding/session.ts";
+import { HttpError } from "../errors.ts";
+
+/**
+ * What an answer has to look like, as clients ask for it: OpenAI's `response_format`, llama.cpp's `grammar` and
+ * `json_schema`, vLLM's `guided_*` and `structured_outputs`. They all become one grammar.
+ */
+
+const MOST_CHOICES = 5000;
+
+const source = z.string().min(1).max(SESSION_LIMITS.grammarUnits);
+const schema = z.union([z.record(z.string(), z.unknown()), z.boolean()]);
+/** vLLM takes a schema as text as well. */
+const schemaOrText = z.union([schema, source]);
+const choices = z.array(z.string().min(1)).min(1).max(MOST_CHOICES);
+
+const responseFormat = z.discriminatedUnion("type", [
+  z.object({ type: z.literal("text") }),
+  z.object({ type: z.literal("json_object"), schema: schema.nullish() }),
+  z.object({
+    type: z.literal("json_schema"),
+    json_schema: z.object({
+      name: z.string().nullish(),
+      schema: schema.nullish(),
+      strict: z.boolean().nullish(),
+    }),
+  }),
+  // llama.cpp's, which other servers took over.
+  z.object({ type: z.literal("grammar"), grammar: source }),
+]);
+
+const structuredOutputs = z.object({
+  json: schemaOrText.nullish(),
+  regex: source.nullish(),
+  choice: choices.nullish(),
+  grammar: source.nullish(),
+  json_object: z.boolean().nullish(),
+  structural_tag: z.unknown().optional(),
+});
+
+/** Fields of chat and plain completions alike. */
+export const formatFields = {
+  response_format: responseFormat.nullish(),
+  grammar: source.nullish(),
+  json_schema: schema.nullish(),
+  guided_json: schemaOrText.nullish(),
+  guided_regex: source.nullish(),
+  guided_choice: choices.nullish(),
+  guided_grammar: source.nullish(),
+  structured_outputs: structuredOutputs.nullish(),
+};
+
+const formatSchema = z.object(formatFields);
+type FormatBody = z.infer<typeof formatSchema>;
+
+/** A format that a client asked for. */
+export type Format =
+  | { readonly kind: "grammar"; readonly grammar: Grammar; readonly param: string }
+  | {
+      readonly kind: "schema";
+      readonly schema: unknown;
+      /** a keyword that cannot be kept may be dropped, and the client is told */
+      readonly relaxes: boolean;
+      readonly param: string;
+    };
+
+/**
+ * @returns null: the answer is free
+ * @throws HttpError 400 for two formats at once
+ */
+export function formatOf(body: FormatBody): Format | null {
+  const asked = [...named(body), ...structured(body.structured_outputs ?? {})];
+  const [first = null, second] = asked;
+  if (second) {
+    const params = asked.map(({ param }) => param).join(" and ");
+    throw new HttpError(400, "invalid_value", `an answer has one format: ${params} were given`, second.param);
+  }
+  return first;
+}
+
+function named(body: FormatBody): Format[] {
+  const formats: Format[] = [];
+  const { response_format: format } = body;
+  if (format?.type === "json_object")
+    formats.push(schemaFormat(format.schema ?? ANY_OBJECT, "response_format"));
+  if (format?.type === "grammar") formats.push(grammarFormat(format.grammar, "response_format"));
+  if (format?.type === "json_schema") {
+    const { schema: given, strict } = format.json_schema;
+    formats.push({ ...schemaFormat(given ?? ANY_OBJECT, "response_format"), relaxes: strict === false });
+  }
+  if (body.grammar) formats.push(grammarFormat(body.grammar, "grammar"));
+  if (body.guided_grammar) formats.push(grammarFormat(body.guided_grammar, "guided_grammar"));
+  if (present(body.json_schema)) formats.push(schemaFormat(body.json_schema, "json_schema"));
+  if (present(body.guided_json))
+    formats.push(schemaFormat(parsed(body.guided_json, "guided_json"), "guided_json"));
+  if (body.guided_regex) formats.push(regexFormat(body.guided_regex, "guided_regex"));
+  if (body.guided_choice) formats.push(choiceFormat(body.guided_choice, "guided_choice"));
+  return formats;
+}
+
+function structured(body: z.infer<typeof structuredOutputs>): Format[] {
+  const formats: Format[] = [];
+  const param = (field: string) => `structured_outputs.${field}`;
+  if (present(body.json)) formats.push(schemaFormat(parsed(body.json, param("json")), param("json")));
+  if (body.json_object) formats.push(schemaFormat(ANY_OBJECT, param("json_object")));
+  if (body.regex) formats.push(regexFormat(body.regex, param("regex")));
+  if (body.choice) formats.push(choiceFormat(body.choice, param("choice")));
+  if (body.grammar) formats.push(grammarFormat(body.grammar, param("grammar")));
+  if (present(body.structural_tag)) {
+    const message = "structural tags are not supported: use tools, or a Lark grammar";
+    throw new HttpError(400, "unsupported_parameter", message, param("structural_tag"));
+  }
+  return formats;
+}
+
+const ANY_OBJECT = { type: "object" };
+
+/** Whether a field was given: null is as good as nothing. */
+export function present<T>(value: T): value is NonNullable<T> {
+  return value !== null && value !== undefined;
+}
+
+function schemaFormat(given: unknown, param: string): Extract<Format, { kind: "schema" }> {
+  return { kind: "schema", schema: given, relaxes: false, param };
+}
+
+function regexFormat(regex: string, param: string): Format {
+  return { kind: "grammar", grammar: { kind: "regex", source: regex }, param };
+}
+
+function choiceFormat(texts: readonly string[], param: string): Format {
+  // One terminal: however many there are, and whichever begins another.
+  const lark = `start: CHOICE\nCHOICE: ${texts.map((text) => JSON.stringify(text)).join(" | ")}`;
+  return { kind: "grammar", grammar: { kind: "lark", source: lark }, param };
+}
+
+/** Rules are `name ::= …` in EBNF and GBNF, and `name: …` in Lark. */
+function grammarFormat(text: string, param: string): Format {
+  const kind = /^\s*[A-Za-z_][\w.-]*\s*::=/m.test(text) ? "ebnf" : "lark";
+  return { kind: "grammar", grammar: { kind, source: text }, param };
+}
+
+function parsed(given: unknown, param: string): unknown {
+  if (typeof given !== "string") return given;
+  try {
+    return JSON.parse(given);
+  } catch {
+    throw new HttpError(400, "invalid_value", `${param}: this text is no JSON`, param);
+  }
+}

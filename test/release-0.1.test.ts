@@ -255,7 +255,7 @@ describe("what release 0.1 cannot do", () => {
       /sampler setting "noSuchSetting".* update the cloud/,
     ],
     ["an unknown one of an odd name", "sampler", { constructor: 1 }, /sampler setting "constructor"/],
-    ["an unknown kind of grammar", "grammar", { kind: "lark", source: "x" }, /kind "lark": send ebnf/],
+    ["an unknown kind of grammar", "grammar", { kind: "peg", source: "x" }, /kind "peg": send ebnf/],
     ["an odd kind of grammar", "grammar", { kind: "__proto__", source: "x" }, /kind "__proto__"/],
     [
       "a grammar by kind, not agreed on",

@@ -241,7 +241,7 @@ function openWith(more: Readonly<Record<string, unknown>>): Uint8Array {
 
 describe("an open", () => {
   it.each([
-    ["a kind that is not known", { grammar: { kind: "lark", source: "x" } }, "unsupported", /"lark"/],
+    ["a kind that is not known", { grammar: { kind: "peg", source: "x" } }, "unsupported", /"peg"/],
     ["a kind __proto__", { grammar: { kind: "__proto__", source: "x" } }, "unsupported", /"__proto__"/],
     ["a kind constructor", { grammar: { kind: "constructor", source: "x" } }, "unsupported", /"constructor"/],
     ["a kind that is too long", { grammar: { kind: "x".repeat(65), source: "x" } }, "bad_frame", /grammar/],

@@ -28,7 +28,7 @@ export interface AnswerGrammar {
 export function formatGrammar(format: Format, tools: readonly CallableTool[]): AnswerGrammar {
   if (format.kind === "grammar") {
     if (tools.length > 0) {
-      const message = "tools go along with a JSON schema, and not with another grammar: leave out either";
+      const message = "tools go along with a JSON schema, and not with another grammar: send one of the two";
       throw new HttpError(400, "invalid_value", message, format.param);
     }
     return { grammar: format.grammar, relaxed: [] };

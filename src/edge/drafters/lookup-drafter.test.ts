@@ -44,6 +44,7 @@ const VERSE = [1, 2, 3, 4, 5, 6, 7, 8, 9];
 describe("prompt lookup", () => {
   it("proposes what followed before, for certain", () => {
     expect(proposal(new LookupDrafter(), [...VERSE, 20, 1, 2, 3])).toEqual({
+      source: "lookup",
       token: 4,
       q: 1,
       distribution: null,

@@ -10,7 +10,7 @@ import {
   type Snapshot,
   type Words,
 } from "./library.ts";
-import { LlguidanceMatcher } from "./matcher.ts";
+import { LlguidanceMatcher, type MatcherPlace } from "./matcher.ts";
 import { type LibraryGrammar, libraryGrammar } from "./source.ts";
 
 /**
@@ -157,19 +157,6 @@ export class LlguidanceGrammars implements Grammars {
     this.refused.add(keyOf(source));
     if (this.refused.size > MOST_REFUSED) this.refused.delete(this.refused.values().next().value!);
   }
-}
-
-/** Where a matcher lives. */
-export interface MatcherPlace {
-  /** never one that is broken */
-  library(): GrammarLibrary;
-  /** its number */
-  instance(): number;
-  /** the grammar at its beginning, once more */
-  begin(): number;
-  /** the matcher broke the library */
-  broke(): void;
-  closed(): void;
 }
 
 function keyOf({ kind, text }: LibraryGrammar): string {

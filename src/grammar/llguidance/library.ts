@@ -64,7 +64,7 @@ const PAGE_BYTES = 65_536;
 /** Longest text that may be asked for as forced, in bytes. */
 const MOST_FORCED_BYTES = 4096;
 
-export const KIND_NUMBERS = { json_schema: 0, lark: 1, regex: 2 } as const;
+const KIND_NUMBERS = { json_schema: 0, lark: 1, regex: 2 } as const;
 
 export type LibraryKind = keyof typeof KIND_NUMBERS;
 

@@ -1,10 +1,22 @@
 import type { Tokenizer } from "../../text/tokenizer.ts";
 import { assert } from "../../util/assert.ts";
 import type { GrammarMatcher } from "../grammar.ts";
-import type { MatcherPlace } from "./grammars.ts";
 import type { GrammarLibrary } from "./library.ts";
 
 const NOTHING = new Int32Array(0);
+
+/** Where a matcher lives. */
+export interface MatcherPlace {
+  /** never one that is broken */
+  library(): GrammarLibrary;
+  /** its number */
+  instance(): number;
+  /** the grammar at its beginning, once more */
+  begin(): number;
+  /** the matcher broke the library */
+  broke(): void;
+  closed(): void;
+}
 
 interface Held {
   readonly handle: number;

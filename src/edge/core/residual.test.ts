@@ -138,7 +138,7 @@ describe("after a broken link", () => {
     const one = sampler();
     rejected(one, ALL_TAIL);
     one.checkIntegrity(AT, AT);
-    expect(one.putBack()).toEqual({ position: AT, lineage: 2, token: 3 });
+    expect(one.putBack()).toEqual({ position: AT, lineage: 2, token: 3, source: "model" });
     one.checkIntegrity(AT, AT + 1);
     expect(one.probabilities(AT, 1)).toEqual({ kind: "sparse", values: shares(1) });
     // What was on its way for the draw before is late.

@@ -18,13 +18,17 @@ import { type LibraryGrammar, libraryGrammar } from "./source.ts";
  * Ordinary schemas take a tenth of each or less.
  */
 export const GRAMMAR_LIMITS: GrammarLimits = {
-  itemsInRow: 1000,
-  compileFuel: 200_000,
-  stepFuel: 50_000,
-  stepItems: 20_000,
+  itemsInRow: 500,
+  compileFuel: 100_000,
+  stepFuel: 30_000,
+  stepItems: 5000,
   lexerStates: 20_000,
-  grammarSize: 100_000,
+  grammarSize: 4000,
 };
+
+/** Read before the first request: a platform compiles WebAssembly when it first runs, and that takes 70 ms. */
+const WARM_UP =
+  '{"type":"object","properties":{"a":{"type":"string","maxLength":3},"b":{"type":"integer","minimum":3}}}';
 
 /** Compiled grammars that are kept: those of one application are few. */
 const MOST_COMPILED = 32;
@@ -79,6 +83,9 @@ export class LlguidanceGrammars implements Grammars {
     this.library = library;
     this.snapshot = snapshot();
     this.revive = revive;
+    const warm = library.compile("json_schema", WARM_UP);
+    library.mask(warm);
+    library.release(warm);
   }
 
   matcher(grammar: Grammar): GrammarMatcher {

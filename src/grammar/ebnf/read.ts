@@ -1,0 +1,349 @@
+import { ANY_CHARACTER, type CharSet, charSet, complement } from "./chars.ts";
+import { characterAt } from "./escapes.ts";
+import { choice, EBNF_LIMITS, EMPTY, ebnfError, type Node, type Rules, repeat, sequence } from "./syntax.ts";
+
+/**
+ * Reads llama.cpp's GBNF and xgrammar's EBNF. Where the two differ: a rule goes on until the next `name ::=` at the
+ * beginning of a line (xgrammar), \x has two digits and `.` is any character (llama.cpp), unless it is within a name that
+ * is defined (xgrammar); strings and classes end on their line, and no rule is defined twice (xgrammar).
+ * @throws SettingError `grammar`: what is wrong, on which line
+ */
+export function readEbnf(source: string): Rules {
+  return new Reader(source).read();
+}
+
+const NAME = /[A-Za-z0-9_-]+/y;
+/** Bounded, since what follows an undotted name is looked at again after each dot. */
+const DOTTED_NAME = /[A-Za-z0-9_-][A-Za-z0-9_.-]{0,255}/y;
+const SPACE = /(?:[ \t\r\n]+|#[^\r\n]*)*/y;
+const NUMBER = /[0-9]+/y;
+const MACROS = new Set(["TagDispatch", "TokenTagDispatch", "Token", "ExcludeToken", "Regex"]);
+
+class Reader {
+  private readonly source: string;
+  private at = 0;
+  private readonly numbers = new Map<string, number>();
+  /** where each name was first met, in UTF-16 units */
+  private readonly met: number[] = [];
+  private readonly bodies: (Node | undefined)[] = [];
+  /** names that are followed by ::= somewhere; only to tell what a dot means */
+  private readonly dotted = new Set<string>();
+  private nesting = 0;
+
+  constructor(source: string) {
+    this.source = source;
+    for (const name of definedNames(source)) if (name.includes(".")) this.dotted.add(name);
+  }
+
+  read(): Rules {
+    this.space();
+    while (this.at < this.source.length) this.rule();
+    const root = this.numbers.get("root");
+    const missing = this.met.findIndex((_, rule) => this.bodies[rule] === undefined);
+    if (missing >= 0) {
+      const name = [...this.numbers.keys()][missing]!;
+      throw this.error(`there is no rule ${name}; define it with ${name} ::= ...`, this.met[missing]!);
+    }
+    if (root === undefined) {
+      throw ebnfError("there is no rule root; name the rule that the whole answer has to fit root");
+    }
+    return { bodies: this.bodies as Node[], root };
+  }
+
+  private rule(): void {
+    const { at } = this;
+    const name = this.name();
+    if (name === null) throw this.error("a rule has to begin here: name ::= ...");
+    this.space();
+    if (!this.take("::=")) throw this.error(`expected ::= after the name ${name}`);
+    const begin = Math.max(this.source.lastIndexOf("\n", at - 1), this.source.lastIndexOf("\r", at - 1)) + 1;
+    if (this.source.slice(begin, at).trim() !== "") {
+      throw this.error(`rule ${name} has to begin on a line of its own`, at);
+    }
+    const number = this.numberOf(name, at);
+    if (this.bodies[number] !== undefined) {
+      throw this.error(`rule ${name} is defined twice; put its alternatives into one rule with |`, at);
+    }
+    this.space();
+    this.bodies[number] = this.choice();
+    if (this.at < this.source.length && !this.atRule()) throw this.unexpected();
+  }
+
+  private choice(): Node {
+    const options = [this.sequence()];
+    while (this.take("|")) {
+      this.space();
+      options.push(this.sequence());
+    }
+    return choice(options);
+  }
+
+  private sequence(): Node {
+    const parts: Node[] = [];
+    while (this.at < this.source.length && !this.atRule()) {
+      const part = this.part();
+      if (part === null) break;
+      this.space();
+      parts.push(this.repeated(part));
+    }
+    return sequence(parts);
+  }
+
+  /** @returns null where none begins */
+  private part(): Node | null {
+    switch (this.source[this.at]) {
+      case '"':
+        return this.text();
+      case "[":
+        return { kind: "class", set: this.class() };
+      case ".":
+        this.at++;
+        return { kind: "class", set: ANY_CHARACTER };
+      case "(":
+        return this.group();
+      case "<":
+      case "!":
+        throw this.error(
+          "tokens such as <think> or <[7]> are not supported; write the text itself in quotes",
+        );
+      default:
+        return this.reference();
+    }
+  }
+
+  private group(): Node {
+    const { at } = this;
+    if (this.source[at + 1] === "=") throw this.error("lookaheads (= ...) are not supported; leave it out");
+    this.at++;
+    this.deeper(1);
+    this.space();
+    const node = this.choice();
+    if (!this.take(")")) {
+      throw this.at < this.source.length && !this.atRule()
+        ? this.unexpected()
+        : this.error("this ( is never closed; write a )", at);
+    }
+    this.deeper(-1);
+    return node;
+  }
+
+  private reference(): Node | null {
+    const { at } = this;
+    const name = this.name();
+    if (name === null) return null;
+    if (MACROS.has(name) && this.source[this.at] === "(" && !this.numbers.has(name)) {
+      throw this.error(`${name}(...) is not supported; write what it allows as rules`, at);
+    }
+    return { kind: "rule", rule: this.numberOf(name, at) };
+  }
+
+  private text(): Node {
+    const { source } = this;
+    const begin = this.at++;
+    const codes: number[] = [];
+    while (source[this.at] !== '"') {
+      if (this.atLineEnd())
+        throw this.error('this string is never closed; write a ", and \\n for a new line', begin);
+      codes.push(this.character(false));
+    }
+    this.at++;
+    return codes.length === 0 ? EMPTY : { kind: "text", codes };
+  }
+
+  private class(): CharSet {
+    const { source } = this;
+    const begin = this.at++;
+    const negated = this.take("^");
+    const ranges: [number, number][] = [];
+    while (source[this.at] !== "]") {
+      if (this.atLineEnd())
+        throw this.error("this class is never closed; write a ], and \\n for a new line", begin);
+      const { at } = this;
+      const low = this.character(true);
+      let high = low;
+      if (source[this.at] === "-" && source[this.at + 1] !== "]") {
+        this.at++;
+        if (this.atLineEnd()) throw this.error("this class is never closed; write a ]", begin);
+        high = this.character(true);
+      }
+      if (high < low)
+        throw this.error(`the range ${source.slice(at, this.at)} is backwards; swap its ends`, at);
+      ranges.push([low, high]);
+    }
+    this.at++;
+    const set = negated ? complement(charSet(ranges)) : charSet(ranges);
+    if (ranges.length === 0 || set.length === 0) {
+      throw this.error("this class has no characters; write those that it allows, or . for any", begin);
+    }
+    return set;
+  }
+
+  private character(inClass: boolean): number {
+    const character = characterAt(this.source, this.at, inClass);
+    if (typeof character === "string") throw this.error(character);
+    this.at += character.length;
+    return character.code;
+  }
+
+  /** A part with the repeats behind it. */
+  private repeated(part: Node): Node {
+    let node = part;
+    let count = 0;
+    for (;;) {
+      const { at } = this;
+      const bounds = this.bounds();
+      if (bounds === null) break;
+      this.deeper(1);
+      count++;
+      node = repeat(node, bounds[0], bounds[1]);
+      if (product(node) > EBNF_LIMITS.repeatsInRepeats) {
+        const most = EBNF_LIMITS.repeatsInRepeats;
+        throw this.error(`repeats within repeats come to more than ${most} times; use smaller ones or *`, at);
+      }
+      this.space();
+    }
+    this.deeper(-count);
+    return node;
+  }
+
+  private bounds(): readonly [number, number] | null {
+    if (this.take("*")) return [0, Number.POSITIVE_INFINITY];
+    if (this.take("+")) return [1, Number.POSITIVE_INFINITY];
+    if (this.take("?")) return [0, 1];
+    const { at } = this;
+    if (!this.take("{")) return null;
+    const from = this.number();
+    let to = from;
+    if (this.take(",")) {
+      this.space();
+      to = this.number() ?? Number.POSITIVE_INFINITY;
+    }
+    const open = from === null && to === Number.POSITIVE_INFINITY;
+    if (to === null || open || !this.take("}")) {
+      throw this.error("a repeat is written {n}, {m,}, {m,n} or {,n}", at);
+    }
+    const least = from ?? 0;
+    const most = Math.max(least, to === Number.POSITIVE_INFINITY ? 0 : to);
+    if (most > EBNF_LIMITS.repeats) {
+      throw this.error(`a repeat has at most ${EBNF_LIMITS.repeats} times; use * or + for more`, at);
+    }
+    if (to < least) throw this.error(`the repeat {${least},${to}} is backwards; swap its ends`, at);
+    return [least, to];
+  }
+
+  private number(): number | null {
+    this.space();
+    const digits = this.match(NUMBER);
+    this.space();
+    return digits === "" ? null : Number(digits);
+  }
+
+  /** Whether `name ::=` begins here. */
+  private atRule(): boolean {
+    const { at } = this;
+    const name = this.name();
+    if (name !== null) this.space();
+    const found = name !== null && this.source.startsWith("::=", this.at);
+    this.at = at;
+    return found;
+  }
+
+  private name(): string | null {
+    const { at } = this;
+    if (this.dotted.size > 0) {
+      const dotted = this.match(DOTTED_NAME);
+      if (this.dotted.has(dotted)) return dotted;
+      this.at = at;
+    }
+    return this.match(NAME) || null;
+  }
+
+  private numberOf(name: string, at: number): number {
+    const known = this.numbers.get(name);
+    if (known !== undefined) return known;
+    const number = this.met.length;
+    if (number >= EBNF_LIMITS.rules) throw this.error(`a grammar has at most ${EBNF_LIMITS.rules} rules`, at);
+    this.numbers.set(name, number);
+    this.met.push(at);
+    return number;
+  }
+
+  private deeper(by: number): void {
+    this.nesting += by;
+    if (this.nesting > EBNF_LIMITS.nesting) {
+      throw this.error(
+        `more than ${EBNF_LIMITS.nesting} groups and repeats within each other; use rules of their own`,
+      );
+    }
+  }
+
+  private space(): void {
+    this.match(SPACE);
+  }
+
+  private take(text: string): boolean {
+    const found = this.source.startsWith(text, this.at);
+    if (found) this.at += text.length;
+    return found;
+  }
+
+  private match(pattern: RegExp): string {
+    pattern.lastIndex = this.at;
+    const [text] = pattern.exec(this.source) ?? [""];
+    this.at += text.length;
+    return text;
+  }
+
+  private atLineEnd(): boolean {
+    const unit = this.source[this.at];
+    return unit === undefined || unit === "\n" || unit === "\r";
+  }
+
+  private unexpected(): Error {
+    const unit = String.fromCodePoint(this.source.codePointAt(this.at)!);
+    return this.error(`${JSON.stringify(unit)} cannot stand here`);
+  }
+
+  private error(what: string, at = this.at): Error {
+    const line = this.source.slice(0, at).split(/\r\n|\r|\n/).length;
+    return ebnfError(what, line);
+  }
+}
+
+/** What stands before each ::=, in comments and strings too. */
+function* definedNames(source: string): Iterable<string> {
+  for (let end = source.indexOf("::="); end >= 0; end = source.indexOf("::=", end + 3)) {
+    let to = end;
+    while (source[to - 1] === " " || source[to - 1] === "\t") to--;
+    let from = to;
+    while (from > 0 && /[A-Za-z0-9_.-]/.test(source[from - 1]!)) from--;
+    yield source.slice(from, to);
+  }
+}
+
+const products = new WeakMap<Node, number>();
+
+/** How often the innermost is repeated at most, where repeats without an end count as their least. */
+function product(node: Node): number {
+  let times = products.get(node);
+  if (times === undefined) {
+    times = productOf(node);
+    products.set(node, times);
+  }
+  return times;
+}
+
+function productOf(node: Node): number {
+  switch (node.kind) {
+    case "repeat": {
+      const times = node.to === Number.POSITIVE_INFINITY ? Math.max(1, node.from) : node.to;
+      return times * product(node.of);
+    }
+    case "sequence":
+      return node.parts.reduce((most, part) => Math.max(most, product(part)), 1);
+    case "choice":
+      return node.options.reduce((most, option) => Math.max(most, product(option)), 1);
+    default:
+      return 1;
+  }
+}

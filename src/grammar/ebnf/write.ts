@@ -59,7 +59,7 @@ class Writer {
       case "lexeme": {
         const node = this.without.of(item.node);
         if (node === null) return '""';
-        return item.optional ? `${this.atom(node)}?` : this.atom(node);
+        return `${this.whole(node)}${item.optional ? "?" : ""}`;
       }
       case "times": {
         const of = this.itemAtom(item.of);
@@ -68,6 +68,11 @@ class Writer {
       default:
         return this.rule(this.item(item));
     }
+  }
+
+  /** A node as one lexeme: in a rule, an operator would make several of it. */
+  private whole(node: Node): string {
+    return node.kind === "repeat" ? this.terminal(node, () => node) : this.atom(node);
   }
 
   /** Lark's parentheses may not go deep, so what is in them becomes a rule. */

@@ -26,13 +26,19 @@ class Reader {
   /** where each name was first met, in UTF-16 units */
   private readonly met: number[] = [];
   private readonly bodies: (Node | undefined)[] = [];
-  /** names that are followed by ::= somewhere; only to tell what a dot means */
+  /** names with dots that are followed by ::= somewhere, to tell what a dot means */
   private readonly dotted = new Set<string>();
+  /** what stands before the first dot in those */
+  private readonly heads = new Set<string>();
   private nesting = 0;
 
   constructor(source: string) {
     this.source = source;
-    for (const name of definedNames(source)) if (name.includes(".")) this.dotted.add(name);
+    for (const name of definedNames(source)) {
+      if (!name.includes(".")) continue;
+      this.dotted.add(name);
+      this.heads.add(name.slice(0, name.indexOf(".")));
+    }
   }
 
   read(): Rules {
@@ -56,8 +62,7 @@ class Reader {
     if (name === null) throw this.error("a rule has to begin here: name ::= ...");
     this.space();
     if (!this.take("::=")) throw this.error(`expected ::= after the name ${name}`);
-    const begin = Math.max(this.source.lastIndexOf("\n", at - 1), this.source.lastIndexOf("\r", at - 1)) + 1;
-    if (this.source.slice(begin, at).trim() !== "") {
+    if (!this.beginsLine(at)) {
       throw this.error(`rule ${name} has to begin on a line of its own`, at);
     }
     const number = this.numberOf(name, at);
@@ -250,12 +255,14 @@ class Reader {
 
   private name(): string | null {
     const { at } = this;
-    if (this.dotted.size > 0) {
-      const dotted = this.match(DOTTED_NAME);
-      if (this.dotted.has(dotted)) return dotted;
-      this.at = at;
-    }
-    return this.match(NAME) || null;
+    const name = this.match(NAME);
+    if (!this.heads.has(name)) return name || null;
+    const end = this.at;
+    this.at = at;
+    const dotted = this.match(DOTTED_NAME);
+    if (this.dotted.has(dotted)) return dotted;
+    this.at = end;
+    return name;
   }
 
   private numberOf(name: string, at: number): number {
@@ -292,6 +299,13 @@ class Reader {
     const [text] = pattern.exec(this.source) ?? [""];
     this.at += text.length;
     return text;
+  }
+
+  /** Whether there is nothing before a place in its line. */
+  private beginsLine(place: number): boolean {
+    let at = place - 1;
+    while (this.source[at] === " " || this.source[at] === "\t") at--;
+    return at < 0 || this.source[at] === "\n" || this.source[at] === "\r";
   }
 
   private atLineEnd(): boolean {

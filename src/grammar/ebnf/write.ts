@@ -99,7 +99,7 @@ class Writer {
   private atom(node: Node): string {
     switch (node.kind) {
       case "text":
-        return quoted(String.fromCodePoint(...node.codes));
+        return quoted(node.codes.map((code) => String.fromCodePoint(code)).join(""));
       case "class":
         return classOf(node.set);
       case "rule":

@@ -15,6 +15,7 @@ export function isSurrogate(code: number): boolean {
 
 /** @param ranges [low, high] each, in any order, overlapping or not */
 export function charSet(ranges: readonly (readonly [number, number])[]): CharSet {
+  if (ranges.length === 1 && ranges[0]![1] < FIRST_SURROGATE) return [...ranges[0]!];
   const sorted = ranges.flatMap(withoutSurrogates).sort((a, b) => a[0] - b[0]);
   const set: number[] = [];
   for (const [low, high] of sorted) {

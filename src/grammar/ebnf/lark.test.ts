@@ -249,6 +249,33 @@ describe("grammars as they are written", () => {
   });
 });
 
+it("garbage is refused in a line, or is a grammar: 3000 damaged sources", () => {
+  const bits = [...'()[]{}|*+?.,:=-"\\#^\n ax19é', "::=", "root", "{2}", "\\x", "\ud800", "[^", "space"];
+  let state = 1;
+  const below = (n: number) => {
+    state = (Math.imul(state, 1664525) + 1013904223) >>> 0;
+    return Math.floor((state / 2 ** 32) * n);
+  };
+  let [refused, taken] = [0, 0];
+  for (let i = 0; i < 3000; i++) {
+    let source = [JSON_GRAMMAR, ARITHMETIC, LIST, FROM_A_SCHEMA][i % 4]!;
+    for (let edits = 1 + below(3); edits > 0; edits--) {
+      const at = below(source.length);
+      source = source.slice(0, at) + bits[below(bits.length)] + source.slice(at + below(3));
+    }
+    try {
+      larkOfEbnf(source);
+      taken++;
+    } catch (error) {
+      expect(error, source).toBeInstanceOf(SettingError);
+      expect((error as SettingError).message, source).toMatch(/^EBNF[^\n]*: [^\n]+$/);
+      refused++;
+    }
+  }
+  expect(refused).toBeGreaterThan(500);
+  expect(taken).toBeGreaterThan(500);
+});
+
 describe("cost", () => {
   const value = (i: number) =>
     `{"number": ${i}, "text": "some words, ${i}", "list": [1, 2.5, null, {"deep": [[]]}]}`;

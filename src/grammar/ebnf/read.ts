@@ -1,5 +1,5 @@
 import { ANY_CHARACTER, type CharSet, charSet, complement } from "./chars.ts";
-import { characterAt } from "./escapes.ts";
+import { Scanner } from "./scan.ts";
 import { choice, EBNF_LIMITS, EMPTY, ebnfError, type Node, type Rules, repeat, sequence } from "./syntax.ts";
 
 /**
@@ -12,34 +12,14 @@ export function readEbnf(source: string): Rules {
   return new Reader(source).read();
 }
 
-const NAME = /[A-Za-z0-9_-]+/y;
-/** Bounded, since what follows an undotted name is looked at again after each dot. */
-const DOTTED_NAME = /[A-Za-z0-9_-][A-Za-z0-9_.-]{0,255}/y;
-const SPACE = /(?:[ \t\r\n]+|#[^\r\n]*)*/y;
-const NUMBER = /[0-9]+/y;
 const MACROS = new Set(["TagDispatch", "TokenTagDispatch", "Token", "ExcludeToken", "Regex"]);
 
-class Reader {
-  private readonly source: string;
-  private at = 0;
+class Reader extends Scanner {
   private readonly numbers = new Map<string, number>();
   /** where each name was first met, in UTF-16 units */
   private readonly met: number[] = [];
   private readonly bodies: (Node | undefined)[] = [];
-  /** names with dots that are followed by ::= somewhere, to tell what a dot means */
-  private readonly dotted = new Set<string>();
-  /** what stands before the first dot in those */
-  private readonly heads = new Set<string>();
   private nesting = 0;
-
-  constructor(source: string) {
-    this.source = source;
-    for (const name of definedNames(source)) {
-      if (!name.includes(".")) continue;
-      this.dotted.add(name);
-      this.heads.add(name.slice(0, name.indexOf(".")));
-    }
-  }
 
   read(): Rules {
     this.space();
@@ -183,13 +163,6 @@ class Reader {
     return set;
   }
 
-  private character(inClass: boolean): number {
-    const character = characterAt(this.source, this.at, inClass);
-    if (typeof character === "string") throw this.error(character);
-    this.at += character.length;
-    return character.code;
-  }
-
   /** A part with the repeats behind it. */
   private repeated(part: Node): Node {
     let node = part;
@@ -236,35 +209,6 @@ class Reader {
     return [least, to];
   }
 
-  private number(): number | null {
-    this.space();
-    const digits = this.match(NUMBER);
-    this.space();
-    return digits === "" ? null : Number(digits);
-  }
-
-  /** Whether `name ::=` begins here. */
-  private atRule(): boolean {
-    const { at } = this;
-    const name = this.name();
-    if (name !== null) this.space();
-    const found = name !== null && this.source.startsWith("::=", this.at);
-    this.at = at;
-    return found;
-  }
-
-  private name(): string | null {
-    const { at } = this;
-    const name = this.match(NAME);
-    if (!this.heads.has(name)) return name || null;
-    const end = this.at;
-    this.at = at;
-    const dotted = this.match(DOTTED_NAME);
-    if (this.dotted.has(dotted)) return dotted;
-    this.at = end;
-    return name;
-  }
-
   private numberOf(name: string, at: number): number {
     const known = this.numbers.get(name);
     if (known !== undefined) return known;
@@ -282,56 +226,6 @@ class Reader {
         `more than ${EBNF_LIMITS.nesting} groups and repeats within each other; use rules of their own`,
       );
     }
-  }
-
-  private space(): void {
-    this.match(SPACE);
-  }
-
-  private take(text: string): boolean {
-    const found = this.source.startsWith(text, this.at);
-    if (found) this.at += text.length;
-    return found;
-  }
-
-  private match(pattern: RegExp): string {
-    pattern.lastIndex = this.at;
-    const [text] = pattern.exec(this.source) ?? [""];
-    this.at += text.length;
-    return text;
-  }
-
-  /** Whether there is nothing before a place in its line. */
-  private beginsLine(place: number): boolean {
-    let at = place - 1;
-    while (this.source[at] === " " || this.source[at] === "\t") at--;
-    return at < 0 || this.source[at] === "\n" || this.source[at] === "\r";
-  }
-
-  private atLineEnd(): boolean {
-    const unit = this.source[this.at];
-    return unit === undefined || unit === "\n" || unit === "\r";
-  }
-
-  private unexpected(): Error {
-    const unit = String.fromCodePoint(this.source.codePointAt(this.at)!);
-    return this.error(`${JSON.stringify(unit)} cannot stand here`);
-  }
-
-  private error(what: string, at = this.at): Error {
-    const line = this.source.slice(0, at).split(/\r\n|\r|\n/).length;
-    return ebnfError(what, line);
-  }
-}
-
-/** What stands before each ::=, in comments and strings too. */
-function* definedNames(source: string): Iterable<string> {
-  for (let end = source.indexOf("::="); end >= 0; end = source.indexOf("::=", end + 3)) {
-    let to = end;
-    while (source[to - 1] === " " || source[to - 1] === "\t") to--;
-    let from = to;
-    while (from > 0 && /[A-Za-z0-9_.-]/.test(source[from - 1]!)) from--;
-    yield source.slice(from, to);
   }
 }
 

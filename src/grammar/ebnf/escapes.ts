@@ -41,7 +41,8 @@ export function characterAt(source: string, at: number, inClass: boolean): Chara
   }
   if (Object.hasOwn(SHORT, kind)) return { code: SHORT[kind]!, length: 2 };
   if (!Object.hasOwn(DIGITS, kind)) {
-    return `there is no escape \\${kind}; use one of \\n \\r \\t \\\\ \\" \\xNN \\uNNNN \\UNNNNNNNN`;
+    const written = /[!-~]/.test(kind) ? `\\${kind}` : "of a \\ alone";
+    return `there is no escape ${written}; use one of \\n \\r \\t \\\\ \\" \\xNN \\uNNNN \\UNNNNNNNN`;
   }
   if (kind === "u" && source[at + 2] === "{") return braced(source, at);
   const digits = source.slice(at + 2, at + 2 + DIGITS[kind]!);

@@ -273,7 +273,7 @@ it("garbage is refused in a line, or is a grammar: 3000 damaged sources", () => 
     }
   }
   expect(refused).toBeGreaterThan(500);
-  expect(taken).toBeGreaterThan(500);
+  expect(taken).toBeGreaterThan(200);
 });
 
 describe("cost", () => {

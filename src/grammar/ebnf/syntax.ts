@@ -61,6 +61,10 @@ export const EBNF_LIMITS = {
   repeatsInRepeats: 1_000_000,
 } as const;
 
+/** Of a message, in characters: a name in it may be as long as a source. */
+const MOST_WORDS = 300;
+
 export function ebnfError(what: string, line?: number): SettingError {
-  return new SettingError("grammar", line === undefined ? `EBNF: ${what}` : `EBNF, line ${line}: ${what}`);
+  const where = line === undefined ? "EBNF" : `EBNF, line ${line}`;
+  return new SettingError("grammar", `${where}: ${what.slice(0, MOST_WORDS)}`);
 }

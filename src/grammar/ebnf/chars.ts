@@ -46,12 +46,6 @@ export function complement(set: CharSet): CharSet {
   return charSet(ranges);
 }
 
-export function union(sets: readonly CharSet[]): CharSet {
-  const ranges: [number, number][] = [];
-  for (const set of sets) for (let i = 0; i < set.length; i += 2) ranges.push([set[i]!, set[i + 1]!]);
-  return charSet(ranges);
-}
-
 export function intersects(a: CharSet, b: CharSet): boolean {
   let [i, j] = [0, 0];
   while (i < a.length && j < b.length) {

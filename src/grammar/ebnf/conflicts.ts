@@ -47,7 +47,7 @@ export function conflicts(
 const ALL_BYTES: ByteSet = new Uint32Array(8).fill(0xffffffff);
 
 /** Whether every text of a node is one character. */
-export function isCharacter(node: Node): boolean {
+function isCharacter(node: Node): boolean {
   switch (node.kind) {
     case "text":
       return node.codes.length === 1;

@@ -39,7 +39,11 @@ describe.each(SUITE_DRAFTS)("the JSON Schema Test Suite, %s", (draft) => {
 
   it("refuses few schemas, each for a keyword and its place", () => {
     expect(figures!.refused.length).toBeLessThanOrEqual(LIMITS[draft].refused);
-    expect(figures!.refused.filter((line) => !/: .*(#|library|nothing fits|draft)/.test(line))).toEqual([]);
+    expect(
+      figures!.refused.filter(
+        (line) => !/: .*(#|nothing fits|there is no draft|Unsatisfiable|patternProperty)/.test(line),
+      ),
+    ).toEqual([]);
   });
 
   it("accepts nearly all valid instances of the schemas that it takes", () => {

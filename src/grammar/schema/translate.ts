@@ -1,3 +1,4 @@
+import { SettingError } from "../../util/errors.ts";
 import { Disjointness } from "./disjoint.ts";
 import { child, type Place, resolve } from "./document.ts";
 import { SchemaError } from "./error.ts";
@@ -100,20 +101,14 @@ export class Translation implements Reader {
   private schema(place: Place): PlainSchema {
     const { schema, path } = place;
     if (typeof schema === "boolean") return schema;
-    if (!isObject(schema)) throw malformed(path);
-    if (++this.schemas > MOST_SCHEMAS || path.split("/").length > MOST_LEVELS) {
-      throw new SchemaError(
-        lastOf(path),
-        parentOf(path),
-        `a schema has at most ${MOST_LEVELS} levels and ${MOST_SCHEMAS} parts`,
-      );
-    }
+    if (!isObject(schema))
+      throw new SettingError("schema", `a schema is an object, true or false: ${path.slice(0, 200)} is not`);
+    this.checkSize(path);
     if ("$ref" in schema && this.draft <= 7) return this.reference(place);
     for (const key of Object.keys(schema)) checkDraft(key, this.draft, path);
     refuseWhatIsNeverKept(schema, path);
     const plain: Plain = {};
-    const all: PlainSchema[] = [];
-    valueKeywords(schema, path, plain, this);
+    const all = valueKeywords(schema, path, plain, this);
     stringKeywords(schema, path, plain);
     arrayKeywords(place, plain, this);
     const more = objectKeywords(place, plain, this);
@@ -121,6 +116,18 @@ export class Translation implements Reader {
     this.applicators(place, plain, all);
     all.push(...more, ...this.negations(schema, path, plain), ...this.conditions(place, plain));
     return joined(plain, all, block > 0 && comesFirst(schema));
+  }
+
+  private checkSize(path: string): void {
+    if (path.split("/").length > MOST_LEVELS) {
+      throw new SettingError(
+        "schema",
+        `it is nested deeper than ${MOST_LEVELS} levels, at ${path.slice(0, 80)}...`,
+      );
+    }
+    if (++this.schemas > MOST_SCHEMAS) {
+      throw new SettingError("schema", `it has more than ${MOST_SCHEMAS} schemas in it`);
+    }
   }
 
   private reference(place: Place): PlainSchema {
@@ -242,19 +249,4 @@ function joined(plain: Plain, all: readonly PlainSchema[], first: boolean): Plai
   if (needed.length === 0) return isEmpty ? true : plain;
   if (isEmpty) return needed.length === 1 ? needed[0]! : { allOf: needed };
   return first ? { ...plain, allOf: needed } : { allOf: needed, ...plain };
-}
-
-function malformed(path: string): SchemaError {
-  return new SchemaError(lastOf(path), parentOf(path), "a schema is an object, true or false");
-}
-
-function lastOf(path: string): string {
-  return path
-    .slice(path.lastIndexOf("/") + 1)
-    .replaceAll("~1", "/")
-    .replaceAll("~0", "~");
-}
-
-function parentOf(path: string): string {
-  return path.slice(0, Math.max(1, path.lastIndexOf("/")));
 }

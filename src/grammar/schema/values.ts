@@ -1,7 +1,7 @@
 import type { Place } from "./document.ts";
 import { PatternError, SchemaError } from "./error.ts";
 import { isObject, type JsonObject, type Plain, type PlainSchema, typeOf } from "./json.ts";
-import { isSafe } from "./numbers.ts";
+import { allWritings, isSafe } from "./numbers.ts";
 import { libraryPattern } from "./pattern.ts";
 import type { Reader } from "./translate.ts";
 
@@ -14,7 +14,8 @@ const FORMATS = ["date-time", "time", "date", "duration", "email", "hostname", "
 const NUMBER_FORMATS = ["int32", "int64", "float", "double"];
 const MOST_VALUE_DEPTH = 50;
 
-export function valueKeywords(schema: JsonObject, path: string, plain: Plain, reader: Reader): void {
+/** @returns what has to hold beside `plain` */
+export function valueKeywords(schema: JsonObject, path: string, plain: Plain, reader: Reader): PlainSchema[] {
   if ("type" in schema) {
     const types: unknown[] = Array.isArray(schema.type) ? schema.type : [schema.type];
     if (types.length === 0 || !types.every((type) => TYPES.includes(type as string))) {
@@ -32,6 +33,7 @@ export function valueKeywords(schema: JsonObject, path: string, plain: Plain, re
     checkValue(schema.enum, "enum", path, reader);
     plain.enum = schema.enum;
   }
+  return allWritings(plain);
 }
 
 function numberKeywords(schema: JsonObject, path: string, plain: Plain, reader: Reader): void {

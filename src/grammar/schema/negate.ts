@@ -87,8 +87,8 @@ function otherObjects(schema: JsonObject, beside: Plain): PlainSchema | null {
     if (required.includes(name)) ways.push({ properties: property });
     else ways.push({ type: ["object"], required: [name], properties: property });
   }
-  if (ways.length === 0)
-    return types === "object" ? { type: TYPES.filter((type) => type !== "object") } : false;
+  if (types === "object") ways.push({ type: TYPES.filter((type) => type !== "object") });
+  if (ways.length === 0) return false;
   const way: PlainSchema = ways.length === 1 ? ways[0]! : { anyOf: ways };
   // A schema without a type takes whatever is no object, which is excluded then.
   return types === "object" ? way : { allOf: [{ type: ["object"] }, way] };

@@ -18,12 +18,17 @@ type Branch = readonly Node[];
 /** Ways that a pattern may be read after its anchors are brought to the outside. */
 const MOST_BRANCHES = 256;
 const MOST_DEPTH = 100;
+/** Repetitions within counted repetitions: each character may be in as many places, and 10^6 take 40 ms a token. */
+const MOST_REPETITIONS = 10_000;
 
 /** @throws PatternError */
 export function libraryPattern(pattern: string): string {
   const parser = new Parser(pattern);
   const branches = parser.alternatives(0);
   if (!parser.done) throw new PatternError("it has a ) without (");
+  if (Math.max(...branches.map((branch) => nestedCount(branch, 0))) > MOST_REPETITIONS) {
+    throw new PatternError(`it repeats repetitions more than ${MOST_REPETITIONS} times`);
+  }
   const whole = anchorsOutside(branches).map((branch) => {
     let from = 0;
     let to = branch.length;
@@ -67,6 +72,20 @@ function hasAnchor(node: Node): boolean {
     default:
       return true;
   }
+}
+
+/** The largest product of bounds of repetitions in one another, 0 where there are no two. */
+function nestedCount(branch: Branch, around: number): number {
+  return Math.max(
+    0,
+    ...branch.map((node) => {
+      if (node.kind === "group") return Math.max(...node.branches.map((inner) => nestedCount(inner, around)));
+      if (node.kind !== "repeat") return 0;
+      const counted = node.most === Infinity ? node.least : node.most;
+      if (counted <= 1) return nestedCount([node.of], around);
+      return Math.max(around * counted, nestedCount([node.of], Math.max(around, 1) * counted));
+    }),
+  );
 }
 
 function textOf(branch: Branch): string {

@@ -40,6 +40,12 @@ const REWRITES: readonly (readonly [string, unknown, readonly string[], readonly
     ["{}", '{"y": 1}', "1"],
     ['{"x": 1, "y": 2}'],
   ],
+  [
+    "not an object with a property of some type",
+    { not: { type: "object", properties: { a: { type: "string" } } } },
+    ['{"a": 1}', "1", "[]"],
+    ['{"a": "x"}', "{}"],
+  ],
   ["not false", { type: "null", not: false }, ["null"], ["1"]],
   ["propertyNames with a pattern", { propertyNames: { pattern: "^a" } }, ['{"ab": 1}', "1"], ['{"b": 1}']],
   [
@@ -84,8 +90,18 @@ const REWRITES: readonly (readonly [string, unknown, readonly string[], readonly
     ['{"kind": "a", "n": 1}', '{"kind": "b"}'],
     ['{"kind": "a"}', '{"kind": "b", "n": 1}'],
   ],
-  ["uniqueItems of at most one", { type: "array", uniqueItems: true, maxItems: 1 }, ["[]", "[1]"], ["[1, 1]"]],
-  ["contains of at least none", { type: "array", contains: { type: "null" }, minContains: 0 }, ["[]", "[1]"], ["1"]],
+  [
+    "uniqueItems of at most one",
+    { type: "array", uniqueItems: true, maxItems: 1 },
+    ["[]", "[1]"],
+    ["[1, 1]"],
+  ],
+  [
+    "contains of at least none",
+    { type: "array", contains: { type: "null" }, minContains: 0 },
+    ["[]", "[1]"],
+    ["1"],
+  ],
   [
     "unevaluatedProperties",
     { properties: { a: true }, unevaluatedProperties: false },
@@ -168,7 +184,9 @@ describe("faults of llguidance", () => {
       const matcher = grammars.matcher({ kind: "lark", source: `start: %json ${JSON.stringify(schema)}` });
       return accepts(matcher, text);
     };
-    expect(raw({ type: "object", properties: { a: { type: "integer" } } }, '{"a":1,"\\u0061":"x"}')).toBe(true);
+    expect(raw({ type: "object", properties: { a: { type: "integer" } } }, '{"a":1,"\\u0061":"x"}')).toBe(
+      true,
+    );
     expect(raw({ type: "string", pattern: '^[^"]*$' }, '"\\""')).toBe(true);
     expect(raw({ type: "string", pattern: "^\\s$" }, '"\u0085"')).toBe(true);
     expect(raw({ type: "object", minProperties: 2 }, '{"a":1,"a":1}')).toBe(true);
@@ -180,7 +198,10 @@ describe("what cannot be kept is refused with its place", () => {
   it.each([
     [{ properties: { a: { not: { pattern: "x" } } } }, "not at #/properties/a/not"],
     [{ items: { contains: {} } }, "contains at #/items/contains"],
-    [{ $defs: { a: { uniqueItems: true } }, allOf: [{ $ref: "#/$defs/a" }] }, "uniqueItems at #/$defs/a/uniqueItems"],
+    [
+      { $defs: { a: { uniqueItems: true } }, allOf: [{ $ref: "#/$defs/a" }] },
+      "uniqueItems at #/$defs/a/uniqueItems",
+    ],
     [{ properties: { "a/b~c": { format: "iri" } } }, "format at #/properties/a~1b~0c/format"],
     [{ properties: { a: { type: "string", pattern: "^(?!x)" } } }, "pattern at #/properties/a/pattern"],
     [{ pattern: "(a)\\1" }, "pattern at #/pattern"],
@@ -190,7 +211,10 @@ describe("what cannot be kept is refused with its place", () => {
     [{ anyOf: [{ $ref: "other.json" }] }, "$ref at #/anyOf/0/$ref"],
     [{ $ref: "#/$defs/a" }, '$ref at #/$ref cannot be kept: there is no "#/$defs/a"'],
     [{ items: { $dynamicRef: "#a" } }, "$dynamicRef at #/items/$dynamicRef"],
-    [{ anyOf: [{ type: "null" }, { $ref: "#" }] }, "$ref at #/anyOf/1/$ref cannot be kept: it leads back to itself"],
+    [
+      { anyOf: [{ type: "null" }, { $ref: "#" }] },
+      "$ref at #/anyOf/1/$ref cannot be kept: it leads back to itself",
+    ],
     [{ oneOf: [{ type: "integer" }, { minimum: 2 }] }, "oneOf at #/oneOf"],
     [{ type: "number", exclusiveMinimum: 0, maximum: 0.5 }, "exclusiveMinimum at #/exclusiveMinimum"],
     [{ minProperties: 2 }, "minProperties at #/minProperties"],
@@ -202,8 +226,14 @@ describe("what cannot be kept is refused with its place", () => {
     [{ const: "\ud800" }, "const at #/const"],
     [{ properties: { a: { const: "\u0001" } } }, "const at #/properties/a/const"],
     [{ unevaluatedProperties: false, allOf: [{}] }, "unevaluatedProperties at #/unevaluatedProperties"],
-    [{ $schema: "http://json-schema.org/draft-07/schema#", items: { prefixItems: [] } }, "prefixItems at #/items/prefixItems"],
-    [{ items: { "x-guidance": { lenient: true }, contains: {} }, "x-guidance": { lenient: true } }, "contains at #/items/contains"],
+    [
+      { $schema: "http://json-schema.org/draft-07/schema#", items: { prefixItems: [] } },
+      "prefixItems at #/items/prefixItems",
+    ],
+    [
+      { items: { "x-guidance": { lenient: true }, contains: {} }, "x-guidance": { lenient: true } },
+      "contains at #/items/contains",
+    ],
   ])("%j", (schema, message) => {
     expect(refusal(schema)).toContain(message);
   });
@@ -216,19 +246,35 @@ describe("what cannot be kept is refused with its place", () => {
   it("keyword and path can be read by a program", () => {
     const error = errorOf('{"items": {"contains": true}}');
     expect(error).toBeInstanceOf(SchemaError);
-    expect(error).toMatchObject({ code: "bad_setting", setting: "schema", keyword: "contains", path: "#/items/contains" });
+    expect(error).toMatchObject({
+      code: "bad_setting",
+      setting: "schema",
+      keyword: "contains",
+      path: "#/items/contains",
+    });
   });
 });
 
 describe("what is no schema", () => {
-  it.each(["", "{", "5", "null", "[]", '"a"', '{"items": 5}', '{"allOf": []}', '{"properties": []}'])("%s", (source) => {
+  it.each([
+    "",
+    "{",
+    "5",
+    "null",
+    "[]",
+    '"a"',
+    '{"items": 5}',
+    '{"allOf": []}',
+    '{"properties": []}',
+  ])("%s", (source) => {
     expect(errorOf(source).setting).toBe("schema");
   });
 
   it("false fits nothing, true and {} everything", () => {
     expect(errorOf("false").message).toContain("nothing fits");
     expect(errorOf('{"allOf": [true, false]}').message).toContain("nothing fits");
-    for (const schema of [true, {}]) expect(accepted(schema, ["1", '{"a": [null, true]}', "x"])).toHaveLength(2);
+    for (const schema of [true, {}])
+      expect(accepted(schema, ["1", '{"a": [null, true]}', "x"])).toHaveLength(2);
   });
 
   it("a schema 5,000 deep is refused quickly, one of 45 levels is not", () => {
@@ -244,20 +290,30 @@ describe("what is no schema", () => {
   });
 
   it("a value 5,000 deep, and one that is too long", () => {
-    expect(errorOf(`{"const": ${"[".repeat(5000)}${"]".repeat(5000)}}`).message).toContain("const at #/const");
-    expect(errorOf(`{"title": "${"a".repeat(SESSION_LIMITS.grammarUnits)}"}`).message).toContain("at most 262144");
+    expect(errorOf(`{"const": ${"[".repeat(5000)}${"]".repeat(5000)}}`).message).toContain(
+      "const at #/const",
+    );
+    expect(errorOf(`{"title": "${"a".repeat(SESSION_LIMITS.grammarUnits)}"}`).message).toContain(
+      "at most 262144",
+    );
   });
 });
 
 describe("a schema's own options for the library", () => {
   it("never count", () => {
-    const schema = { "x-guidance": { lenient: true, whitespace_flexible: true }, type: "object", required: ["a"] };
+    const schema = {
+      "x-guidance": { lenient: true, whitespace_flexible: true },
+      type: "object",
+      required: ["a"],
+    };
     expect(accepted(schema, ['{"a": 1}', '{"a":1}', '{ "a": 1 }', "{}"])).toEqual(['{"a": 1}']);
     const source = preparedSchema(JSON.stringify(schema));
     expect(source).not.toContain("lenient");
   });
 
   it("unknown words are annotations", () => {
-    expect(accepted({ type: "null", deprecated: true, "x-order": 3, discriminator: {} }, ["null", "1"])).toEqual(["null"]);
+    expect(
+      accepted({ type: "null", deprecated: true, "x-order": 3, discriminator: {} }, ["null", "1"]),
+    ).toEqual(["null"]);
   });
 });

@@ -49,5 +49,6 @@ function written(plain: PlainSchema, { definitions, mayEscape }: Translation): s
   };
   const root = typeof plain === "boolean" ? {} : plain;
   const defs = definitions.size > 0 ? { $defs: Object.fromEntries(definitions) } : {};
-  return JSON.stringify({ "x-guidance": style, ...root, ...defs });
+  // The last: llguidance takes it out, and puts the last key in its place.
+  return JSON.stringify({ ...root, ...defs, "x-guidance": style });
 }

@@ -7,6 +7,8 @@ import { checkName, countOf, patternOf, unevaluated } from "./values.ts";
 /** Ways to say that one of these has to be there, or that one asks for another. */
 const MOST_WAYS = 16;
 const MOST_DEPENDENCIES = 4;
+/** What counts of properties say nothing of. */
+const NO_OBJECT: PlainSchema = { type: ["null", "boolean", "number", "string", "array"] };
 
 /** @returns what has to hold beside `plain`. */
 export function objectKeywords(place: Place, plain: Plain, reader: Reader): PlainSchema[] {
@@ -108,13 +110,13 @@ function counts(schema: JsonObject, path: string, plain: Plain): PlainSchema[] {
   const needed = Math.max(0, least - required.length);
   const more = most - required.length;
   const hasMost = most !== Infinity && !(isClosed && all <= most);
-  if (isClosed && least > all) return [false];
+  if (isClosed && least > all) return [NO_OBJECT];
   if (needed > 1 && isClosed && needed === optional.length) {
     plain.required = [...required, ...optional];
-    return hasMost ? [false] : [];
+    return hasMost ? [NO_OBJECT] : [];
   }
   if (needed > 1) throw new SchemaError("minProperties", path, "it is kept up to one more than is required");
-  if (hasMost && more < 0) return [false];
+  if (hasMost && more < 0) return [NO_OBJECT];
   const isKept = optional.length === 0 || (isClosed && (!hasMost || more === 1));
   if (hasMost && !isKept) throw new SchemaError("maxProperties", path, "list all properties as required");
   if (hasMost) plain.maxProperties = most;

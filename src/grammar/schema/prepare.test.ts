@@ -120,6 +120,23 @@ const REWRITES: readonly (readonly [string, unknown, readonly string[], readonly
     ['{"a": 1}', '{"b": 1}', '{"c": 1}'],
     ["{}"],
   ],
+  [
+    "counts of properties that no object has",
+    { properties: { a: true }, additionalProperties: false, minProperties: 2 },
+    ["1", "[]"],
+    ["{}", '{"a": 1}'],
+  ],
+  [
+    "all properties by their count",
+    {
+      type: "object",
+      properties: { a: true, b: true, c: true },
+      additionalProperties: false,
+      minProperties: 3,
+    },
+    ['{"a": 1, "b": 2, "c": 3}'],
+    ['{"a": 1, "b": 2}', "{}"],
+  ],
   ["oneOf of constants", { oneOf: [{ const: 1 }, { const: 2 }] }, ["1", "2"], ["3"]],
   [
     "oneOf with a tag, by reference",

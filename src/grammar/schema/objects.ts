@@ -1,7 +1,7 @@
 import type { Place } from "./document.ts";
 import { SchemaError } from "./error.ts";
 import { dictionary, isObject, type JsonObject, own, type Plain, type PlainSchema } from "./json.ts";
-import type { Reader } from "./translate.ts";
+import type { Reader } from "./reader.ts";
 import { checkName, countOf, patternOf, unevaluated } from "./values.ts";
 
 /** Ways to say that one of these has to be there, or that one asks for another. */

@@ -7,6 +7,7 @@ import { checkDraft, type Draft, isKeyword } from "./keywords.ts";
 import { negation } from "./negate.ts";
 import { Numbers } from "./numbers.ts";
 import { objectKeywords } from "./objects.ts";
+import type { Reader } from "./reader.ts";
 import { arrayKeywords, stringKeywords, valueKeywords } from "./values.ts";
 
 /** Levels of JSON in one another. */
@@ -14,18 +15,6 @@ const MOST_LEVELS = 100;
 const MOST_SCHEMAS = 50_000;
 const MOST_DEFINITIONS = 1000;
 const IN_PLACE = ["$ref", "allOf", "anyOf", "oneOf"];
-
-/** Where a schema's keywords are read: what they may ask for. */
-export interface Reader {
-  readonly draft: Draft;
-  readonly numbers: Numbers;
-  /** the schema below one's own keys */
-  inner(place: Place, ...keys: (string | number)[]): PlainSchema;
-  /** Objects have names of their own and take others: no name may then be spelled in two ways. */
-  oneSpelling(): void;
-  /** A text that only `\u` escapes can write is asked for. */
-  escapes(keyword: string, path: string): void;
-}
 
 interface Choice {
   readonly options: readonly PlainSchema[];

@@ -3,7 +3,7 @@ import { PatternError, SchemaError } from "./error.ts";
 import { isObject, type JsonObject, type Plain, type PlainSchema, typeOf } from "./json.ts";
 import { allWritings, isSafe } from "./numbers.ts";
 import { libraryPattern } from "./pattern.ts";
-import type { Reader } from "./translate.ts";
+import type { Reader } from "./reader.ts";
 
 /** Keywords of values, numbers, strings and arrays. */
 
@@ -57,7 +57,7 @@ function numberKeywords(schema: JsonObject, path: string, plain: Plain, reader: 
   reader.numbers.add(plain, path);
 }
 
-export function numberOf(value: unknown, keyword: string, path: string): number {
+function numberOf(value: unknown, keyword: string, path: string): number {
   if (typeof value === "number") return value;
   throw new SchemaError(keyword, path, "it has to be a number");
 }

@@ -1,0 +1,113 @@
+import { canonical, own, type Plain, type PlainSchema, typeOf } from "./json.ts";
+
+/** What a `$ref` stands for. */
+export type Lookup = (reference: string) => PlainSchema;
+
+const TYPES = ["null", "boolean", "integer", "number", "string", "array", "object"] as const;
+const MOST_DEPTH = 6;
+/** Pairs of schemas that are compared for one `oneOf`. */
+const MOST_PAIRS = 20_000;
+
+/** Proves that no instance fits two schemas at once, and says no where it cannot. */
+export class Disjointness {
+  private readonly lookup: Lookup;
+  private pairs = 0;
+
+  constructor(lookup: Lookup) {
+    this.lookup = lookup;
+  }
+
+  proven(left: PlainSchema, right: PlainSchema, depth = 0): boolean {
+    if (left === false || right === false) return true;
+    if (depth > MOST_DEPTH || ++this.pairs > MOST_PAIRS) return false;
+    const lefts = this.parts(left, depth);
+    const rights = this.parts(right, depth);
+    const together = [...lefts, ...rights];
+    if (together.includes(false)) return true;
+    const plain = together.filter((part): part is Plain => typeof part === "object");
+    const types = TYPES.filter((type) => plain.every((part) => this.allowsType(part, type, depth)));
+    if (types.length === 0) return true;
+    if (valuesApart(plain)) return true;
+    for (const part of plain) {
+      const others = lefts.includes(part) ? right : left;
+      if (part.anyOf?.every((option) => this.proven(option, others, depth + 1))) return true;
+    }
+    if (types.every((type) => type === "integer" || type === "number"))
+      return boundsApart(plain, "minimum", "maximum");
+    if (types.length !== 1) return false;
+    if (types[0] === "string") return boundsApart(plain, "minLength", "maxLength");
+    if (types[0] === "array") return boundsApart(plain, "minItems", "maxItems");
+    return types[0] === "object" && this.objectsApart(plain, depth);
+  }
+
+  /** A schema and all that has to hold with it. */
+  private parts(schema: PlainSchema, depth: number): PlainSchema[] {
+    if (typeof schema === "boolean" || depth > MOST_DEPTH) return [schema];
+    const more = [...(schema.allOf ?? []), ...(schema.$ref ? [this.lookup(schema.$ref)] : [])];
+    return [schema, ...more.flatMap((part) => this.parts(part, depth + 1))];
+  }
+
+  private allowsType(schema: PlainSchema, type: string, depth: number): boolean {
+    if (typeof schema === "boolean" || depth > MOST_DEPTH) return schema !== false;
+    if (
+      schema.type &&
+      !schema.type.includes(type) &&
+      !(type === "integer" && schema.type.includes("number"))
+    ) {
+      return false;
+    }
+    if (valuesOf(schema)?.every((value) => typeOf(value) !== type)) return false;
+    if (schema.anyOf?.every((option) => !this.allowsType(option, type, depth + 1))) return false;
+    if (schema.$ref && !this.allowsType(this.lookup(schema.$ref), type, depth + 1)) return false;
+    return schema.allOf?.every((part) => this.allowsType(part, type, depth + 1)) ?? true;
+  }
+
+  /** A property that has to be there, and for which no value is left. */
+  private objectsApart(parts: readonly Plain[], depth: number): boolean {
+    const names = new Set(parts.flatMap((part) => part.required ?? []));
+    return [...names].some((name) => {
+      const schemas = parts.flatMap((part) => propertyOf(part, name));
+      return (
+        schemas.some((one, i) => schemas.slice(i + 1).some((other) => this.proven(one, other, depth + 1))) ||
+        schemas.includes(false)
+      );
+    });
+  }
+}
+
+function propertyOf(part: Plain, name: string): PlainSchema[] {
+  const named = part.properties && own(part.properties, name);
+  if (named !== undefined) return [named];
+  return part.additionalProperties !== undefined && !part.patternProperties
+    ? [part.additionalProperties]
+    : [];
+}
+
+/** The values that a schema lists. */
+export function valuesOf(schema: Plain): readonly unknown[] | null {
+  if ("const" in schema) return [schema.const];
+  return schema.enum ?? null;
+}
+
+function valuesApart(parts: readonly Plain[]): boolean {
+  const lists = parts.flatMap((part) => {
+    const values = valuesOf(part);
+    return values ? [new Set(values.map(canonical))] : [];
+  });
+  const [first, ...others] = lists;
+  return first !== undefined && [...first].every((value) => others.some((list) => !list.has(value)));
+}
+
+function boundsApart(
+  parts: readonly Plain[],
+  least: "minimum" | "minLength" | "minItems",
+  most: "maximum" | "maxLength" | "maxItems",
+): boolean {
+  const low = Math.max(...parts.map((part) => part[least] ?? -Infinity));
+  const high = Math.min(...parts.map((part) => part[most] ?? Infinity));
+  if (low > high) return true;
+  if (least !== "minimum") return false;
+  const above = Math.max(...parts.map((part) => part.exclusiveMinimum ?? -Infinity));
+  const below = Math.min(...parts.map((part) => part.exclusiveMaximum ?? Infinity));
+  return above >= Math.min(high, below) || below <= Math.max(low, above);
+}

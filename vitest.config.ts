@@ -8,13 +8,22 @@ export default defineConfig({
       {
         test: {
           name: "fast",
-          include: ["{src,lab}/**/*.test.ts", "test/*.test.ts"],
+          include: ["{src,lab}/**/*.test.ts", "test/*.test.ts", "test/schemas/{cases,walks}.test.ts"],
           // They share no state, and a process for each file would cost half of the time.
           isolate: false,
           // Against what hangs; no test here is timed, and a loaded machine is slow.
           testTimeout: 60_000,
           hookTimeout: 60_000,
           sequence: { groupOrder: 0 },
+        },
+      },
+      {
+        // Apart from `npm test`: it fetches the official test suite of JSON Schema.
+        test: {
+          name: "wasm",
+          include: ["test/schemas/suite.test.ts"],
+          testTimeout: 300_000,
+          hookTimeout: 120_000,
         },
       },
       {

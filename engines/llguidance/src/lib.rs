@@ -117,11 +117,22 @@ pub unsafe extern "C" fn limit(
     };
 }
 
+/// Tokens that share the fuel of one mask.
+const TOKENS_A_MASK: usize = 16;
+
 /// Follows one answer.
 pub struct Matcher {
     parser: TokenParser,
     /// an end token came: nothing may follow
     ended: bool,
+    /// tokens since the last mask, which fills the lexer up with fuel
+    tokens: usize,
+}
+
+impl Matcher {
+    fn at_start(parser: TokenParser) -> *mut Matcher {
+        Box::into_raw(Box::new(Matcher { parser, ended: false, tokens: 0 }))
+    }
 }
 
 /// A grammar at its beginning. `kind`: 0 JSON Schema, 1 Lark, 2 regular expression.
@@ -150,7 +161,13 @@ pub unsafe extern "C" fn compile(
     match (*factory).create_parser(grammar) {
         Ok(mut parser) => {
             parser.start_without_prompt();
-            Box::into_raw(Box::new(Matcher { parser, ended: false }))
+            // Before the first mask a lexer has fuel without end.
+            if let Err(why) = parser.compute_mask() {
+                if failed(&parser, why) < 0 {
+                    return std::ptr::null_mut();
+                }
+            }
+            Matcher::at_start(parser)
         }
         Err(why) => {
             fail(format!("{why:#}"));
@@ -165,8 +182,7 @@ pub unsafe extern "C" fn compile(
 /// See the module.
 #[no_mangle]
 pub unsafe extern "C" fn fork(grammar: *const Matcher) -> *mut Matcher {
-    let parser = (*grammar).parser.deep_clone();
-    Box::into_raw(Box::new(Matcher { parser, ended: false }))
+    Matcher::at_start((*grammar).parser.deep_clone())
 }
 
 /// # Safety
@@ -186,6 +202,7 @@ pub unsafe extern "C" fn mask(matcher: *mut Matcher, out: *mut u32, words: usize
     if matcher.ended {
         return 0;
     }
+    matcher.tokens = 0;
     match matcher.parser.compute_mask() {
         Ok(set) => {
             let set = set.as_slice();
@@ -210,6 +227,14 @@ pub unsafe extern "C" fn consume(matcher: *mut Matcher, token: TokenId) -> i32 {
     if parser.token_env.tok_trie().eos_tokens().contains(&token) {
         matcher.ended = parser.is_accepting();
         return matcher.ended as i32;
+    }
+    matcher.tokens += 1;
+    if matcher.tokens > TOKENS_A_MASK {
+        matcher.tokens = 0;
+        // Of a long text, when a session goes on elsewhere.
+        if let Err(why) = parser.compute_mask() {
+            return failed(parser, why);
+        }
     }
     match parser.validate_tokens_raw(&[token]) {
         Ok(0) => match parser.error_message() {
@@ -236,6 +261,8 @@ pub unsafe extern "C" fn rollback(matcher: *mut Matcher, tokens: usize) -> i32 {
     }
     let more = tokens - matcher.ended as usize;
     matcher.ended = false;
+    // llguidance 1.9 keeps the last mask by the number of bytes that it was made at, whichever they were.
+    matcher.parser.invalidate_bias_cache();
     match matcher.parser.rollback(more) {
         Ok(()) => 1,
         Err(why) => {

@@ -1,6 +1,6 @@
 import type { Grammar } from "../../decoding/grammar.ts";
-import { preparedSchema } from "../../grammar/schema/prepare.ts";
-import { type DroppedKeyword, relaxedSchema } from "../../grammar/schema/relax.ts";
+import { translated } from "../../grammar/schema/prepare.ts";
+import { type Dropped, relaxedSchema } from "../../grammar/schema/relax.ts";
 import type { ChatTool } from "../../text/chat-template.ts";
 import { CALL_TAGS } from "../../text/tool-calls.ts";
 import { SettingError } from "../../util/errors.ts";
@@ -33,11 +33,11 @@ export function formatGrammar(format: Format, tools: readonly CallableTool[]): A
     }
     return { grammar: format.grammar, relaxed: [] };
   }
-  const { schema, relaxed } = kept(format.schema, format.relaxes, format.param);
+  const { schema, text, relaxed } = kept(format.schema, format.relaxes, format.param);
   if (tools.length === 0)
     return { grammar: { kind: "json_schema", source: JSON.stringify(schema) }, relaxed };
   const calls = callRules(tools);
-  const rules = [`start: ${calls.names} | answer`, `answer: %json ${preparedSchema(JSON.stringify(schema))}`];
+  const rules = [`start: ${calls.names} | answer`, `answer: %json ${text}`];
   return { grammar: lark([...rules, ...calls.rules]), relaxed: [...relaxed, ...calls.relaxed] };
 }
 
@@ -57,7 +57,7 @@ function callRules(tools: readonly CallableTool[]) {
     const before = `${CALL_TAGS.open}\n{"name": ${JSON.stringify(tool.name)}, "arguments": `;
     rules.push(
       `call_${number}: ${JSON.stringify(before)} parameters_${number} ${JSON.stringify(`}\n${CALL_TAGS.close}`)}`,
-      `parameters_${number}: %json ${preparedSchema(JSON.stringify(made.schema))}`,
+      `parameters_${number}: %json ${made.text}`,
     );
   }
   return { names: tools.map((_, number) => `call_${number}`).join(" | "), rules, relaxed };
@@ -65,15 +65,14 @@ function callRules(tools: readonly CallableTool[]) {
 
 /** The schema that is kept: all of the given one, or what can be of it. */
 function kept(given: unknown, relaxes: boolean, param: string) {
-  const { schema, dropped } = relaxes ? relaxedSchema(given) : { schema: given, dropped: [] };
   try {
-    preparedSchema(JSON.stringify(schema));
+    const { schema, dropped } = relaxes ? relaxedSchema(given) : { schema: given, dropped: [] };
+    const described = ({ keyword, path }: Dropped) => `${keyword} at ${path} of ${param}`;
+    return { schema, text: translated(schema), relaxed: dropped.map(described) };
   } catch (error) {
     if (!(error instanceof SettingError)) throw error;
     throw new HttpError(400, "invalid_value", `${param}: ${error.message}`, param);
   }
-  const described = ({ keyword, path }: DroppedKeyword) => `${keyword} at ${path} of ${param}`;
-  return { schema, relaxed: dropped.map(described) };
 }
 
 function lark(rules: readonly string[]): Grammar {

@@ -176,7 +176,7 @@ class Reader extends Scanner {
       node = repeat(node, bounds[0], bounds[1]);
       if (product(node) > EBNF_LIMITS.repeatsInRepeats) {
         const most = EBNF_LIMITS.repeatsInRepeats;
-        throw this.error(`repeats within repeats come to more than ${most} times; use smaller ones or *`, at);
+        throw this.error(`repeats within repeats give more than ${most} times; use smaller ones or *`, at);
       }
       this.space();
     }

@@ -231,8 +231,11 @@ class Reference {
 /** The first beginning after which a grammar and the reference differ; null: none. */
 function difference(kind: "ebnf" | "lark", source: string, reference: Reference): string | null {
   const open = [""];
+  // One matcher for all, which is taken back and forth as drafts do.
+  const matcher = grammars.matcher({ kind, source });
   for (let text = open.pop(); text !== undefined; text = open.pop()) {
-    const set = allowed(kind, source, text);
+    const tokens = tokenizer.encode(text, false);
+    const set = matcher.allowed(tokens, 0, tokens.length)?.[0] ?? null;
     if (set === null) return `${JSON.stringify(text)} is not allowed`;
     for (let token = END; token < PIECES.length; token++) {
       const piece = PIECES[token]!;
@@ -244,16 +247,8 @@ function difference(kind: "ebnf" | "lark", source: string, reference: Reference)
       if (expected && ALPHABET.includes(piece) && [...text].length < MOST_CHARACTERS) open.push(text + piece);
     }
   }
-  return null;
-}
-
-/** The tokens behind a text, as bits; null where the text is none. A matcher for each: nothing that it did before counts. */
-function allowed(kind: "ebnf" | "lark", source: string, text: string): number | null {
-  const matcher = grammars.matcher({ kind, source });
-  const tokens = tokenizer.encode(text, false);
-  const set = matcher.allowed(tokens, 0, tokens.length);
   matcher.close();
-  return set && set[0]!;
+  return null;
 }
 
 interface Outcome {

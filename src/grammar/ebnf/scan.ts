@@ -102,7 +102,7 @@ export class Scanner {
 
   protected unexpected(): Error {
     const unit = String.fromCodePoint(this.source.codePointAt(this.at)!);
-    return this.error(`${JSON.stringify(unit)} cannot stand here`);
+    return this.error(`${JSON.stringify(unit)} is not expected here`);
   }
 
   protected error(what: string, at = this.at): Error {

@@ -1,6 +1,5 @@
 import type { Grammar } from "../../decoding/grammar.ts";
-import { SettingError } from "../../util/errors.ts";
-import { preparedSchema } from "./prepare.ts";
+import { translated } from "./prepare.ts";
 
 /**
  * The grammar of the JSON texts that fit a schema (draft 2020-12, or the one that its `$schema` names), written in one line
@@ -16,8 +15,6 @@ import { preparedSchema } from "./prepare.ts";
  * console.log((await edge.ask({ prompt: "Bea is 22 years old.", grammar })).text);
  */
 export async function schemaGrammar(schema: unknown): Promise<Grammar> {
-  const source = JSON.stringify(schema);
-  if (source === undefined) throw new SettingError("schema", "a JSON schema is an object, true or false");
-  preparedSchema(source);
-  return { kind: "json_schema", source };
+  translated(schema);
+  return { kind: "json_schema", source: JSON.stringify(schema) };
 }

@@ -19,7 +19,7 @@ type Tree =
 const ALPHABET = ["a", "b", "c", "é"];
 const MOST_CHARACTERS = 4;
 /** More by hand: EBNF_GRAMMARS=2000 EBNF_FIRST=1000. */
-const GRAMMARS = Number(process.env.EBNF_GRAMMARS ?? 60);
+const GRAMMARS = Number(process.env.EBNF_GRAMMARS ?? 90);
 const FIRST = Number(process.env.EBNF_FIRST ?? 0);
 const END = 1;
 /** no bytes, the end, single characters, longer tokens */

@@ -1,0 +1,273 @@
+import { readFileSync } from "node:fs";
+import { beforeAll, describe, expect, it, vi } from "vitest";
+import { ByteTokenizer, byteGrammars, END } from "../../../test/support/byte-grammars.ts";
+import { inTokenSet } from "../../sampling/sampler.ts";
+import { SettingError } from "../../util/errors.ts";
+import type { GrammarMatcher } from "../grammar.ts";
+import { GRAMMAR_LIMITS, type LlguidanceGrammars } from "./grammars.ts";
+import { GrammarLibrary } from "./library.ts";
+
+/** A token a byte, and a few longer ones, of which one is several characters of two bytes. */
+const tokenizer = new ByteTokenizer(['{"', '": ', '", "', "true", "12", "éé", "name"]);
+const ids = (text: string) => tokenizer.bytes(text);
+const texts = (set: Int32Array | null) =>
+  set &&
+  Array.from({ length: tokenizer.vocabularySize }, (_, id) => id).flatMap((id) => {
+    if (!inTokenSet(set, id)) return [];
+    return [id === END ? "END" : new TextDecoder().decode(tokenizer.piece(id))];
+  });
+const ask = (matcher: GrammarMatcher, text: string | number[]) => {
+  const tokens = typeof text === "string" ? ids(text) : text;
+  return texts(matcher.allowed(tokens, 0, tokens.length));
+};
+
+const SCHEMA = {
+  type: "object",
+  properties: { name: { type: "string" }, old: { type: "boolean" } },
+  required: ["name", "old"],
+  additionalProperties: false,
+};
+
+let grammars: LlguidanceGrammars;
+beforeAll(async () => {
+  grammars = await byteGrammars(tokenizer);
+});
+const lark = (source: string, of = grammars) => of.matcher({ kind: "lark", source });
+const schema = (of = grammars) => of.matcher({ kind: "json_schema", source: JSON.stringify(SCHEMA) });
+
+describe("a grammar", () => {
+  it("allows what may follow, longer tokens as well, and the end where an answer may end", () => {
+    const matcher = lark('start: "ab" /[0-9]+/ | "true"');
+    expect(ask(matcher, "")).toEqual(["a", "t", "true"]);
+    expect(ask(matcher, "ab")).toEqual([..."0123456789", "12"]);
+    expect(ask(matcher, "ab7")).toEqual(["END", ..."0123456789", "12"]);
+    expect(ask(matcher, "tr")).toEqual(["u"]);
+    matcher.close();
+  });
+
+  it("goes back as drafts do, and says the same as one that never did", () => {
+    const source = 'start: "x" /[a-c]*/ "y" /[a-c]*/';
+    const matcher = lark(source);
+    for (const answer of ["xabc", "xab", "xaby", "", "x", "xcccccyab", "xcccccya", "xb", "xay", "xby"]) {
+      const fresh = lark(source);
+      expect(ask(matcher, answer), answer).toEqual(ask(fresh, answer));
+      fresh.close();
+    }
+    matcher.close();
+  });
+
+  it("keeps no mask of an answer of the same length that was taken back", () => {
+    // Both answers have two bytes, and end in the same state of the lexer.
+    const matcher = lark('start: a | b\na: "p" "q" "1"\nb: "r" "q" "2"');
+    expect(ask(matcher, "pq")).toEqual(["1"]);
+    expect(ask(matcher, "rq")).toEqual(["2"]);
+    matcher.close();
+  });
+
+  it("allows nothing behind an answer that it does not allow, and recovers from it", () => {
+    const matcher = lark('start: "ab"');
+    expect(ask(matcher, "ax")).toBe(null);
+    expect(ask(matcher, "a")).toEqual(["b"]);
+    expect(ask(matcher, "ab")).toEqual(["END"]);
+    expect(ask(matcher, [...ids("ab"), END])).toEqual([]);
+    expect(ask(matcher, [...ids("ab"), END, ...ids("a")])).toBe(null);
+    expect(ask(matcher, [...ids("a"), END])).toBe(null);
+    expect(ask(matcher, "ab")).toEqual(["END"]);
+    matcher.close();
+  });
+
+  it("looks at the answer alone, wherever it is", () => {
+    const matcher = lark('start: "ab"');
+    const tokens = [...ids("zzz"), ...ids("ab"), ...ids("zz")];
+    expect(texts(matcher.allowed(tokens, 3, 4))).toEqual(["b"]);
+    matcher.close();
+  });
+
+  it("that is none is refused with a reason, and others go on", () => {
+    const matcher = lark('start: "ab"');
+    expect(ask(matcher, "a")).toEqual(["b"]);
+    for (const source of ['start: ("ab"', "start: nowhere", "", "start: /(/"]) {
+      expect(() => lark(source), source).toThrow(SettingError);
+      expect(() => lark(source), source).toThrow(/^the grammar cannot be used: .+/);
+    }
+    expect(ask(matcher, "a")).toEqual(["b"]);
+    matcher.close();
+  });
+
+  it("is refused when it is too long", () => {
+    expect(() => lark(`start: "${"a".repeat(300_000)}"`)).toThrow(/at most 262144 characters/);
+  });
+
+  it("of a schema is JSON in one line", () => {
+    const matcher = schema();
+    expect(ask(matcher, "")).toEqual(["{", '{"']);
+    expect(ask(matcher, '{"name": "Bo", "old": ')).toEqual(["f", "t", "true"]);
+    expect(ask(matcher, '{"name": "Bo", "old": true')).toEqual(["}"]);
+    expect(ask(matcher, '{"name": "Bo", "old": true}')).toEqual(["END"]);
+    expect(ask(matcher, '{"old"')).toBe(null);
+    expect(ask(matcher, '{"name":')).toEqual([" "]);
+    matcher.close();
+  });
+});
+
+describe("forced text", () => {
+  const forced = (matcher: GrammarMatcher, text: string) => {
+    const tokens = ids(text);
+    return Array.from(matcher.forced(tokens, 0, tokens.length), (id) =>
+      new TextDecoder().decode(tokenizer.piece(id)),
+    );
+  };
+
+  it("is spelt as the tokenizer spells it, up to where something else may follow", () => {
+    const matcher = schema();
+    // Behind the last quote a longer token may follow: '", "'.
+    expect(forced(matcher, "")).toEqual(['{"', "name", '": ']);
+    expect(forced(matcher, '{"na')).toEqual(["m", "e", '": ']);
+    expect(forced(matcher, '{"name": "B')).toEqual([]);
+    expect(forced(matcher, '{"name": "B", "old": t')).toEqual(["r", "u", "e", "}"]);
+    expect(forced(matcher, '{"name": "B", "old": true}')).toEqual([]);
+    expect(forced(matcher, "wrong")).toEqual([]);
+    matcher.close();
+  });
+
+  it("does not change what is allowed", () => {
+    const [asked, other] = [schema(), schema()];
+    for (const answer of ["", "{", '{"n', '{"name": "B"', '{"name": "B", "old": f', ""]) {
+      forced(asked, answer);
+      expect(ask(asked, answer), answer).toEqual(ask(other, answer));
+    }
+    for (const matcher of [asked, other]) matcher.close();
+  });
+
+  it("is not spelt by a tokenizer that would put a space before it", async () => {
+    class Spacing extends ByteTokenizer {
+      override encode(text: string): Int32Array {
+        return super.encode(` ${text}`);
+      }
+    }
+    const spaced = await byteGrammars(new Spacing());
+    const matcher = schema(spaced);
+    expect([...matcher.forced([], 0, 0)]).toEqual([]);
+    matcher.close();
+  });
+
+  it("leaves out a character that is cut off", () => {
+    const matcher = lark('start: "é" "a" | "éb" | "è"');
+    expect([...matcher.forced([], 0, 0)]).toEqual([]);
+    matcher.close();
+  });
+});
+
+describe("limits", () => {
+  it.each([
+    ["items", { itemsInRow: 5 }, 'start: e\ne: e e | "a"', /Current row has .* items/],
+    ["the items of a mask", { stepItems: 50 }, 'start: e\ne: e e | "a" | /[a-z]/', /Too many items/],
+    ["the size of a grammar", { grammarSize: 100 }, `start: ${'"a" | '.repeat(200)}"b"`, /grammar size/],
+    [
+      "the fuel of a compile",
+      { compileFuel: 5000 },
+      `start: /${"(ab|cd)?x[a-f]".repeat(900)}/`,
+      /too big|fuel/,
+    ],
+  ])("on %s are a typed error that says which", async (_, limits, source, message) => {
+    const small = await byteGrammars(tokenizer, { limits: { ...GRAMMAR_LIMITS, ...limits } });
+    const use = () => {
+      const matcher = lark(source, small);
+      try {
+        for (const text of ["", "a", "aa", "aaa", "aaaa", "aaaaa", "aaaaaa"]) ask(matcher, text);
+      } finally {
+        matcher.close();
+      }
+    };
+    expect(use).toThrow(message);
+    // The instance is as good as before.
+    expect(small.load.open).toBe(0);
+    const matcher = schema(small);
+    expect(ask(matcher, "")).toEqual(["{", '{"']);
+    matcher.close();
+  });
+
+  it("let a long text be read at once, and stop one whose lexer has no end", () => {
+    const text = `{"name": "${"long ".repeat(2000)}", "old": true}`;
+    const matcher = schema();
+    expect(ask(matcher, text)).toEqual(["END"]);
+    matcher.close();
+    const endless = grammars.matcher({ kind: "regex", source: "(([a-z]{1,300}){1,300}[a-y]{1,300}){1,300}" });
+    expect(() => ask(endless, "abcdefghij".repeat(300))).toThrow(/lexer|too complex|expressions/i);
+    endless.close();
+  });
+});
+
+// biome-ignore lint/suspicious/noExplicitAny: a test reaches into what is private
+type Inside = any;
+
+describe("a grammar that breaks the library", () => {
+  const break_ = (message = "unreachable") =>
+    vi.spyOn(GrammarLibrary.prototype as Inside, "call").mockImplementationOnce(function (this: object) {
+      Reflect.set(this, "trapped", true);
+      throw Object.assign(new SettingError("grammar", message), { code: "grammar_limit" });
+    });
+
+  it("is refused from then on, and other answers go on where they were", async () => {
+    const fresh = await byteGrammars(tokenizer);
+    const other = schema(fresh);
+    expect(ask(other, '{"name": "Bo", "ol')).toEqual(["d"]);
+    const culprit = lark('start: "ab"', fresh);
+    break_();
+    expect(() => ask(culprit, "a")).toThrow("unreachable");
+    expect(ask(other, '{"name": "Bo", "old')).toEqual(['"', '": ']);
+    expect(() => lark('start: "ab"', fresh)).toThrow(/broke the grammar library/);
+    culprit.close();
+    other.close();
+    expect(fresh.load.open).toBe(0);
+  });
+
+  it("also while it is compiled", async () => {
+    const fresh = await byteGrammars(tokenizer);
+    const other = schema(fresh);
+    break_();
+    expect(() => lark('start: "x"', fresh)).toThrow(/unreachable/);
+    expect(() => lark('start: "x"', fresh)).toThrow(/broke the grammar library/);
+    expect(ask(other, "")).toEqual(["{", '{"']);
+    other.close();
+  });
+
+  it("is found out by a trap of WebAssembly itself", async () => {
+    const fresh = await byteGrammars(tokenizer);
+    const matcher = lark('start: "ab"', fresh);
+    const { held } = matcher as unknown as { held: { handle: number } };
+    // Past all memory: what a wild pointer would be.
+    held.handle = 0x3fff_fff0;
+    expect(() => ask(matcher, "a")).toThrow(/more memory or a deeper stack/);
+    const next = schema(fresh);
+    expect(ask(next, "")).toEqual(["{", '{"']);
+    next.close();
+  });
+});
+
+describe("compiled grammars", () => {
+  it("are bounded in number, and nothing is left of answers that are over", async () => {
+    const fresh = await byteGrammars(tokenizer);
+    for (let number = 0; number < 100; number++) lark(`start: "a${number}"`, fresh).close();
+    expect(fresh.load).toMatchObject({ open: 0, compiled: 32 });
+    const { bytes } = fresh.load;
+    for (let number = 0; number < 2000; number++) {
+      const matcher = lark(`start: "b${number}" /[a-z]*/`, fresh);
+      ask(matcher, `b${number}abc`);
+      matcher.close();
+    }
+    expect(fresh.load).toMatchObject({ open: 0, compiled: 32 });
+    expect(fresh.load.bytes).toBeLessThan(bytes + 8 * 1024 * 1024);
+  });
+});
+
+it("the file is the one that was built of these sources", async () => {
+  const { createHash } = await import("node:crypto");
+  const sha256 = (path: string) =>
+    createHash("sha256")
+      .update(readFileSync(`engines/llguidance/${path}`))
+      .digest("hex");
+  const built = JSON.parse(readFileSync("engines/llguidance/built.json", "utf8"));
+  expect(sha256("llguidance.wasm")).toBe(built.sha256);
+  for (const [path, hash] of Object.entries(built.sources)) expect(sha256(path), path).toBe(hash);
+});

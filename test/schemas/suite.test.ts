@@ -2,6 +2,7 @@ import { afterAll, describe, expect, it } from "vitest";
 import type { GrammarMatcher } from "../../src/grammar/grammar.ts";
 import type { LlguidanceGrammars } from "../../src/grammar/llguidance/grammars.ts";
 import { messageOf, SettingError } from "../../src/util/errors.ts";
+import { libraryAlone } from "../support/byte-grammars.ts";
 import { accepts, byteGrammars } from "./bytes.ts";
 import { SUITE_DRAFTS, type SuiteCase, suiteCases } from "./suite.ts";
 import { writings } from "./texts.ts";
@@ -91,7 +92,7 @@ function judged(
     try {
       matcher = matcherOf(JSON.stringify(ofDraft(one.schema, draft)));
     } catch (error) {
-      if (!(error instanceof SettingError)) throw error;
+      if (!(error instanceof PicoSpecError)) throw error;
       figures.refused.push(`${name}: ${messageOf(error)}`);
       continue;
     }
@@ -129,5 +130,5 @@ function lenient(grammars: LlguidanceGrammars, source: string): GrammarMatcher {
   const schema = JSON.parse(source) as unknown;
   const style = { lenient: true, whitespace_flexible: false, item_separator: ", ", key_separator: ": " };
   const text = typeof schema === "object" ? JSON.stringify({ ...schema, "x-guidance": style }) : source;
-  return grammars.matcher({ kind: "lark", source: `start: %json ${text}` });
+  return libraryAlone(grammars, text);
 }

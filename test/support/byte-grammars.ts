@@ -1,7 +1,10 @@
 import { readFileSync } from "node:fs";
 import type { Grammar } from "../../src/decoding/grammar.ts";
+import type { GrammarMatcher } from "../../src/grammar/grammar.ts";
 import { LlguidanceGrammars, type LlguidanceOptions } from "../../src/grammar/llguidance/grammars.ts";
 import { type GrammarModule, grammarModule } from "../../src/grammar/llguidance/library.ts";
+import { LlguidanceMatcher, type MatcherPlace } from "../../src/grammar/llguidance/matcher.ts";
+import type { LibraryGrammar } from "../../src/grammar/llguidance/source.ts";
 import { inTokenSet } from "../../src/sampling/sampler.ts";
 import type { Tokenizer } from "../../src/text/tokenizer.ts";
 
@@ -74,4 +77,19 @@ export function allows(grammars: LlguidanceGrammars, grammar: Grammar, text: str
   } finally {
     matcher.close();
   }
+}
+
+/** A schema as it is, straight to the library: what the product does not do, for controls. */
+export function libraryAlone(grammars: LlguidanceGrammars, schema: string): GrammarMatcher {
+  const kept = grammars as unknown as {
+    begin(source: LibraryGrammar): number;
+    place(source: LibraryGrammar): MatcherPlace;
+    readonly instance: number;
+    readonly tokenizer: Tokenizer;
+    open: number;
+  };
+  const source: LibraryGrammar = { kind: "json_schema", text: schema };
+  const handle = kept.begin(source);
+  kept.open++;
+  return new LlguidanceMatcher(kept.place(source), { handle, instance: kept.instance }, kept.tokenizer);
 }

@@ -33,11 +33,11 @@ export function formatGrammar(format: Format, tools: readonly CallableTool[]): A
     }
     return { grammar: format.grammar, relaxed: [] };
   }
-  const { schema, text, relaxed } = kept(format.schema, format.relaxes, format.param);
+  const { schema, relaxed } = kept(format.schema, format.relaxes, format.param);
   if (tools.length === 0)
     return { grammar: { kind: "json_schema", source: JSON.stringify(schema) }, relaxed };
   const calls = callRules(tools);
-  const rules = [`start: ${calls.names} | answer`, `answer: %json ${text}`];
+  const rules = [`start: ${calls.names} | answer`, `answer: %json ${JSON.stringify(schema)}`];
   return { grammar: lark([...rules, ...calls.rules]), relaxed: [...relaxed, ...calls.relaxed] };
 }
 
@@ -57,7 +57,7 @@ function callRules(tools: readonly CallableTool[]) {
     const before = `${CALL_TAGS.open}\n{"name": ${JSON.stringify(tool.name)}, "arguments": `;
     rules.push(
       `call_${number}: ${JSON.stringify(before)} parameters_${number} ${JSON.stringify(`}\n${CALL_TAGS.close}`)}`,
-      `parameters_${number}: %json ${made.text}`,
+      `parameters_${number}: %json ${JSON.stringify(made.schema)}`,
     );
   }
   return { names: tools.map((_, number) => `call_${number}`).join(" | "), rules, relaxed };
@@ -68,7 +68,8 @@ function kept(given: unknown, relaxes: boolean, param: string) {
   try {
     const { schema, dropped } = relaxes ? relaxedSchema(given) : { schema: given, dropped: [] };
     const described = ({ keyword, path }: Dropped) => `${keyword} at ${path} of ${param}`;
-    return { schema, text: translated(schema), relaxed: dropped.map(described) };
+    translated(schema);
+    return { schema, relaxed: dropped.map(described) };
   } catch (error) {
     if (!(error instanceof SettingError)) throw error;
     throw new HttpError(400, "invalid_value", `${param}: ${error.message}`, param);

@@ -4,9 +4,9 @@ import type { Item, Lexeme, LexemeRules } from "./lexemes.ts";
 import type { Node } from "./syntax.ts";
 
 /** Past this only characters are lexemes: comparing them all would take too long. */
-const MOST_LEXEMES = 600;
+const MOST_LEXEMES = 200;
 /** Past this any two lexemes are taken to come at one place. */
-const MOST_PLACED = 250;
+const MOST_PLACED = 100;
 
 /**
  * Lexemes that the longest match would read wrongly. Say the lexemes that may come at some place are A; the text there

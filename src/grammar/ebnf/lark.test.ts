@@ -147,9 +147,9 @@ describe("errors", () => {
     const nested = (depth: number) => `root ::= ${"(".repeat(depth)}"a"${")".repeat(depth)}`;
     expectTexts(nested(200), ["a"], ["b"]);
     expect(() => larkOfEbnf(nested(201))).toThrow(/more than 200 groups/);
-    expect(() => larkOfEbnf(nested(130_000))).toThrow(/more than 200 groups/);
-    expect(() => larkOfEbnf(`root ::= "a"${"*".repeat(262_000)}`)).toThrow(/more than 200 groups/);
-    expect(() => larkOfEbnf(`root ::= ${"(".repeat(262_000)}`)).toThrow(/more than 200 groups/);
+    expect(() => larkOfEbnf(nested(30_000))).toThrow(/more than 200 groups/);
+    expect(() => larkOfEbnf(`root ::= "a"${"*".repeat(60_000)}`)).toThrow(/more than 200 groups/);
+    expect(() => larkOfEbnf(`root ::= ${"(".repeat(60_000)}`)).toThrow(/more than 200 groups/);
   });
 });
 

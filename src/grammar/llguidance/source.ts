@@ -1,5 +1,6 @@
 import type { Grammar } from "../../decoding/grammar.ts";
 import { larkOfEbnf } from "../ebnf/lark.ts";
+import { preparedLark } from "../schema/inline.ts";
 import { preparedSchema } from "../schema/prepare.ts";
 import type { LibraryKind } from "./library.ts";
 
@@ -19,6 +20,8 @@ export function libraryGrammar({ kind, source }: Grammar): LibraryGrammar {
       return { kind: "lark", text: larkOfEbnf(source) };
     case "json_schema":
       return { kind, text: preparedSchema(source) };
+    case "lark":
+      return { kind, text: preparedLark(source) };
     default:
       return { kind, text: source };
   }

@@ -7,6 +7,8 @@ import { checkName, countOf, patternOf, unevaluated } from "./values.ts";
 /** Ways to say that one of these has to be there, or that one asks for another. */
 const MOST_WAYS = 16;
 const MOST_DEPENDENCIES = 4;
+/** Of one object: more of them take llguidance longer than 50 ms. */
+const MOST_NAMES = 500;
 /** What counts of properties say nothing of. */
 const NO_OBJECT: PlainSchema = { type: ["null", "boolean", "number", "string", "array"] };
 
@@ -40,6 +42,8 @@ function schemas(
 ): { [name: string]: PlainSchema } {
   const map = (place.schema as JsonObject)[keyword];
   if (!isObject(map)) throw new SchemaError(keyword, place.path, "it has to be an object of schemas");
+  if (Object.keys(map).length > MOST_NAMES)
+    throw new SchemaError(keyword, place.path, `it has more than ${MOST_NAMES} names`);
   const result = new Map<string, PlainSchema>();
   for (const key of Object.keys(map)) {
     checkName(key, keyword, place.path);

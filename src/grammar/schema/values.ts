@@ -13,6 +13,8 @@ const FORMATS = ["date-time", "time", "date", "duration", "email", "hostname", "
 /** Formats of OpenAPI that say how a number is stored. */
 const NUMBER_FORMATS = ["int32", "int64", "float", "double"];
 const MOST_VALUE_DEPTH = 50;
+/** Of one `enum`: more of them take llguidance longer than 50 ms. */
+const MOST_VALUES = 2000;
 
 /** @returns what has to hold beside `plain` */
 export function valueKeywords(schema: JsonObject, path: string, plain: Plain, reader: Reader): PlainSchema[] {
@@ -30,6 +32,8 @@ export function valueKeywords(schema: JsonObject, path: string, plain: Plain, re
   }
   if ("enum" in schema) {
     if (!Array.isArray(schema.enum)) throw new SchemaError("enum", path, "it has to be a list");
+    if (schema.enum.length > MOST_VALUES)
+      throw new SchemaError("enum", path, `it has more than ${MOST_VALUES} values`);
     checkValue(schema.enum, "enum", path, reader);
     plain.enum = schema.enum;
   }

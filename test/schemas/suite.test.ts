@@ -1,7 +1,7 @@
 import { afterAll, describe, expect, it } from "vitest";
 import type { GrammarMatcher } from "../../src/grammar/grammar.ts";
 import type { LlguidanceGrammars } from "../../src/grammar/llguidance/grammars.ts";
-import { messageOf, SettingError } from "../../src/util/errors.ts";
+import { messageOf, PicoSpecError } from "../../src/util/errors.ts";
 import { libraryAlone } from "../support/byte-grammars.ts";
 import { accepts, byteGrammars } from "./bytes.ts";
 import { SUITE_DRAFTS, type SuiteCase, suiteCases } from "./suite.ts";

@@ -1,4 +1,5 @@
 import { type CloudServer, serveCloud } from "../../src/cloud/server.ts";
+import type { Grammar } from "../../src/decoding/grammar.ts";
 import type { DecodingPolicy } from "../../src/decoding/policy.ts";
 import { connectEdge } from "../../src/edge/connect.ts";
 import type { Outcome } from "../../src/edge/core/machine.ts";
@@ -11,9 +12,11 @@ import { LlamaModel } from "../../src/engine/llama/model.ts";
 import { llamaDraftModel, llamaTargetModel } from "../../src/engine/llama/models.ts";
 import { LlamaTokenizer } from "../../src/engine/llama/tokenizer.ts";
 import { pacedDrafter, pacedTarget } from "../../src/engine/paced.ts";
+import type { Grammars } from "../../src/grammar/grammar.ts";
 import { toSeed } from "../../src/sampling/random.ts";
 import { samplerSettings } from "../../src/sampling/sampler.ts";
 import { chatPrompt } from "../../src/text/chat-template.ts";
+import type { Tokenizer } from "../../src/text/tokenizer.ts";
 import { systemClock } from "../../src/transport/node/clock.ts";
 import { connect } from "../../src/transport/node/socket.ts";
 import { symmetricWan, wan } from "../../src/transport/wan.ts";
@@ -24,6 +27,7 @@ import { roundTrip, timing } from "./measure.ts";
 export interface RealAnswer {
   readonly promptTokens: number;
   readonly statistics: PipelineStatistics;
+  readonly tokens: readonly number[];
   /** for each place of the answer: 1 a draft was accepted, 0 one was rejected, -1 none was judged */
   readonly trace: Int8Array;
 }
@@ -87,7 +91,13 @@ export class RealWorld {
     this.setting = parts.setting;
   }
 
-  static async open(setting: Setting, targetFile: string, drafterFile: string): Promise<RealWorld> {
+  /** @param grammars over a tokenizer's vocabulary; not given: answers keep to none */
+  static async open(
+    setting: Setting,
+    targetFile: string,
+    drafterFile: string,
+    grammars?: (tokenizer: Tokenizer, endTokens: readonly number[]) => Promise<Grammars>,
+  ): Promise<RealWorld> {
     const profile = {
       passMs: setting.passMs,
       passMsPerToken: 0,
@@ -113,7 +123,8 @@ export class RealWorld {
       chatTemplate,
       endTokens: new LlamaTokenizer(targetModel).endTokens(),
     };
-    const server = await serveCloud({ model: target, description, port: 0, server: "bench" });
+    const kept = grammars ? await grammars(tokenizer, description.endTokens) : null;
+    const server = await serveCloud({ model: target, description, port: 0, server: "bench", grammars: kept });
     const link = wan(await connect(server.url), symmetricWan(setting.rttMs), systemClock, Math.random);
     const client = await connectEdge({
       transport: link,
@@ -121,6 +132,7 @@ export class RealWorld {
       drafter,
       clock: systemClock,
       client: "bench",
+      grammars: kept,
     });
     const closers = [drafter.model, target, draftModel, targetModel].map((part) => () => part.close());
     const local = new LocalOpener({
@@ -147,12 +159,14 @@ export class RealWorld {
     question: string,
     seed: number,
     temperature: number,
+    grammar?: Grammar,
   ): Promise<RealAnswer> {
     const { tokenizer, client, local } = this;
     const { chatTemplate } = (policy.target ? client : local).model;
     const prompt = chatPrompt(chatTemplate, [{ role: "user", content: question }], tokenizer);
     const sampler = samplerSettings({ temperature });
-    const settings = { policy, sampler, seed: toSeed(seed), maxTokens: 200 };
+    const settings = { policy, sampler, seed: toSeed(seed), maxTokens: 200, ...(grammar ? { grammar } : {}) };
+    const tokens: number[] = [];
     const flags: number[] = [];
     let rejectedAt = -1;
     const statistics = await new Promise<PipelineStatistics>((resolve, reject) => {
@@ -160,7 +174,8 @@ export class RealWorld {
         discarded: (_, position) => {
           rejectedAt = position;
         },
-        token: (_, origin, position) => {
+        token: (token, origin, position) => {
+          tokens.push(token);
           const judged = policy.target && (origin === "draft" || position === rejectedAt);
           flags.push(judged ? (origin === "draft" ? 1 : 0) : -1);
         },
@@ -171,7 +186,7 @@ export class RealWorld {
       };
       (policy.target ? client : local).open(settings, prompt, listener);
     });
-    return { promptTokens: prompt.length, statistics, trace: Int8Array.from(flags) };
+    return { promptTokens: prompt.length, statistics, tokens, trace: Int8Array.from(flags) };
   }
 
   /** Means of what was measured since `forgetTimes`. */

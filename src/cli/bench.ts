@@ -5,6 +5,7 @@ import { benchEngine, type EngineTiming } from "../../lab/bench/engine.ts";
 import { GRID_LEVELS } from "../../lab/bench/grid.ts";
 import { gridCharts } from "../../lab/bench/grid-charts.ts";
 import { type GridReport, gridReport } from "../../lab/bench/grid-report.ts";
+import type { JsonTiming } from "../../lab/bench/json-task.ts";
 import type { Timing } from "../../lab/bench/measure.ts";
 import { benchOwnCode, type OwnCodeTiming } from "../../lab/bench/own-code.ts";
 import { type PaperReport, paperReport } from "../../lab/bench/paper-report.ts";
@@ -18,6 +19,7 @@ import { loadDrawing } from "../../lab/plots/page.ts";
 import { POLICIES } from "../decoding/policy.ts";
 import { PicoSpecError } from "../util/errors.ts";
 import { gridText } from "./bench-grid.ts";
+import { benchJson, jsonText } from "./bench-json.ts";
 import { paperText } from "./bench-paper.ts";
 import { scaleText } from "./bench-scale.ts";
 import { MODEL, modelPath } from "./model-path.ts";
@@ -32,12 +34,13 @@ interface BenchReport {
   rows?: RowTiming[];
   engine?: EngineTiming[];
   predict?: Prediction[];
+  json?: JsonTiming[];
   grid?: GridReport;
   paper?: PaperReport;
   scale?: ScaleReport;
 }
 
-const SUITES = ["own-code", "rows", "engine", "predict", "grid", "paper", "scale"] as const;
+const SUITES = ["own-code", "rows", "engine", "predict", "json", "grid", "paper", "scale"] as const;
 /** What runs unless something is asked for: measurements of seconds, and not minutes. */
 const QUICK: readonly Suite[] = ["own-code", "rows", "engine"];
 type Suite = (typeof SUITES)[number];
@@ -100,6 +103,7 @@ Examples:
   $ picospec bench
   $ picospec bench rows own-code --json
   $ picospec bench predict                        (the simulator against real runs: some ten minutes)
+  $ picospec bench json                           (answers in JSON, with and without what their grammar dictates)
   $ picospec bench engine --model target.gguf --drafter drafter.gguf
 
 Simulated, not measured:
@@ -122,6 +126,9 @@ async function bench(suites: readonly Suite[], values: BenchValues): Promise<voi
     report.engine = await benchEngine(await modelPath(values.model), await modelPath(values.drafter));
   }
   if (wanted("predict")) report.predict = await predictAll(values);
+  if (wanted("json")) {
+    report.json = await benchJson(await modelPath(values.model), await modelPath(values.drafter));
+  }
   if (wanted("grid")) report.grid = gridWithBar(values);
   if (wanted("paper")) report.paper = paperReport();
   if (wanted("scale")) report.scale = scaleAll();
@@ -220,7 +227,16 @@ function predictionTable(predictions: readonly Prediction[]): string {
   return `${table([head, ...lines])}\n\nlargest error from a trace: ${(100 * worst).toFixed(1)}%`;
 }
 
-function tables({ ownCode, rows, engine, predict: predicted, grid, paper, scale }: BenchReport): string[] {
+function tables({
+  ownCode,
+  rows,
+  engine,
+  predict: predicted,
+  json,
+  grid,
+  paper,
+  scale,
+}: BenchReport): string[] {
   const parts: string[] = [];
   if (ownCode) {
     const lines = ownCode.map((row) => [row.policy, ms(row.edgeMsPerToken), ms(row.cloudMsPerToken)]);
@@ -248,6 +264,7 @@ function tables({ ownCode, rows, engine, predict: predicted, grid, paper, scale 
     parts.push(table([head, ...lines]));
   }
   if (predicted) parts.push(predictionTable(predicted));
+  if (json) parts.push(jsonText(json));
   if (grid) parts.push(gridText(grid));
   if (paper) parts.push(paperText(paper));
   if (scale) parts.push(scaleText(scale));

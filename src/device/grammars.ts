@@ -1,5 +1,5 @@
 import { readFile } from "node:fs/promises";
-import { LlguidanceGrammars } from "../grammar/llguidance/grammars.ts";
+import { LlguidanceGrammars, type LlguidanceOptions } from "../grammar/llguidance/grammars.ts";
 import { type GrammarModule, grammarModule } from "../grammar/llguidance/library.ts";
 import type { Tokenizer } from "../text/tokenizer.ts";
 import { PicoSpecError } from "../util/errors.ts";
@@ -24,9 +24,10 @@ let compiled: Promise<GrammarModule> | null = null;
 export async function loadGrammars(
   tokenizer: Tokenizer,
   endTokens: readonly number[],
+  options: Pick<LlguidanceOptions, "limits" | "dictates"> = {},
 ): Promise<LlguidanceGrammars> {
   compiled ??= load();
-  return new LlguidanceGrammars({ module: await compiled, tokenizer, endTokens });
+  return new LlguidanceGrammars({ ...options, module: await compiled, tokenizer, endTokens });
 }
 
 async function load(): Promise<GrammarModule> {

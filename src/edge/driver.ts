@@ -126,6 +126,7 @@ export class EdgeDriver {
     switch (effect.kind) {
       case "rollback":
         drafter?.interrupt(this.owner, effect.length);
+        this.guide?.rollback(effect.length);
         if (effect.discarded.length > 0) listener.discarded?.(effect.discarded, effect.length);
         break;
       case "emit":
@@ -170,7 +171,7 @@ export class EdgeDriver {
     assert(drafter, "a policy that drafts needs a drafter");
     const { guide, session } = this;
     const { sampler, policy, seed } = settings;
-    const dictated = guide?.dictated(session.prefix(position), version, policy) ?? null;
+    const dictated = guide?.dictated(session.prefix(position), policy) ?? null;
     if (dictated) {
       this.driver.dispatch({ kind: "drafted", version, position, proposal: dictated });
       return;

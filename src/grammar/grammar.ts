@@ -4,6 +4,8 @@ import type { Grammar } from "../decoding/grammar.ts";
 
 /** Follows one answer, which grows and is taken back. */
 export interface GrammarMatcher {
+  /** text that the grammar dictates is used without asking a model; false: as if it were not known, for comparison */
+  readonly dictates: boolean;
   /**
    * Tokens that may come after an answer, end tokens where it may end. Answers that share a beginning with the one
    * before cost what they do not share.

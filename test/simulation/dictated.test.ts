@@ -56,6 +56,7 @@ class DictatingGrammars implements Grammars {
     const answerOf = (tokens: ArrayLike<number>, from: number, to: number) =>
       Array.from(tokens).slice(from, to);
     return {
+      dictates: true,
       allowed: (...where) => {
         const answer = answerOf(...where);
         const fits = answer.every((token, i) => allowedAt(answer.slice(0, i)).includes(token));

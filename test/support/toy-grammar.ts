@@ -41,6 +41,7 @@ export class ToyGrammars implements Grammars {
     if (source !== "toy") throw new SettingError("grammar", `there is no grammar ${source}`);
     this.open++;
     return {
+      dictates: true,
       allowed: (tokens, from, to) => toyAllowed(Array.from(tokens).slice(from, to), this.vocabularySize),
       forced: () => new Int32Array(0),
       close: () => {

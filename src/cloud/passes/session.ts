@@ -410,7 +410,7 @@ export class PassSession implements CloudSession<PassEffect> {
    */
   private nextCertain(): number {
     const { sequence, settings, grammar, phase } = this;
-    if (!grammar || phase.kind !== "ready" || settings.logprobs !== undefined || sequence.stopped())
+    if (!grammar?.dictates || phase.kind !== "ready" || settings.logprobs !== undefined || sequence.stopped())
       return -1;
     if (sequence.committed - this.edgeCommitted >= RUN_AHEAD_TOKENS) return -1;
     const token = sequence.certain();

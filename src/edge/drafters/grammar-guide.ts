@@ -4,6 +4,7 @@ import { SparseDistribution } from "../../sampling/distribution.ts";
 import type { Proposal } from "../../sampling/propose.ts";
 import { onlyToken, type TokenSet } from "../../sampling/sampler.ts";
 import { PicoSpecError } from "../../util/errors.ts";
+import { SpelledRuns } from "./spelled-runs.ts";
 
 /**
  * What the grammar of a session says to its drafts: which tokens they may be, and which text needs no drafter, since
@@ -13,11 +14,7 @@ import { PicoSpecError } from "../../util/errors.ts";
 export class GrammarGuide {
   private matcher: GrammarMatcher | null;
   private readonly promptLength: number;
-  /** tokens of the forced text, of which the first goes at `plannedAt` */
-  private planned: Int32Array = new Int32Array(0);
-  private plannedAt = -1;
-  /** the version of the sequence that the plan continues */
-  private plannedFor = -1;
+  private readonly runs = new SpelledRuns();
 
   constructor(matcher: GrammarMatcher, promptLength: number) {
     this.matcher = matcher;
@@ -36,16 +33,20 @@ export class GrammarGuide {
     return this.ask((matcher) => matcher.allowed(prefix, this.promptLength, prefix.length));
   }
 
-  /**
-   * The draft behind a prefix where the grammar dictates it, or null.
-   * @param version of the sequence: a plan ends with it
-   */
-  dictated(prefix: Int32Array, version: number, { target, coupling }: DecodingPolicy): Proposal | null {
+  /** The draft behind a prefix where the grammar dictates it, or null. */
+  dictated(prefix: Int32Array, { target, coupling }: DecodingPolicy): Proposal | null {
+    if (!this.matcher?.dictates) return null;
     // Where nobody verifies drafts, other spellings of the text would get lost.
-    const token = target ? this.plannedToken(prefix, version) : this.only(prefix);
+    const spelled = target ? this.spelled(prefix) : -1;
+    const token = spelled >= 0 ? spelled : this.only(prefix);
     if (token < 0) return null;
     const distribution = coupling === "rejection" ? SparseDistribution.point(token) : null;
     return { source: "grammar", token, q: 1, distribution };
+  }
+
+  /** Tokens at `length` and past it are void. */
+  rollback(length: number): void {
+    this.runs.rollback(length);
   }
 
   close(): void {
@@ -53,24 +54,19 @@ export class GrammarGuide {
     this.matcher = null;
   }
 
-  private plannedToken(prefix: Int32Array, version: number): number {
-    if (this.followsPlan(prefix, version)) return this.planned[prefix.length - this.plannedAt]!;
-    const forced = this.ask((matcher) => matcher.forced(prefix, this.promptLength, prefix.length));
-    if (!forced || forced.length === 0) return this.only(prefix);
-    [this.planned, this.plannedAt, this.plannedFor] = [forced, prefix.length, version];
-    return forced[0]!;
+  /** The next token of forced text, where such drafts have been right; -1: there is none. */
+  private spelled(prefix: Int32Array): number {
+    if (this.runs.next(prefix) < 0) {
+      const forced = this.ask((matcher) => matcher.forced(prefix, this.promptLength, prefix.length));
+      if (forced && forced.length > 0) this.runs.begin(prefix, forced);
+    }
+    const token = this.runs.next(prefix);
+    return token >= 0 && this.runs.worthDrafts(prefix) ? token : -1;
   }
 
   private only(prefix: Int32Array): number {
     const allowed = this.allowed(prefix);
     return allowed ? onlyToken(allowed) : -1;
-  }
-
-  private followsPlan(prefix: Int32Array, version: number): boolean {
-    const { planned, plannedAt } = this;
-    const done = prefix.length - plannedAt;
-    if (version !== this.plannedFor || done < 0 || done >= planned.length) return false;
-    return planned.subarray(0, done).every((token, i) => prefix[plannedAt + i] === token);
   }
 
   private ask<T>(question: (matcher: GrammarMatcher) => T | null): T | null {

@@ -44,6 +44,8 @@ export interface LlguidanceOptions {
   /** may come where an answer may end */
   readonly endTokens: readonly number[];
   readonly limits?: GrammarLimits;
+  /** text that a grammar dictates is used without asking a model; default: true; false for comparison */
+  readonly dictates?: boolean;
 }
 
 /** A grammar that is at its beginning in the library that there is now. */
@@ -57,6 +59,7 @@ interface Compiled {
  */
 export class LlguidanceGrammars implements Grammars {
   private readonly tokenizer: Tokenizer;
+  private readonly dictates: boolean;
   private readonly revive: (snapshot: Snapshot) => GrammarLibrary;
   private readonly snapshot: Snapshot;
   private library: GrammarLibrary;
@@ -71,8 +74,10 @@ export class LlguidanceGrammars implements Grammars {
    * Reads the vocabulary: 230 ms for 49,000 tokens, so before the first request.
    * @throws PicoSpecError `no_grammars`
    */
-  constructor({ module, tokenizer, endTokens, limits = GRAMMAR_LIMITS }: LlguidanceOptions) {
+  constructor(options: LlguidanceOptions) {
+    const { module, tokenizer, endTokens, limits = GRAMMAR_LIMITS, dictates = true } = options;
     this.tokenizer = tokenizer;
+    this.dictates = dictates;
     const words = wordsOf(tokenizer, endTokens);
     const { library, snapshot, revive } = GrammarLibrary.create(
       module,
@@ -112,6 +117,7 @@ export class LlguidanceGrammars implements Grammars {
   /** What a matcher needs of this: the library that there is now, and a way to begin again in it. */
   private place(source: LibraryGrammar): MatcherPlace {
     return {
+      dictates: this.dictates,
       library: () => this.current(),
       instance: () => {
         this.current();

@@ -7,6 +7,7 @@ const NOTHING = new Int32Array(0);
 
 /** Where a matcher lives. */
 export interface MatcherPlace {
+  readonly dictates: boolean;
   /** never one that is broken */
   library(): GrammarLibrary;
   /** its number */
@@ -39,6 +40,10 @@ export class LlguidanceMatcher implements GrammarMatcher {
     this.place = place;
     this.held = held;
     this.tokenizer = tokenizer;
+  }
+
+  get dictates(): boolean {
+    return this.place.dictates;
   }
 
   allowed(tokens: ArrayLike<number>, from: number, to: number): Int32Array | null {

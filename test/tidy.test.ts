@@ -68,7 +68,15 @@ const ROOMS: Record<string, readonly string[]> = {
   "lab/tasks": ["sampling"],
   "lab/plots": ["util"],
   "lab/sim": ["lab/models", "edge", "cloud"],
-  "lab/bench": ["lab/sim", "lab/plots", "lab/tasks", "cloud/server.ts", "engine/llama", "transport/node"],
+  "lab/bench": [
+    "lab/sim",
+    "lab/plots",
+    "lab/tasks",
+    "cloud/server.ts",
+    "engine/llama",
+    "grammar/schema",
+    "transport/node",
+  ],
 };
 
 /** Where Node itself may be used. Clock, timers and randomness enter from there, as arguments. */

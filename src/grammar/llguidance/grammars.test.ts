@@ -208,13 +208,18 @@ describe("a grammar that breaks the library", () => {
       throw Object.assign(new SettingError("grammar", message), { code: "grammar_limit" });
     });
 
-  it("is refused from then on, and other answers go on where they were", async () => {
+  it("is refused when it does so again, and other answers go on where they were", async () => {
     const fresh = await byteGrammars(tokenizer);
     const other = schema(fresh);
     expect(ask(other, '{"name": "Bo", "ol')).toEqual(["d"]);
     const culprit = lark('start: "ab"', fresh);
     break_();
     expect(() => ask(culprit, "a")).toThrow("unreachable");
+    // Once may have been for want of memory that others took.
+    const again = lark('start: "ab"', fresh);
+    break_();
+    expect(() => ask(again, "a")).toThrow("unreachable");
+    again.close();
     expect(ask(other, '{"name": "Bo", "old')).toEqual(['"', '": ']);
     expect(() => lark('start: "ab"', fresh)).toThrow(/broke the grammar library/);
     culprit.close();
@@ -225,8 +230,10 @@ describe("a grammar that breaks the library", () => {
   it("also while it is compiled", async () => {
     const fresh = await byteGrammars(tokenizer);
     const other = schema(fresh);
-    break_();
-    expect(() => lark('start: "x"', fresh)).toThrow(/unreachable/);
+    for (let times = 0; times < 2; times++) {
+      break_();
+      expect(() => lark('start: "x"', fresh)).toThrow(/unreachable/);
+    }
     expect(() => lark('start: "x"', fresh)).toThrow(/broke the grammar library/);
     expect(ask(other, "")).toEqual(["{", '{"']);
     other.close();

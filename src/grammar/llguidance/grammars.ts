@@ -22,7 +22,7 @@ export const GRAMMAR_LIMITS: GrammarLimits = {
   compileFuel: 100_000,
   stepFuel: 30_000,
   stepItems: 5000,
-  lexerStates: 20_000,
+  lexerStates: 10_000,
   grammarSize: 4000,
 };
 
@@ -32,8 +32,10 @@ const WARM_UP =
 
 /** Compiled grammars that are kept: those of one application are few. */
 const MOST_COMPILED = 32;
-/** Sources of grammars that broke the library, which are not compiled again. */
-const MOST_REFUSED = 64;
+/** Grammars that broke the library and are remembered. */
+const MOST_BROKEN = 64;
+/** A grammar that broke it so often is not compiled again; once may have been for want of memory that others took. */
+const MOST_BREAKS = 2;
 /** An instance that has grown past this is made anew when no answer needs it, in bytes. */
 const MOST_IDLE_BYTES = 128 * 1024 * 1024;
 
@@ -55,7 +57,8 @@ interface Compiled {
 
 /**
  * Grammars over one tokenizer's vocabulary, by llguidance (https://github.com/guidance-ai/llguidance). Where a grammar
- * breaks the library, that one is refused from then on; other answers go on in a fresh instance and notice nothing.
+ * breaks the library, its session ends, and one that does so again is refused; other answers go on in a fresh instance
+ * and notice nothing.
  */
 export class LlguidanceGrammars implements Grammars {
   private readonly tokenizer: Tokenizer;
@@ -67,7 +70,8 @@ export class LlguidanceGrammars implements Grammars {
   private instance = 0;
   /** by kind and source; the one used last is last */
   private readonly compiled = new Map<string, Compiled>();
-  private readonly refused = new Set<string>();
+  /** by kind and source: how often the library broke over it */
+  private readonly breaks = new Map<string, number>();
   private open = 0;
 
   /**
@@ -124,7 +128,7 @@ export class LlguidanceGrammars implements Grammars {
         return this.instance;
       },
       begin: () => this.begin(source),
-      broke: () => this.refuse(source),
+      broke: () => this.noteBreak(source),
       closed: () => {
         this.open--;
       },
@@ -145,7 +149,7 @@ export class LlguidanceGrammars implements Grammars {
   /** @throws PicoSpecError for a grammar that is none, or costs too much */
   private begin(source: LibraryGrammar): number {
     const key = keyOf(source);
-    if (this.refused.has(key))
+    if ((this.breaks.get(key) ?? 0) >= MOST_BREAKS)
       throw new PicoSpecError("grammar_limit", "it broke the grammar library before");
     if (this.open === 0 && this.library.bytes > MOST_IDLE_BYTES) this.renew();
     const library = this.current();
@@ -161,14 +165,17 @@ export class LlguidanceGrammars implements Grammars {
       }
       return library.fork(compiled.handle);
     } catch (error) {
-      if (library.broken) this.refuse(source);
+      if (library.broken) this.noteBreak(source);
       throw error;
     }
   }
 
-  private refuse(source: LibraryGrammar): void {
-    this.refused.add(keyOf(source));
-    if (this.refused.size > MOST_REFUSED) this.refused.delete(this.refused.values().next().value!);
+  private noteBreak(source: LibraryGrammar): void {
+    const key = keyOf(source);
+    const before = this.breaks.get(key) ?? 0;
+    this.breaks.delete(key);
+    this.breaks.set(key, before + 1);
+    if (this.breaks.size > MOST_BROKEN) this.breaks.delete(this.breaks.keys().next().value!);
   }
 }
 

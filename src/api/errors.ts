@@ -45,6 +45,7 @@ const CLOUD_STATUS: Readonly<Record<string, readonly [status: number, code: stri
   bad_setting: [400, "invalid_value"],
   unsupported: [400, "unsupported"],
   prompt_too_long: [400, "context_length_exceeded"],
+  grammar_limit: [400, "grammar_limit"],
   server_full: [429, "rate_limit_exceeded"],
   too_many_sessions: [429, "rate_limit_exceeded"],
 };

@@ -5,6 +5,7 @@ import type { TokenLogprobs } from "../sampling/question.ts";
 import { assert, unreachable } from "../util/assert.ts";
 import type { CancelTimer, Clock } from "../util/clock.ts";
 import { type Driver, drive } from "../util/driver.ts";
+import { PicoSpecError } from "../util/errors.ts";
 import type { EdgeEffect, EdgeEvent, EdgeFrame, Outcome, TokenOrigin } from "./core/machine.ts";
 import { EdgeSession, type SequenceView } from "./core/session.ts";
 import type { PipelineStatistics } from "./core/statistics.ts";
@@ -58,7 +59,7 @@ export class EdgeDriver {
   constructor(options: EdgeDriverOptions) {
     const { id, secret, settings, prompt, rule, drafter, vocabularySize, grammars } = options;
     const matcher = (drafter && settings.grammar && grammars?.matcher(settings.grammar)) || null;
-    this.guide = matcher && new GrammarGuide(matcher, rule.promptLength);
+    this.guide = matcher && new GrammarGuide(matcher, rule.promptLength, settings.policy);
     this.id = id;
     this.owner = drafter?.newOwner() ?? 0;
     this.options = options;
@@ -171,9 +172,15 @@ export class EdgeDriver {
     assert(drafter, "a policy that drafts needs a drafter");
     const { guide, session } = this;
     const { sampler, policy, seed } = settings;
-    const dictated = guide?.dictated(session.prefix(position), policy) ?? null;
-    if (dictated) {
-      this.driver.dispatch({ kind: "drafted", version, position, proposal: dictated });
+    try {
+      const proposal = guide?.dictated(session.prefix(position)) ?? null;
+      if (proposal) {
+        this.driver.dispatch({ kind: "drafted", version, position, proposal });
+        return;
+      }
+    } catch (error) {
+      if (!(error instanceof PicoSpecError)) throw error;
+      this.giveUp(error.code, error.message);
       return;
     }
     drafter.propose({
@@ -186,11 +193,13 @@ export class EdgeDriver {
       prefix: () => session.prefix(position),
       allowed: guide && ((prefix) => guide.allowed(prefix)),
       done: (error, proposal) =>
-        this.driver.dispatch(
-          error
-            ? { kind: "draftFailed", message: error.message }
-            : { kind: "drafted", version, position, proposal },
-        ),
+        error?.code === "grammar_limit"
+          ? this.giveUp(error.code, error.message)
+          : this.driver.dispatch(
+              error
+                ? { kind: "draftFailed", message: error.message }
+                : { kind: "drafted", version, position, proposal },
+            ),
     });
   }
 

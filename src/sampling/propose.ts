@@ -3,12 +3,12 @@ import type { Coupling } from "./question.ts";
 import { Purpose, type Seed, uniform } from "./random.ts";
 import { applySampler, type SamplerSettings, SamplerWorkspace, type TokenSet } from "./sampler.ts";
 
-/** A draft, with the distribution that it was drawn from. */
 /** What made a draft: a model, an earlier place of the text, or a grammar that leaves little choice. */
 export const DRAFT_SOURCES = ["model", "lookup", "grammar"] as const;
 
 export type DraftSource = (typeof DRAFT_SOURCES)[number];
 
+/** A draft, with the distribution that it was drawn from. */
 export interface Proposal {
   /** default: a model */
   readonly source?: DraftSource;

@@ -1,6 +1,7 @@
 import type { Grammar } from "../../decoding/grammar.ts";
 import { translated } from "../../grammar/schema/prepare.ts";
 import { type Dropped, relaxedSchema } from "../../grammar/schema/relax.ts";
+import { checkSize, type SchemaBudget, schemaBudget } from "../../grammar/schema/size.ts";
 import type { ChatTool } from "../../text/chat-template.ts";
 import { CALL_TAGS } from "../../text/tool-calls.ts";
 import { SettingError } from "../../util/errors.ts";
@@ -33,26 +34,27 @@ export function formatGrammar(format: Format, tools: readonly CallableTool[]): A
     }
     return { grammar: format.grammar, relaxed: [] };
   }
-  const { schema, relaxed } = kept(format.schema, format.relaxes, format.param);
+  const budget = schemaBudget();
+  const { schema, relaxed } = kept(format.schema, format.relaxes, format.param, budget);
   if (tools.length === 0)
     return { grammar: { kind: "json_schema", source: JSON.stringify(schema) }, relaxed };
-  const calls = callRules(tools);
+  const calls = callRules(tools, budget);
   const rules = [`start: ${calls.names} | answer`, `answer: %json ${JSON.stringify(schema)}`];
   return { grammar: lark([...rules, ...calls.rules]), relaxed: [...relaxed, ...calls.relaxed] };
 }
 
 /** The grammar under which an answer is one call of one of the tools. */
 export function callGrammar(tools: readonly CallableTool[]): AnswerGrammar {
-  const { names, rules, relaxed } = callRules(tools);
+  const { names, rules, relaxed } = callRules(tools, schemaBudget());
   return { grammar: lark([`start: ${names}`, ...rules]), relaxed };
 }
 
-function callRules(tools: readonly CallableTool[]) {
+function callRules(tools: readonly CallableTool[], budget: SchemaBudget) {
   const rules: string[] = [];
   const relaxed: string[] = [];
   for (const [number, { function: tool, strict }] of tools.entries()) {
     const param = `tools.${number}.function.parameters`;
-    const made = kept(tool.parameters ?? { type: "object" }, !strict, param);
+    const made = kept(tool.parameters ?? { type: "object" }, !strict, param, budget);
     relaxed.push(...made.relaxed);
     const before = `${CALL_TAGS.open}\n{"name": ${JSON.stringify(tool.name)}, "arguments": `;
     rules.push(
@@ -64,8 +66,9 @@ function callRules(tools: readonly CallableTool[]) {
 }
 
 /** The schema that is kept: all of the given one, or what can be of it. */
-function kept(given: unknown, relaxes: boolean, param: string) {
+function kept(given: unknown, relaxes: boolean, param: string, budget: SchemaBudget) {
   try {
+    checkSize(given, budget);
     const { schema, dropped } = relaxes ? relaxedSchema(given) : { schema: given, dropped: [] };
     const described = ({ keyword, path }: Dropped) => `${keyword} at ${path} of ${param}`;
     translated(schema);

@@ -43,10 +43,11 @@ export function parseCompletion(body: unknown): CompletionBody {
   return completion;
 }
 
-/** One demand a prompt. */
-export function completionDemands(
-  body: CompletionBody,
-): Pick<AnswerRequest, "prompt" | "logprobs" | "maxTokens" | "grammar">[] {
+/** One demand a prompt, and what of a schema they do not keep to. */
+export function completionDemands(body: CompletionBody): {
+  demands: Pick<AnswerRequest, "prompt" | "logprobs" | "maxTokens" | "grammar">[];
+  relaxed: readonly string[];
+} {
   const { prompt } = body;
   const format = formatOf(body);
   const answer = format && formatGrammar(format, []);
@@ -57,10 +58,11 @@ export function completionDemands(
         ? [prompt as number[]]
         : (prompt as string[] | number[][]);
   const logprobs = body.logprobs ?? null;
-  return prompts.map((one) => ({
+  const demands = prompts.map((one) => ({
     prompt: typeof one === "string" ? one : Int32Array.from(one),
     maxTokens: body.max_tokens ?? DEFAULT_MAX_TOKENS,
     ...(logprobs === null ? {} : { logprobs }),
     ...(answer ? { grammar: answer.grammar } : {}),
   }));
+  return { demands, relaxed: answer?.relaxed ?? [] };
 }

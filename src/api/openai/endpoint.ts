@@ -87,17 +87,26 @@ export class Endpoint {
     const common = commonRequest(given, freshSeed);
     const each = given.n ?? 1;
     // Choices of the first prompt come first.
-    const requests = completionDemands(given).flatMap((demand) =>
+    const { demands, relaxed } = completionDemands(given);
+    const requests = demands.flatMap((demand) =>
       Array.from({ length: each }, (_, choice) => ({ ...common(choice), ...demand })),
     );
     const head = this.head("cmpl");
     const shape = { tokenizer: edge.tokenizer, logprobs: given.logprobs ?? null, choicesPerPrompt: each };
     const events = this.run(requests, false, signal);
     if (!given.stream) {
-      return { kind: "object", body: completion(head, await gathered(requests.length, events), shape) };
+      return {
+        kind: "object",
+        body: completion(head, await gathered(requests.length, events), shape),
+        relaxed,
+      };
     }
     const includeUsage = given.stream_options?.include_usage ?? false;
-    return { kind: "stream", chunks: completionChunks(head, requests.length, events, includeUsage, shape) };
+    return {
+      kind: "stream",
+      chunks: completionChunks(head, requests.length, events, includeUsage, shape),
+      relaxed,
+    };
   }
 
   private head(kind: string): ResponseHead {

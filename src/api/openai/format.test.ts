@@ -64,7 +64,9 @@ describe("the format of an answer", () => {
     ["structured_outputs.grammar", { structured_outputs: { grammar: 'root ::= "z"' } }, ["z"], ["zz"]],
   ])("%s", (_, fields, right, wrong) => {
     const { grammar } = demand(fields);
-    expect(completionDemands(parseCompletion({ prompt: "a", ...fields }))[0]!.grammar).toEqual(grammar);
+    expect(completionDemands(parseCompletion({ prompt: "a", ...fields })).demands[0]!.grammar).toEqual(
+      grammar,
+    );
     if (typeof grammar !== "object") throw new Error("a grammar has a kind");
     for (const text of right) expect(allows(grammars, grammar, text), text).toBe(true);
     for (const text of wrong) expect(allows(grammars, grammar, text), text).toBe(false);
@@ -108,6 +110,41 @@ describe("the format of an answer", () => {
       expect(status).toBe(400);
       expect(message).toMatch(/"?not"? .*#\/properties\/a/);
     }
+  });
+
+  it("that is deep, large, or has much that cannot be kept is a 400, and no time is lost over it", {
+    timeout: 20_000,
+  }, () => {
+    const of = (schema: unknown, strict: boolean) =>
+      problem({ response_format: { type: "json_schema", json_schema: { name: "x", schema, strict } } });
+    const deep = JSON.parse(`{"description":${"[".repeat(5000)}${"]".repeat(5000)}}`);
+    const unkept = Array.from({ length: 200 }, (_, i) => ({ contains: { const: i } }));
+    for (const strict of [true, false]) {
+      expect(of(deep, strict)).toMatchObject({ status: 400, message: expect.stringMatching(/deeper/) });
+      expect(of({ allOf: unkept }, strict)).toMatchObject({ status: 400 });
+      expect(of({ enum: Array.from({ length: 30_000 }, (_, i) => i) }, strict)).toMatchObject({
+        status: 400,
+      });
+    }
+    const tools = Array.from({ length: 100 }, (_, i) => ({
+      type: "function",
+      function: { name: `f${i}`, parameters: { enum: Array.from({ length: 900 }, (_, j) => j) } },
+    }));
+    expect(problem({ tools, tool_choice: "required" })).toMatchObject({
+      status: 400,
+      message: expect.stringMatching(/schemas of a request have at most/),
+    });
+    expect(problem({ grammar: `x${"\n".repeat(200_000)}` })).toBeNull();
+    expect(
+      problem({ guided_choice: Array.from({ length: 2000 }, (_, i) => `a choice of words ${i}`) }),
+    ).toMatchObject({
+      status: 400,
+      param: "guided_choice",
+    });
+  });
+
+  it("that is empty is none", () => {
+    expect(demand({ grammar: "", guided_regex: "", guided_json: "" }).grammar).toBeUndefined();
   });
 
   it("is relaxed where the client allows that, and says so", () => {

@@ -8,9 +8,12 @@ import { HttpError } from "../errors.ts";
  * `json_schema`, vLLM's `guided_*` and `structured_outputs`. They all become one grammar.
  */
 
-const MOST_CHOICES = 5000;
+const MOST_CHOICES = 2000;
+/** Of all choices together, as they are written in a grammar. */
+const MOST_CHOICE_UNITS = 32_000;
 
-const source = z.string().min(1).max(SESSION_LIMITS.grammarUnits);
+/** Empty is none, as llama.cpp has it. */
+const source = z.string().max(SESSION_LIMITS.grammarUnits);
 const schema = z.union([z.record(z.string(), z.unknown()), z.boolean()]);
 /** vLLM takes a schema as text as well. */
 const schemaOrText = z.union([schema, source]);
@@ -85,7 +88,8 @@ function named(body: FormatBody): Format[] {
   const { response_format: format } = body;
   if (format?.type === "json_object")
     formats.push(schemaFormat(format.schema ?? ANY_OBJECT, "response_format"));
-  if (format?.type === "grammar") formats.push(grammarFormat(format.grammar, "response_format"));
+  if (format?.type === "grammar" && format.grammar)
+    formats.push(grammarFormat(format.grammar, "response_format"));
   if (format?.type === "json_schema") {
     const { schema: given, strict } = format.json_schema;
     formats.push({ ...schemaFormat(given ?? ANY_OBJECT, "response_format"), relaxes: strict === false });
@@ -93,7 +97,7 @@ function named(body: FormatBody): Format[] {
   if (body.grammar) formats.push(grammarFormat(body.grammar, "grammar"));
   if (body.guided_grammar) formats.push(grammarFormat(body.guided_grammar, "guided_grammar"));
   if (present(body.json_schema)) formats.push(schemaFormat(body.json_schema, "json_schema"));
-  if (present(body.guided_json))
+  if (present(body.guided_json) && body.guided_json !== "")
     formats.push(schemaFormat(parsed(body.guided_json, "guided_json"), "guided_json"));
   if (body.guided_regex) formats.push(regexFormat(body.guided_regex, "guided_regex"));
   if (body.guided_choice) formats.push(choiceFormat(body.guided_choice, "guided_choice"));
@@ -103,7 +107,8 @@ function named(body: FormatBody): Format[] {
 function structured(body: z.infer<typeof structuredOutputs>): Format[] {
   const formats: Format[] = [];
   const param = (field: string) => `structured_outputs.${field}`;
-  if (present(body.json)) formats.push(schemaFormat(parsed(body.json, param("json")), param("json")));
+  if (present(body.json) && body.json !== "")
+    formats.push(schemaFormat(parsed(body.json, param("json")), param("json")));
   if (body.json_object) formats.push(schemaFormat(ANY_OBJECT, param("json_object")));
   if (body.regex) formats.push(regexFormat(body.regex, param("regex")));
   if (body.choice) formats.push(choiceFormat(body.choice, param("choice")));
@@ -132,13 +137,18 @@ function regexFormat(regex: string, param: string): Format {
 
 function choiceFormat(texts: readonly string[], param: string): Format {
   // One terminal: however many there are, and whichever begins another.
-  const lark = `start: CHOICE\nCHOICE: ${texts.map((text) => JSON.stringify(text)).join(" | ")}`;
+  const written = texts.map((text) => JSON.stringify(text)).join(" | ");
+  if (written.length > MOST_CHOICE_UNITS) {
+    const message = `${param}: the choices have more than ${MOST_CHOICE_UNITS} characters`;
+    throw new HttpError(400, "invalid_value", message, param);
+  }
+  const lark = `start: CHOICE\nCHOICE: ${written}`;
   return { kind: "grammar", grammar: { kind: "lark", source: lark }, param };
 }
 
 /** Rules are `name ::= …` in EBNF and GBNF, and `name: …` in Lark. */
 function grammarFormat(text: string, param: string): Format {
-  const kind = /^\s*[A-Za-z_][\w.-]*\s*::=/m.test(text) ? "ebnf" : "lark";
+  const kind = /^[ \t]*[A-Za-z_][\w.-]*[ \t]*::=/m.test(text) ? "ebnf" : "lark";
   return { kind: "grammar", grammar: { kind, source: text }, param };
 }
 

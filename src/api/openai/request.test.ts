@@ -120,12 +120,12 @@ describe("a chat request", () => {
 describe("a request for plain completions", () => {
   it("has one prompt or several, as text or token ids", () => {
     const prompts = (prompt: unknown) =>
-      completionDemands(parseCompletion({ prompt })).map((one) => one.prompt);
+      completionDemands(parseCompletion({ prompt })).demands.map((one) => one.prompt);
     expect(prompts("a")).toEqual(["a"]);
     expect(prompts(["a", "b"])).toEqual(["a", "b"]);
     expect(prompts([1, 2])).toEqual([Int32Array.of(1, 2)]);
     expect(prompts([[1], [2, 3]])).toEqual([Int32Array.of(1), Int32Array.of(2, 3)]);
-    expect(completionDemands(parseCompletion({ prompt: "a", logprobs: 0 }))[0]).toMatchObject({
+    expect(completionDemands(parseCompletion({ prompt: "a", logprobs: 0 })).demands[0]).toMatchObject({
       logprobs: 0,
       maxTokens: 16,
     });

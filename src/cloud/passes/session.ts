@@ -24,6 +24,8 @@ import type { SessionRecord } from "./scheduler.ts";
 
 /** How far the cloud decodes past what the edge has read: one that went away costs no more than this. */
 const RUN_AHEAD_TOKENS = 256;
+/** Most tokens that are committed at a time since the grammar leaves no choice. */
+const MOST_CERTAIN_TOKENS = 32;
 const NO_WORK: Work = { need: "none", prefillTokens: 0, rows: 0 };
 const NOTHING = new Int32Array(0);
 
@@ -129,8 +131,9 @@ export class PassSession implements CloudSession<PassEffect> {
       return launchAtMs === Number.POSITIVE_INFINITY ? NO_WORK : { need: "along", prefillTokens, rows };
     }
     if (pending > 0) return { need: "now", prefillTokens, rows };
-    // A row ahead is not worth rebuilding the KV for.
-    return lastRow === "hold" && prefillTokens === 0 ? { need: "ahead", prefillTokens, rows } : NO_WORK;
+    // A row ahead is not worth rebuilding the KV for, but a few tokens that the grammar dictated.
+    const backlog = this.dictates ? MOST_CERTAIN_TOKENS : 0;
+    return lastRow === "hold" && prefillTokens <= backlog ? { need: "ahead", prefillTokens, rows } : NO_WORK;
   }
 
   /** When `work` changes although nothing happens: the wait is over. Infinity: never. */
@@ -389,7 +392,12 @@ export class PassSession implements CloudSession<PassEffect> {
       }
       if (sequence.stopped()) break;
     }
-    for (let token = this.nextCertain(); token >= 0; token = this.nextCertain()) sequence.commit(token);
+    // The rest of a longer text comes with the next event: each of them takes a mask.
+    for (let left = MOST_CERTAIN_TOKENS; left > 0; left--) {
+      const token = this.nextCertain();
+      if (token < 0) break;
+      sequence.commit(token);
+    }
     if (questions.length > 0) this.noteOutlook(sequence.committed - first, !lineageDead, nowMs);
     this.timing.committed(nowMs);
     this.planLaunch(nowMs);
@@ -413,11 +421,12 @@ export class PassSession implements CloudSession<PassEffect> {
     if (!grammar?.dictates || phase.kind !== "ready" || settings.logprobs !== undefined || sequence.stopped())
       return -1;
     if (sequence.committed - this.edgeCommitted >= RUN_AHEAD_TOKENS) return -1;
-    const token = sequence.certain();
-    if (settings.policy.coupling === "gumbel") return token;
+    if (settings.policy.coupling === "gumbel") return sequence.certain();
     // Under rejection coupling the edge drafts each position: the cloud goes first only where it has yielded.
-    const may = sequence.pending > 0 ? sequence.at(sequence.committed) === token : this.yielded;
-    return may ? token : -1;
+    const drafted = sequence.pending > 0;
+    if (!drafted && !this.yielded) return -1;
+    const token = sequence.certain();
+    return drafted && sequence.at(sequence.committed) !== token ? -1 : token;
   }
 
   /** What a decision teaches of drafts. A gap counts only where a row could be computed meanwhile. */

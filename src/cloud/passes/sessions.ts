@@ -20,7 +20,7 @@ import { type Grant, launches, nextPass, type PassDecision, type SessionRecord }
 import { PassSession } from "./session.ts";
 
 /** More tokens without rows than a grammar dictates at a time are a prompt. */
-const MOST_DICTATED_TOKENS = 16;
+const MOST_DICTATED_TOKENS = 32;
 const NOTHING = new Int32Array(0);
 
 /** The pass that is under way. */
@@ -180,11 +180,19 @@ export class PassSessions implements EngineSessions<PassSession, PassEvent, Pass
     let decodesOnly = true;
     const members: number[] = [];
     const shares: PassShare[] = [];
+    /** slots that would have got a copy in this pass, and do not */
+    const unfilled = new Set<number>();
     for (const grant of grants) {
       const { session, slot, copyFrom } = grant;
       const { dictates } = this.session(session);
-      const plan = this.plan(grant, msPerRow, out);
-      if (!plan) continue;
+      const plan = copyFrom !== null && unfilled.has(copyFrom) ? null : this.plan(grant, msPerRow, out);
+      if (!plan) {
+        if (copyFrom === null) continue;
+        // What the slot was to get, and others from it, it has not.
+        unfilled.add(slot);
+        this.session(session).evicted();
+        continue;
+      }
       this.kv.used(session, grant.rows, nowMs);
       const { from, tokens, questions, hold } = plan;
       rows += rowsOf(plan);
@@ -202,7 +210,7 @@ export class PassSessions implements EngineSessions<PassSession, PassEvent, Pass
 
   /** A session's part of a pass; null: it failed over it, and has ended. */
   private plan(
-    { session: key, prefillTokens, rows, copyFrom }: Grant,
+    { session: key, prefillTokens, rows }: Grant,
     msPerRow: number,
     out: Effects,
   ): PassPlan | null {
@@ -211,8 +219,6 @@ export class PassSessions implements EngineSessions<PassSession, PassEvent, Pass
     this.registry.run(session, out, () => {
       plan = session.plan(prefillTokens, rows, msPerRow);
     });
-    // What its slot would have been copied from stays where it is.
-    if (!plan && copyFrom !== null) session.evicted();
     return plan;
   }
 

@@ -14,9 +14,11 @@ import { SpelledRuns } from "./spelled-runs.ts";
 export class GrammarGuide {
   private matcher: GrammarMatcher | null;
   private readonly promptLength: number;
+  private readonly policy: DecodingPolicy;
   private readonly runs = new SpelledRuns();
 
-  constructor(matcher: GrammarMatcher, promptLength: number) {
+  constructor(matcher: GrammarMatcher, promptLength: number, policy: DecodingPolicy) {
+    this.policy = policy;
     this.matcher = matcher;
     this.promptLength = promptLength;
   }
@@ -28,13 +30,15 @@ export class GrammarGuide {
   /**
    * Tokens that may be drafted behind a prefix; null: all. That is so too once the grammar costs more than it may: the
    * cloud alone sees to it then.
+   * @throws PicoSpecError `grammar_limit` where there is no cloud
    */
   allowed(prefix: Int32Array): TokenSet | null {
     return this.ask((matcher) => matcher.allowed(prefix, this.promptLength, prefix.length));
   }
 
-  /** The draft behind a prefix where the grammar dictates it, or null. */
-  dictated(prefix: Int32Array, { target, coupling }: DecodingPolicy): Proposal | null {
+  /** The draft behind a prefix where the grammar dictates it, or null. @throws PicoSpecError as `allowed` */
+  dictated(prefix: Int32Array): Proposal | null {
+    const { target, coupling } = this.policy;
     if (!this.matcher?.dictates) return null;
     // Where nobody verifies drafts, other spellings of the text would get lost.
     const spelled = target ? this.spelled(prefix) : -1;
@@ -75,6 +79,7 @@ export class GrammarGuide {
       return question(this.matcher);
     } catch (error) {
       if (!(error instanceof PicoSpecError)) throw error;
+      if (!this.policy.target) throw error;
       this.close();
       return null;
     }

@@ -30,7 +30,7 @@ export class SpelledRuns {
     const last = this.runs.at(-1);
     if (!last) return -1;
     const done = prefix.length - last.at;
-    if (done >= last.tokens.length || this.right(last, prefix) < done) return -1;
+    if (done < 0 || done >= last.tokens.length || this.right(last, prefix) < done) return -1;
     return last.tokens[done]!;
   }
 

@@ -1,6 +1,7 @@
 import { readFileSync } from "node:fs";
 import { beforeAll, describe, expect, it, vi } from "vitest";
 import { ByteTokenizer, byteGrammars, END } from "../../../test/support/byte-grammars.ts";
+import type { Grammar } from "../../decoding/grammar.ts";
 import { inTokenSet } from "../../sampling/sampler.ts";
 import { SettingError } from "../../util/errors.ts";
 import type { GrammarMatcher } from "../grammar.ts";
@@ -155,6 +156,43 @@ describe("forced text", () => {
     const matcher = lark('start: "é" "a" | "éb" | "è"');
     expect([...matcher.forced([], 0, 0)]).toEqual([]);
     matcher.close();
+  });
+});
+
+describe("a source that is made to harm who reads it", () => {
+  const deep = (open: string, close: string) => `${open.repeat(20_000)}${close.repeat(20_000)}`;
+  const json = (source: string) => ({ kind: "json_schema", source }) as const;
+  const long = 262_000;
+  // None of them is timed; each took minutes, or ended the process, with a scan that went back or a walk that recursed.
+  it.each<[string, Grammar]>([
+    ["a value of many levels below not", json(`{"not":{"const":${deep("[", "]")}}}`)],
+    ["a value of many levels below if", json(`{"if":{"const":${deep("[", "]")}},"then":false}`)],
+    ["an annotation of many levels", json(`{"description":${deep("[", "]")}}`)],
+    ["many levels below not", json(`{"not":${deep('{"anyOf":[', "]}").replace(/\[\]/g, "[{}]")}}`)],
+    [
+      "a name that is no text",
+      json('{"type":"object","not":{"required":[{"toString":1,"valueOf":1}],"properties":{}}}'),
+    ],
+    [
+      "a name of every object",
+      json('{"required":["__proto__","constructor"],"not":{"required":["__proto__"]}}'),
+    ],
+    ["many values", json(`{"enum":[${"1,".repeat(100_000)}1]}`)],
+    ["a string that does not end", { kind: "lark", source: `"${'\\"'.repeat(long / 2)}` }],
+    ["a schema that does not end", { kind: "lark", source: `start: %json {"${'\\"'.repeat(long / 2)}` }],
+    ["many regular expressions that do not end", { kind: "lark", source: "/a\n".repeat(long / 3) }],
+    ["tokens by number", { kind: "lark", source: 'start: <[1]> "x"' }],
+    ["an attribute that does not end", { kind: "lark", source: `a[${" max".repeat(long / 4)}` }],
+    ["lines without rules", { kind: "ebnf", source: `x${"\n".repeat(long)}` }],
+  ])("%s is an error of it", { timeout: 20_000 }, (_, grammar) => {
+    const act = () => grammars.matcher(grammar).close();
+    try {
+      act();
+    } catch (error) {
+      expect(error).toBeInstanceOf(SettingError);
+      expect((error as Error).message).not.toMatch(/call stack|undefined|not a function/);
+    }
+    expect(grammars.load.open).toBe(0);
   });
 });
 

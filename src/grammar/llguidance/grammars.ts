@@ -1,7 +1,7 @@
 import type { Grammar } from "../../decoding/grammar.ts";
 import { SESSION_LIMITS } from "../../decoding/session.ts";
 import type { Tokenizer } from "../../text/tokenizer.ts";
-import { PicoSpecError, SettingError } from "../../util/errors.ts";
+import { messageOf, PicoSpecError, SettingError } from "../../util/errors.ts";
 import type { GrammarMatcher, Grammars } from "../grammar.ts";
 import {
   GrammarLibrary,
@@ -101,7 +101,7 @@ export class LlguidanceGrammars implements Grammars {
     if (grammar.source.length > SESSION_LIMITS.grammarUnits) {
       throw new SettingError("grammar", `a grammar has at most ${SESSION_LIMITS.grammarUnits} characters`);
     }
-    const source = libraryGrammar(grammar);
+    const source = read(grammar);
     const { tokenizer } = this;
     try {
       const handle = this.begin(source);
@@ -129,8 +129,9 @@ export class LlguidanceGrammars implements Grammars {
       },
       begin: () => this.begin(source),
       broke: () => this.noteBreak(source),
-      closed: () => {
+      closed: ({ handle, instance }) => {
         this.open--;
+        if (instance === this.instance) this.library.releaseQuietly(handle);
       },
     };
   }
@@ -141,7 +142,12 @@ export class LlguidanceGrammars implements Grammars {
   }
 
   private renew(): void {
-    this.library = this.revive(this.snapshot);
+    try {
+      this.library = this.revive(this.snapshot);
+    } catch (error) {
+      const message = "there is no memory for the grammar library at this moment; try again later";
+      throw new PicoSpecError("grammar_limit", message, { cause: error });
+    }
     this.instance++;
     this.compiled.clear();
   }
@@ -176,6 +182,16 @@ export class LlguidanceGrammars implements Grammars {
     this.breaks.delete(key);
     this.breaks.set(key, before + 1);
     if (this.breaks.size > MOST_BROKEN) this.breaks.delete(this.breaks.keys().next().value!);
+  }
+}
+
+/** Whatever a source does to who reads it, it is an error of that source. */
+function read(grammar: Grammar): LibraryGrammar {
+  try {
+    return libraryGrammar(grammar);
+  } catch (error) {
+    if (error instanceof SettingError) throw error;
+    throw new SettingError("grammar", `the grammar cannot be read: ${messageOf(error)}`);
   }
 }
 

@@ -162,6 +162,16 @@ export class GrammarLibrary {
     this.call(() => this.exports.release(matcher));
   }
 
+  /** As `release`, at the end of a session: an instance that breaks by it is found out by whoever asks next. */
+  releaseQuietly(matcher: number): void {
+    if (this.trapped) return;
+    try {
+      this.exports.release(matcher);
+    } catch {
+      this.trapped = true;
+    }
+  }
+
   /**
    * @returns what may come next, Int32Array[ceil(V / 32)], or null: nothing
    * @throws PicoSpecError `grammar_limit`

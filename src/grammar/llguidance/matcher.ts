@@ -16,10 +16,11 @@ export interface MatcherPlace {
   begin(): number;
   /** the matcher broke the library */
   broke(): void;
-  closed(): void;
+  /** the matcher is not asked any more; never throws */
+  closed(held: Held): void;
 }
 
-interface Held {
+export interface Held {
   readonly handle: number;
   /** the number of the library's instance that it is in */
   readonly instance: number;
@@ -67,8 +68,7 @@ export class LlguidanceMatcher implements GrammarMatcher {
   close(): void {
     if (this.closed) return;
     this.closed = true;
-    this.place.closed();
-    if (this.place.instance() === this.held.instance) this.place.library().release(this.held.handle);
+    this.place.closed(this.held);
   }
 
   /** @throws PicoSpecError `grammar_limit` */

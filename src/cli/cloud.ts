@@ -1,8 +1,10 @@
+import { readFileSync } from "node:fs";
 import { availableParallelism } from "node:os";
 import { Command, Option } from "commander";
 import { identityText } from "../decoding/identity.ts";
 import { CLOUD_DEFAULTS, type CreateCloudOptions, createCloud } from "../device/cloud.ts";
 import { TARGET_ENGINES } from "../device/engines.ts";
+import { PicoSpecError } from "../util/errors.ts";
 import { downloadProgress, MODEL } from "./model-path.ts";
 import { serveUntilStopped } from "./node.ts";
 import {
@@ -28,6 +30,7 @@ interface CloudValues extends GpuValue {
   readonly threads: number;
   readonly quantum: number;
   readonly idleAfter: number;
+  readonly sharedPrefix?: string;
   readonly hardware: NamedHardware | null;
 }
 
@@ -73,6 +76,12 @@ export function cloudCommand(): Command {
       new Option("--idle-after <ms>", "an idle session makes way after this long")
         .argParser(number(0))
         .default(CLOUD_DEFAULTS.idleAfterMs),
+    )
+    .addOption(
+      new Option(
+        "--shared-prefix <file>",
+        "how the prompts of several clients begin, as the model reads it: its KV is reused for all of them",
+      ),
     )
     .addOption(gpuOption());
   return addHardwareOption(command, "off")
@@ -120,12 +129,22 @@ async function serve(values: CloudValues): Promise<void> {
   }
 }
 
+function readText(path: string): string {
+  try {
+    return readFileSync(path, "utf8");
+  } catch (cause) {
+    const reason = (cause as NodeJS.ErrnoException).code;
+    throw new PicoSpecError("bad_file", `cannot read ${path} (${reason}); give a text file`, { cause });
+  }
+}
+
 function cloudOptions(values: CloudValues): CreateCloudOptions {
   const { engine, model, host, port, sessions, kvSlots, context, threads, gpu } = values;
   const { quantum, idleAfter, hardware } = values;
   return {
     ...{ engine, model, host, port, sessions, threads, gpu, kvSlots },
     ...(context === undefined ? {} : { contextTokens: context }),
+    ...(values.sharedPrefix === undefined ? {} : { sharedPrefix: readText(values.sharedPrefix) }),
     ...{ quantumTokens: quantum, idleAfterMs: idleAfter, hardware: hardware?.profile ?? null },
   };
 }

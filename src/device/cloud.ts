@@ -35,6 +35,11 @@ export interface CreateCloudOptions {
   readonly quantumTokens?: number;
   /** an idle session makes way after so long, ms. Default: 1,000 */
   readonly idleAfterMs?: number;
+  /**
+   * How the prompts of several clients begin, by the operator's word, as the model reads it (rendered by its template): its
+   * KV is reused for all. Everything else is reused for the client alone that asked it. Default: none
+   */
+  readonly sharedPrefix?: string;
   /** emulated hardware: passes take as long as there. Default: null, as fast as they are */
   readonly hardware?: HardwareProfile | null;
   /** of loading the model, [0, 1] */
@@ -82,6 +87,7 @@ export async function createCloud(options: CreateCloudOptions): Promise<DeviceCl
         sessions: settings.sessions,
         quantumRows: settings.quantumTokens,
         idleAfterMs: settings.idleAfterMs,
+        ...(options.sharedPrefix ? { sharedPrefix: target.encode(options.sharedPrefix) } : {}),
       },
     });
     return new DeviceCloud(server, target);

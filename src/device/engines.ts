@@ -34,6 +34,8 @@ export interface OpenedTarget {
   readonly description: TargetDescription;
   /** a GGUF file without tensors, for edges that have no tokenizer; null: they need their own */
   readonly tokenizer: Uint8Array | null;
+  /** Token ids of a text as prompts are read: special tokens by name, the begin token included. */
+  encode(text: string): Int32Array;
   /** null: it keeps to no grammars */
   readonly grammars: Grammars | null;
   /** name and version of the library that runs it */
@@ -65,6 +67,7 @@ async function openLlama(request: TargetRequest): Promise<OpenedTarget> {
       tokenizer: await vocabularyFile(file),
       grammars: await loadGrammars(tokenizer, endTokens),
       library: { build, version },
+      encode: (text) => tokenizer.encode(text, true),
       close() {
         target.close();
         model.close();

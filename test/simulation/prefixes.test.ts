@@ -40,11 +40,13 @@ function conversation(
   number: number,
   turns: number,
   ended: (runs: Run[]) => void,
+  edge: string,
 ) {
   const runs: Run[] = [];
   const turn = (prompt: number[]) => {
     const run = world.generate(policy, prompt, toSeed(1), MOST_TOKENS, {
       sampler: { temperature: 0 },
+      edge,
       listener: {
         finished: () => {
           if (runs.length < turns && run.outcome?.kind === "done") {
@@ -63,13 +65,21 @@ function talk(
   seed: number,
   policy: DecodingPolicy,
   target?: (model: PassEngine) => PassEngine,
+  edgeOf: (number: number) => string = () => "one",
 ): Run[] {
   const here = new World({ language, schedule, random: draws(seed), ...(target ? { target } : {}) });
   const all: Run[][] = [];
   for (let number = 0; number < 6; number++) {
-    conversation(here, scheduled(policy, schedule), number, 3, (runs) => {
-      all[number] = runs;
-    });
+    conversation(
+      here,
+      scheduled(policy, schedule),
+      number,
+      3,
+      (runs) => {
+        all[number] = runs;
+      },
+      edgeOf(number),
+    );
   }
   here.clock.run();
   return all.flat();
@@ -109,6 +119,19 @@ describe("sessions that begin alike", () => {
     expect(shared).toBeGreaterThan(216 * 12);
   });
 
+  it("of several principals share nothing: what was computed before tells nobody what others asked", () => {
+    for (let seed = 0; seed < 12; seed++) {
+      const schedule = randomSchedule(draws(seed));
+      const runs = talk(schedule, seed, POLICIES.race, undefined, (number) => `edge ${number}`);
+      expect(wrong(runs)).toEqual([]);
+      // The first turn of each finds nothing; the second goes on from the first of the same.
+      for (let number = 0; number < 6; number++) expect(reused([runs[3 * number]!])).toBe(0);
+    }
+    const roomy = { ...steadySchedule(20, 10, 2), sequences: 8 };
+    const own = talk(roomy, 1, POLICIES.cloud, undefined, (number) => `edge ${number}`);
+    expect(reused(own)).toBeGreaterThan(18 * 12);
+  });
+
   it("feed what is theirs alone: the second turn of a conversation feeds what is new in it", () => {
     const schedule = { ...steadySchedule(20, 10, 2), sequences: 8 };
     const runs = talk(schedule, 1, POLICIES.cloud);
@@ -136,11 +159,13 @@ describe("sessions that begin alike", () => {
       here.generate(POLICIES.race, before(prompt), toSeed(1), MOST_TOKENS, {
         sampler: { temperature: 0 },
         drafter,
+        edge: "one",
         listener: {
           finished: () => {
             second = here.generate(POLICIES.race, [...prompt, 4, 2], toSeed(1), 2, {
               sampler: { temperature: 0 },
               drafter,
+              edge: "one",
             });
           },
         },

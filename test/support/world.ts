@@ -158,7 +158,14 @@ export interface Run {
   statistics: PipelineStatistics | null;
 }
 
+interface NamedEdge {
+  client: RemoteOpener | null;
+  readonly waiting: ((client: RemoteOpener) => void)[];
+  sessions: number;
+}
+
 export class World {
+  private readonly edges = new Map<string, NamedEdge>();
   readonly clock = new VirtualClock();
   readonly cloud: Cloud;
   private readonly options: WorldOptions;
@@ -187,7 +194,7 @@ export class World {
     maxTokens: number,
     options: GenerateOptions = {},
   ): Run {
-    const { language, schedule } = this.options;
+    const { schedule } = this.options;
     const { listener = {}, sampler = {}, network = schedule.network, settings: more = {} } = options;
     const run: Run = {
       prompt: Int32Array.from(prompt),
@@ -196,12 +203,43 @@ export class World {
       outcome: null,
       statistics: null,
     };
+    const open = (client: RemoteOpener) => {
+      const settings = { policy, sampler: samplerSettings(sampler), seed, maxTokens, ...more };
+      const session = client.open(settings, run.prompt, {
+        ...listener,
+        token: (token, origin, position) => {
+          run.tokens.push(token);
+          run.origins.push(origin);
+          listener.token?.(token, origin, position);
+        },
+        finished: (outcome, statistics) => {
+          run.outcome = outcome;
+          run.statistics = statistics;
+          if (options.edge === undefined) client.close();
+          listener.finished?.(outcome, statistics);
+          if (options.edge !== undefined) this.leave(options.edge);
+        },
+      });
+      const { cancelAtMs } = options;
+      if (cancelAtMs !== undefined) this.clock.schedule(cancelAtMs, () => session.cancel());
+    };
+    if (options.edge === undefined) this.connect(network, options.drafter, open);
+    else this.enter(options.edge, network, options.drafter, open);
+    return run;
+  }
+
+  private connect(
+    network: WanProfile,
+    drafter: Drafter | undefined,
+    connected: (client: RemoteOpener) => void,
+  ): void {
+    const { language, schedule } = this.options;
     const toy = pacedDrafter(
       new ToyDraftModel(language, this.clock, schedule.feedTokens),
       schedule.pace,
       this.clock,
     );
-    const own = options.drafter ?? new ParallelDrafter(this.options.drafter?.(toy) ?? toy);
+    const own = drafter ?? new ParallelDrafter(this.options.drafter?.(toy) ?? toy);
     new RemoteOpener({
       link: wireLink(this.link(network)),
       reconnect: null,
@@ -214,26 +252,38 @@ export class World {
       grammars: this.options.grammars ?? null,
       ready: (error, client) => {
         if (error) throw error;
-        const settings = { policy, sampler: samplerSettings(sampler), seed, maxTokens, ...more };
-        const session = client.open(settings, run.prompt, {
-          ...listener,
-          token: (token, origin, position) => {
-            run.tokens.push(token);
-            run.origins.push(origin);
-            listener.token?.(token, origin, position);
-          },
-          finished: (outcome, statistics) => {
-            run.outcome = outcome;
-            run.statistics = statistics;
-            client.close();
-            listener.finished?.(outcome, statistics);
-          },
-        });
-        const { cancelAtMs } = options;
-        if (cancelAtMs !== undefined) this.clock.schedule(cancelAtMs, () => session.cancel());
+        connected(client);
       },
     });
-    return run;
+  }
+
+  /** One more session of a named edge, which connects for its first. */
+  private enter(
+    name: string,
+    network: WanProfile,
+    drafter: Drafter | undefined,
+    open: (client: RemoteOpener) => void,
+  ): void {
+    const known = this.edges.get(name);
+    if (known) {
+      known.sessions++;
+      if (known.client) open(known.client);
+      else known.waiting.push(open);
+      return;
+    }
+    const edge: NamedEdge = { client: null, waiting: [open], sessions: 1 };
+    this.edges.set(name, edge);
+    this.connect(network, drafter, (client) => {
+      edge.client = client;
+      for (const next of edge.waiting.splice(0)) next(client);
+    });
+  }
+
+  private leave(name: string): void {
+    const edge = this.edges.get(name)!;
+    if (--edge.sessions > 0) return;
+    this.edges.delete(name);
+    edge.client?.close();
   }
 
   /** An edge's end of a link to the cloud. */
@@ -253,6 +303,8 @@ export interface GenerateOptions {
   readonly network?: WanProfile;
   /** one that several runs share */
   readonly drafter?: Drafter;
+  /** runs of the same name go over one link; default: each has its own */
+  readonly edge?: string;
   /** the user changes their mind */
   readonly cancelAtMs?: number;
 }

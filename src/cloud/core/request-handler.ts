@@ -50,6 +50,8 @@ export class RequestHandler<Session extends CloudSession<Effect>, Event, Effect>
   private readonly helloByMs = new Map<number, number | null>();
   /** what is agreed with each edge that has said hello */
   private readonly peers = new Map<number, Peer>();
+  /** by connection; a connection that resumes a session by its secret is what that one's was */
+  private readonly principals = new Map<number, string>();
   private nextKey = 1;
   private closing = false;
 
@@ -94,6 +96,8 @@ export class RequestHandler<Session extends CloudSession<Effect>, Event, Effect>
     for (const [id, byMs] of this.helloByMs)
       assert((byMs === null) === this.peers.has(id), `connection ${id} has said hello, or has not`);
     assert(this.peers.size <= this.helloByMs.size, "what was agreed with an edge outlives its connection");
+    for (const id of this.principals.keys())
+      assert(this.helloByMs.has(id), `whose connection ${id} was is kept past its end`);
     const left = this.helloByMs.size + this.registry.size;
     assert(!atRest || left === 0, `a cloud at rest is left with ${left} connections and sessions`);
   }
@@ -143,6 +147,7 @@ export class RequestHandler<Session extends CloudSession<Effect>, Event, Effect>
   private disconnected(id: number, out: CloudEffect<Effect>[]): void {
     this.helloByMs.delete(id);
     this.peers.delete(id);
+    this.principals.delete(id);
     for (const session of this.registry.ofConnection(id)) {
       this.registry.run(session, out, () => session.end("failed", out));
     }
@@ -296,9 +301,11 @@ export class RequestHandler<Session extends CloudSession<Effect>, Event, Effect>
       contextTokens,
       endTokens: new Set(endTokens),
     };
+    if (orphan) this.principals.set(id, orphan.identity.principal);
     const identity = {
       key: this.nextKey++,
       connection: id,
+      principal: this.principals.get(id) ?? `connection ${id}`,
       id: frame.session,
       secret,
       epoch: resume?.epoch ?? 0,

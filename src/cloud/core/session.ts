@@ -23,6 +23,8 @@ export interface SessionIdentity {
   /** unique on this cloud */
   readonly key: number;
   readonly connection: number;
+  /** whose it is: nothing that another can observe may depend on its text */
+  readonly principal: string;
   /** what the edge calls it */
   readonly id: number;
   /** with it the session can be resumed; null: it cannot */

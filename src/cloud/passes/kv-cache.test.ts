@@ -21,10 +21,17 @@ const uses =
 class Slots {
   readonly kv = new KvCache(limits.kvSlots);
 
-  acquire(session: number, wanted: Int32Array, use: (key: number) => Use, nowMs: number): Acquisition | null {
-    const pinned = (key: number) => use(key).pinned;
-    const choice = chooseSlot(this.kv.records(use), session, wanted, pinned, limits, nowMs);
-    if (choice) this.kv.acquire(choice, nowMs);
+  acquire(
+    key: number,
+    wanted: Int32Array,
+    use: (key: number) => Use,
+    nowMs: number,
+    { principal = "one", sharedPrefix = NOTHING } = {},
+  ): Acquisition | null {
+    const pinned = (other: number) => use(other).pinned;
+    const bounds = { ...limits, sharedPrefix };
+    const choice = chooseSlot(this.kv.records(use), { key, principal, wanted }, pinned, bounds, nowMs);
+    if (choice) this.kv.acquire(choice, principal, nowMs);
     this.kv.checkIntegrity(() => true);
     return choice;
   }
@@ -169,5 +176,39 @@ describe("KvCache", () => {
 
   it("finds a slot that is kept for a session that is gone", () => {
     expect(() => full().kv.checkIntegrity((key) => key !== 2)).toThrow(/slot 1 is kept for session 2/);
+  });
+
+  describe("of several principals", () => {
+    const words = Int32Array.from({ length: 40 }, (_, i) => i);
+    const held = (kv: Slots) => {
+      kv.acquire(1, words, uses(), 0, { principal: "one" });
+      kv.release(1, words);
+    };
+
+    it("gives what one has computed to no other", () => {
+      const kv = new Slots();
+      held(kv);
+      expect(kv.acquire(2, words, uses(), 1, { principal: "two" })).toMatchObject({ shared: 0, donor: null });
+      expect(kv.acquire(3, words, uses(), 2, { principal: "one" })?.shared).toBeGreaterThan(0);
+    });
+
+    it("gives it to nobody from a slot that another has by now", () => {
+      const kv = new Slots();
+      held(kv);
+      const busy = { 2: { held: words } };
+      kv.acquire(2, words, uses(), 1, { principal: "two" });
+      const again = kv.acquire(3, words, uses(busy), 2, { principal: "three" });
+      expect(again).toMatchObject({ shared: 0, donor: null });
+    });
+
+    it("shares the prefix that the operator names, and nothing past it", () => {
+      const kv = new Slots();
+      held(kv);
+      const sharedPrefix = words.slice(0, 20);
+      const choice = kv.acquire(2, words, uses(), 1, { principal: "two", sharedPrefix });
+      expect(choice?.shared).toBe(20);
+      const other = Int32Array.from(words, (word) => word + 1);
+      expect(kv.acquire(3, other, uses(), 2, { principal: "three", sharedPrefix })?.shared).toBe(0);
+    });
   });
 });

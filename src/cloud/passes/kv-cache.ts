@@ -17,6 +17,8 @@ export interface SlotRecord {
   readonly slot: number;
   /** key of the session that has it; null: it is free */
   readonly owner: number | null;
+  /** whose text it holds; null: it holds none */
+  readonly principal: string | null;
   /** rows computed for the owner since it got the slot */
   readonly rowsServed: number;
   readonly lastUsedMs: number;
@@ -38,21 +40,31 @@ export interface Acquisition {
   readonly donor: number | null;
 }
 
+/** A session that wants a slot. */
+export interface SlotRequest {
+  readonly key: number;
+  readonly principal: string;
+  /** the tokens that are to be in it, from the first, Int32Array[n] */
+  readonly wanted: Int32Array;
+}
+
 /**
- * Chooses a slot for a session: a free one, or that of a session that has to make way; null: it has to wait.
- * @param wanted the tokens that are to be in it, from the first, Int32Array[n]
+ * Chooses a slot for a session: a free one, or that of a session that has to make way; null: it has to wait. What a slot
+ * holds counts for its own principal only: else how much of a prompt was computed before would tell others what was
+ * asked. The prefix that an operator shares on purpose counts for all.
  * @param pinned whether a session is part of the pass that is being put together
  */
 export function chooseSlot(
   slots: readonly SlotRecord[],
-  session: number,
-  wanted: Int32Array,
+  { key: session, principal, wanted }: SlotRequest,
   pinned: (session: number) => boolean,
   limits: KvCacheLimits,
   nowMs: number,
 ): Acquisition | null {
-  const shares = slots.map(({ held }) => {
-    const shared = sharedTokens(held, wanted);
+  const common = limits.sharedPrefix ?? NOTHING;
+  const shares = slots.map(({ held, principal: whose }) => {
+    const own = whose === principal ? held : held.subarray(0, sharedTokens(held, common));
+    const shared = sharedTokens(own, wanted);
     return limits.wholeOnly && shared < held.length ? 0 : shared;
   });
   let best = 0;
@@ -124,6 +136,8 @@ function sharedTokens(held: Int32Array, wanted: Int32Array): number {
 
 interface Slot {
   owner: number | null;
+  /** whose text it holds */
+  principal: string | null;
   rowsServed: number;
   lastUsedMs: number;
   /** what a slot without an owner still holds */
@@ -146,7 +160,7 @@ export class KvCache {
   constructor(slots: number) {
     assert(Number.isInteger(slots) && slots >= 1, `a target with ${slots} KV slots serves no session`);
     this.slots = Array.from({ length: slots }, () => {
-      return { owner: null, rowsServed: 0, lastUsedMs: 0, kept: NOTHING };
+      return { owner: null, principal: null, rowsServed: 0, lastUsedMs: 0, kept: NOTHING };
     });
   }
 
@@ -157,18 +171,18 @@ export class KvCache {
 
   /** All slots as plain values. @param use of a session that has one */
   records(use: (session: number) => SlotUse): SlotRecord[] {
-    return this.slots.map(({ owner, rowsServed, lastUsedMs, kept }, slot) => {
+    return this.slots.map(({ owner, principal, rowsServed, lastUsedMs, kept }, slot) => {
       const { idleSinceMs, held } = owner === null ? { idleSinceMs: 0, held: kept } : use(owner);
-      return { slot, owner, rowsServed, lastUsedMs, idleSinceMs, held };
+      return { slot, owner, principal, rowsServed, lastUsedMs, idleSinceMs, held };
     });
   }
 
-  acquire({ session, slot, evicted }: Acquisition, nowMs: number): void {
+  acquire({ session, slot, evicted }: Acquisition, principal: string, nowMs: number): void {
     const taken = this.slots[slot]!;
     assert(taken.owner === evicted, `slot ${slot} has another owner than was decided by`);
     if (evicted !== null) this.byOwner.delete(evicted);
     this.byOwner.set(session, slot);
-    this.slots[slot] = { owner: session, rowsServed: 0, lastUsedMs: nowMs, kept: NOTHING };
+    this.slots[slot] = { owner: session, principal, rowsServed: 0, lastUsedMs: nowMs, kept: NOTHING };
   }
 
   /** A pass computes so many rows for a session. */

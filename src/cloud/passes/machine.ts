@@ -18,6 +18,8 @@ export interface KvCacheLimits {
   readonly idleAfterMs: number;
   /** the engine cannot cut a KV back: it is kept or copied as a whole, or not at all; default false */
   readonly wholeOnly?: boolean;
+  /** tokens that begin the prompts of several principals, by the operator's word, Int32Array[n]; default: none */
+  readonly sharedPrefix?: Int32Array;
 }
 
 /**

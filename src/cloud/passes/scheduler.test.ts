@@ -14,6 +14,7 @@ const NOTHING = new Int32Array(0);
 
 const record = (key: number, given: Partial<SessionRecord> = {}): SessionRecord => ({
   key,
+  principal: "one",
   need: "now",
   prefillTokens: 0,
   rows: 1,
@@ -83,7 +84,7 @@ describe("nextPass", () => {
 
   it("gives a session without a slot the one that has its beginning, and feeds only the rest", () => {
     const text = Int32Array.from({ length: 30 }, (_, i) => i);
-    const free = { owner: null, rowsServed: 0, lastUsedMs: 0, idleSinceMs: 0 };
+    const free = { owner: null, principal: "one", rowsServed: 0, lastUsedMs: 0, idleSinceMs: 0 };
     const slots = [
       { ...free, slot: 0, held: NOTHING },
       { ...free, slot: 1, held: text.slice(0, 20) },
@@ -95,7 +96,15 @@ describe("nextPass", () => {
   });
 
   it("says when a session that has to wait may get a slot", () => {
-    const slot = { slot: 0, owner: 1, rowsServed: 3, lastUsedMs: 0, idleSinceMs: 40, held: NOTHING };
+    const slot = {
+      slot: 0,
+      owner: 1,
+      principal: "one",
+      rowsServed: 3,
+      lastUsedMs: 0,
+      idleSinceMs: 40,
+      held: NOTHING,
+    };
     const wanting = record(7, { slot: -1, wanted: Int32Array.of(1, 2), prefillTokens: 2 });
     const decision = nextPass({ ...state(wanting), slots: [slot] }, 50);
     expect(decision).toEqual({ acquisitions: [], grants: [], slotFreeAtMs: 140 });
@@ -119,7 +128,15 @@ describe("nextPass", () => {
         const slots = Array.from({ length: 2 }, (_, slot) => {
           const owner = slotted[slot] && slot < needs.length ? slot : null;
           const idleSinceMs = number() < 20 ? number() : Number.POSITIVE_INFINITY;
-          return { slot, owner, rowsServed: number(), lastUsedMs: number(), idleSinceMs, held: texts[slot]! };
+          return {
+            slot,
+            owner,
+            principal: "one",
+            rowsServed: number(),
+            lastUsedMs: number(),
+            idleSinceMs,
+            held: texts[slot]!,
+          };
         });
         const sessions = needs.map((need, key) => {
           const slot = slotted[key] && key < slots.length ? key : -1;

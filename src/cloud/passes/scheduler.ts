@@ -11,6 +11,8 @@ import type { KvCacheLimits, PassLimits, Work } from "./machine.ts";
 /** A session that has work, as a plain value. */
 export interface SessionRecord {
   readonly key: number;
+  /** whose it is */
+  readonly principal: string;
   readonly need: Work["need"];
   /** tokens without rows that have to be fed first */
   readonly prefillTokens: number;
@@ -122,9 +124,9 @@ class PassBuilder {
 
   private addWithoutSlot(session: SessionRecord): void {
     const { limits } = this.state;
-    const { key, wanted } = session;
+    const { key, principal, wanted } = session;
     const pinned = (other: number) => this.grants.some(({ session: member }) => member === other);
-    const choice = chooseSlot(this.slots, key, wanted, pinned, limits, this.nowMs);
+    const choice = chooseSlot(this.slots, session, pinned, limits, this.nowMs);
     if (!choice) {
       this.slotFreeAtMs = Math.min(this.slotFreeAtMs, freeAtMs(this.slots, pinned, limits));
       return;
@@ -134,6 +136,7 @@ class PassBuilder {
     this.slots[slot] = {
       slot,
       owner: key,
+      principal,
       rowsServed: 0,
       lastUsedMs: this.nowMs,
       idleSinceMs: Number.POSITIVE_INFINITY,

@@ -150,6 +150,7 @@ export class PassSession implements CloudSession<PassEffect> {
     const { committed } = this.sequence;
     return {
       key: this.identity.key,
+      principal: this.identity.principal,
       need,
       prefillTokens,
       rows,

@@ -172,7 +172,7 @@ export class PassSessions implements EngineSessions<PassSession, PassEvent, Pass
     for (const acquisition of acquisitions) {
       const { session, evicted, shared } = acquisition;
       if (evicted !== null) this.session(evicted).evicted();
-      this.kv.acquire(acquisition, nowMs);
+      this.kv.acquire(acquisition, this.session(session).identity.principal, nowMs);
       this.session(session).gotSlot(shared);
     }
     if (grants.length === 0) return true;

@@ -65,7 +65,9 @@ export function asHttpError(error: unknown): HttpError {
     return new HttpError(400, "invalid_value", `too many answers for one request: ${message}`, "n");
   }
   if (error instanceof CloudError) {
-    const [status, code] = CLOUD_STATUS[error.code] ?? [503, error.code];
+    // A code is what a peer says: any text, also the name of something that every object has.
+    const known = Object.hasOwn(CLOUD_STATUS, error.code) ? CLOUD_STATUS[error.code] : undefined;
+    const [status, code] = known ?? [503, error.code];
     return new HttpError(status, code, message);
   }
   if (error instanceof ConnectionError) return new HttpError(503, error.code, message);

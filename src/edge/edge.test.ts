@@ -183,6 +183,12 @@ describe("an edge", () => {
       message: 'unknown sampler setting "topk"; did you mean topK?',
     });
     expect(await error({ prompt: "a".repeat(200) })).toMatchObject({ setting: "prompt" });
+    for (const token of [1_048_576, 2 ** 31 - 1, -1]) {
+      expect(await error({ prompt: Int32Array.of(token) })).toMatchObject({
+        setting: "prompt",
+        message: expect.stringContaining(`there is no token ${token}`),
+      });
+    }
     expect(await error({ grammar: 'root ::= "a"' })).toMatchObject({ code: "bad_setting" });
     expect(await error({ policy: POLICIES.edge, logprobs: 1 })).toMatchObject({ setting: "logprobs" });
     expect(textOf(await all(here.answer({ ...ask, policy: POLICIES.edge })))).toHaveLength(40);

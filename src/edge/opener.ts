@@ -420,7 +420,7 @@ export class LocalOpener implements Opener {
 function checkRequest(
   { policy, sampler, maxTokens }: SessionSettings,
   prompt: Int32Array,
-  { contextTokens }: TextModel,
+  { contextTokens, vocabularySize }: TextModel,
   drafter: Drafter | null,
 ): void {
   checkPolicy(policy);
@@ -441,6 +441,10 @@ function checkRequest(
     throw new SettingError("maxTokens", `maxTokens must be a whole number of 1 or more, not ${maxTokens}`);
   }
   if (prompt.length === 0) throw new SettingError("prompt", "the prompt is empty");
+  const stranger = prompt.find((token) => token < 0 || token >= vocabularySize);
+  if (stranger !== undefined) {
+    throw new SettingError("prompt", `there is no token ${stranger}: the model has ${vocabularySize}`);
+  }
   if (prompt.length >= Math.min(contextTokens, PROTOCOL_LIMITS.promptTokens)) {
     const message = `the prompt has ${prompt.length} tokens, and the context of ${contextTokens} leaves no room for an answer; shorten the prompt`;
     throw new SettingError("prompt", message);

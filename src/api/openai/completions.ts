@@ -9,7 +9,9 @@ import { ranged } from "./sampler-fields.ts";
 
 /** A request for plain completions: text, or token ids, that the target goes on with. */
 
-const ids = z.array(z.number().int().min(0)).min(1);
+/** Past this no vocabulary has any; the model's own bound is the edge's to check. */
+const MOST_TOKEN_ID = 2 ** 31 - 1;
+const ids = z.array(z.number().int().min(0).max(MOST_TOKEN_ID)).min(1);
 const MOST_PROMPTS = 32;
 
 const completionSchema = z.object({
@@ -18,7 +20,7 @@ const completionSchema = z.object({
     z.string(),
     ids,
     z.array(z.string()).min(1).max(MOST_PROMPTS),
-    z.array(ids).max(MOST_PROMPTS),
+    z.array(ids).min(1).max(MOST_PROMPTS),
   ]),
   logprobs: ranged(SESSION_ROWS.logprobs.range).nullish(),
   echo: z.boolean().nullish(),

@@ -141,12 +141,27 @@ describe("a request for plain completions", () => {
   });
 });
 
+it.each([
+  [[]],
+  [[2 ** 31 + 5]],
+  [[2 ** 32 + 5]],
+  [[1.5]],
+  [[-1]],
+])("%j is no prompt of token ids", (prompt) => {
+  const told = problem(() => parseCompletion({ prompt }));
+  expect(told?.[0]).toBe(400);
+  expect(told?.[1]).toMatch(/^prompt/);
+});
+
 describe("errors", () => {
   it.each([
     [new SettingError("prompt", "the context leaves no room"), 400, "context_length_exceeded"],
     [new SettingError("temperature", "no"), 400, "invalid_value"],
     [new CloudError("server_full", "full"), 429, "rate_limit_exceeded"],
     [new CloudError("connection_lost", "gone"), 503, "connection_lost"],
+    [new CloudError("constructor", "a peer's word"), 503, "constructor"],
+    [new CloudError("__proto__", "a peer's word"), 503, "__proto__"],
+    [new CloudError("grammar_limit", "too many items"), 400, "grammar_limit"],
     [new TurnstileError("full", "256 wait"), 429, "rate_limit_exceeded"],
     [new Error("bug"), 500, "internal_error"],
   ])("have OpenAI's shape: %s", (error, status, code) => {

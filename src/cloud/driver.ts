@@ -1,6 +1,7 @@
 import type { PassEngine } from "../engine/engine.ts";
 import type { LiveEngine } from "../engine/live-engine.ts";
 import type { Grammars } from "../grammar/grammar.ts";
+import { ProtocolError } from "../protocol/errors.ts";
 import type { TargetInfo } from "../protocol/frame.ts";
 import { type FrameLink, wireLink } from "../protocol/link.ts";
 import type { Transport } from "../transport/transport.ts";
@@ -39,6 +40,11 @@ export interface CloudOptions {
   readonly tokenizer?: Uint8Array | null;
   /** over the target's vocabulary; default null: sessions have no grammars */
   readonly grammars?: Grammars | null;
+  /**
+   * The last resort: a fault of ours has thrown. Where it came by an edge's frame its connection ends with `internal`, and
+   * all others go on. Default: the fault is thrown to whoever brought the event, as tests want it
+   */
+  readonly failed?: (error: unknown) => void;
 }
 
 const REGISTRY_LIMITS: RegistryLimits = {
@@ -78,6 +84,7 @@ function isLive(engine: PassEngine | LiveEngine): engine is LiveEngine {
 export class Cloud {
   private readonly core: Core;
   private readonly clock: Clock;
+  private readonly failed: ((error: unknown) => void) | null;
   private readonly links = new Map<number, FrameLink>();
   private nextConnection = 1;
   private cancelWake: CancelTimer | null = null;
@@ -89,13 +96,23 @@ export class Cloud {
     const target: TargetInfo = { ...description, contextTokens, vocabularySize, identity };
     const limits = { ...REGISTRY_LIMITS, ...options.limits };
     this.clock = clock;
+    this.failed = options.failed ?? null;
     const handler = { target, server, limits, capabilities, tokenizer, grammars };
     const perform = (effect: CloudEffect<never>) => this.perform(effect);
+    const guard = (act: () => void) => this.guarded(null, act);
     if (isLive(model)) {
       const { runs } = model;
       const { draftTokens } = capabilities;
-      this.core = assemble(liveKind(model, { runs, draftTokens }), handler, clock, perform);
-    } else this.core = assemble(passKind(model, cloudLimits(model, options.limits)), handler, clock, perform);
+      this.core = assemble(liveKind(model, { runs, draftTokens }), handler, clock, perform, guard);
+    } else {
+      this.core = assemble(
+        passKind(model, cloudLimits(model, options.limits)),
+        handler,
+        clock,
+        perform,
+        guard,
+      );
+    }
   }
 
   get openSessions(): number {
@@ -127,7 +144,7 @@ export class Cloud {
     this.links.set(connection, link);
     driver.dispatch({ kind: "connected", connection });
     link.start({
-      frame: (frame) => driver.dispatch({ kind: "frame", connection, frame }),
+      frame: (frame) => this.guarded(connection, () => driver.dispatch({ kind: "frame", connection, frame })),
       garbage: (error) => driver.dispatch({ kind: "garbage", connection, error }),
       closed: () => {
         this.links.delete(connection);
@@ -156,6 +173,22 @@ export class Cloud {
     assert(this.links.size === handler.connections, `${this.links.size} links are open`);
   }
 
+  /** @param connection that brought the event; null: the clock or the engine did */
+  private guarded(connection: number | null, act: () => void): void {
+    if (!this.failed) {
+      act();
+      return;
+    }
+    try {
+      act();
+    } catch (error) {
+      this.failed(error);
+      if (connection === null || !this.links.has(connection)) return;
+      const told = new ProtocolError("internal", "the cloud has failed over this connection; connect again");
+      this.core.driver.dispatch({ kind: "garbage", connection, error: told });
+    }
+  }
+
   private perform(effect: CloudEffect<never>): void {
     switch (effect.kind) {
       case "send":
@@ -167,7 +200,9 @@ export class Cloud {
         break;
       case "wake":
         this.cancelWake?.();
-        this.cancelWake = this.clock.schedule(effect.atMs, () => this.core.driver.dispatch({ kind: "wake" }));
+        this.cancelWake = this.clock.schedule(effect.atMs, () =>
+          this.guarded(null, () => this.core.driver.dispatch({ kind: "wake" })),
+        );
         break;
       case "engine":
         unreachable(effect.effect);
@@ -190,18 +225,19 @@ interface Core {
   readonly performer: Pick<Performer<never>, "busy" | "checkIntegrity">;
 }
 
-/** @param perform effects that are not the engine's */
+/** @param perform effects that are not the engine's @param guard calls what may throw by a fault of ours */
 function assemble<Session extends CloudSession<Effect>, Event, Effect>(
   kind: EngineKind<Session, Event, Effect>,
   options: HandlerOptions,
   clock: Clock,
   perform: (effect: CloudEffect<never>) => void,
+  guard: (act: () => void) => void,
 ): Core {
   const handler = new RequestHandler<Session, Event, Effect>(options, (registry) => kind.sessions(registry));
   const driver = drive(handler, clock, (effect) => {
     if (effect.kind === "engine") performer.perform(effect.effect);
     else perform(effect);
   });
-  const performer = kind.performer((event) => driver.dispatch({ kind: "engine", event }));
+  const performer = kind.performer((event) => guard(() => driver.dispatch({ kind: "engine", event })));
   return { driver, handler, performer };
 }

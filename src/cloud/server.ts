@@ -20,6 +20,8 @@ export interface ServerOptions {
   readonly tokenizer?: Uint8Array | null;
   /** over the target's vocabulary: for answers that keep to a grammar */
   readonly grammars?: Grammars | null;
+  /** a fault of ours has thrown; see `Cloud`. Default: it ends the process */
+  readonly failed?: (error: unknown) => void;
 }
 
 export interface CloudServer {
@@ -56,6 +58,7 @@ export async function serveCloud(options: ServerOptions): Promise<CloudServer> {
     tokenizer,
     grammars,
     ...(limits ? { limits } : {}),
+    ...(options.failed ? { failed: options.failed } : {}),
   });
   const listener: Listener = await listen({ host, port, connected: (transport) => cloud.accept(transport) });
   const name = host.includes(":") ? `[${host}]` : host;

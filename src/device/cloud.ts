@@ -42,6 +42,8 @@ export interface CreateCloudOptions {
   readonly sharedPrefix?: string;
   /** emulated hardware: passes take as long as there. Default: null, as fast as they are */
   readonly hardware?: HardwareProfile | null;
+  /** a fault of PicoSpec's own, which costs one connection at most. Default: a line on stderr */
+  readonly failed?: (error: unknown) => void;
   /** of loading the model, [0, 1] */
   readonly loading?: (fraction: number) => void;
   /** of a model that comes from the hub */
@@ -83,6 +85,7 @@ export async function createCloud(options: CreateCloudOptions): Promise<DeviceCl
       model: emulated(target.engine, hardware),
       ...{ tokenizer, grammars, description, host, port },
       server: software(),
+      failed: options.failed ?? tellFault,
       limits: {
         sessions: settings.sessions,
         quantumRows: settings.quantumTokens,
@@ -95,6 +98,12 @@ export async function createCloud(options: CreateCloudOptions): Promise<DeviceCl
     target.close();
     throw error;
   }
+}
+
+function tellFault(error: unknown): void {
+  console.error(
+    `a fault of PicoSpec's own, please report it: ${error instanceof Error ? error.stack : error}`,
+  );
 }
 
 /** @throws SettingError for an engine whose steps are its own business */

@@ -33,6 +33,7 @@ import { Exit, INTERRUPTED } from "./exit.ts";
 import { LineReader } from "./line-reader.ts";
 import { type NamedPolicy, policyNames, samplerFrom } from "./options.ts";
 import { colours } from "./output.ts";
+import { printable } from "./text.ts";
 
 export function chatCommand(): Command {
   return addAskOptions(
@@ -296,7 +297,7 @@ class AnswerWriter {
     this.said = (this.said ?? "") + text;
     this.open = true;
     // What a model says must not steer the terminal.
-    process.stdout.write(this.toTerminal ? text.replaceAll(/(?![\n\t])\p{Cc}/gu, "") : text);
+    process.stdout.write(this.toTerminal ? printable(text) : text);
   }
 
   end(): void {

@@ -13,7 +13,7 @@ import { planCommand } from "./plan.ts";
 import { runCommand } from "./run.ts";
 import { edgeCommand } from "./serve.ts";
 import { simulateCommand } from "./simulate.ts";
-import { helpText } from "./text.ts";
+import { helpText, printable } from "./text.ts";
 
 /** All commands, new ones each time. */
 export function commands(): Command[] {
@@ -79,7 +79,8 @@ function statusOf(error: unknown): number {
   // commander has printed its own messages, and help is none.
   if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 2;
   if (error instanceof PicoSpecError) {
-    console.error(`picospec: ${error.message}`);
+    // It may quote what a cloud said.
+    console.error(`picospec: ${printable(error.message)}`);
     // Settings and names of models come from the command line and the environment; what a file says wrong is a failure.
     return error instanceof SettingError || error.code === "bad_name" ? 2 : 1;
   }

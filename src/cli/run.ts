@@ -8,7 +8,7 @@ import { type AskValues, addAskOptions, openEdge } from "./ask.ts";
 import { Exit, INTERRUPTED } from "./exit.ts";
 import { samplerFrom } from "./options.ts";
 import { figure } from "./output.ts";
-import { wrapped } from "./text.ts";
+import { printable, wrapped } from "./text.ts";
 
 interface RunValues extends AskValues {
   readonly json?: true;
@@ -57,7 +57,8 @@ async function answer(question: string, values: RunValues, edge: DeviceEdge): Pr
     const { signal } = interrupt;
     whole = await edge.ask({ prompt: messages, raw, sampler, seed, maxTokens, signal }, (event) => {
       if (json || event.type !== "text") return;
-      process.stdout.write(event.text);
+      // Into a file or a pipe as it is.
+      process.stdout.write(process.stdout.isTTY ? printable(event.text) : event.text);
       written = true;
     });
   } finally {

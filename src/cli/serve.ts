@@ -6,6 +6,7 @@ import { downloadProgress } from "./model-path.ts";
 import { serveUntilStopped } from "./node.ts";
 import { whole } from "./options.ts";
 import { progressBar } from "./output.ts";
+import { printable } from "./text.ts";
 
 interface EdgeValues extends LinkValues {
   readonly port: number;
@@ -77,7 +78,7 @@ async function serve(values: EdgeValues): Promise<void> {
       ...(apiKey === undefined ? {} : { apiKey }),
     });
     const announce = () => {
-      console.log(`${edge.modelName}, policy ${values.policy.name}`);
+      console.log(`${printable(edge.modelName)}, policy ${values.policy.name}`);
       console.log(`listening on ${server.url}/v1`);
       // A parent that started this process hears the port, and takes it along when it ends.
       process.send?.({ port: server.port });

@@ -1,6 +1,11 @@
 import { describe, expect, it } from "vitest";
 import { table } from "./output.ts";
-import { COLUMNS, helpText, shortened, wrapped } from "./text.ts";
+import { COLUMNS, helpText, printable, shortened, wrapped } from "./text.ts";
+
+it("what a peer wrote loses what a terminal would obey, and nothing else", () => {
+  expect(printable("a\u001b[2Jb\u0007\r\u009bc\n\td\u007f")).toBe("a[2Jbc\n\td");
+  expect(printable("naïve, 日本語 🙂")).toBe("naïve, 日本語 🙂");
+});
 
 const widest = (text: string) => Math.max(...text.split("\n").map((line) => line.length));
 const WORDS = Array.from({ length: 60 }, (_, i) => "word".slice(0, 1 + (i % 4))).join(" ");

@@ -30,6 +30,11 @@ function wrappedLine(line: string, indent: string, columns: number): string[] {
   return [...lines, open];
 }
 
+/** What a peer or a model wrote, without what a terminal would obey: all control characters but line breaks and tabs. */
+export function printable(text: string): string {
+  return text.replaceAll(/(?![\n\t])\p{Cc}/gu, "");
+}
+
 /** Shortened in its middle, so that both the words before a path and the file's name at its end are seen. */
 export function shortened(text: string, columns: number): string {
   if (text.length <= columns) return text;

@@ -250,6 +250,20 @@ describe("admission", () => {
     expect(talk.cloud.openSessions).toBe(1);
   });
 
+  it("is not kept from that by frames that tell nothing", () => {
+    const end = (frame: DraftFrame) => {
+      const talk = new Talk().greet();
+      talk.passEnded({ session: shares(talk.open())[0]!.session });
+      talk.nowMs = 900;
+      talk.say(frame);
+      talk.nowMs = 1000;
+      return error(talk.event({ kind: "wake" }))?.code;
+    };
+    expect(end(draft({ tokens: new Int32Array(0) }))).toBe("slow_peer");
+    expect(end(draft({ tokens: new Int32Array(0), committedThrough: 2 }))).toBe("slow_peer");
+    expect(end(draft())).toBeUndefined();
+  });
+
   it("ends a session that says nothing for too long", () => {
     const talk = new Talk().greet();
     talk.passEnded({ session: shares(talk.open())[0]!.session });

@@ -110,7 +110,8 @@ export class LiveSession implements CloudSession<LiveEffect> {
 
   draft(frame: DraftFrame, nowMs: number, out: Effects): void {
     if (this.ended) return; // the edge did not know yet
-    this.lastHeardMs = nowMs;
+    // A frame that tells nothing is no sign of an edge that goes on.
+    if (frame.tokens.length > 0 || frame.committedThrough > this.edgeCommitted) this.lastHeardMs = nowMs;
     const { sequence } = this;
     const before = sequence.pending;
     if (frame.tokens.length > 0) sequence.take(frame, -1);

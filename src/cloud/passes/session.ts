@@ -225,13 +225,14 @@ export class PassSession implements CloudSession<PassEffect> {
 
   draft(frame: DraftFrame, nowMs: number, out: Effects): void {
     if (this.ended) return; // the edge did not know yet
-    this.lastHeardMs = nowMs;
+    const says = this.says(frame);
+    if (says) this.lastHeardMs = nowMs;
     const before = this.sequence.pending;
     if (frame.tokens.length > 0) this.take(frame, nowMs);
     this.edgeCommitted = Math.max(this.edgeCommitted, Math.min(frame.committedThrough, this.sequence.length));
     if (frame.final) this.yielded = true;
     this.planLaunch(nowMs);
-    if (before === 0) this.readySinceMs = nowMs;
+    if (before === 0 && says) this.readySinceMs = nowMs;
     this.commitCertain(nowMs, out);
     this.askHeldRow(out);
   }
@@ -352,6 +353,11 @@ export class PassSession implements CloudSession<PassEffect> {
   }
 
   // Decisions
+
+  /** Whether a frame tells anything: one that does not is no sign of an edge that goes on. */
+  private says({ tokens, committedThrough, final }: DraftFrame): boolean {
+    return tokens.length > 0 || committedThrough > this.edgeCommitted || (final && !this.yielded);
+  }
 
   private take(frame: DraftFrame, nowMs: number): void {
     const { sequence, phase } = this;

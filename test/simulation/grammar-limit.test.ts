@@ -66,12 +66,13 @@ function run(world: number): { innocent: Run[]; failing: Run[] } {
   const grammars = new FailingGrammars(random);
   const here = new World({ language, schedule, random, grammars });
   const ask = (seed: number, more: object) =>
-    here.generate(POLICIES.race, PROMPT, toSeed(seed), 12, { settings: more });
+    here.generate(POLICIES.race, PROMPT, toSeed(seed), 12, { settings: more, edge: "one" });
   const innocent: Run[] = [];
   const failing: Run[] = [];
   // Its slot has the prompt of all others, which begin in the pass after one of its own and copy it, one from the other.
   if (world % 2 === 0) {
-    const other = (first: number) => here.generate(POLICIES.cloud, [first, ...PROMPT], toSeed(1), 1);
+    const other = (first: number) =>
+      here.generate(POLICIES.cloud, [first, ...PROMPT], toSeed(1), 1, { edge: "one" });
     const before = other(3);
     innocent.push(ask(0, {}));
     const behind = other(4);

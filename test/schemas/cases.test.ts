@@ -1,17 +1,13 @@
 import { describe, expect, it } from "vitest";
 import { SettingError } from "../../src/util/errors.ts";
-import { accepts, byteGrammars } from "./bytes.ts";
+import { byteGrammars } from "../support/byte-grammars.ts";
+import { accepted as acceptedOf } from "./bytes.ts";
 
 /** Schemas that other servers got wrong, and the kinds behind them: the texts that are valid and those that are not. */
 
-const grammars = byteGrammars();
+const grammars = await byteGrammars();
 
-function accepted(schema: unknown, texts: readonly string[]): string[] {
-  const matcher = grammars.matcher({ kind: "json_schema", source: JSON.stringify(schema) });
-  const result = texts.filter((text) => accepts(matcher, text));
-  matcher.close();
-  return result;
-}
+const accepted = (schema: unknown, texts: readonly string[]) => acceptedOf(grammars, schema, texts);
 
 /** A name of at most 12 characters, and an age. */
 function person(age: object): object {

@@ -2,8 +2,8 @@ import { afterAll, describe, expect, it } from "vitest";
 import type { GrammarMatcher } from "../../src/grammar/grammar.ts";
 import type { LlguidanceGrammars } from "../../src/grammar/llguidance/grammars.ts";
 import { messageOf, PicoSpecError } from "../../src/util/errors.ts";
-import { libraryAlone } from "../support/byte-grammars.ts";
-import { accepts, byteGrammars } from "./bytes.ts";
+import { byteGrammars, libraryAlone } from "../support/byte-grammars.ts";
+import { accepts } from "./bytes.ts";
 import { SUITE_DRAFTS, type SuiteCase, suiteCases } from "./suite.ts";
 import { writings } from "./texts.ts";
 
@@ -25,8 +25,9 @@ const LIMITS = {
   draft7: { refused: 213, validRefused: 14 },
 };
 
+const grammars = await byteGrammars();
+
 describe.each(SUITE_DRAFTS)("the JSON Schema Test Suite, %s", (draft) => {
-  const grammars = byteGrammars();
   let figures: Figures | undefined;
 
   it("has no invalid instance that is accepted", { timeout: 300_000 }, async () => {

@@ -2,8 +2,10 @@ import { Ajv } from "ajv";
 import { Ajv2020 } from "ajv/dist/2020.js";
 import { describe, expect, it } from "vitest";
 import type { GrammarMatcher } from "../../src/grammar/grammar.ts";
+import { inTokenSet } from "../../src/sampling/sampler.ts";
 import { SettingError } from "../../src/util/errors.ts";
-import { byteGrammars, END, has, textOf } from "./bytes.ts";
+import { byteGrammars, END } from "../support/byte-grammars.ts";
+import { textOf } from "./bytes.ts";
 
 /** Whatever a model says, as far as it may, is valid: random answers under many schemas, judged by Ajv. */
 
@@ -127,8 +129,9 @@ const SCHEMAS: readonly object[] = [
   },
 ];
 
+const grammars = await byteGrammars();
+
 describe("random answers under a schema", () => {
-  const grammars = byteGrammars();
   const random = generator(SEED);
 
   it.each(SCHEMAS)("%j", (schema) => {
@@ -181,10 +184,11 @@ function walk(matcher: GrammarMatcher, random: () => number): number[] | null {
     const set = matcher.allowed(tokens, 0, tokens.length);
     if (!set) throw new Error(`what was allowed is not: ${tokens.join()}`);
     const choices = Array.from({ length: set.length * 32 }, (_, token) => token).filter((token) =>
-      has(set, token),
+      inTokenSet(set, token),
     );
     if (choices.length === 0) throw new Error(`nothing may follow ${textOf(tokens)}`);
-    if (has(set, END) && (choices.length === 1 || tokens.length > LONG || random() < 0.2)) return tokens;
+    if (inTokenSet(set, END) && (choices.length === 1 || tokens.length > LONG || random() < 0.2))
+      return tokens;
     const others = choices.filter((token) => token !== END);
     // What closes strings, lists and objects, so that answers end.
     const closing = others.filter((token) => ['"', "]", "}"].includes(String.fromCharCode(token - 2)));

@@ -72,7 +72,8 @@ function kept(given: unknown, relaxes: boolean, param: string, budget: SchemaBud
     const { schema, dropped } = relaxes ? relaxedSchema(given) : { schema: given, dropped: [] };
     const described = ({ keyword, path }: Dropped) => `${keyword} at ${path} of ${param}`;
     translated(schema);
-    return { schema, relaxed: dropped.map(described) };
+    // Within Lark a schema is an object.
+    return { schema: schema === true ? {} : schema, relaxed: dropped.map(described) };
   } catch (error) {
     if (!(error instanceof SettingError)) throw error;
     throw new HttpError(400, "invalid_value", `${param}: ${error.message}`, param);

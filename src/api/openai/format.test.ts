@@ -174,6 +174,8 @@ describe("tools", () => {
     for (const text of [CALL, "12"]) expect(allows(grammars, grammar as never, text), text).toBe(true);
     for (const text of ["Hello", `${CALL}12`, '{"age": 7}'])
       expect(allows(grammars, grammar as never, text), text).toBe(false);
+    const any = demand({ tools: [TOOL], guided_json: true }).grammar;
+    for (const text of [CALL, "[1]"]) expect(allows(grammars, any as never, text), text).toBe(true);
     expect(problem({ tools: [TOOL], guided_regex: "a" })).toMatchObject({
       status: 400,
       param: "guided_regex",

@@ -24,8 +24,8 @@ import type { SessionRecord } from "./scheduler.ts";
 
 /** How far the cloud decodes past what the edge has read: one that went away costs no more than this. */
 const RUN_AHEAD_TOKENS = 256;
-/** Most tokens that are committed at a time since the grammar leaves no choice. */
-const MOST_CERTAIN_TOKENS = 32;
+/** Most tokens that are committed at a time since the grammar leaves no choice; more without rows are a prompt. */
+export const MOST_CERTAIN_TOKENS = 32;
 const NO_WORK: Work = { need: "none", prefillTokens: 0, rows: 0 };
 const NOTHING = new Int32Array(0);
 

@@ -17,10 +17,8 @@ import type {
 } from "./machine.ts";
 import { PassCost } from "./pass-cost.ts";
 import { type Grant, launches, nextPass, type PassDecision, type SessionRecord } from "./scheduler.ts";
-import { PassSession } from "./session.ts";
+import { MOST_CERTAIN_TOKENS, PassSession } from "./session.ts";
 
-/** More tokens without rows than a grammar dictates at a time are a prompt. */
-const MOST_DICTATED_TOKENS = 32;
 const NOTHING = new Int32Array(0);
 
 /** The pass that is under way. */
@@ -198,7 +196,7 @@ export class PassSessions implements EngineSessions<PassSession, PassEvent, Pass
       rows += rowsOf(plan);
       // Tokens that a grammar dictated need no row: a few are no prompt.
       const rowless = tokens.length - rowsOf(plan);
-      decodesOnly &&= rowless === 0 || (dictates && rowless <= MOST_DICTATED_TOKENS);
+      decodesOnly &&= rowless === 0 || (dictates && rowless <= MOST_CERTAIN_TOKENS);
       shares.push({ session, slot, copyFrom, from, tokens, questions, hold });
       members.push(session);
     }

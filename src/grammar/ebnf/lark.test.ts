@@ -1,38 +1,20 @@
-import { readFileSync } from "node:fs";
 import { describe, expect, it } from "vitest";
-import type { Tokenizer } from "../../text/tokenizer.ts";
+import { ByteTokenizer, byteGrammars, END } from "../../../test/support/byte-grammars.ts";
+import { inTokenSet } from "../../sampling/sampler.ts";
 import { SettingError } from "../../util/errors.ts";
-import { LlguidanceGrammars } from "../llguidance/grammars.ts";
-import type { GrammarModule } from "../llguidance/library.ts";
 import { larkOfEbnf } from "./lark.ts";
 
-/** Tokens: nothing, the end, a token a byte. */
-const END = 1;
-const FIRST_BYTE = 2;
-const encoder = new TextEncoder();
-const tokenizer: Tokenizer = {
-  fingerprint: "bytes",
-  vocabularySize: FIRST_BYTE + 256,
-  beginText: "",
-  endText: "",
-  addsBegin: false,
-  encode: (text) => Int32Array.from(encoder.encode(text), (byte) => byte + FIRST_BYTE),
-  piece: (token) => (token < FIRST_BYTE ? new Uint8Array(0) : Uint8Array.of(token - FIRST_BYTE)),
-};
-const { Module } = (
-  globalThis as unknown as { WebAssembly: { Module: new (bytes: Uint8Array) => GrammarModule } }
-).WebAssembly;
-const module = new Module(readFileSync("engines/llguidance/llguidance.wasm"));
-const grammars = new LlguidanceGrammars({ module, tokenizer, endTokens: [END] });
+const tokenizer = new ByteTokenizer();
+const grammars = await byteGrammars(tokenizer);
 
 /** Whether a text is one of the grammar's: each byte in turn may come, and then the end. */
 function has(source: string, text: string): boolean {
   const matcher = grammars.matcher({ kind: "ebnf", source });
-  const tokens = [...tokenizer.encode(text, false), END];
+  const tokens = [...tokenizer.bytes(text), END];
   let may = true;
   for (const [at, token] of tokens.entries()) {
     const set = matcher.allowed(tokens, 0, at);
-    may &&= set !== null && ((set[token >>> 5]! >>> (token & 31)) & 1) === 1;
+    may &&= set !== null && inTokenSet(set, token);
   }
   matcher.close();
   return may;

@@ -1,8 +1,6 @@
-import { readFileSync } from "node:fs";
 import { describe, expect, it } from "vitest";
+import { byteGrammars } from "../../../test/support/byte-grammars.ts";
 import type { Tokenizer } from "../../text/tokenizer.ts";
-import { LlguidanceGrammars } from "../llguidance/grammars.ts";
-import type { GrammarModule } from "../llguidance/library.ts";
 
 /**
  * Random grammars as EBNF through llguidance, against a recogniser written from the definition: after every beginning of
@@ -34,11 +32,7 @@ const tokenizer: Tokenizer = {
   encode: (text) => Int32Array.from([...text].map((letter) => PIECES.indexOf(letter))),
   piece: (token) => encoder.encode(PIECES[token]!),
 };
-const { Module } = (
-  globalThis as unknown as { WebAssembly: { Module: new (bytes: Uint8Array) => GrammarModule } }
-).WebAssembly;
-const module = new Module(readFileSync("engines/llguidance/llguidance.wasm"));
-const grammars = new LlguidanceGrammars({ module, tokenizer, endTokens: [END] });
+const grammars = await byteGrammars(tokenizer);
 
 /** Mulberry32. */
 function randomOf(seed: number): () => number {

@@ -22,11 +22,9 @@ interface Exports {
   mask(matcher: number, out: number, words: number): number;
   consume(matcher: number, token: number): number;
   rollback(matcher: number, tokens: number): number;
-  accepting(matcher: number): number;
   forced(matcher: number, out: number, most: number): number;
   sure(matcher: number, tokens: number, count: number): number;
   step_cost(matcher: number, what: number): number;
-  warnings(grammar: number): number;
 }
 
 /** What of a WebAssembly.Memory is used. */
@@ -195,10 +193,6 @@ export class GrammarLibrary {
     this.check(this.call(() => this.exports.rollback(matcher, tokens)));
   }
 
-  accepting(matcher: number): boolean {
-    return this.call(() => this.exports.accepting(matcher)) === 1;
-  }
-
   /** The bytes that have to come next, Uint8Array[n]. */
   forced(matcher: number): Uint8Array {
     const { exports, forcedAt } = this;
@@ -217,12 +211,6 @@ export class GrammarLibrary {
   stepCost(matcher: number): { readonly fuel: number; readonly items: number } {
     const cost = (what: number) => this.call(() => this.exports.step_cost(matcher, what)) >>> 0;
     return { fuel: cost(0), items: cost(1) };
-  }
-
-  /** What llguidance says of a grammar that it takes. */
-  warnings(grammar: number): string {
-    const count = this.call(() => this.exports.warnings(grammar));
-    return count === 0 ? "" : errorOf(this.exports);
   }
 
   private call<T>(act: () => T): T {

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
-import { accepts, byteGrammars } from "../../../test/schemas/bytes.ts";
-import { libraryAlone } from "../../../test/support/byte-grammars.ts";
+import { accepts } from "../../../test/schemas/bytes.ts";
+import { byteGrammars, libraryAlone } from "../../../test/support/byte-grammars.ts";
 import { PicoSpecError } from "../../util/errors.ts";
 
 interface Numeric {
@@ -38,7 +38,7 @@ describe("numbers under random bounds and factors", () => {
   });
 });
 
-const grammars = byteGrammars();
+const grammars = await byteGrammars();
 
 function compared(matcherOf: (schema: Numeric) => ReturnType<typeof grammars.matcher>) {
   const random = generator(SEED);

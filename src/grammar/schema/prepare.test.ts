@@ -1,20 +1,14 @@
 import { describe, expect, it } from "vitest";
-import { accepts, byteGrammars } from "../../../test/schemas/bytes.ts";
-import { libraryAlone } from "../../../test/support/byte-grammars.ts";
+import { accepted as acceptedOf, accepts } from "../../../test/schemas/bytes.ts";
+import { byteGrammars, libraryAlone } from "../../../test/support/byte-grammars.ts";
 import { SESSION_LIMITS } from "../../decoding/session.ts";
 import { SettingError } from "../../util/errors.ts";
 import { SchemaError } from "./error.ts";
 import { preparedSchema } from "./prepare.ts";
 
-const grammars = byteGrammars();
+const grammars = await byteGrammars();
 
-/** Which of the texts are whole answers under a schema. */
-function accepted(schema: unknown, texts: readonly string[]): string[] {
-  const matcher = grammars.matcher({ kind: "json_schema", source: JSON.stringify(schema) });
-  const result = texts.filter((text) => accepts(matcher, text));
-  matcher.close();
-  return result;
-}
+const accepted = (schema: unknown, texts: readonly string[]) => acceptedOf(grammars, schema, texts);
 
 function errorOf(source: string): SettingError {
   try {

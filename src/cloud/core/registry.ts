@@ -133,6 +133,7 @@ export class Registry<Session extends CloudSession<Effect>, Effect> {
   }
 }
 
-export function errorFrame(session: number, { code, message }: ProtocolError): Frame {
-  return { type: "error", session, code, message: message.slice(0, MOST_MESSAGE_UNITS) };
+export function errorFrame(session: number, { code, message, retryAfterMs }: ProtocolError): Frame {
+  const later = retryAfterMs === undefined ? {} : { retryAfterMs };
+  return { type: "error", session, code, message: message.slice(0, MOST_MESSAGE_UNITS), ...later };
 }

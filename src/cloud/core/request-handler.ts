@@ -219,6 +219,7 @@ export class RequestHandler<Session extends CloudSession<Effect>, Event, Effect>
       case "verdict":
       case "witnesses":
       case "done":
+      case "goAway":
       case "error":
         this.failConnection(id, new ProtocolError("unexpected_frame", `an edge sends no ${frame.type}`), out);
         break;

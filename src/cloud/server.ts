@@ -3,6 +3,7 @@ import type { LiveEngine } from "../engine/live-engine.ts";
 import type { Grammars } from "../grammar/grammar.ts";
 import { systemClock } from "../transport/node/clock.ts";
 import { type Listener, listen } from "../transport/node/socket.ts";
+import type { CloudObserver } from "./core/observer.ts";
 import type { CloudLimits } from "./driver.ts";
 import { Cloud, type TargetDescription } from "./driver.ts";
 
@@ -22,6 +23,8 @@ export interface ServerOptions {
   readonly grammars?: Grammars | null;
   /** a fault of ours has thrown; see `Cloud`. Default: it ends the process */
   readonly failed?: (error: unknown) => void;
+  /** see `Cloud`; default: nothing observes */
+  readonly observer?: CloudObserver;
 }
 
 export interface CloudServer {
@@ -59,6 +62,7 @@ export async function serveCloud(options: ServerOptions): Promise<CloudServer> {
     grammars,
     ...(limits ? { limits } : {}),
     ...(options.failed ? { failed: options.failed } : {}),
+    ...(options.observer ? { observer: options.observer } : {}),
   });
   const listener: Listener = await listen({ host, port, connected: (transport) => cloud.accept(transport) });
   const name = host.includes(":") ? `[${host}]` : host;

@@ -8,6 +8,7 @@ import { SettingError } from "../util/errors.ts";
 import { type OpenedTarget, TARGET_ENGINES } from "./engines.ts";
 import { modelFile } from "./model-file.ts";
 import { software } from "./node.ts";
+import type { CloudOperations } from "./operations.ts";
 import { need, needGpu, needWhole } from "./options.ts";
 
 /** A cloud out of a model file. */
@@ -44,6 +45,8 @@ export interface CreateCloudOptions {
   readonly hardware?: HardwareProfile | null;
   /** a fault of PicoSpec's own, which costs one connection at most. Default: a line on stderr */
   readonly failed?: (error: unknown) => void;
+  /** probes, metrics, log and trace; stays the caller's to close, after the cloud. Default: none */
+  readonly operations?: CloudOperations;
   /** of loading the model, [0, 1] */
   readonly loading?: (fraction: number) => void;
   /** of a model that comes from the hub */
@@ -86,6 +89,7 @@ export async function createCloud(options: CreateCloudOptions): Promise<DeviceCl
       ...{ tokenizer, grammars, description, host, port },
       server: software(),
       failed: options.failed ?? tellFault,
+      ...(options.operations ? { observer: options.operations.observer } : {}),
       limits: {
         sessions: settings.sessions,
         quantumRows: settings.quantumTokens,
@@ -93,7 +97,8 @@ export async function createCloud(options: CreateCloudOptions): Promise<DeviceCl
         ...(options.sharedPrefix ? { sharedPrefix: target.encode(options.sharedPrefix) } : {}),
       },
     });
-    return new DeviceCloud(server, target);
+    options.operations?.serving(server.cloud, "pass" in target.engine ? target.engine.kvSlots : 0);
+    return new DeviceCloud(server, target, options.operations);
   } catch (error) {
     target.close();
     throw error;
@@ -149,11 +154,13 @@ function checkSettings(model: unknown, settings: ReturnType<typeof withDefaults>
 export class DeviceCloud {
   private readonly server: CloudServer;
   private readonly target: OpenedTarget;
+  private readonly operations: CloudOperations | undefined;
   private closing: Promise<void> | null = null;
 
-  constructor(server: CloudServer, target: OpenedTarget) {
+  constructor(server: CloudServer, target: OpenedTarget, operations?: CloudOperations) {
     this.server = server;
     this.target = target;
+    this.operations = operations;
   }
 
   /** ws://HOST:PORT, for edges */
@@ -174,6 +181,7 @@ export class DeviceCloud {
 
   /** Tells every edge, stops listening, and frees the target and its model, in this order. */
   close(): Promise<void> {
+    this.operations?.draining();
     this.closing ??= this.server.close().finally(() => this.target.close());
     return this.closing;
   }

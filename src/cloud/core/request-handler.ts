@@ -149,7 +149,7 @@ export class RequestHandler<Session extends CloudSession<Effect>, Event, Effect>
     this.peers.delete(id);
     this.principals.delete(id);
     for (const session of this.registry.ofConnection(id)) {
-      this.registry.run(session, out, () => session.end("failed", out));
+      this.registry.run(session, out, () => session.end("failed", out), "connection_lost");
     }
     this.sessions.forget(id);
   }
@@ -293,7 +293,7 @@ export class RequestHandler<Session extends CloudSession<Effect>, Event, Effect>
       return;
     }
     // Its link is dead, and only the edge has noticed so far.
-    if (orphan) this.registry.run(orphan, out, () => orphan.end("failed", out));
+    if (orphan) this.registry.run(orphan, out, () => orphan.end("failed", out), "superseded");
     const { contextTokens, endTokens, vocabularySize } = this.options.target;
     const rule: StopRule = {
       promptLength: resume?.promptTokens ?? tokens.length,
@@ -316,6 +316,10 @@ export class RequestHandler<Session extends CloudSession<Effect>, Event, Effect>
       nowMs,
     );
     this.registry.add(session);
+    out.push({
+      kind: "opened",
+      session: { identity, policy: settings.policy, promptTokens: rule.promptLength, tokens: tokens.length },
+    });
     this.registry.run(session, out, () => session.start(nowMs, out));
   }
 

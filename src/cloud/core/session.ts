@@ -1,4 +1,5 @@
-import type { StopReason } from "../../decoding/session.ts";
+import type { DecodingPolicy } from "../../decoding/policy.ts";
+import type { CloudUsage, StopReason } from "../../decoding/session.ts";
 import type { DraftFrame, Frame, WitnessRequestFrame } from "../../protocol/frame.ts";
 
 /** One session, whichever way its engine verifies. A ProtocolError that it throws ends it, and nothing else. */
@@ -15,6 +16,8 @@ export interface CloudSession<Effect> {
   witnessRequest(frame: WitnessRequestFrame, nowMs: number, out: CloudEffect<Effect>[]): void;
   /** Ends it. `failed`: the edge is gone or is told by an error, so there is no done frame. */
   end(reason: StopReason | "failed", out: CloudEffect<Effect>[]): void;
+  /** What it has taken so far. */
+  report(): SessionReport;
   /** @throws AssertionError on a broken invariant */
   checkIntegrity(): void;
 }
@@ -33,11 +36,36 @@ export interface SessionIdentity {
   readonly epoch: number;
 }
 
+export interface SessionReport {
+  /** why it ended; null: it goes on */
+  readonly reason: StopReason | "failed" | null;
+  readonly usage: CloudUsage;
+}
+
+/** A session that begins, for who observes. */
+export interface OpenedSession {
+  readonly identity: SessionIdentity;
+  readonly policy: DecodingPolicy;
+  readonly promptTokens: number;
+  /** tokens that it begins with: the prompt, and what a resumed session had committed elsewhere */
+  readonly tokens: number;
+}
+
+/** A session that is over, for who observes. */
+export interface EndedSession extends SessionReport {
+  readonly identity: SessionIdentity;
+  /** of the error that ended it; null: none did */
+  readonly code: string | null;
+}
+
 /** @typeParam Effect on the engine, such as a pass to run */
 export type CloudEffect<Effect> =
   | { readonly kind: "send"; readonly connection: number; readonly frame: Frame }
   /** after what was sent before */
   | { readonly kind: "close"; readonly connection: number }
   | { readonly kind: "engine"; readonly effect: Effect }
+  /** for who observes: a session begins, before its first frame; or is over */
+  | { readonly kind: "opened"; readonly session: OpenedSession }
+  | { readonly kind: "ended"; readonly session: EndedSession }
   /** replaces an earlier one */
   | { readonly kind: "wake"; readonly atMs: number };

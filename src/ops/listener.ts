@@ -6,7 +6,7 @@ import { EXPOSITION_TYPE } from "./registry.ts";
 
 /** A port for who looks after a server: /healthz, /readyz and /metrics, apart from what it serves. */
 
-export const LISTENER_LIMITS = {
+const LISTENER_LIMITS = {
   connections: 64,
   requestMs: 10_000,
   headerBytes: 8 * 1024,
@@ -64,17 +64,17 @@ async function answer(
 ): Promise<void> {
   const say = (status: number, text: string, type = "text/plain") =>
     response.writeHead(status, { "content-type": type }).end(text);
-  const { pathname } = new URL(request.url ?? "/", "http://none");
+  const path = (request.url ?? "/").split("?")[0];
   if (request.headers.origin !== undefined || !goesBy(request.headers.host, host)) {
     say(403, "web pages may not ask here\n");
   } else if (request.method !== "GET" && request.method !== "HEAD") {
     response.setHeader("allow", "GET");
     say(405, "this takes GET\n");
-  } else if (pathname === "/healthz") say(200, "ok\n");
-  else if (pathname === "/readyz") {
+  } else if (path === "/healthz") say(200, "ok\n");
+  else if (path === "/readyz") {
     const problem = notReady();
     say(problem === null ? 200 : 503, `${problem ?? "ok"}\n`);
-  } else if (pathname === "/metrics") say(200, await metrics(), EXPOSITION_TYPE);
+  } else if (path === "/metrics") say(200, await metrics(), EXPOSITION_TYPE);
   else say(404, "there are /healthz, /readyz and /metrics\n");
 }
 

@@ -65,7 +65,8 @@ export const EXPOSITION_TYPE = Registry.PROMETHEUS_CONTENT_TYPE;
 /** All metrics of a server and of its process in Prometheus' text format. */
 export async function exposition(registry: Registry): Promise<string> {
   const [own, ofProcess] = await Promise.all([registry.metrics(), processRegistry().metrics()]);
-  return `${own}\n${ofProcess}`;
+  // prom-client writes "Nan" where nothing was measured yet.
+  return `${own}\n${ofProcess.replaceAll(/ Nan$/gm, " NaN")}`;
 }
 
 /** @param version of this software */

@@ -1,5 +1,5 @@
 import type { Frame } from "../../protocol/frame.ts";
-import type { EndedSession, OpenedSession } from "./session.ts";
+import type { SessionEnded, SessionOpened } from "./session.ts";
 
 /** A pass that is over. */
 export interface PassReport {
@@ -27,8 +27,8 @@ export interface CloudObserver {
   /** before the cloud reacts to it */
   received?(connection: number, frame: Frame, payloadBytes: number): void;
   sent?(connection: number, frame: Frame, payloadBytes: number): void;
-  opened?(session: OpenedSession): void;
-  ended?(session: EndedSession): void;
+  opened?(session: SessionOpened): void;
+  ended?(session: SessionEnded): void;
   /** before its sessions hear of it */
   passEnded?(pass: PassReport): void;
   /** a draft was verified by a row that was held, without a pass */

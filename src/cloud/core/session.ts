@@ -43,7 +43,7 @@ export interface SessionReport {
 }
 
 /** A session that begins, for who observes. */
-export interface OpenedSession {
+export interface SessionOpened {
   readonly identity: SessionIdentity;
   readonly policy: DecodingPolicy;
   readonly promptTokens: number;
@@ -52,7 +52,7 @@ export interface OpenedSession {
 }
 
 /** A session that is over, for who observes. */
-export interface EndedSession extends SessionReport {
+export interface SessionEnded extends SessionReport {
   readonly identity: SessionIdentity;
   /** of the error that ended it; null: none did */
   readonly code: string | null;
@@ -65,7 +65,7 @@ export type CloudEffect<Effect> =
   | { readonly kind: "close"; readonly connection: number }
   | { readonly kind: "engine"; readonly effect: Effect }
   /** for who observes: a session begins, before its first frame; or is over */
-  | { readonly kind: "opened"; readonly session: OpenedSession }
-  | { readonly kind: "ended"; readonly session: EndedSession }
+  | { readonly kind: "opened"; readonly session: SessionOpened }
+  | { readonly kind: "ended"; readonly session: SessionEnded }
   /** replaces an earlier one */
   | { readonly kind: "wake"; readonly atMs: number };

@@ -1,5 +1,5 @@
 import type { CloudObserver } from "../../cloud/core/observer.ts";
-import type { EndedSession, OpenedSession } from "../../cloud/core/session.ts";
+import type { SessionEnded, SessionOpened } from "../../cloud/core/session.ts";
 import { policyLabel } from "../../decoding/policy.ts";
 import type { Frame } from "../../protocol/frame.ts";
 import type { Clock } from "../../util/clock.ts";
@@ -10,7 +10,7 @@ import { sessionTag } from "../session-tag.ts";
 export class CloudAudit implements CloudObserver {
   private readonly log: Log;
   private readonly clock: Clock;
-  private readonly open = new Map<number, { readonly session: OpenedSession; readonly sinceMs: number }>();
+  private readonly open = new Map<number, { readonly session: SessionOpened; readonly sinceMs: number }>();
 
   constructor(log: Log, clock: Clock) {
     this.log = log;
@@ -32,14 +32,14 @@ export class CloudAudit implements CloudObserver {
     this.log.warn({ connection, session, code: frame.code }, "error sent");
   }
 
-  opened(session: OpenedSession): void {
+  opened(session: SessionOpened): void {
     this.open.set(session.identity.key, { session, sinceMs: this.clock.nowMs() });
     const { promptTokens, policy } = session;
     const fields = { ...names(session), policy: policyLabel(policy), promptTokens };
     this.log.debug(fields, "session opened");
   }
 
-  ended({ identity, reason, code, usage }: EndedSession): void {
+  ended({ identity, reason, code, usage }: SessionEnded): void {
     const open = this.open.get(identity.key);
     if (!open) return;
     this.open.delete(identity.key);
@@ -62,7 +62,7 @@ export class CloudAudit implements CloudObserver {
 }
 
 /** Of both sides: `session` is what the edge calls it, `trace` what both sides' lines share. */
-function names({ identity }: OpenedSession) {
+function names({ identity }: SessionOpened) {
   const { principal, key, connection, id, secret, epoch } = identity;
   return { principal, key, connection, session: id, trace: sessionTag(secret), epoch };
 }

@@ -1,7 +1,7 @@
 import { Histogram, type Registry } from "prom-client";
 import type { SessionView } from "../../cloud/core/machine.ts";
 import type { CloudObserver, PassReport } from "../../cloud/core/observer.ts";
-import type { EndedSession, OpenedSession } from "../../cloud/core/session.ts";
+import type { SessionEnded, SessionOpened } from "../../cloud/core/session.ts";
 import type { Frame } from "../../protocol/frame.ts";
 import { Tally } from "../labels.ts";
 import { exposition, one, pulledCounter, pulledGauge, type Sample, serverRegistry } from "../registry.ts";
@@ -103,11 +103,11 @@ export class CloudMetrics implements CloudObserver {
     if (this.strangers.has(connection)) this.refused.add(frame.code);
   }
 
-  opened(session: OpenedSession): void {
+  opened(session: SessionOpened): void {
     this.sessions.opened(session);
   }
 
-  ended(session: EndedSession): void {
+  ended(session: SessionEnded): void {
     this.sessions.closed(session);
   }
 

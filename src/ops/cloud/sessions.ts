@@ -1,10 +1,10 @@
 import type { SessionView } from "../../cloud/core/machine.ts";
-import type { EndedSession, OpenedSession } from "../../cloud/core/session.ts";
+import type { SessionEnded, SessionOpened } from "../../cloud/core/session.ts";
 import { policyLabel } from "../../decoding/policy.ts";
 import { LabelValues, Tally } from "../labels.ts";
 
 /** What principals are counted by at most; the others are one, "other". */
-export const MOST_PRINCIPALS = 100;
+const MOST_PRINCIPALS = 100;
 /** Presets and stop reasons are few; a bound all the same. */
 const MOST_KINDS = 200;
 const MOST_CODES = 64;
@@ -34,7 +34,7 @@ export class SessionCounts {
   private readonly over = new Map<string, Totals>();
   private readonly principals = new LabelValues(MOST_PRINCIPALS);
 
-  opened({ identity, policy, promptTokens, tokens }: OpenedSession): void {
+  opened({ identity, policy, promptTokens, tokens }: SessionOpened): void {
     const principal = this.principals.of(principalLabel(identity.principal));
     this.begun.add(principal);
     this.open.set(identity.key, {
@@ -46,7 +46,7 @@ export class SessionCounts {
     });
   }
 
-  closed({ identity, reason, code, usage }: EndedSession): void {
+  closed({ identity, reason, code, usage }: SessionEnded): void {
     const open = this.open.get(identity.key);
     if (!open) return;
     this.open.delete(identity.key);
@@ -66,7 +66,7 @@ export class SessionCounts {
   }
 }
 
-function addTo(totals: Map<string, Totals>, open: Open, usage: EndedSession["usage"]): void {
+function addTo(totals: Map<string, Totals>, open: Open, usage: SessionEnded["usage"]): void {
   const total = totals.get(open.principal) ?? {
     promptTokens: 0,
     committedTokens: 0,
@@ -81,6 +81,6 @@ function addTo(totals: Map<string, Totals>, open: Open, usage: EndedSession["usa
 }
 
 /** A key's name; without keys every connection is its own principal, and all of them are one label. */
-export function principalLabel(principal: string): string {
+function principalLabel(principal: string): string {
   return /^connection \d+$/.test(principal) ? "anonymous" : principal;
 }

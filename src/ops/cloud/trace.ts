@@ -1,5 +1,5 @@
 import type { CloudObserver, PassReport } from "../../cloud/core/observer.ts";
-import type { EndedSession, OpenedSession } from "../../cloud/core/session.ts";
+import type { SessionEnded, SessionOpened } from "../../cloud/core/session.ts";
 import { policyLabel } from "../../decoding/policy.ts";
 import type { Frame } from "../../protocol/frame.ts";
 import type { Clock } from "../../util/clock.ts";
@@ -12,7 +12,7 @@ const PASSES: Track = { pid: PROCESS, tid: 0 };
 
 interface Open {
   readonly track: Track;
-  readonly session: OpenedSession;
+  readonly session: SessionOpened;
   readonly sinceMs: number;
 }
 
@@ -31,7 +31,7 @@ export class CloudTrace implements CloudObserver {
     file.name(PASSES, "thread_name", "passes");
   }
 
-  opened(session: OpenedSession): void {
+  opened(session: SessionOpened): void {
     const { key, connection, id } = session.identity;
     const track = { pid: PROCESS, tid: key };
     const open = { track, session, sinceMs: this.clock.nowMs() };
@@ -40,7 +40,7 @@ export class CloudTrace implements CloudObserver {
     this.file.name(track, "thread_name", `session ${key}`);
   }
 
-  ended({ identity, reason, code, usage }: EndedSession): void {
+  ended({ identity, reason, code, usage }: SessionEnded): void {
     const open = this.open.get(identity.key);
     if (!open) return;
     this.open.delete(identity.key);

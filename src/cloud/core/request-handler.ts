@@ -144,12 +144,12 @@ export class RequestHandler<Session extends CloudSession<Effect>, Event, Effect>
     }
   }
 
-  private disconnected(id: number, out: CloudEffect<Effect>[]): void {
+  private disconnected(id: number, out: CloudEffect<Effect>[], code = "connection_lost"): void {
     this.helloByMs.delete(id);
     this.peers.delete(id);
     this.principals.delete(id);
     for (const session of this.registry.ofConnection(id)) {
-      this.registry.run(session, out, () => session.end("failed", out), "connection_lost");
+      this.registry.run(session, out, () => session.end("failed", out), code);
     }
     this.sessions.forget(id);
   }
@@ -180,7 +180,7 @@ export class RequestHandler<Session extends CloudSession<Effect>, Event, Effect>
   /** Tells an edge what it did wrong and lets go of it. */
   private failConnection(id: number, error: ProtocolError, out: CloudEffect<Effect>[]): void {
     if (!this.helloByMs.has(id)) return;
-    this.disconnected(id, out);
+    this.disconnected(id, out, error.code);
     out.push({ kind: "send", connection: id, frame: errorFrame(0, error) });
     out.push({ kind: "close", connection: id });
   }

@@ -70,10 +70,10 @@ describe("the audit", () => {
       observer: (clock) => new CloudAudit(log, clock),
     });
     world.generate(POLICIES.race, [1, 2, 3], toSeed(1), 100);
-    world.clock.schedule(70, () => world.cloud.close());
+    world.clock.schedule(45, () => world.cloud.close());
     world.clock.run();
     expect(lines.filter(({ message }) => message === "session ended")).toEqual([
-      expect.objectContaining({ reason: "failed", code: "connection_lost" }),
+      expect.objectContaining({ reason: "failed", code: "shutting_down" }),
     ]);
     expect(lines).toContainEqual(expect.objectContaining({ message: "error sent", code: "shutting_down" }));
   });

@@ -25,7 +25,7 @@ export interface SessionListener {
   /** once, last */
   finished(outcome: Outcome, statistics: PipelineStatistics): void;
   /** counts, logs or traces the session; default: nothing does */
-  readonly observer?: AnswerObserver;
+  readonly observer?: AnswerObserver | undefined;
 }
 
 export interface EdgeDriverOptions {
@@ -83,11 +83,8 @@ export class EdgeDriver {
 
   start(): void {
     const { id: session, secret, settings, prompt } = this.options;
-    this.observer?.opened?.({
-      ...{ session, secret, settings },
-      promptTokens: prompt.length,
-      statistics: this.statistics,
-    });
+    const { statistics } = this;
+    this.observer?.opened?.({ session, secret, settings, promptTokens: prompt.length, statistics });
     this.driver.dispatch({ kind: "start" });
   }
 

@@ -262,7 +262,7 @@ export class Edge {
     const settings = this.settingsOf(request, policy, opener.model.contextTokens - promptTokens);
     const { tokenizer } = this;
     const parts = new AnswerParts(tokenizer, request.stop ?? [], request.logprobs !== undefined, events);
-    const { observer = null } = request;
+    const { observer } = request;
     return { ...(await collect(opener, settings, prompt, parts, leave, observer)), promptTokens };
   }
 
@@ -322,7 +322,7 @@ function collect(
   prompt: Int32Array,
   parts: AnswerParts,
   { signal }: AbortController,
-  observer: AnswerObserver | null,
+  observer: AnswerObserver | undefined,
 ): Promise<Omit<AnswerEnd, "promptTokens">> {
   return new Promise((resolve, reject) => {
     let session: OpenedSession | null = null;
@@ -344,7 +344,7 @@ function collect(
         parts.end();
         resolve({ reason: parts.stopped ? "stop" : outcome.reason, statistics });
       },
-      ...(observer ? { observer } : {}),
+      observer,
     });
     if (signal.aborted || parts.stopped) cancel();
     else signal.addEventListener("abort", cancel);

@@ -109,7 +109,7 @@ class Sessions {
           this.changed();
           listener.finished(outcome, statistics);
         },
-        ...(listener.observer ? { observer: listener.observer } : {}),
+        observer: listener.observer,
       },
     });
     this.byId.set(id, session);

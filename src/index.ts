@@ -21,7 +21,7 @@ export {
 } from "./decoding/policy.ts";
 export type { CloudUsage, SessionSettings, StopReason } from "./decoding/session.ts";
 export { type ConnectOptions, connectEdge, type ResumeOptions } from "./edge/connect.ts";
-export { CloudError, type Reconnect } from "./edge/connection.ts";
+export { CloudError } from "./edge/connection.ts";
 export type { Outcome, TokenOrigin } from "./edge/core/machine.ts";
 export type { DrafterReach } from "./edge/core/reach.ts";
 export type { SequenceView } from "./edge/core/session.ts";
@@ -39,9 +39,9 @@ export {
   type EdgeOptions,
   type WholeAnswer,
 } from "./edge/edge.ts";
+export { type Reconnect } from "./edge/links.ts";
+export { LocalOpener, type LocalOpenerOptions } from "./edge/local-opener.ts";
 export {
-  LocalOpener,
-  type LocalOpenerOptions,
   type OpenedSession,
   type Opener,
   RemoteOpener,

@@ -1,6 +1,7 @@
 import { connectEdge } from "../edge/connect.ts";
 import { LookupDrafter } from "../edge/drafters/lookup-drafter.ts";
-import { LocalOpener, type RemoteOpener } from "../edge/opener.ts";
+import { LocalOpener } from "../edge/local-opener.ts";
+import type { RemoteOpener } from "../edge/opener.ts";
 import type { GpuChoice } from "../engine/llama/library.ts";
 import type { Grammars } from "../grammar/grammar.ts";
 import type { Tokenizer } from "../text/tokenizer.ts";

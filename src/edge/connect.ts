@@ -3,8 +3,8 @@ import { wireLink } from "../protocol/link.ts";
 import type { Tokenizer } from "../text/tokenizer.ts";
 import type { Transport } from "../transport/transport.ts";
 import type { Clock } from "../util/clock.ts";
-import type { Reconnect } from "./connection.ts";
 import type { Drafter } from "./drafters/drafter.ts";
+import type { Reconnect } from "./links.ts";
 import { RemoteOpener } from "./opener.ts";
 
 /** A connection to a cloud as a promise: for callers that do not live under a clock of their own. */

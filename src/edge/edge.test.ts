@@ -11,7 +11,8 @@ import { systemClock } from "../transport/node/clock.ts";
 import { connectEdge } from "./connect.ts";
 import { ParallelDrafter } from "./drafters/parallel-drafter.ts";
 import { type AnswerEvent, type AnswerRequest, Edge } from "./edge.ts";
-import { LocalOpener, type LocalOpenerOptions, type RemoteOpener } from "./opener.ts";
+import { LocalOpener, type LocalOpenerOptions } from "./local-opener.ts";
+import type { RemoteOpener } from "./opener.ts";
 
 const language: ToyLanguage = {
   seed: toSeed(4),

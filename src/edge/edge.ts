@@ -14,7 +14,8 @@ import { Inbox } from "../util/inbox.ts";
 import { CloudError } from "./connection.ts";
 import type { TokenOrigin } from "./core/machine.ts";
 import { PipelineStatistics } from "./core/statistics.ts";
-import type { LocalOpener, OpenedSession, Opener, RemoteOpener, TextModel } from "./opener.ts";
+import type { LocalOpener } from "./local-opener.ts";
+import type { OpenedSession, Opener, RemoteOpener, TextModel } from "./opener.ts";
 
 /** The edge as a library: questions in, answers out as events. */
 

@@ -1,8 +1,9 @@
-import { CloudError, type Reconnect } from "../../src/edge/connection.ts";
+import { CloudError } from "../../src/edge/connection.ts";
 import { PipelineStatistics } from "../../src/edge/core/statistics.ts";
 import type { Drafter } from "../../src/edge/drafters/drafter.ts";
 import { LookupDrafter, TwoDrafters } from "../../src/edge/drafters/lookup-drafter.ts";
 import { ParallelDrafter } from "../../src/edge/drafters/parallel-drafter.ts";
+import type { Reconnect } from "../../src/edge/links.ts";
 import { RemoteOpener } from "../../src/edge/opener.ts";
 import { pacedDrafter } from "../../src/engine/paced.ts";
 import { ToyDraftModel } from "../../src/engine/toy/draft-model.ts";

@@ -90,6 +90,11 @@ const MOST_DRAINING = 8;
 /** What a cloud says for which another try, or another server, may do. */
 const PASSING = new Set(["connection_lost", "unreachable", "shutting_down", "server_full", "slow_peer"]);
 
+/** Whether another try may do, by the code of the error that ended the last. */
+export function isPassing(code: string): boolean {
+  return PASSING.has(code);
+}
+
 export class Links {
   private readonly options: LinksOptions;
   private readonly handlers: LinksHandlers;
@@ -252,9 +257,8 @@ export class Links {
     }
     this.forget(connection);
     if (connection.upForMs > STEADY_MS && !connection.expects) this.retries.finished();
-    const passing = PASSING.has(loss.code);
-    if (!passing) this.refused(place, loss, connection);
-    else this.again(loss, connection);
+    if (isPassing(loss.code)) this.again(loss, connection);
+    else this.refused(place, loss, connection);
   }
 
   /** This replica is of no use. */
@@ -309,7 +313,7 @@ export class Links {
   /** @param before why there is no link */
   private notMade(place: number, error: Error | null, before: string): void {
     const reason = error ? messageOf(error) : before;
-    const refusal = error instanceof ConnectionError && !PASSING.has(error.code) ? error.code : null;
+    const refusal = error instanceof ConnectionError && !isPassing(error.code) ? error.code : null;
     if (refusal === null) this.again({ code: "connection_lost", reason, retryAfterMs: 0 }, null);
     else this.refused(place, { code: refusal, reason, retryAfterMs: 0 });
   }

@@ -192,7 +192,7 @@ export class RemoteOpener implements Opener {
       down: (link) => this.down(link),
       frame: (link, frame, bytes) => this.take(link, frame, bytes),
       watched: (link) => this.watched(link),
-      failed: (error) => this.failed(error),
+      failed: (error) => this.end(error),
     });
     this.links.start();
   }
@@ -214,6 +214,11 @@ export class RemoteOpener implements Opener {
 
   get gone(): boolean {
     return this.failure !== null;
+  }
+
+  /** Why it is gone; null: it is not. */
+  get failed(): CloudError | null {
+    return this.failure;
   }
 
   /** There is a link over which new sessions are opened. */
@@ -332,7 +337,7 @@ export class RemoteOpener implements Opener {
   close(): void {
     for (const session of this.sessions.all()) session.cancel();
     this.links.close();
-    this.failed(new CloudError("closed", "this connection was closed"));
+    this.end(new CloudError("closed", "this connection was closed"));
   }
 
   private up(target: TargetInfo, peer: Peer): void {
@@ -451,7 +456,7 @@ export class RemoteOpener implements Opener {
     }
   }
 
-  private failed(error: CloudError): void {
+  private end(error: CloudError): void {
     if (this.failure) return;
     this.failure = error;
     if (this.tokenizerAsked) this.tokenizerCame(error, new Uint8Array(0));

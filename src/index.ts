@@ -34,12 +34,15 @@ export {
   type AnswerEnd,
   type AnswerEvent,
   type AnsweredToken,
+  type Answerer,
   type AnswerRequest,
   Edge,
   type EdgeOptions,
+  type OfflineMode,
   type WholeAnswer,
 } from "./edge/edge.ts";
 export { type Reconnect } from "./edge/links.ts";
+export { type CloudState, Keeper, type KeeperOptions } from "./edge/keeper.ts";
 export { LocalOpener, type LocalOpenerOptions } from "./edge/local-opener.ts";
 export {
   type OpenedSession,

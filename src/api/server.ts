@@ -21,6 +21,8 @@ export interface HttpOptions extends Omit<EndpointOptions, "freshId" | "nowSecon
   readonly software: string;
   /** a line for the operator */
   readonly log?: (line: string) => void;
+  /** the last resort: a fault of ours, which costs its request. Default: dropped */
+  readonly failed?: (error: unknown) => void;
 }
 
 export interface HttpServer {
@@ -56,7 +58,11 @@ export async function serveHttp(options: HttpOptions): Promise<HttpServer> {
     ended: (end) => metrics.ended(end),
   });
   const server = createServer((request, response) => {
-    void new Exchange(request, response, options, endpoint, metrics).run();
+    const exchange = new Exchange(request, response, options, endpoint, metrics);
+    exchange.run().catch((error: unknown) => {
+      options.failed?.(error);
+      response.destroy();
+    });
   });
   server.requestTimeout = REQUEST_TIMEOUT_MS;
   server.headersTimeout = REQUEST_TIMEOUT_MS;
@@ -147,7 +153,7 @@ class Exchange {
     else if (path.startsWith("/v1/models/")) {
       this.get(() => this.send(endpoint.modelNamed(decodeURIComponent(path.slice("/v1/models/".length)))));
     } else if (path === "/health") {
-      this.get(() => this.send({ status: "ok", software: this.options.software, ...endpoint.load }));
+      this.get(() => this.send({ status: "ok", software: this.options.software, ...endpoint.health }));
     } else if (path === "/metrics") {
       this.get(() => this.write(200, "text/plain; version=0.0.4", this.metrics.text(endpoint.load)));
     } else throw new HttpError(404, "not_found", `there is nothing at ${path}; the API is below /v1`);
@@ -190,6 +196,7 @@ class Exchange {
   }
 
   private async reply(reply: Reply): Promise<void> {
+    this.response.setHeader("x-picospec-answered-by", reply.answeredBy);
     if (reply.relaxed && reply.relaxed.length > 0) this.tellRelaxed(reply.relaxed);
     if (reply.kind === "object") this.send(reply.body);
     else await this.stream(reply.chunks);
@@ -221,7 +228,9 @@ class Exchange {
       await this.event("[DONE]");
     } catch (error) {
       // The status has gone out: the error is an event, and there is no [DONE].
-      if (!this.gone.signal.aborted) await this.event(JSON.stringify(asHttpError(error).body));
+      const told = asHttpError(error);
+      if (told.code === "internal_error") this.options.failed?.(error);
+      if (!this.gone.signal.aborted) await this.event(JSON.stringify(told.body));
     } finally {
       clearInterval(keepAlive);
       this.response.end();
@@ -246,11 +255,14 @@ class Exchange {
 
   private fail(thrown: unknown): void {
     const error = asHttpError(thrown);
+    if (error.code === "internal_error") this.options.failed?.(thrown);
     if (this.response.headersSent || this.gone.signal.aborted) {
       this.response.end();
       return;
     }
     if (error.status === 429) this.response.setHeader("retry-after", "1");
+    // The cloud is away; it is looked for every few seconds.
+    if (error.status === 503) this.response.setHeader("retry-after", "5");
     // What is left of the body is not read.
     if (error.status === 413) this.response.setHeader("connection", "close");
     const origin = error.code === "origin_not_allowed" ? undefined : this.request.headers.origin;

@@ -1,6 +1,7 @@
 import { type HttpServer, serveHttp } from "../api/server.ts";
 import type { Edge } from "../edge/edge.ts";
 import { freshSeed, software } from "./node.ts";
+import { tellFault } from "./options.ts";
 
 /** What may be said about an endpoint; nothing has to be. */
 export interface EndpointSettings {
@@ -20,10 +21,12 @@ export interface EndpointSettings {
   readonly apiKey?: string;
   /** a line for the operator, such as a schema that was relaxed; default: dropped */
   readonly log?: (line: string) => void;
+  /** a fault of PicoSpec's own, which costs a request at most. Default: a line on stderr */
+  readonly failed?: (error: unknown) => void;
 }
 
 /**
- * OpenAI's API over HTTP, answered by an edge. The caller closes the server, and then the edge.
+ * OpenAI's API over HTTP, answered by an edge, or by several that requests name by their models. The caller closes the server, and then the edge.
  * @throws HttpError `cannot_listen`
  * @example
  * import { createEdge, serveEndpoint } from "picospec";
@@ -32,9 +35,9 @@ export interface EndpointSettings {
  * const server = await serveEndpoint(edge, { port: 8080 });
  * console.log(`${server.url}/v1`);
  */
-export function serveEndpoint(edge: Edge, settings: EndpointSettings = {}): Promise<HttpServer> {
+export function serveEndpoint(edge: Edge | readonly Edge[], settings: EndpointSettings = {}): Promise<HttpServer> {
   const { port = 0, host = "127.0.0.1", concurrent = 32, waiting = 256 } = settings;
-  const { hosts = [], origins = [], apiKey = null, log = () => {} } = settings;
+  const { hosts = [], origins = [], apiKey = null, log = () => {}, failed = tellFault } = settings;
   return serveHttp({
     edge,
     freshSeed,
@@ -45,6 +48,6 @@ export function serveEndpoint(edge: Edge, settings: EndpointSettings = {}): Prom
     // Who listens to an address of the network goes by it.
     guard: { hosts: [host, ...hosts], origins, apiKey },
     software: software(),
-    log,
+    ...{ log, failed },
   });
 }

@@ -169,8 +169,8 @@ describe("an edge", () => {
     expect(alone).toMatchObject({ reason: "end", promptTokens: 8 });
     const target = endOf(await all(here.answer({ ...request, policy: "race" })));
     expect(target).toMatchObject({ reason: "length", promptTokens: 3, statistics: { tokens: 117 } });
-    expect((await here.modelFor("edge")).contextTokens).toBe(60);
-    expect((await here.modelFor()).contextTokens).toBe(120);
+    expect((await here.answerer("edge")).opener.model.contextTokens).toBe(60);
+    expect((await here.answerer()).opener.model.contextTokens).toBe(120);
     here.checkIntegrity();
   });
 

@@ -114,7 +114,9 @@ export class Keeper {
       const waiter: Waiter = { untilMs, resolve, reject, cancelTimer: null };
       this.waiters.add(waiter);
       // Its first try is not cut short.
-      if (withinMs > 0) waiter.cancelTimer = clock.schedule(untilMs, () => this.outOfTime(waiter));
+      if (withinMs > 0 && Number.isFinite(withinMs)) {
+        waiter.cancelTimer = clock.schedule(untilMs, () => this.outOfTime(waiter));
+      }
       if (!this.cancelRetry) this.tryNow();
     });
   }

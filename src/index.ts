@@ -10,6 +10,8 @@ export {
   cloudLimits,
   type TargetDescription,
 } from "./cloud/driver.ts";
+export { KeyFileError, type KeyRecord, parseKeys } from "./cloud/trust/keys.ts";
+export { type Tenant, type TenantLimits, UNLIMITED } from "./cloud/trust/tenant.ts";
 export { GRAMMAR_KINDS, type Grammar, type GrammarKind } from "./decoding/grammar.ts";
 export type { TargetIdentity } from "./decoding/identity.ts";
 export {
@@ -41,8 +43,8 @@ export {
   type OfflineMode,
   type WholeAnswer,
 } from "./edge/edge.ts";
-export { type Reconnect } from "./edge/links.ts";
 export { type CloudState, Keeper, type KeeperOptions } from "./edge/keeper.ts";
+export type { Reconnect } from "./edge/links.ts";
 export { LocalOpener, type LocalOpenerOptions } from "./edge/local-opener.ts";
 export {
   type OpenedSession,

@@ -6,7 +6,7 @@ import { Edge } from "../edge/edge.ts";
 import { LocalOpener } from "../edge/local-opener.ts";
 import type { RemoteOpener } from "../edge/opener.ts";
 import { systemClock } from "../transport/node/clock.ts";
-import { connect } from "../transport/node/socket.ts";
+import { connect } from "../transport/node/connect.ts";
 import { symmetricWan, wan } from "../transport/wan.ts";
 import { startCloudProcess } from "./cloud-process.ts";
 import type { NamedHardware } from "./options.ts";

@@ -4,10 +4,11 @@ import { freshSeed } from "../device/node.ts";
 import type { WholeAnswer } from "../edge/edge.ts";
 import { type RunReport, runReport } from "../edge/report.ts";
 import { seedText } from "../sampling/random.ts";
-import { type AskValues, addAskOptions, openEdge } from "./ask.ts";
+import { unlessAborted } from "../util/abort.ts";
+import { type AskValues, addAskOptions, openEdge, standInNotice } from "./ask.ts";
 import { Exit, INTERRUPTED } from "./exit.ts";
 import { samplerFrom } from "./options.ts";
-import { figure } from "./output.ts";
+import { colours, figure } from "./output.ts";
 import { printable, wrapped } from "./text.ts";
 
 interface RunValues extends AskValues {
@@ -55,7 +56,11 @@ async function answer(question: string, values: RunValues, edge: DeviceEdge): Pr
   try {
     const sampler = samplerFrom(values);
     const { signal } = interrupt;
-    whole = await edge.ask({ prompt: messages, raw, sampler, seed, maxTokens, signal }, (event) => {
+    const answerer = await unlessAborted(edge.answerer(), signal);
+    const notice = answerer && standInNotice(answerer);
+    if (notice !== null) console.error(colours(process.stderr).dim(notice));
+    const by = answerer ? { answerer } : {};
+    whole = await edge.ask({ prompt: messages, raw, ...by, sampler, seed, maxTokens, signal }, (event) => {
       if (json || event.type !== "text") return;
       // Into a file or a pipe as it is.
       process.stdout.write(process.stdout.isTTY ? printable(event.text) : event.text);
@@ -65,7 +70,8 @@ async function answer(question: string, values: RunValues, edge: DeviceEdge): Pr
     process.removeListener("SIGINT", onInterrupt);
     if (written) process.stdout.write("\n");
   }
-  const report = runReport(policy.name, whole.text, whole.statistics);
+  const answered = whole.answeredBy === "edge" ? "edge" : policy.name;
+  const report = runReport(answered, whole.text, whole.statistics);
   if (json) console.log(JSON.stringify({ ...report, seed: seedText(seed) }, null, 2));
   else console.error(summary(report, whole, seedText(seed)));
   if (whole.reason === "cancelled") throw new Exit(INTERRUPTED);

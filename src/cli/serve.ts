@@ -1,7 +1,9 @@
 import { Command, Option } from "commander";
-import { createEdge, type DeviceEdge } from "../device/edge.ts";
+import type { DeviceEdge } from "../device/edge.ts";
+import { closeEdges, createEdges } from "../device/edges.ts";
 import { serveEndpoint } from "../device/endpoint.ts";
-import { addLinkOptions, checkLink, type LinkValues } from "./ask.ts";
+import { addLinkOptions, checkLink, credentialsOf, type LinkValues, offlineOption, several } from "./ask.ts";
+import { catchFaults, faultCounter } from "./last-resort.ts";
 import { downloadProgress } from "./model-path.ts";
 import { serveUntilStopped } from "./node.ts";
 import { whole } from "./options.ts";
@@ -17,8 +19,6 @@ interface EdgeValues extends LinkValues {
   readonly concurrent: number;
   readonly waiting: number;
 }
-
-const several = (value: string, before: readonly string[]) => [...before, value];
 
 export function edgeCommand(): Command {
   return addLinkOptions(
@@ -48,15 +48,19 @@ export function edgeCommand(): Command {
         .argParser(whole(0, 100_000))
         .default(256),
     )
+    .addOption(offlineOption("wait"))
     .addHelpText(
       "after",
       `
 Endpoints: /v1/chat/completions, /v1/completions, /v1/models, /health, /metrics. A request may name its own policy,
-and top_k, min_p and repetition_penalty, besides what OpenAI's API has.
+and top_k, min_p and repetition_penalty, besides what OpenAI's API has. It starts also while the cloud is away, and
+connects when it comes; /health says how it is. Clouds with the same model are replicas: answers go on at another where
+one goes away. Clouds with other models are listed in /v1/models, and requests name them.
 
 Examples:
   $ picospec edge --cloud wss://cloud.example --model drafter.gguf
   $ picospec edge --cloud ws://127.0.0.1:4747 --model hf:owner/repo:Q8_0 --port 9000 --policy picospec
+  $ picospec edge --cloud ws://10.0.0.1:4747 --cloud ws://10.0.0.2:4747 --model drafter.gguf --offline edge
   $ picospec edge --model drafter.gguf --policy edge      (the small model alone, offline)
   $ curl http://127.0.0.1:8080/v1/chat/completions -d '{"messages":[{"role":"user","content":"Hello!"}]}'`,
     )
@@ -65,43 +69,60 @@ Examples:
 
 async function serve(values: EdgeValues): Promise<void> {
   const { port, host, concurrent, waiting, apiKey, allowHost, allowOrigin } = values;
-  const edge = await openEdge(values);
+  const failed = faultCounter({
+    say: (line) => console.error(line),
+    nowMs: () => performance.now(),
+    end: () => process.exit(1),
+  });
+  const edges = await openEdges(values, failed);
+  const release = catchFaults(failed);
   try {
-    const server = await serveEndpoint(edge, {
+    const server = await serveEndpoint(edges, {
       port,
       host,
       concurrent,
       waiting,
       hosts: allowHost,
       origins: allowOrigin,
-      log: (line) => console.log(line),
+      log: (line) => console.log(printable(line)),
+      failed,
       ...(apiKey === undefined ? {} : { apiKey }),
     });
     const announce = () => {
-      console.log(`${printable(edge.modelName)}, policy ${values.policy.name}`);
+      for (const edge of edges) {
+        const name = edge.model === null ? "a model that is not known yet" : edge.modelName;
+        console.log(`${printable(name)}, policy ${values.policy.name}`);
+      }
       console.log(`listening on ${server.url}/v1`);
       // A parent that started this process hears the port, and takes it along when it ends.
       process.send?.({ port: server.port });
     };
     await serveUntilStopped(announce, () => server.close());
   } finally {
-    await edge.close();
+    await closeEdges(edges);
+    release();
   }
 }
 
-async function openEdge(values: EdgeValues): Promise<DeviceEdge> {
+async function openEdges(values: EdgeValues, failed: (error: unknown) => void): Promise<DeviceEdge[]> {
   checkLink(values);
-  const { cloud, model, policy, drafter, threads, gpu, reconnect } = values;
+  const { key, ca } = credentialsOf(values);
+  const { cloud = [], model, policy, drafter, threads, gpu, reconnect, offline } = values;
   const loading = progressBar(`loading ${model ?? "the tokenizer"}`);
   const downloading = downloadProgress();
-  return createEdge({
-    ...(cloud === undefined ? {} : { cloud }),
+  return createEdges({
+    clouds: cloud,
+    ...(offline === undefined ? {} : { offline }),
+    ...(key === undefined ? {} : { cloudKey: key }),
+    ...(ca === undefined ? {} : { cloudCa: ca }),
     ...(model === undefined ? {} : { model }),
     policy: policy.policy,
     drafter,
     threads,
     gpu,
     reconnectMs: reconnect * 1000,
+    failed,
+    log: (line) => console.error(printable(line)),
     loading(fraction) {
       downloading.end();
       loading.update(fraction);

@@ -11,7 +11,7 @@ import type { Grammars } from "../grammar/grammar.ts";
 import type { TargetInfo } from "../protocol/frame.ts";
 import type { Tokenizer } from "../text/tokenizer.ts";
 import { systemClock } from "../transport/node/clock.ts";
-import { connect } from "../transport/node/socket.ts";
+import { type ConnectSettings, connect } from "../transport/node/connect.ts";
 import { ConnectionError, type Transport } from "../transport/transport.ts";
 import { assert } from "../util/assert.ts";
 import { PicoSpecError } from "../util/errors.ts";
@@ -21,6 +21,8 @@ import { freshSecret, software } from "./node.ts";
 export interface DeviceOptions {
   /** ws:// or wss://, replicas of one target; empty: there is none */
   readonly clouds: readonly string[];
+  /** what the clouds ask of an edge, and who vouches for them */
+  readonly credentials: ConnectSettings;
   /** path of a GGUF file; null: the lookup drafts, with the tokenizer that the cloud gives away */
   readonly model: string | null;
   readonly drafter: DrafterKind;
@@ -158,7 +160,7 @@ function keeperOf(
 }
 
 interface ClientOptions
-  extends Pick<DeviceOptions, "clouds" | "reconnectMs" | "failed" | "expected"> {
+  extends Pick<DeviceOptions, "clouds" | "credentials" | "reconnectMs" | "failed" | "expected"> {
   readonly tokenizer: Pick<Tokenizer, "fingerprint">;
   readonly drafter: Drafter | null;
   readonly grammars: Grammars | null;
@@ -183,8 +185,9 @@ export async function openClient(options: ClientOptions): Promise<RemoteOpener> 
 }
 
 async function openAt(place: number, options: ClientOptions): Promise<RemoteOpener> {
-  const { clouds, reconnectMs, expected, tokenizer, drafter, grammars, changed, failed } = options;
-  const dial = (replica: number): Promise<Transport> => connect(clouds[replica]!);
+  const { clouds, credentials, reconnectMs, expected, tokenizer, drafter, grammars } = options;
+  const { changed, failed } = options;
+  const dial = (replica: number): Promise<Transport> => connect(clouds[replica]!, credentials);
   return connectEdge({
     transport: await dial(place),
     ...{ tokenizer, drafter, grammars, failed },

@@ -5,6 +5,7 @@ import type { CloudState } from "../edge/keeper.ts";
 import type { GpuChoice } from "../engine/llama/library.ts";
 import type { PullProgress } from "../hub/pull.ts";
 import type { TargetInfo } from "../protocol/frame.ts";
+import type { ConnectSettings } from "../transport/node/connect.ts";
 import { PicoSpecError, SettingError } from "../util/errors.ts";
 import { Device, type DeviceOptions } from "./device.ts";
 import type { DrafterKind, LoadedDrafter } from "./drafter.ts";
@@ -24,6 +25,10 @@ export interface CreateEdgeOptions {
   readonly cloud?: string | readonly string[];
   /** what clients call the model. Default: as the cloud does */
   readonly name?: string;
+  /** the cloud's key for this edge; default: none */
+  readonly cloudKey?: string;
+  /** certificates of authorities that vouch for the cloud, besides the well-known ones, PEM; default: none */
+  readonly cloudCa?: string;
   /** the drafter, a GGUF file or hf:owner/repo[:quant]; only the drafter `lookup` can do without */
   readonly model?: string;
   /** of questions that name none; default: `race`, or `edge` without a cloud */
@@ -104,13 +109,22 @@ export async function createSharingEdge(
 
 function deviceOptions(
   { clouds, drafter, threads, gpu, reconnectMs }: CheckedEdgeOptions,
-  { cloudChanged, failed = tellFault, loading = () => {} }: CreateEdgeOptions,
+  options: CreateEdgeOptions,
 ): Omit<DeviceOptions, "model"> {
+  const { cloudChanged, failed = tellFault, loading = () => {} } = options;
   return {
+    credentials: credentialsOf(options),
     ...{ clouds, drafter, threads, gpu, reconnectMs, failed },
     progress: loading,
     ...(cloudChanged ? { cloudChanged } : {}),
   };
+}
+
+export function credentialsOf({
+  cloudKey: key,
+  cloudCa: ca,
+}: Pick<CreateEdgeOptions, "cloudKey" | "cloudCa">): ConnectSettings {
+  return { ...(key === undefined ? {} : { key }), ...(ca === undefined ? {} : { ca }) };
 }
 
 export interface CheckedEdgeOptions {
@@ -142,7 +156,12 @@ export function checkedEdgeOptions(options: CreateEdgeOptions): CheckedEdgeOptio
   needGpu(gpu);
   needWhole("threads", threads, 1, 512);
   need(reconnectMs >= 0, "reconnectMs", "is 0 or more", reconnectMs);
-  need(offline === null || OFFLINE_MODES.includes(offline), "offline", `is ${OFFLINE_MODES.join(", ")}`, offline);
+  need(
+    offline === null || OFFLINE_MODES.includes(offline),
+    "offline",
+    `is ${OFFLINE_MODES.join(", ")}`,
+    offline,
+  );
   if (model === null && (!target || (segmentTokens > 0 && needsModel))) {
     throw new SettingError(
       "model",
@@ -150,7 +169,10 @@ export function checkedEdgeOptions(options: CreateEdgeOptions): CheckedEdgeOptio
     );
   }
   if (offline === "edge" && (model === null || !needsModel)) {
-    throw new SettingError("offline", "for the small model to answer alone give a model, and a drafter that loads it");
+    throw new SettingError(
+      "offline",
+      "for the small model to answer alone give a model, and a drafter that loads it",
+    );
   }
   // Alone, the small model itself has to speak.
   const drafter = !target && wanted === "lookup" ? "model" : wanted;

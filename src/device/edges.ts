@@ -1,8 +1,14 @@
-import { messageOf, PicoSpecError } from "../util/errors.ts";
-import type { TargetInfo } from "../protocol/frame.ts";
 import { targetDifference } from "../edge/target-difference.ts";
+import type { TargetInfo } from "../protocol/frame.ts";
+import { messageOf, PicoSpecError } from "../util/errors.ts";
 import { openClient } from "./device.ts";
-import { type CreateEdgeOptions, checkedEdgeOptions, createSharingEdge, type DeviceEdge } from "./edge.ts";
+import {
+  type CreateEdgeOptions,
+  checkedEdgeOptions,
+  createSharingEdge,
+  credentialsOf,
+  type DeviceEdge,
+} from "./edge.ts";
 import { tellFault } from "./options.ts";
 
 /** Edges out of the addresses of several clouds: those that serve one target are replicas, others are other models. */
@@ -69,7 +75,9 @@ export function plansOf(probed: readonly Probed[]): readonly ModelPlan[] {
   const groups: { target: TargetInfo; clouds: string[] }[] = [];
   for (const { url, target } of probed) {
     if (!target) continue;
-    const same = groups.find((group) => !targetDifference(group.target, group.target.identity ?? null, target));
+    const same = groups.find(
+      (group) => !targetDifference(group.target, group.target.identity ?? null, target),
+    );
     if (same) same.clouds.push(url);
     else groups.push({ target, clouds: [url] });
   }
@@ -85,12 +93,14 @@ export function plansOf(probed: readonly Probed[]): readonly ModelPlan[] {
 }
 
 /** Asks every address at once what it serves. @throws ConnectionError `bad_url` */
-function probeAll({ clouds, failed = tellFault, log = () => {} }: CreateEdgesOptions): Promise<Probed[]> {
+function probeAll(options: CreateEdgesOptions): Promise<Probed[]> {
+  const { clouds, failed = tellFault, log = () => {} } = options;
+  const credentials = credentialsOf(options);
   return Promise.all(
     clouds.map(async (url): Promise<Probed> => {
       try {
         const client = await openClient({
-          ...{ clouds: [url], reconnectMs: 0, failed },
+          ...{ clouds: [url], credentials, reconnectMs: 0, failed },
           ...{ tokenizer: { fingerprint: "" }, drafter: null, grammars: null },
         });
         const { target } = client;

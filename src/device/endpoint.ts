@@ -35,7 +35,10 @@ export interface EndpointSettings {
  * const server = await serveEndpoint(edge, { port: 8080 });
  * console.log(`${server.url}/v1`);
  */
-export function serveEndpoint(edge: Edge | readonly Edge[], settings: EndpointSettings = {}): Promise<HttpServer> {
+export function serveEndpoint(
+  edge: Edge | readonly Edge[],
+  settings: EndpointSettings = {},
+): Promise<HttpServer> {
   const { port = 0, host = "127.0.0.1", concurrent = 32, waiting = 256 } = settings;
   const { hosts = [], origins = [], apiKey = null, log = () => {}, failed = tellFault } = settings;
   return serveHttp({

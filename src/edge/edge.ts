@@ -8,6 +8,7 @@ import { type ChatMessage, type ChatTool, chatPrompt } from "../text/chat-templa
 import { StopStrings } from "../text/stop-strings.ts";
 import { StreamingText, type Tokenizer } from "../text/tokenizer.ts";
 import { ConnectionError } from "../transport/transport.ts";
+import { unlessAborted } from "../util/abort.ts";
 import { AssertionError, assert } from "../util/assert.ts";
 import { SettingError } from "../util/errors.ts";
 import { Inbox } from "../util/inbox.ts";
@@ -186,7 +187,10 @@ export class Edge {
     if (opener) return { opener, policy: wanted, standsIn: false };
     if (offline === "edge") return alone(true);
     const { error } = keeper!.state;
-    throw new CloudError(error?.code ?? "unreachable", error?.message ?? "the cloud is away; ask again later");
+    throw new CloudError(
+      error?.code ?? "unreachable",
+      error?.message ?? "the cloud is away; ask again later",
+    );
   }
 
   /**
@@ -198,7 +202,11 @@ export class Edge {
     if (prompt instanceof Int32Array) return prompt;
     if (typeof prompt === "string") return this.tokenizer.encode(prompt, false);
     const { answerer } = request;
-    const template = raw ? null : answerer ? this.templateBy(answerer) : this.templateOf(this.policyOf(request));
+    const template = raw
+      ? null
+      : answerer
+        ? this.templateBy(answerer)
+        : this.templateOf(this.policyOf(request));
     return chatPrompt(template, prompt, this.tokenizer, tools);
   }
 
@@ -365,15 +373,6 @@ function collect(
     });
     if (signal.aborted || parts.stopped) cancel();
     else signal.addEventListener("abort", cancel);
-  });
-}
-
-/** null: it was aborted first. */
-async function unlessAborted<T>(promise: Promise<T>, signal: AbortSignal): Promise<T | null> {
-  return new Promise((resolve, reject) => {
-    if (signal.aborted) resolve(null);
-    signal.addEventListener("abort", () => resolve(null), { once: true });
-    promise.then(resolve, reject);
   });
 }
 

@@ -56,7 +56,11 @@ export class Keeper {
   private cancelRetry: CancelTimer | null = null;
 
   constructor(options: KeeperOptions) {
-    const limits = { firstMs: FIRST_RETRY_MS, longestMs: LONGEST_RETRY_MS, withinMs: Number.POSITIVE_INFINITY };
+    const limits = {
+      firstMs: FIRST_RETRY_MS,
+      longestMs: LONGEST_RETRY_MS,
+      withinMs: Number.POSITIVE_INFINITY,
+    };
     this.options = options;
     this.retries = new Retries(limits, options.random);
   }
@@ -107,7 +111,8 @@ export class Keeper {
    */
   wait(withinMs: number): Promise<RemoteOpener> {
     const { clock } = this.options;
-    if (this.closed) return Promise.reject(new ConnectionError("closed", "this edge was closed; make another"));
+    if (this.closed)
+      return Promise.reject(new ConnectionError("closed", "this edge was closed; make another"));
     if (this.opener && !this.opener.gone) return Promise.resolve(this.opener);
     return new Promise((resolve, reject) => {
       const untilMs = clock.nowMs() + withinMs;

@@ -19,7 +19,9 @@ export interface ResponseHead {
 }
 
 /** In each object of a response. */
-export function fingerprintOf({ system_fingerprint }: ResponseHead): Pick<ResponseHead, "system_fingerprint"> {
+export function fingerprintOf({
+  system_fingerprint,
+}: ResponseHead): Pick<ResponseHead, "system_fingerprint"> {
   return system_fingerprint === undefined ? {} : { system_fingerprint };
 }
 

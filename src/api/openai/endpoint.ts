@@ -1,6 +1,7 @@
 import { policyNamed } from "../../decoding/policy.ts";
 import type { AnswerEnd, Answerer, AnswerRequest, Edge } from "../../edge/edge.ts";
 import type { Seed } from "../../sampling/random.ts";
+import { unlessAborted } from "../../util/abort.ts";
 import { Turnstile } from "../../util/turnstile.ts";
 import { HttpError } from "../errors.ts";
 import { chatDemand, parseChat } from "./chat.ts";
@@ -64,7 +65,12 @@ export class Endpoint {
     });
     const up = models.some(({ cloud }) => cloud === "up");
     const none = models.every(({ cloud }) => cloud === "none");
-    return { ...this.load, cloud: none ? "none" : up ? "up" : "down", offline: this.edges[0]!.offline, models };
+    return {
+      ...this.load,
+      cloud: none ? "none" : up ? "up" : "down",
+      offline: this.edges[0]!.offline,
+      models,
+    };
   }
 
   models(): unknown {
@@ -185,7 +191,9 @@ export class Endpoint {
   ): Promise<Begun> {
     await this.turnstile.enter(count, signal);
     try {
-      const answerer = await unlessGone(edge.answerer(policy ? policyNamed(policy) : undefined), signal);
+      const choosing = edge.answerer(policy ? policyNamed(policy) : undefined);
+      const answerer = await unlessAborted(choosing, signal);
+      if (!answerer) throw new HttpError(499, "cancelled", "the client has gone");
       const asked = { ...ask(answerer), answerer };
       const answeredBy = answerer.policy.target ? "target" : "edge";
       return { answerer, answeredBy, relaxed: asked.relaxed, events: this.run(edge, asked, signal) };
@@ -234,15 +242,10 @@ const EDGE_FINGERPRINT = "picospec-edge-alone";
 function noModel(name: string, edges: readonly Edge[]): HttpError {
   const names = edges.filter(({ model }) => model !== null).map(({ modelName }) => modelName);
   const there = edges.length > 1 ? `; there are ${names.join(", ")}` : "";
-  return new HttpError(404, "model_not_found", `there is no model ${JSON.stringify(name)} here${there}`, "model");
-}
-
-/** @throws HttpError when the client has gone */
-function unlessGone<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
-  return new Promise((resolve, reject) => {
-    const gone = () => reject(new HttpError(499, "cancelled", "the client has gone"));
-    if (signal.aborted) gone();
-    signal.addEventListener("abort", gone, { once: true });
-    promise.then(resolve, reject).finally(() => signal.removeEventListener("abort", gone));
-  });
+  return new HttpError(
+    404,
+    "model_not_found",
+    `there is no model ${JSON.stringify(name)} here${there}`,
+    "model",
+  );
 }

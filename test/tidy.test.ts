@@ -142,6 +142,7 @@ const LISTED: readonly Listed[] = [
       "lab/tasks/draw.ts": ["splitOf"],
       "src/cli/chat-statistics.ts": ["together"],
       "src/cli/doctor/models.ts": ["neededBytes"],
+      "src/device/edges.ts": ["plansOf"],
       "src/engine/llama/footprint.ts": ["attention"],
       "src/hub/listing.ts": ["filesIn", "nextPage"],
       "src/hub/request.ts": ["sha256In"],

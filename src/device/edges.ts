@@ -27,7 +27,7 @@ interface Probed {
 }
 
 /** A target and the addresses that serve it. */
-export interface ModelPlan {
+interface ModelPlan {
   readonly name: string | null;
   readonly target: TargetInfo | null;
   readonly clouds: readonly string[];

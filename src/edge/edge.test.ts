@@ -11,6 +11,7 @@ import { systemClock } from "../transport/node/clock.ts";
 import { connectEdge } from "./connect.ts";
 import { ParallelDrafter } from "./drafters/parallel-drafter.ts";
 import { type AnswerEvent, type AnswerRequest, Edge } from "./edge.ts";
+import { Keeper } from "./keeper.ts";
 import { LocalOpener, type LocalOpenerOptions } from "./local-opener.ts";
 import type { RemoteOpener } from "./opener.ts";
 
@@ -48,14 +49,17 @@ async function edgeAndClients(
   const { contextTokens = language.contextTokens, ...model } = own;
   const drafter = new ParallelDrafter(new ToyDraftModel({ ...language, contextTokens }, systemClock));
   const clients: RemoteOpener[] = [];
-  const reconnect = async () => {
+  const open = async (changed: () => void) => {
     const [transport, far] = memoryPair(systemClock);
     cloud.accept(far);
-    clients.push(await connectEdge({ transport, tokenizer, drafter, clock: systemClock, client: "test" }));
+    const options = { transport, tokenizer, drafter, clock: systemClock, client: "test", changed };
+    clients.push(await connectEdge(options));
     return clients.at(-1)!;
   };
+  const keeper = new Keeper({ open, clock: systemClock, random: null });
+  await keeper.wait(0);
   const here = new Edge({
-    ...{ remote: await reconnect(), reconnect, tokenizer, chatTemplate: null },
+    ...{ remote: null, keeper, tokenizer, chatTemplate: null },
     local: new LocalOpener({
       ...{ drafter, name: "small", endTokens: [], chatTemplate: null, grammars: null, clock: systemClock },
       ...model,

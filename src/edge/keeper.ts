@@ -114,6 +114,9 @@ export class Keeper {
     if (this.closed)
       return Promise.reject(new ConnectionError("closed", "this edge was closed; make another"));
     if (this.opener && !this.opener.gone) return Promise.resolve(this.opener);
+    const { error } = this;
+    // A cloud that refuses will not think better of it while a question waits.
+    if (this.cancelRetry && error && !isPassing(error.code)) return Promise.reject(error);
     return new Promise((resolve, reject) => {
       const untilMs = clock.nowMs() + withinMs;
       const waiter: Waiter = { untilMs, resolve, reject, cancelTimer: null };

@@ -1,289 +1,14 @@
 import { describe, expect, it } from "vitest";
+import { FakeClock, FakeLink, welcome } from "../../test/support/fake-link.ts";
 import { TARGET } from "../../test/support/target.ts";
-import type { TargetIdentity } from "../decoding/identity.ts";
 import { POLICIES } from "../decoding/policy.ts";
 import type { SessionSettings } from "../decoding/session.ts";
-import type { Frame, TargetInfo, WelcomeFrame } from "../protocol/frame.ts";
-import { PROTOCOL_VERSION, pongFor } from "../protocol/frame.ts";
-import type { FrameHandlers, FrameLink } from "../protocol/link.ts";
+import { type Frame, pongFor } from "../protocol/frame.ts";
 import { toSeed } from "../sampling/random.ts";
 import { samplerSettings } from "../sampling/sampler.ts";
-import type { CancelTimer, Clock } from "../util/clock.ts";
-import { TimerQueue } from "../util/timer-queue.ts";
-import type { CloudError } from "./connection.ts";
 import { RemoteOpener, type RemoteOpenerOptions } from "./opener.ts";
 
-/** What is asked of a cloud outside any session is answered, or comes back with an error, also where links break. */
-
-class FakeClock implements Clock {
-  private timeMs = 0;
-  private readonly queue = new TimerQueue();
-
-  nowMs(): number {
-    return this.timeMs;
-  }
-
-  schedule(atMs: number, callback: () => void): CancelTimer {
-    return this.queue.add(Math.max(atMs, this.timeMs), callback);
-  }
-
-  runTo(untilMs: number): void {
-    for (let due = this.queue.takeDue(untilMs); due; due = this.queue.takeDue(untilMs)) {
-      this.timeMs = due.atMs;
-      due.callback();
-    }
-    this.timeMs = untilMs;
-  }
-}
-
-class FakeLink implements FrameLink {
-  readonly sent: Frame[] = [];
-  private handlers!: FrameHandlers;
-
-  start(handlers: FrameHandlers): void {
-    this.handlers = handlers;
-  }
-
-  send(frame: Frame): number {
-    this.sent.push(frame);
-    return 8;
-  }
-
-  closed = false;
-
-  close(): void {
-    this.closed = true;
-  }
-
-  says(frame: Frame): void {
-    this.handlers.frame(frame, 8);
-  }
-
-  breaks(): void {
-    this.handlers.closed("unplugged");
-  }
-
-  count(type: Frame["type"]): number {
-    return this.sent.filter((frame) => frame.type === type).length;
-  }
-}
-
-const welcome: WelcomeFrame = { type: "welcome", protocol: PROTOCOL_VERSION, server: "s", target: TARGET };
-
-/** An edge that is connected, and every link that it makes. */
-function connected(target: TargetInfo = TARGET, growth: Partial<WelcomeFrame> = {}) {
-  const clock = new FakeClock();
-  const links = [new FakeLink()];
-  const client = new RemoteOpener({
-    link: links[0]!,
-    reconnect: (done) => {
-      const link = new FakeLink();
-      links.push(link);
-      done(null, link);
-    },
-    reconnectWithinMs: 60_000,
-    fingerprint: "",
-    client: "c",
-    clock,
-    drafter: null,
-    secret: () => "0123456789abcdef",
-    ready: () => {},
-  });
-  links[0]!.says({ ...welcome, target, ...growth });
-  return { clock, links, client };
-}
-
-const IDENTITY: TargetIdentity = {
-  weights: "w",
-  quantisation: "Q8_0",
-  library: "llama.cpp 1",
-  backend: "cpu",
-  cpuBuild: "haswell",
-};
-
-describe("a cloud that comes back", () => {
-  /** Clouds with these targets answer one after the other, each over a new link; the edge has a session. */
-  function clouds(...targets: readonly Partial<TargetInfo>[]) {
-    const { clock, links, client } = connected({ ...TARGET, ...targets[0] });
-    const told: string[] = [];
-    const settings = { policy: POLICIES.cloud, sampler: samplerSettings(), seed: toSeed(1), maxTokens: 5 };
-    client.open(settings, Int32Array.of(1), {
-      finished: (outcome) =>
-        told.push(outcome.kind === "failed" ? `${outcome.code}: ${outcome.message}` : "done"),
-    });
-    for (const target of targets.slice(1)) {
-      links.at(-1)!.breaks();
-      clock.runTo(clock.nowMs() + 1000);
-      links.at(-1)!.says({ ...welcome, target: { ...TARGET, ...target } });
-    }
-    return { told, resumed: links.at(-1)!.count("open") };
-  }
-
-  it.each([
-    ["weights", { weights: "v" }, /weights \(v, before: w\)/],
-    ["quantisation", { quantisation: "Q4_0" }, /quantisation \(Q4_0, before: Q8_0\)/],
-    ["library", { library: "llama.cpp 2" }, /library \(llama\.cpp 2, before: llama\.cpp 1\)/],
-    ["backend", { backend: "cuda" }, /compute backend \(cuda, before: cpu\)/],
-    ["CPU build", { cpuBuild: "icelake" }, /CPU build \(icelake, before: haswell\)\. .* ask again/],
-  ])("with another %s is another target, and the message names it", (_, part, message) => {
-    const { told, resumed } = clouds({ identity: IDENTITY }, { identity: { ...IDENTITY, ...part } });
-    expect(told).toEqual([expect.stringMatching(/^other_target: /)]);
-    expect(told[0]).toMatch(message);
-    expect(resumed).toBe(0);
-  });
-
-  it.each([
-    ["fingerprint", { fingerprint: "x" }, /tokenizer \(x, before: f\)/],
-    ["vocabulary", { vocabularySize: 7 }, /vocabulary \(7 tokens, before: 100\)/],
-    ["context", { contextTokens: 9 }, /context \(9 tokens, before: 50\)/],
-    ["end tokens", { endTokens: [1] }, /end tokens \(1, before: 0\)/],
-  ])("with another %s is another target, with or without an identity", (_, change, message) => {
-    for (const identity of [IDENTITY, undefined]) {
-      expect(clouds({ identity }, { identity, ...change }).told[0]).toMatch(message);
-    }
-  });
-
-  it.each([
-    ["the same identity", [IDENTITY, { ...IDENTITY }]],
-    ["none, as before", [undefined, undefined]],
-    ["none any more", [IDENTITY, undefined]],
-    ["one where there was none", [undefined, IDENTITY]],
-  ])("with %s goes on with the session", (_, identities) => {
-    const { told, resumed } = clouds(...identities.map((identity) => ({ identity })));
-    expect([told, resumed]).toEqual([[], 1]);
-  });
-
-  it("is compared with the last identity that was told, also past a cloud that told none", () => {
-    const other = { ...IDENTITY, cpuBuild: "icelake" };
-    const { told } = clouds({ identity: IDENTITY }, {}, { identity: other });
-    expect(told).toEqual([expect.stringMatching(/CPU build \(icelake, before: haswell\)/)]);
-  });
-});
-
-describe("what is agreed with the cloud", () => {
-  const settings = { policy: POLICIES.cloud, sampler: samplerSettings(), seed: toSeed(1), maxTokens: 5 };
-  const open = (client: RemoteOpener, more: Partial<SessionSettings> = {}, prompt = Int32Array.of(1)) => {
-    const told: unknown[] = [];
-    client.open({ ...settings, ...more }, prompt, { finished: (outcome) => told.push(outcome) });
-    return told;
-  };
-  const grammar = { kind: "ebnf", source: "x" } as const;
-
-  it("decides how a grammar travels, also over a new link", () => {
-    const { clock, links, client } = connected(TARGET, { features: ["grammar-kinds"] });
-    open(client, { grammar });
-    links[0]!.breaks();
-    clock.runTo(1000);
-    links[1]!.says(welcome);
-    const plain = links.map(({ sent }) =>
-      sent.flatMap((frame) => (frame.type === "open" ? [frame.plainGrammar === true] : [])),
-    );
-    expect(plain).toEqual([[false], [true]]);
-  });
-
-  it("ends a session that the cloud at the other end of a new link cannot go on with, and no other", () => {
-    const { clock, links, client } = connected(TARGET, { limits: { promptTokens: 100 } });
-    const [long, short] = [open(client, { maxTokens: 40 }), open(client, { maxTokens: 2 })];
-    links[0]!.breaks();
-    clock.runTo(1000);
-    links[1]!.says({ ...welcome, limits: { promptTokens: 30 } } as Frame);
-    expect(long).toEqual([expect.objectContaining({ kind: "failed", code: "unsupported" })]);
-    expect(short).toEqual([]);
-    expect(links[1]!.count("open")).toBe(1);
-  });
-
-  it.each([
-    ["promptTokens", { promptTokens: 5 }, { code: "bad_setting", setting: "prompt" }],
-    ["frameBytes", { frameBytes: 1000 }, { code: "bad_setting", setting: "prompt" }],
-    ["sessions", { sessions: 1 }, { code: "too_many_sessions" }],
-  ])("bounds what the edge opens: %s", (_, limits, expected) => {
-    const { client, links } = connected(TARGET, { limits });
-    const twice = () => {
-      open(client);
-      open(client);
-    };
-    expect(twice).toThrow(expect.objectContaining(expected));
-    expect(links[0]!.count("open")).toBe("sessions" in limits ? 1 : 0);
-  });
-});
-
-/** What a callback was told. */
-type Told = string | number;
-const into =
-  (told: Told[]) =>
-  (error: CloudError | null, value: number | Uint8Array): void => {
-    told.push(error ? error.code : typeof value === "number" ? value : value.length);
-  };
-
-describe("the tokenizer of the target", () => {
-  it("is asked for again over the next link", () => {
-    const { clock, links, client } = connected();
-    const told: Told[] = [];
-    client.requestTokenizer(into(told));
-    links[0]!.breaks();
-    clock.runTo(1000);
-    links[1]!.says(welcome);
-    expect(links[1]!.count("tokenizerRequest")).toBe(1);
-    expect(told).toEqual([]);
-    links[1]!.says({ type: "tokenizer", file: Uint8Array.of(1, 2, 3) });
-    expect(told).toEqual([3]);
-  });
-
-  it("is asked for once where the link holds, and the cloud is not pinged any more when it has come", () => {
-    const { clock, links, client } = connected();
-    client.requestTokenizer(into([]));
-    expect(() => client.requestTokenizer(() => {})).toThrow(
-      expect.objectContaining({ code: "already_asked" }),
-    );
-    links[0]!.says({ type: "tokenizer", file: Uint8Array.of(1) });
-    const pings = links[0]!.count("ping");
-    clock.runTo(60_000);
-    expect(links[0]!.count("tokenizerRequest")).toBe(1);
-    expect(links[0]!.count("ping")).toBe(pings);
-    client.requestTokenizer(() => {});
-  });
-
-  it("is not waited for behind a cloud that has gone silent", () => {
-    const { clock, links, client } = connected();
-    const told: Told[] = [];
-    client.requestTokenizer(into(told));
-    clock.runTo(30_000);
-    expect(links.length).toBeGreaterThan(1); // silence was noticed, and another link tried
-    clock.runTo(200_000);
-    expect(told).toEqual(["unreachable"]);
-    client.requestTokenizer(into(told));
-    expect(told).toEqual(["unreachable", "unreachable"]);
-  });
-});
-
-describe("pings", () => {
-  it("tell their own round trips, also those of one moment", () => {
-    const { clock, links, client } = connected();
-    const told: Told[] = [];
-    client.ping(0, false, into(told));
-    client.ping(0, false, into(told));
-    client.ping(5, false, into(told));
-    client.ping(7, true, into(told));
-    clock.runTo(10);
-    for (const frame of links[0]!.sent) {
-      if (frame.type === "ping") links[0]!.says(pongFor({ ...frame, type: "ping" }));
-      clock.runTo(clock.nowMs() + 1);
-    }
-    expect(told).toEqual([11, 12, 13, 14]); // the hello was the first frame
-  });
-
-  it("end with an error where the link breaks or there is none, and are never more than 64", () => {
-    const { links, client } = connected();
-    const told: Told[] = [];
-    for (let i = 0; i < 65; i++) client.ping(0, false, into(told));
-    expect(told).toEqual(["too_many_pings"]);
-    links[0]!.breaks();
-    expect(told.slice(1)).toEqual(Array(64).fill("connection_lost"));
-    client.ping(0, false, into(told));
-    expect(told).toHaveLength(66);
-    expect(told[65]).toBe("connection_lost");
-  });
-});
+/** Clouds that are of no use are given up in time; those that go away in order lose no session; replicas take over. */
 
 const USAGE = {
   ...{ promptTokens: 1, committedTokens: 1, targetPasses: 1, targetRows: 1, targetMs: 1 },
@@ -295,7 +20,10 @@ const QUESTION: SessionSettings = {
 };
 
 /** An edge with a session, and clouds behind each link that it makes. */
-function trying(cloud: (link: FakeLink, nth: number, clock: FakeClock) => void, more: Partial<RemoteOpenerOptions> = {}) {
+function trying(
+  cloud: (link: FakeLink, nth: number, clock: FakeClock) => void,
+  more: Partial<RemoteOpenerOptions> = {},
+) {
   const clock = new FakeClock();
   const links: FakeLink[] = [];
   const dialledAtMs: number[] = [];
@@ -432,7 +160,13 @@ describe("a cloud that is of no use is given up", () => {
       [40_000, true],
     ] as const) {
       const { clock, links, client, ask } = trying((link, nth) => {
-        const full = { type: "error", session: 0, code: "server_full", message: "full", retryAfterMs } as const;
+        const full = {
+          type: "error",
+          session: 0,
+          code: "server_full",
+          message: "full",
+          retryAfterMs,
+        } as const;
         link.says(nth === 0 ? welcome : full);
       });
       ask();
@@ -539,7 +273,9 @@ describe("replicas", () => {
     ask();
     links[0]!.breaks();
     clock.runTo(5000);
-    expect(told).toEqual([expect.objectContaining({ code: "other_target", message: expect.stringMatching(/context/) })]);
+    expect(told).toEqual([
+      expect.objectContaining({ code: "other_target", message: expect.stringMatching(/context/) }),
+    ]);
   });
 
   it("that refuse this edge are not asked again; where all do it fails at once", () => {

@@ -43,7 +43,15 @@ export function fuzz(args: readonly string[]): number {
 export function requestOf(args: readonly string[]): Request | string {
   const text = { type: "string" } as const;
   const flag = { type: "boolean", default: false } as const;
-  const options = { seeds: text, from: text, seed: text, timeline: flag, live: flag, drain: flag, help: flag };
+  const options = {
+    seeds: text,
+    from: text,
+    seed: text,
+    timeline: flag,
+    live: flag,
+    drain: flag,
+    help: flag,
+  };
   let values: ReturnType<typeof parseArgs<{ options: typeof options }>>["values"];
   try {
     values = parseArgs({ args: [...args], options }).values;

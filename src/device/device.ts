@@ -52,12 +52,15 @@ export class Device {
   readonly keeper: Keeper | null;
   private readonly options: DeviceOptions;
   private grammars: Grammars | null = null;
+  /** that every cloud has to serve; null: any */
+  private target: TargetInfo | null;
   private closed = false;
 
   private constructor(options: DeviceOptions, loaded: LoadedDrafter, keeper: Keeper | null) {
     const open = (changed: () => void) =>
       this.openClient(this.loaded.tokenizer, this.loaded.drafter, changed);
     this.options = options;
+    this.target = options.expected ?? null;
     this.loaded = loaded;
     this.keeper = keeper ?? (options.clouds.length > 0 ? keeperOf(options, open) : null);
   }
@@ -138,14 +141,18 @@ export class Device {
     this.loaded.close();
   }
 
-  private openClient(
+  private async openClient(
     tokenizer: Pick<Tokenizer, "fingerprint">,
     drafter: Drafter,
     changed: () => void,
   ): Promise<RemoteOpener> {
     if (this.closed) throw new ConnectionError("closed", "this edge was closed; make another");
-    const { grammars } = this;
-    return openClient({ ...this.options, tokenizer, drafter, grammars, changed });
+    const { grammars, options, target } = this;
+    const expected = target ? { expected: target } : {};
+    const client = await openClient({ ...options, ...expected, tokenizer, drafter, grammars, changed });
+    // One cloud may be given another model; among several, those with another are no replicas.
+    if (options.clouds.length > 1) this.target = client.target;
+    return client;
   }
 }
 

@@ -220,6 +220,21 @@ describe("a cloud that goes away in order", () => {
     }
   });
 
+  it("a session whose open crossed the goAway goes on over the next link, and fails where there was no goAway", () => {
+    for (const goesAway of [true, false]) {
+      const { clock, links, told, ask, check } = pair();
+      ask();
+      if (goesAway) links[0]!.says({ type: "goAway", withinMs: 5000 });
+      links[0]!.says({ type: "error", session: 1, code: "shutting_down", message: "no more sessions" });
+      check();
+      clock.runTo(1000);
+      check();
+      const failed = expect.objectContaining({ kind: "failed", code: "shutting_down" });
+      expect(told).toEqual(goesAway ? [] : [failed]);
+      expect(links[1]?.count("open")).toBe(goesAway ? 1 : undefined);
+    }
+  });
+
   it("sessions over the old link are not given up while no other cloud is there", () => {
     const { clock, links, client, told, ask, check } = trying(
       (link, nth) => (nth === 0 ? link.says(welcome) : link.breaks()),

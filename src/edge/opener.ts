@@ -355,14 +355,17 @@ export class RemoteOpener implements Opener {
   private down(link: Connection): void {
     this.roundTripMs = link.rttMs;
     for (const session of this.sessions.all()) {
-      const asked = this.asked.get(session)!;
-      if (asked.link !== link) continue;
-      asked.link = null;
-      session.suspend();
+      if (this.asked.get(session)!.link === link) this.leave(session);
     }
     this.links.noteExpected();
     this.resumeAll();
     this.options.changed?.();
+  }
+
+  /** It has no link now. */
+  private leave(session: EdgeDriver): void {
+    this.asked.get(session)!.link = null;
+    session.suspend();
   }
 
   /** Every session that has no link goes on over the current one, if there is one. */
@@ -437,6 +440,12 @@ export class RemoteOpener implements Opener {
     } else if (frame.type === "done") {
       this.answers++;
       this.links.finished(link);
+    } else if (frame.code === "shutting_down" && !this.links.isNewest(link)) {
+      // Its open and the cloud's goAway crossed: it belongs to the next link.
+      this.leave(session);
+      this.links.noteExpected();
+      this.resumeAll();
+      return;
     }
     const before = session.statistics.tokens;
     session.receive(frame);

@@ -91,7 +91,7 @@ export interface EngineSessions<Session extends CloudSession<Effect>, Event, Eff
    */
   goOn(nowMs: number, out: CloudEffect<Effect>[]): number | null;
   /** The connection is gone, and its sessions have ended. */
-  forget(connection: number): void;
+  forget(connection: number, nowMs: number): void;
   views(): SessionView[];
   /** @param atRest no session is open and no work is under way: then nothing may be left. @throws AssertionError */
   checkIntegrity(atRest: boolean): void;

@@ -163,7 +163,7 @@ export class RequestHandler<Session extends CloudSession<Effect>, Event, Effect>
       this.registry.run(session, out, () => session.end("failed", out));
     }
     this.tenants.disconnected(id);
-    this.sessions.forget(id);
+    this.sessions.forget(id, this.nowMs);
   }
 
   private nextHelloMs(): number {

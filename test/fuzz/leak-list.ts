@@ -24,7 +24,7 @@ import { EdgeDriver } from "../../src/edge/driver.ts";
 import { Edge } from "../../src/edge/edge.ts";
 import { Links } from "../../src/edge/links.ts";
 import { LocalOpener } from "../../src/edge/local-opener.ts";
-import { RemoteOpener } from "../../src/edge/opener.ts";
+import { RemoteOpener, Sessions } from "../../src/edge/opener.ts";
 import type { Inside, Leak } from "./leaks.ts";
 
 /** One planted leak or more for each stateful owner; test/fuzz/owners.ts says which owners there are. */
@@ -112,12 +112,12 @@ const EDGE: readonly Leak[] = [
     },
   },
   {
-    owner: RemoteOpener,
-    what: "sessions that are over are kept",
+    owner: Sessions,
+    what: "those that are over are kept",
     world: "pass",
-    method: "open",
+    method: "start",
     instead: (self, real, args, own) => {
-      self[own("sessions")][own("byId")].delete = () => false;
+      self[own("byId")].delete = () => false;
       return real(...args);
     },
   },

@@ -58,7 +58,7 @@ function startServer(args: readonly string[], nodeArgs: readonly string[] = []):
     let said = "";
     child.stdout.on("data", (chunk) => {
       said += chunk;
-      const match = /listening on ((?:ws|http):\/\/\S+:(\d+)\S*)/.exec(said);
+      const match = /listening on ((?:wss?|http):\/\/\S+:(\d+)\S*)/.exec(said);
       if (!match) return;
       ready({
         url: match[1]!,

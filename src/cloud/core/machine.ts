@@ -29,6 +29,8 @@ export type CloudEvent<Event> =
   | { readonly kind: "disconnected"; readonly connection: number }
   | { readonly kind: "engine"; readonly event: Event }
   | { readonly kind: "wake" }
+  /** no session begins any more, and what is open has so long to end */
+  | { readonly kind: "drain"; readonly withinMs: number }
   | { readonly kind: "shutdown" };
 
 /** What carries a machine's effects to an engine and brings back its events. */

@@ -38,6 +38,8 @@ export interface Listener {
   readonly port: number;
   /** For connections from here on. @throws Error for what is no certificate, or not the key's */
   useCertificate(certificate: Certificate): void;
+  /** Takes no further connections: their port is free. Those that are there go on. */
+  stopListening(): void;
   close(): Promise<void>;
 }
 
@@ -84,6 +86,7 @@ export async function listen<Admitted = null>(options: ListenOptions<Admitted>):
     upgrade(sockets, options, request, socket, head);
   });
   const stopHeartbeat = heartbeat(sockets);
+  const ended = new Promise<void>((resolve) => void http.once("close", () => resolve()));
   return new Promise((resolve, reject) => {
     http.once("error", (error: NodeJS.ErrnoException) => {
       stopHeartbeat();
@@ -97,7 +100,10 @@ export async function listen<Admitted = null>(options: ListenOptions<Admitted>):
         useCertificate: (certificate) => {
           if (http instanceof SecureServer) http.setSecureContext({ ...certificate });
         },
-        close: () => shut(http, sockets, stopHeartbeat),
+        stopListening: () => {
+          if (http.listening) http.close();
+        },
+        close: () => shut(http, sockets, stopHeartbeat, ended),
       });
     });
   });
@@ -186,15 +192,20 @@ function heartbeat(sockets: WebSocketServer): () => void {
 }
 
 /** What was sent still goes out; who does not let go in time is cut off. */
-async function shut(http: Server, sockets: WebSocketServer, stopHeartbeat: () => void): Promise<void> {
+async function shut(
+  http: Server,
+  sockets: WebSocketServer,
+  stopHeartbeat: () => void,
+  ended: Promise<void>,
+): Promise<void> {
   stopHeartbeat();
   sockets.close();
-  const closed = new Promise<void>((resolve) => http.close(() => resolve()));
+  if (http.listening) http.close();
   for (const socket of sockets.clients) socket.close(1001);
   const cutOff = setTimeout(() => {
     for (const socket of sockets.clients) socket.terminate();
     http.closeAllConnections();
   }, CLOSE_TIMEOUT_MS);
-  await closed;
+  await ended;
   clearTimeout(cutOff);
 }

@@ -6,9 +6,8 @@ import { DeviceEdge, OFFLINE_MODES } from "../device/edge.ts";
 import { DRAFTERS } from "../device/engines.ts";
 import { tellFault } from "../device/options.ts";
 import type { Answerer, OfflineMode } from "../edge/edge.ts";
-import type { ConnectSettings } from "../transport/node/connect.ts";
 import { SettingError } from "../util/errors.ts";
-import { readText } from "./files.ts";
+import { addCredentialOptions, type CredentialValues, credentialsOf } from "./credentials.ts";
 import { MODEL, modelPath } from "./model-path.ts";
 import {
   addSamplerOptions,
@@ -28,10 +27,8 @@ import { progressBar } from "./output.ts";
 /** What the commands that ask a cloud share: their options, the drafter, and the link. */
 
 /** Which models, and the way to the cloud. */
-export interface LinkValues extends GpuValue {
+export interface LinkValues extends GpuValue, CredentialValues {
   readonly cloud?: readonly string[];
-  readonly cloudKey?: string;
-  readonly cloudCa?: string;
   readonly model?: string;
   readonly policy: NamedPolicy;
   readonly drafter: DrafterKind;
@@ -63,19 +60,13 @@ export function offlineOption(fallback: OfflineMode | ""): Option {
 }
 
 export function addLinkOptions(command: Command): Command {
-  return command
-    .addOption(
-      new Option(
-        "--cloud <url>",
-        "the cloud, ws:// or wss:// (not needed for --policy edge); can be repeated, for clouds with the same model",
-      ).argParser(several),
-    )
-    .addOption(new Option("--cloud-key <key>", "the cloud's key for this edge").env("PICOSPEC_CLOUD_KEY"))
-    .addOption(
-      new Option("--cloud-ca <file>", "certificates of an authority that vouches for the cloud, PEM").env(
-        "PICOSPEC_CLOUD_CA",
-      ),
-    )
+  command.addOption(
+    new Option(
+      "--cloud <url>",
+      "the cloud, ws:// or wss:// (not needed for --policy edge); can be repeated, for clouds with the same model",
+    ).argParser(several),
+  );
+  return addCredentialOptions(command)
     .addOption(
       new Option(
         "--model <model>",
@@ -125,7 +116,7 @@ export async function openEdge(values: LinkValues): Promise<DeviceEdge> {
   const reconnectMs = reconnect * 1000;
   const device = await Device.open({
     clouds: cloud,
-    credentials: credentialsOf(values),
+    credentials: credentialsOf(values, cloud),
     model: model === undefined ? null : await modelPath(model),
     // Alone, the small model itself has to speak.
     drafter: !policy.policy.target && drafter === "lookup" ? "model" : drafter,
@@ -143,22 +134,6 @@ export async function openEdge(values: LinkValues): Promise<DeviceEdge> {
     device.close();
     throw error;
   }
-}
-
-/** @throws PicoSpecError `bad_file` for certificates that cannot be read */
-export function credentialsOf({ cloud, cloudKey, cloudCa }: LinkValues): ConnectSettings {
-  for (const url of cloudKey === undefined ? [] : (cloud ?? []).filter(isOpenWire)) {
-    console.error(`${url} is not encrypted: who is on the way to it reads the key; prefer wss://`);
-  }
-  return {
-    ...(cloudKey === undefined ? {} : { key: cloudKey }),
-    ...(cloudCa === undefined ? {} : { ca: readText(cloudCa, "a PEM file") }),
-  };
-}
-
-/** What is sent there can be read by others. */
-function isOpenWire(url: string): boolean {
-  return /^ws:\/\//i.test(url) && !/^ws:\/\/(?:localhost|127\.|\[::1\])/i.test(url);
 }
 
 /** @throws SettingError for another policy than that of the options, where they do not do for it */

@@ -2,7 +2,8 @@ import { Command, Option } from "commander";
 import type { DeviceEdge } from "../device/edge.ts";
 import { closeEdges, createEdges } from "../device/edges.ts";
 import { serveEndpoint } from "../device/endpoint.ts";
-import { addLinkOptions, checkLink, credentialsOf, type LinkValues, offlineOption, several } from "./ask.ts";
+import { addLinkOptions, checkLink, type LinkValues, offlineOption, several } from "./ask.ts";
+import { credentialsOf } from "./credentials.ts";
 import { catchFaults, faultCounter } from "./last-resort.ts";
 import { downloadProgress } from "./model-path.ts";
 import { serveUntilStopped } from "./node.ts";
@@ -106,7 +107,7 @@ async function serve(values: EdgeValues): Promise<void> {
 
 async function openEdges(values: EdgeValues, failed: (error: unknown) => void): Promise<DeviceEdge[]> {
   checkLink(values);
-  const { key, ca } = credentialsOf(values);
+  const { key, ca } = credentialsOf(values, values.cloud ?? []);
   const { cloud = [], model, policy, drafter, threads, gpu, reconnect, offline } = values;
   const loading = progressBar(`loading ${model ?? "the tokenizer"}`);
   const downloading = downloadProgress();

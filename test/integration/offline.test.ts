@@ -144,6 +144,29 @@ describe("replicas", () => {
     await b.stop();
   });
 
+  it.each([
+    25, 0,
+  ])("one of two is stopped in mid-answer, with %i s to drain: the text is unchanged", async (drainSeconds) => {
+    const slow = ["--hardware", "standard", "--drain-seconds", `${drainSeconds}`];
+    const [a, b] = [await kept(startCloud(slow)), await kept(startCloud(slow))];
+    const edge = await kept(startEdge(["--cloud", a.url, "--cloud", b.url, "--model", DRAFTER]));
+    const one = { seed: 5, temperature: 1, max_tokens: 40 };
+    const before = await textOf(await ask(edge, one));
+    const stream = await ask(edge, { ...one, stream: true });
+    let [text, stopped] = ["", false];
+    for await (const chunk of stream.body!) {
+      text += Buffer.from(chunk).toString("utf8");
+      if (!stopped && /"content":"[^"]/.test(text)) stopped = a.stop("SIGTERM") !== null;
+    }
+    const parts = [...text.matchAll(/^data: (\{.*\})$/gm)].map(([, data]) => JSON.parse(data!));
+    const said = parts.map(({ choices }) => choices[0]?.delta.content ?? "").join("");
+    expect([stopped, said, text.trimEnd().endsWith("data: [DONE]")]).toEqual([true, before, true]);
+    expect((await a.ended).status).toBe(0);
+    expect(await textOf(await ask(edge, one))).toBe(before);
+    await edge.stop();
+    await b.stop();
+  });
+
   it("control: without the other one the answer is lost", async () => {
     const a = await kept(startCloud(["--hardware", "standard"]));
     const edge = await kept(startEdge(["--cloud", a.url, "--model", DRAFTER, "--reconnect", "1"]));

@@ -1,8 +1,10 @@
 import { Command, Option } from "commander";
+import type { DrafterKind } from "../device/drafter.ts";
 import type { DeviceEdge } from "../device/edge.ts";
 import { closeEdges, createEdges } from "../device/edges.ts";
 import { serveEndpoint } from "../device/endpoint.ts";
 import { addLinkOptions, checkLink, type LinkValues, offlineOption, several } from "./ask.ts";
+import { type ConfiguredModel, configOption } from "./config.ts";
 import { credentialsOf } from "./credentials.ts";
 import { catchFaults, faultCounter } from "./last-resort.ts";
 import { downloadProgress } from "./model-path.ts";
@@ -12,6 +14,10 @@ import { progressBar } from "./output.ts";
 import { printable } from "./text.ts";
 
 interface EdgeValues extends LinkValues {
+  /** out of a configuration */
+  readonly models?: readonly ConfiguredModel[];
+  /** what clients call the model, out of a configuration */
+  readonly name?: string;
   readonly port: number;
   readonly host: string;
   readonly allowHost: readonly string[];
@@ -50,6 +56,7 @@ export function edgeCommand(): Command {
         .default(256),
     )
     .addOption(offlineOption("wait"))
+    .addOption(configOption())
     .addHelpText(
       "after",
       `
@@ -75,7 +82,7 @@ async function serve(values: EdgeValues): Promise<void> {
     nowMs: () => performance.now(),
     end: () => process.exit(1),
   });
-  const edges = await openEdges(values, failed);
+  const edges = await openModels(values, failed);
   const release = catchFaults(failed);
   try {
     const server = await serveEndpoint(edges, {
@@ -105,6 +112,25 @@ async function serve(values: EdgeValues): Promise<void> {
   }
 }
 
+/** Of a configuration with a list of targets, each of them with its own clouds. */
+async function openModels(values: EdgeValues, failed: (error: unknown) => void): Promise<DeviceEdge[]> {
+  const { models } = values;
+  if (!models) return openEdges(values, failed);
+  const edges: DeviceEdge[] = [];
+  try {
+    for (const { cloud, drafter, ...one } of models) {
+      const clouds = typeof cloud === "string" ? [cloud] : cloud;
+      const own = drafter === undefined ? {} : { drafter: drafter as DrafterKind };
+      const given = Object.fromEntries(Object.entries(one).filter(([, value]) => value !== undefined));
+      edges.push(...(await openEdges({ ...values, ...given, ...own, cloud: clouds }, failed)));
+    }
+    return edges;
+  } catch (error) {
+    await closeEdges(edges);
+    throw error;
+  }
+}
+
 async function openEdges(values: EdgeValues, failed: (error: unknown) => void): Promise<DeviceEdge[]> {
   checkLink(values);
   const { key, ca } = credentialsOf(values, values.cloud ?? []);
@@ -113,6 +139,7 @@ async function openEdges(values: EdgeValues, failed: (error: unknown) => void): 
   const downloading = downloadProgress();
   return createEdges({
     clouds: cloud,
+    ...(values.name === undefined ? {} : { name: values.name }),
     ...(offline === undefined ? {} : { offline }),
     ...(key === undefined ? {} : { cloudKey: key }),
     ...(ca === undefined ? {} : { cloudCa: ca }),

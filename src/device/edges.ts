@@ -13,7 +13,7 @@ import { tellFault } from "./options.ts";
 
 /** Edges out of the addresses of several clouds: those that serve one target are replicas, others are other models. */
 
-export interface CreateEdgesOptions extends Omit<CreateEdgeOptions, "cloud" | "name" | "cloudChanged"> {
+export interface CreateEdgesOptions extends Omit<CreateEdgeOptions, "cloud" | "cloudChanged"> {
   readonly clouds: readonly string[];
   /** a line for the operator: which cloud serves what, and how they are. Default: dropped */
   readonly log?: (line: string) => void;
@@ -47,9 +47,10 @@ interface ModelPlan {
  * console.log(`${server.url}/v1`);
  */
 export async function createEdges(options: CreateEdgesOptions): Promise<DeviceEdge[]> {
-  const { clouds, log = () => {}, ...shared } = options;
+  const { clouds, log = () => {}, name = null, ...shared } = options;
   checkedEdgeOptions({ ...shared, cloud: clouds });
-  const plans = clouds.length < 2 ? [{ name: null, target: null, clouds }] : plansOf(await probeAll(options));
+  const found = clouds.length < 2 ? [{ name, target: null, clouds }] : plansOf(await probeAll(options));
+  const plans = found.map((plan, i) => (i === 0 && name !== null ? { ...plan, name } : plan));
   for (const plan of plans.length > 1 ? plans : []) log(`${plan.name}: ${plan.clouds.join(", ")}`);
   const edges = await fitting(plans, shared, log);
   const lost = plans.filter((_, i) => !edges[i]);

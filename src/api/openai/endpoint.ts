@@ -241,7 +241,7 @@ const EDGE_FINGERPRINT = "picospec-edge-alone";
 
 function noModel(name: string, edges: readonly Edge[]): HttpError {
   const names = edges.filter(({ model }) => model !== null).map(({ modelName }) => modelName);
-  const there = edges.length > 1 ? `; there are ${names.join(", ")}` : "";
+  const there = names.length > 0 && edges.length > 1 ? `; there are ${names.join(", ")}` : "";
   return new HttpError(
     404,
     "model_not_found",

@@ -257,8 +257,8 @@ class Chat {
     const { policy } = this.policy;
     const { contextTokens } = await edge.modelFor(policy);
     const room = promptRoom(contextTokens, maxTokens);
-    const { messages, dropped } = fitting(this.conversation, room, (some) => {
-      return edge.promptOf({ prompt: some, raw, policy }).length;
+    const { messages, dropped } = await fitting(this.conversation, room, async (some) => {
+      return (await edge.promptOf({ prompt: some, raw, policy })).length;
     });
     this.tellDropped(dropped);
     const sampler = samplerFrom(values);

@@ -9,6 +9,7 @@ import {
 } from "../../lab/bench/eval.ts";
 import { TASK_FAMILIES } from "../../lab/tasks/draw.ts";
 import type { Task, TaskFamily } from "../../lab/tasks/task.ts";
+import { checkFile } from "../device/isolation/check.ts";
 import type { Edge } from "../edge/edge.ts";
 import type { DraftModel } from "../engine/engine.ts";
 import { LlamaModel } from "../engine/llama/model.ts";
@@ -96,6 +97,7 @@ async function runEval(values: EvalValues): Promise<void> {
   const result = await withLocalPair(pair, async (open) => {
     // Along greedy text alone: elsewhere it would say more about the draws than about the models.
     if (values.temperature > 0 || !values.policy[0]!.policy.target) return ask(values, open, null);
+    await checkFile(model, "whole");
     const file = await LlamaModel.load(model, { gpu: "off" });
     const follower = await llamaDraftModel(file, { threads: 1 });
     return ask(values, open, follower).finally(() => {
@@ -137,8 +139,10 @@ function ask(values: EvalValues, edge: Edge, follower: DraftModel | null): Promi
     answer,
     agreement:
       follower &&
-      ((task, tokens) =>
-        agreement(follower, edge.promptOf({ ...question(task), policy: values.policy[0]!.policy }), tokens)),
+      (async (task, tokens) => {
+        const { policy } = values.policy[0]!;
+        return agreement(follower, await edge.promptOf({ ...question(task), policy }), tokens);
+      }),
     progress: (done, of) => bar.update(done / of),
   }).finally(bar.end);
 }

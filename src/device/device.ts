@@ -3,12 +3,14 @@ import { LookupDrafter } from "../edge/drafters/lookup-drafter.ts";
 import { LocalOpener, type RemoteOpener } from "../edge/opener.ts";
 import type { GpuChoice } from "../engine/llama/library.ts";
 import type { Grammars } from "../grammar/grammar.ts";
+import type { RenderTemplate } from "../text/chat-template.ts";
 import type { Tokenizer } from "../text/tokenizer.ts";
 import { systemClock } from "../transport/node/clock.ts";
 import { connect } from "../transport/node/socket.ts";
 import { ConnectionError } from "../transport/transport.ts";
 import { SettingError } from "../util/errors.ts";
 import { cloudTokenizer, type DrafterKind, type LoadedDrafter, loadDrafter } from "./drafter.ts";
+import { IsolatedTemplates } from "./isolation/templates.ts";
 import { freshSecret, software } from "./node.ts";
 
 export interface DeviceOptions {
@@ -30,6 +32,7 @@ export interface DeviceOptions {
 export class Device {
   readonly loaded: LoadedDrafter;
   private readonly options: DeviceOptions;
+  private readonly templates = new IsolatedTemplates();
   private client: RemoteOpener | null;
   private grammars: Grammars | null = null;
   private closed = false;
@@ -38,6 +41,8 @@ export class Device {
     this.options = options;
     this.loaded = loaded;
     this.client = client;
+    // The first question does not wait for it then.
+    this.templates.warm();
   }
 
   /**
@@ -58,6 +63,11 @@ export class Device {
       client.close();
       throw error;
     }
+  }
+
+  /** Renders chat templates, the cloud's and the model's, in a process of its own. */
+  get renderTemplate(): RenderTemplate {
+    return this.templates.render;
   }
 
   /** The link, made now if there is none. @throws SettingError without a cloud; ConnectionError, CloudError */
@@ -113,6 +123,7 @@ export class Device {
     if (this.closed) return;
     this.closed = true;
     this.disconnect();
+    this.templates.close();
     this.loaded.close();
   }
 

@@ -111,6 +111,7 @@ export class DeviceEdge extends Edge {
       local: device.local(),
       tokenizer: loaded.tokenizer,
       chatTemplate: loaded.chatTemplate,
+      renderTemplate: device.renderTemplate,
       freshSeed,
       policy,
     });

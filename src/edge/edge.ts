@@ -4,7 +4,13 @@ import type { SessionSettings, StopReason } from "../decoding/session.ts";
 import type { TokenLogprobs } from "../sampling/question.ts";
 import { type Seed, toSeed } from "../sampling/random.ts";
 import { type SamplerSettings, samplerSettings } from "../sampling/sampler.ts";
-import { type ChatMessage, type ChatTool, chatPrompt } from "../text/chat-template.ts";
+import {
+  type ChatMessage,
+  type ChatTool,
+  chatPromptBy,
+  type RenderTemplate,
+  renderTemplate,
+} from "../text/chat-template.ts";
 import { StopStrings } from "../text/stop-strings.ts";
 import { StreamingText, type Tokenizer } from "../text/tokenizer.ts";
 import { ConnectionError } from "../transport/transport.ts";
@@ -80,6 +86,11 @@ export interface EdgeOptions {
   readonly tokenizer: Tokenizer;
   /** Jinja source, where the target brings none */
   readonly chatTemplate: string | null;
+  /**
+   * Renders chat templates where one that loops or grows can be stopped, such as a worker. Default: on this thread, which
+   * such a template keeps for ever
+   */
+  readonly renderTemplate?: RenderTemplate;
   /** 64 fresh random bits, for requests without a seed */
   readonly freshSeed: () => Seed;
   /** of requests that name none */
@@ -137,12 +148,13 @@ export class Edge {
    * Token ids of a prompt, Int32Array[n], by what is known of the model that answers.
    * @throws TemplateError when the chat template refuses the messages
    */
-  promptOf(request: Pick<AnswerRequest, "prompt" | "tools" | "raw" | "policy">): Int32Array {
+  async promptOf(request: Pick<AnswerRequest, "prompt" | "tools" | "raw" | "policy">): Promise<Int32Array> {
     const { prompt, tools = [], raw = false } = request;
     if (prompt instanceof Int32Array) return prompt;
     if (typeof prompt === "string") return this.tokenizer.encode(prompt, false);
     const template = raw ? null : this.templateOf(this.policyOf(request));
-    return chatPrompt(template, prompt, this.tokenizer, tools);
+    const { renderTemplate: render = onThisThread } = this.options;
+    return chatPromptBy(render, template, prompt, this.tokenizer, tools);
   }
 
   /**
@@ -229,9 +241,11 @@ export class Edge {
   ): Promise<AnswerEnd> {
     const policy = this.policyOf(request);
     const opener = await unlessAborted(this.opener(policy), leave.signal);
-    const prompt = this.promptOf(request);
-    const promptTokens = prompt.length;
-    if (!opener) return { reason: "cancelled", promptTokens, statistics: new PipelineStatistics() };
+    const prompt = await unlessAborted(this.promptOf(request), leave.signal);
+    const promptTokens = prompt?.length ?? 0;
+    if (!opener || !prompt) {
+      return { reason: "cancelled", promptTokens, statistics: new PipelineStatistics() };
+    }
     const settings = this.settingsOf(request, policy, opener.model.contextTokens - promptTokens);
     const { tokenizer } = this;
     const parts = new AnswerParts(tokenizer, request.stop ?? [], request.logprobs !== undefined, events);
@@ -283,6 +297,10 @@ export class Edge {
     this.remote = await this.connecting;
     return this.remote;
   }
+}
+
+async function onThisThread(...all: Parameters<RenderTemplate>): Promise<string> {
+  return renderTemplate(...all);
 }
 
 /** One session, from its opening to its end, told to `parts`. */

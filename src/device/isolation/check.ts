@@ -1,8 +1,9 @@
 import { EngineError } from "../../engine/engine.ts";
+import { checkMagic } from "../../engine/llama/gguf.ts";
 import type { GpuChoice } from "../../engine/llama/library.ts";
 import { CRASHED, inChild, LATE } from "./child.ts";
 import { ISOLATION_LIMITS, type IsolationLimits } from "./limits.ts";
-import type { Failure, Outcome } from "./outcome.ts";
+import { type Failure, type Outcome, outcomeOf } from "./outcome.ts";
 import { isKnownFine, keyOfBytes, keyOfFile, rememberFine } from "./remembered.ts";
 import type { Extent, LoadedLibrary, ModelReport } from "./requests.ts";
 
@@ -59,7 +60,12 @@ export async function checkTokenizer(
 /** What loading llama.cpp says, in a child: it can end its process, and keeps it busy while it loads. */
 export function inspectedLibrary(gpu: GpuChoice, signal: AbortSignal): Promise<Outcome<LoadedLibrary>> {
   const { memoryBytes, heapMegabytes, fileMs } = ISOLATION_LIMITS;
-  return inChild<"library">({ memoryBytes, heapMegabytes }, { kind: "library", gpu }, fileMs, signal);
+  return inChild<"library">(
+    { program: "files", memoryBytes, heapMegabytes },
+    { kind: "library", gpu },
+    fileMs,
+    signal,
+  );
 }
 
 async function inspectedIn(
@@ -71,8 +77,11 @@ async function inspectedIn(
 ): Promise<Outcome<ModelReport>> {
   const { computedBytes, memoryBytes, heapMegabytes } = limits;
   // Weights that are computed with may be copied once, into another layout.
-  const options = { memoryBytes: memoryBytes + 2 * computedBytes, heapMegabytes };
+  const options = { program: "files", memoryBytes: memoryBytes + 2 * computedBytes, heapMegabytes } as const;
   const request = { kind: "file", file, extent, computedBytes } as const;
+  // What is no model at all needs no process.
+  const magic = await outcomeOf(() => checkMagic(file));
+  if (!magic.ok) return magic;
   const outcome = await inChild<"file">(options, request, withinMs, signal);
   return outcome.ok ? outcome : { ok: false, failure: explained(file, outcome.failure) };
 }

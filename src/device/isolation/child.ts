@@ -13,11 +13,16 @@ import { type Answers, LOADING_LIBRARY, type Message, type Request } from "./req
  * (an array that grows, a string made flat) is past its heap limit.
  */
 
-const PROGRAM = packagePath("dist/src/device/isolation/program.js");
+/** As they are built: Node runs no TypeScript. */
+const PROGRAMS = {
+  files: packagePath("dist/src/device/isolation/file-program.js"),
+  templates: packagePath("dist/src/device/isolation/template-program.js"),
+} as const;
 const SHELL = "/bin/sh";
 const MOST_KEPT_CHARACTERS = 16_384;
 
 export interface ChildOptions {
+  readonly program: keyof typeof PROGRAMS;
   /** all that it may allocate; mapped files do not count */
   readonly memoryBytes: number;
   /** of it, what JavaScript may have */
@@ -155,9 +160,13 @@ export async function inChild<K extends keyof Answers>(
  * With the kernel's limit where there is one: RLIMIT_DATA counts what is allocated, on Linux, and neither mapped files
  * nor address space that V8 only reserves. Where it cannot be set a thread of the child watches.
  */
-function start({ memoryBytes, heapMegabytes, bound }: ChildOptions): ChildProcess {
+function start({ program, memoryBytes, heapMegabytes, bound }: ChildOptions): ChildProcess {
   const limited = bound === undefined ? process.platform === "linux" && existsSync(SHELL) : bound === "limit";
-  const node = [`--max-old-space-size=${heapMegabytes}`, PROGRAM, String(limited ? 0 : memoryBytes)];
+  const node = [
+    `--max-old-space-size=${heapMegabytes}`,
+    PROGRAMS[program],
+    String(limited ? 0 : memoryBytes),
+  ];
   const options = {
     stdio: ["ignore", "ignore", "pipe", "ipc"],
     // A backtrace of an abort would start a debugger.

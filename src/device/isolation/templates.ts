@@ -44,7 +44,11 @@ export class IsolatedTemplates {
     const { templateMs, templateBytes, templateHeapMegabytes, promptCharacters } = this.limits;
     if (this.closed) throw templateError("the edge was closed");
     if (!this.child || this.child.gone) {
-      this.child = new IsolatedChild({ memoryBytes: templateBytes, heapMegabytes: templateHeapMegabytes });
+      this.child = new IsolatedChild({
+        program: "templates",
+        memoryBytes: templateBytes,
+        heapMegabytes: templateHeapMegabytes,
+      });
     }
     const { child } = this;
     child.ref();

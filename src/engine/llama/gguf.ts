@@ -88,7 +88,8 @@ export function modelFileOf(path: string, { metadata }: GgufHeader): ModelFile {
   };
 }
 
-async function checkMagic(path: string): Promise<void> {
+/** Reads four bytes, and cannot fail in another way. @throws EngineError `no_model`, `not_gguf` */
+export async function checkMagic(path: string): Promise<void> {
   const found = await stat(path).catch(() => null);
   if (!found) throw new EngineError("no_model", `there is no model file at ${path}`);
   if (!found.isFile()) throw new EngineError("no_model", `${path} is no file; give the path of a .gguf file`);

@@ -1,6 +1,6 @@
 import { readModelDetails } from "../../engine/llama/details.ts";
 import { readFootprint } from "../../engine/llama/footprint.ts";
-import { partsOf, readHeader } from "../../engine/llama/gguf.ts";
+import { partsOf, readHeader, readModelFile } from "../../engine/llama/gguf.ts";
 import { type GpuChoice, loadLibrary } from "../../engine/llama/library.ts";
 import { LlamaModel } from "../../engine/llama/model.ts";
 import { checkTensors } from "../../engine/llama/tensors.ts";
@@ -29,9 +29,8 @@ export async function inspectFile(
 ): Promise<ModelReport> {
   await stage("reading its header");
   const parts = partsOf(path);
-  const headers = [];
-  for (const part of parts) headers.push(await checkTensors(part, await readHeader(part)));
-  const details = await readModelDetails(parts);
+  for (const part of parts) await checkTensors(part, await readHeader(part));
+  const file = await readModelFile(path);
   const footprint = await readFootprint(path);
   await stage(LOADING_LIBRARY);
   loadLibrary("off");
@@ -43,16 +42,17 @@ export async function inspectFile(
   await loadGrammars(tokenizer, tokenizer.endTokens());
   vocabulary.close();
   if (extent === "whole") {
+    // What a cloud says of its target, and sends to edges.
+    const { sizeBytes } = await readModelDetails(parts);
     await vocabularyFile(path);
     await stage("laying out its tensors");
     await tryStructure(path);
-    if (details.sizeBytes <= computedBytes) {
+    if (sizeBytes <= computedBytes) {
       await stage("computing with it");
       await tryPasses(path);
     }
   }
-  const { name, architecture, chatTemplate, fingerprint, realTokens } = details;
-  return { file: { path, name, architecture, chatTemplate, fingerprint, realTokens }, footprint };
+  return { file, footprint };
 }
 
 /** Every token to text; and text of all kinds, and the text of every token, to tokens. */

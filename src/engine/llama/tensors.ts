@@ -6,10 +6,10 @@ import type { GgufHeader } from "./gguf.ts";
 
 /**
  * What a tensor table must not say, by our own reading: it needs no weights, and what computes with tensors takes the
- * table's word for it. Returns the header that it was given.
+ * table's word for it.
  * @throws EngineError `bad_model`
  */
-export async function checkTensors(path: string, header: GgufHeader): Promise<GgufHeader> {
+export async function checkTensors(path: string, header: GgufHeader): Promise<void> {
   const { size } = await stat(path);
   const names = new Set<string>();
   const places: { name: string; from: number; to: number }[] = [];
@@ -35,7 +35,6 @@ export async function checkTensors(path: string, header: GgufHeader): Promise<Gg
     const both = `${printable(place.name)} and ${printable(next.name)}`;
     throw new EngineError("bad_model", `${path}: tensors ${both} share bytes`);
   }
-  return header;
 }
 
 const MOST_DIMENSIONS = 4;

@@ -98,6 +98,7 @@ export {
   type ChatMessage,
   type ChatTool,
   chatPrompt,
+  type RenderTemplate,
   TemplateError,
   type ToolCall,
 } from "./text/chat-template.ts";

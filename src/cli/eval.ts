@@ -9,7 +9,6 @@ import {
 } from "../../lab/bench/eval.ts";
 import { TASK_FAMILIES } from "../../lab/tasks/draw.ts";
 import type { Task, TaskFamily } from "../../lab/tasks/task.ts";
-import { checkFile } from "../device/isolation/check.ts";
 import type { Edge } from "../edge/edge.ts";
 import type { DraftModel } from "../engine/engine.ts";
 import { LlamaModel } from "../engine/llama/model.ts";
@@ -17,7 +16,7 @@ import { llamaDraftModel } from "../engine/llama/models.ts";
 import { toSeed } from "../sampling/random.ts";
 import type { ChatMessage, ChatTool } from "../text/chat-template.ts";
 import { withLocalPair } from "./local-pair.ts";
-import { MODEL, modelPath } from "./model-path.ts";
+import { checkedModelPath, MODEL, modelPath } from "./model-path.ts";
 import { BUNDLED_DRAFTER, BUNDLED_TARGET } from "./node.ts";
 import {
   addHardwareOption,
@@ -92,12 +91,11 @@ Examples:
 async function runEval(values: EvalValues): Promise<void> {
   const { rtt, hardware, json } = values;
   const target = await modelPath(values.target);
-  const model = await modelPath(values.model);
+  const model = await checkedModelPath(values.model);
   const pair = { target, drafter: model, rtt, jitter: 0, mbps: Number.POSITIVE_INFINITY, hardware };
   const result = await withLocalPair(pair, async (open) => {
     // Along greedy text alone: elsewhere it would say more about the draws than about the models.
     if (values.temperature > 0 || !values.policy[0]!.policy.target) return ask(values, open, null);
-    await checkFile(model, "whole");
     const file = await LlamaModel.load(model, { gpu: "off" });
     const follower = await llamaDraftModel(file, { threads: 1 });
     return ask(values, open, follower).finally(() => {

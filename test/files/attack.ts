@@ -182,10 +182,11 @@ export async function printAttack(args: readonly string[]): Promise<number> {
     if (options.checked) bad += lost.length;
     console.log(`${name}: ${fates.length} attempts of ${options.seeds.length} files`);
     console.log(`  ${JSON.stringify(counted(fates, ({ way, end }) => `${way}: ${end}`))}`);
-    if (options.checked && !options.ways.includes("tokenizer")) {
+    const told = fates.filter(({ doctor }) => doctor !== null);
+    if (told.length > 0) {
       const said = (fate: Fate) =>
         `doctor ${fate.doctor?.status}, then ${fate.end === "some tokens" ? "an answer" : "an error"}`;
-      console.log(`  ${JSON.stringify(counted(fates, said))}`);
+      console.log(`  ${JSON.stringify(counted(told, said))}`);
     }
     for (const { number, way, damage, doctor, end, message } of fates) {
       if (args.includes("--verbose"))

@@ -1,12 +1,14 @@
-import { readModelDetails } from "../../engine/llama/details.ts";
-import { readFootprint } from "../../engine/llama/footprint.ts";
-import { partsOf, readHeader, readModelFile } from "../../engine/llama/gguf.ts";
+import { stat } from "node:fs/promises";
+import { modelDetails } from "../../engine/llama/details.ts";
+import { footprintOf } from "../../engine/llama/footprint.ts";
+import { modelFileOf, partsOf, readHeader } from "../../engine/llama/gguf.ts";
 import { type GpuChoice, loadLibrary } from "../../engine/llama/library.ts";
 import { LlamaModel } from "../../engine/llama/model.ts";
 import { checkTensors } from "../../engine/llama/tensors.ts";
 import { LlamaTokenizer } from "../../engine/llama/tokenizer.ts";
 import { tryPasses, tryStructure } from "../../engine/llama/trial.ts";
 import { vocabularyFile } from "../../engine/llama/vocabulary.ts";
+import type { WeightsFile } from "../../engine/llama/weights.ts";
 import type { Tokenizer } from "../../text/tokenizer.ts";
 import { loadGrammars } from "../grammars.ts";
 import { LOADING_LIBRARY, type LoadedLibrary, type ModelReport, type Request } from "./requests.ts";
@@ -29,13 +31,18 @@ export async function inspectFile(
 ): Promise<ModelReport> {
   await stage("reading its header");
   const parts = partsOf(path);
-  for (const part of parts) await checkTensors(part, await readHeader(part));
-  const file = await readModelFile(path);
-  const footprint = await readFootprint(path);
+  // Once: 150,000 tokens take half a second.
+  const files: WeightsFile[] = [];
+  for (const part of parts) files.push({ path: part, header: await readHeader(part) });
+  for (const part of files) await checkTensors(part.path, part.header);
+  const { header } = files[0]!;
+  const file = modelFileOf(path, header);
+  const sizes = await Promise.all(parts.map((part) => stat(part)));
+  const sizeBytes = sizes.reduce((sum, { size }) => sum + size, 0);
   await stage(LOADING_LIBRARY);
   loadLibrary("off");
   await stage("loading its tokenizer");
-  const vocabulary = await LlamaModel.load(path, { gpu: "off", vocabularyOnly: true });
+  const vocabulary = await LlamaModel.load(path, { gpu: "off", vocabularyOnly: true, file });
   await stage("using its tokenizer");
   const tokenizer = new LlamaTokenizer(vocabulary);
   useTokenizer(tokenizer);
@@ -43,16 +50,16 @@ export async function inspectFile(
   vocabulary.close();
   if (extent === "whole") {
     // What a cloud says of its target, and sends to edges.
-    const { sizeBytes } = await readModelDetails(parts);
+    await modelDetails(files);
     await vocabularyFile(path);
     await stage("laying out its tensors");
-    await tryStructure(path);
+    await tryStructure(file);
     if (sizeBytes <= computedBytes) {
       await stage("computing with it");
-      await tryPasses(path);
+      await tryPasses(file);
     }
   }
-  return { file, footprint };
+  return { file, footprint: footprintOf(sizeBytes, header) };
 }
 
 /** Every token to text; and text of all kinds, and the text of every token, to tokens. */

@@ -1,7 +1,5 @@
-import { stat } from "node:fs/promises";
-import { type GGUFTensorInfo, gguf } from "@huggingface/gguf";
-import { messageOf } from "../../util/errors.ts";
-import { EngineError } from "../engine.ts";
+import type { GGUFTensorInfo } from "@huggingface/gguf";
+import type { GgufHeader } from "./gguf.ts";
 
 /**
  * Bits a weight by ggml's number of the format: bytes of a block over weights of a block, from ggml-common.h. F32, F16,
@@ -23,19 +21,8 @@ export interface Footprint {
   readonly kvBytesPerToken: number;
 }
 
-/** @throws EngineError `bad_model` for what is no whole header */
-export async function readFootprint(path: string): Promise<Footprint> {
-  try {
-    const { size } = await stat(path);
-    const { metadata } = await gguf(path, { allowLocalFile: true });
-    return {
-      fileBytes: size,
-      ...attention(metadata as unknown as Record<string, unknown>),
-    };
-  } catch (error) {
-    const message = `${path} is a damaged GGUF file: ${messageOf(error)}`;
-    throw new EngineError("bad_model", message, { cause: error });
-  }
+export function footprintOf(fileBytes: number, { metadata }: GgufHeader): Footprint {
+  return { fileBytes, ...attention(metadata) };
 }
 
 /** 0 for a format that is not in the list: where it begins still says how long the file is at least. */

@@ -1,5 +1,6 @@
 import { EngineError } from "../engine.ts";
 import { LlamaContext } from "./context.ts";
+import type { ModelFile } from "./gguf.ts";
 import { LlamaModel } from "./model.ts";
 
 /** What an engine does with a model, on a small scale: for a process that may not survive it. */
@@ -7,8 +8,8 @@ import { LlamaModel } from "./model.ts";
 const TRIAL_TOKENS = 64;
 
 /** The shape of all computations, without the weights: costs the same for every size. @throws EngineError */
-export async function tryStructure(path: string): Promise<void> {
-  const model = await LlamaModel.load(path, { gpu: "off", structureOnly: true });
+export async function tryStructure(file: ModelFile): Promise<void> {
+  const model = await LlamaModel.load(file.path, { gpu: "off", structureOnly: true, file });
   const context = await trialContext(model, 1, false).catch((error) => {
     model.close();
     throw error;
@@ -18,8 +19,8 @@ export async function tryStructure(path: string): Promise<void> {
 }
 
 /** Passes as a drafter and as a target make them. @throws EngineError */
-export async function tryPasses(path: string): Promise<void> {
-  const model = await LlamaModel.load(path, { gpu: "off" });
+export async function tryPasses(file: ModelFile): Promise<void> {
+  const model = await LlamaModel.load(file.path, { gpu: "off", file });
   try {
     for (const batchInvariant of [false, true]) {
       const context = await trialContext(model, batchInvariant ? 2 : 1, batchInvariant);

@@ -7,8 +7,8 @@ function characters(from: number, to: number, step: number): string[] {
 }
 
 /**
- * Each alone, so that no other hides it: a tokenizer that lacks the token of a byte fails only at a character that has no
- * token of its own either. All characters of one and two bytes; some for each first byte of three and four; and all
+ * Each on a line of its own, so that no other hides it: a tokenizer that lacks the token of a byte fails only at a character
+ * that has no token of its own either. All characters of one and two bytes; some for each first byte of three and four; and all
  * continuation bytes in characters of private use.
  */
 const CHARACTERS = [
@@ -21,7 +21,7 @@ const CHARACTERS = [
 
 export const TRIAL_TEXTS: readonly string[] = [
   "",
-  ...CHARACTERS,
+  CHARACTERS.join("\n"),
   CHARACTERS.join(""),
   "The quick brown fox doesn't jump over 1,234,567.89 lazy dogs; it'll run!  \n\n\tif (x === null) { return [1, 2]; }\r\n",
   "Größe, déjà vu, naïve, ñandú, Ελληνικά, русский текст, עברית, العربية, हिन्दी, ไทย, 中文字符, 日本語の文, 한국어",

@@ -36,7 +36,10 @@ export const LATE = "late";
 export const CRASHED = "crashed";
 
 /** What is done for a request, until the child says more. */
-const STAGES = { library: LOADING_LIBRARY, file: "starting", template: "rendering" } as const;
+const STARTING = "starting";
+const STAGES = { library: LOADING_LIBRARY, file: STARTING, template: "rendering" } as const;
+/** What a file that took its child over would look for. */
+const SECRETS = /TOKEN|KEY|SECRET|PASSWORD|CREDENTIAL/i;
 
 interface Asked {
   readonly resolve: (outcome: Outcome<unknown>) => void;
@@ -49,7 +52,7 @@ export class IsolatedChild {
   private asks = 0;
   private said = "";
   /** what it was doing last */
-  private stage = "starting";
+  private stage: string = STARTING;
   private over: Outcome<never> | null = null;
 
   constructor(options: ChildOptions) {
@@ -58,12 +61,12 @@ export class IsolatedChild {
       this.said = (this.said + chunk.toString("latin1")).slice(-MOST_KEPT_CHARACTERS);
     });
     this.process.on("message", (message) => this.receive(message as Message));
-    this.process.once("error", ({ message }) => this.end(CRASHED, message));
+    this.process.on("error", ({ message }) => this.end(CRASHED, message));
     // After its last words, which `exit` does not wait for.
     this.process.once("close", (code, by) => {
       const why = reason(this.said);
-      // Nothing of a file has been touched by llama.cpp then: the library itself does not fit the machine.
-      const fault = this.stage === LOADING_LIBRARY ? "no_engine" : CRASHED;
+      // No file has been touched by llama.cpp then: the library does not fit the machine, or no program starts.
+      const fault = [STARTING, LOADING_LIBRARY].includes(this.stage) ? "no_engine" : CRASHED;
       this.end(
         fault,
         `it ended its process while ${this.stage} (${by ?? `status ${code}`}${why && `: ${why}`})`,
@@ -115,6 +118,8 @@ export class IsolatedChild {
   }
 
   private receive(message: Message): void {
+    // A child that a file took over may say anything.
+    if (typeof message !== "object" || message === null) return;
     if ("stage" in message) {
       this.stage = message.stage;
       return;
@@ -170,7 +175,7 @@ function start({ program, memoryBytes, heapMegabytes, bound }: ChildOptions): Ch
   const options = {
     stdio: ["ignore", "ignore", "pipe", "ipc"],
     // A backtrace of an abort would start a debugger.
-    env: { ...process.env, GGML_NO_BACKTRACE: "1", NODE_OPTIONS: "" },
+    env: { ...withoutSecrets(process.env), GGML_NO_BACKTRACE: "1", NODE_OPTIONS: "" },
   } as const;
   if (!limited) return spawn(process.execPath, node, { ...options, stdio: [...options.stdio] });
   // A limit that is lower already stays.
@@ -180,6 +185,10 @@ function start({ program, memoryBytes, heapMegabytes, bound }: ChildOptions): Ch
     ...options,
     stdio: [...options.stdio],
   });
+}
+
+function withoutSecrets(environment: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
+  return Object.fromEntries(Object.entries(environment).filter(([name]) => !SECRETS.test(name)));
 }
 
 /** What a process said of its end. It may quote the file: only what can be printed is kept. */

@@ -18,6 +18,8 @@ export const ISOLATION_LIMITS = {
   templateCharacters: 2 ** 20,
   /** of a rendered conversation */
   promptCharacters: 16 * 2 ** 20,
+  /** to start a process that renders: a machine may be busy */
+  templateStartMs: 30_000,
   /** of one rendering, against loops */
   templateMs: 5000,
   /** memory of the process that renders, against templates that grow */

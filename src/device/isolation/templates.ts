@@ -2,6 +2,13 @@ import { TemplateError, type TemplateVariables, templateError } from "../../text
 import { CRASHED, IsolatedChild, LATE } from "./child.ts";
 import { ISOLATION_LIMITS, type IsolationLimits } from "./limits.ts";
 
+const NOTHING = {
+  kind: "template",
+  source: "",
+  variables: { messages: [], add_generation_prompt: true, bos_token: "", eos_token: "" },
+  mostCharacters: 0,
+} as const;
+
 /**
  * Renders chat templates in a process of its own: a template is a program out of a model file, or a cloud's. One that
  * loops or grows costs its process, and the next rendering gets another. One rendering at a time, in their order.
@@ -19,8 +26,7 @@ export class IsolatedTemplates {
 
   /** Starts the process ahead of the first rendering, which does not wait for it then. */
   warm(): void {
-    const nothing = { messages: [], add_generation_prompt: true, bos_token: "", eos_token: "" };
-    void this.render("", nothing).catch(() => {});
+    void this.render(NOTHING.source, NOTHING.variables).catch(() => {});
   }
 
   /** @throws TemplateError, also for a template that takes too long, too much memory or makes too much text */
@@ -40,17 +46,21 @@ export class IsolatedTemplates {
     this.child?.close();
   }
 
+  /** A process that is there: the time that it takes to start is none of a template's. */
+  private async started(): Promise<IsolatedChild> {
+    const { templateBytes, templateHeapMegabytes, templateStartMs } = this.limits;
+    if (this.child && !this.child.gone) return this.child;
+    const bounds = { memoryBytes: templateBytes, heapMegabytes: templateHeapMegabytes };
+    const child = new IsolatedChild({ program: "templates", ...bounds });
+    this.child = child;
+    await child.ask<"template">(NOTHING, templateStartMs);
+    return child;
+  }
+
   private async renderNow(source: string, variables: TemplateVariables): Promise<string> {
-    const { templateMs, templateBytes, templateHeapMegabytes, promptCharacters } = this.limits;
+    const { templateMs, promptCharacters } = this.limits;
     if (this.closed) throw templateError("the edge was closed");
-    if (!this.child || this.child.gone) {
-      this.child = new IsolatedChild({
-        program: "templates",
-        memoryBytes: templateBytes,
-        heapMegabytes: templateHeapMegabytes,
-      });
-    }
-    const { child } = this;
+    const child = await this.started();
     child.ref();
     const request = { kind: "template", source, variables, mostCharacters: promptCharacters } as const;
     const outcome = await child.ask(request, templateMs);

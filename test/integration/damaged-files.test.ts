@@ -12,7 +12,7 @@ const first = (count: number) => Array.from({ length: count }, (_, seed) => seed
 const told = ({ way, damage, end, message }: Fate) => `${way} ${end}: ${damage}\n${message}`;
 
 /** Files that end the process of who opens them unchecked. */
-const DEADLY_MODELS = [80, 84, 178, 191, 207, 236, 272, 303];
+const DEADLY_MODELS = [80, 84, 178, 191, 207, 236, 272];
 const DEADLY_TOKENIZERS = [93, 137, 153, 159, 178, 185, 208, 247];
 
 /** What must hold of all. */

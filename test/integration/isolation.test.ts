@@ -29,15 +29,15 @@ const DOUBLES = "{% set ns.x = ns.x + ns.x %}";
 const GROWS = `{% set ns = namespace(x=[1]) %}{% for i in range(40) %}${DOUBLES}{% endfor %}`;
 
 describe("chat templates", () => {
-  const limits = { ...ISOLATION_LIMITS, templateMs: 1500, promptCharacters: 1000 };
+  // So long that a busy machine does not matter where something else ends a rendering.
+  const limits = { ...ISOLATION_LIMITS, templateMs: 60_000, promptCharacters: 1000 };
   const templates = new IsolatedTemplates(limits);
   afterAll(() => templates.close());
   const after = () => templates.render("{{ messages[0].content }}", VARIABLES);
 
   it.each([
-    ["loops", LOOPS, /still rendering after 1.5 s/],
-    ["counts to a billion", "{% for i in range(10**9) %}{% endfor %}", /(heap out of memory|after 1.5 s)/],
-    ["grows", GROWS, /(heap out of memory|after 1.5 s)/],
+    ["counts to a billion", "{% for i in range(10**9) %}{% endfor %}", /heap out of memory/],
+    ["grows", GROWS, /heap out of memory/],
     ["makes too much text", "{% for i in range(2000) %}x{% endfor %}", /made 2000 characters/],
     ["nests deeply", `{{${"(".repeat(50_000)}1${")".repeat(50_000)}}}`, /call stack/],
     ["is larger than any", " ".repeat(limits.templateCharacters + 1), /has \d+ characters/],
@@ -48,6 +48,15 @@ describe("chat templates", () => {
     expect(failure).toMatchObject({ name: "TemplateError", code: "template" });
     expect(failure.message).toMatch(message);
     expect(await after()).toBe("hi");
+  });
+
+  it("one that loops is given up, and the next one is rendered", async () => {
+    const hasty = new IsolatedTemplates({ ...limits, templateMs: 1500 });
+    const failure = await hasty.render(LOOPS, VARIABLES).catch((error) => error);
+    expect(failure).toMatchObject({ name: "TemplateError", code: "template" });
+    expect(failure.message).toMatch(/still rendering after 1.5 s/);
+    expect(await hasty.render("{{ bos_token }}", VARIABLES)).toBe("<s>");
+    hasty.close();
   });
 
   it("are rendered as on this thread, with characters of all kinds", async () => {

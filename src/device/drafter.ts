@@ -82,7 +82,8 @@ export async function cloudTokenizer(client: RemoteOpener): Promise<Omit<LoadedD
     const path = join(folder, "tokenizer.gguf");
     await writeFile(path, bytes);
     const model = await LlamaModel.load(path, { gpu: "off", vocabularyOnly: true });
-    const tokenizer = new LlamaTokenizer(model);
+    // The file does not stay.
+    const tokenizer = new LlamaTokenizer(model, bytes);
     return { tokenizer, chatTemplate: model.file.chatTemplate, close: () => model.close() };
   } finally {
     await rm(folder, { recursive: true });

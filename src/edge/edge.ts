@@ -4,7 +4,8 @@ import type { SessionSettings, StopReason } from "../decoding/session.ts";
 import type { TokenLogprobs } from "../sampling/question.ts";
 import { type Seed, toSeed } from "../sampling/random.ts";
 import { type SamplerSettings, samplerSettings } from "../sampling/sampler.ts";
-import { type ChatMessage, type ChatTool, chatPrompt } from "../text/chat-template.ts";
+import { promptText } from "../text/chat-template.ts";
+import type { ChatMessage, ChatTool, UnreadPrompt } from "../text/conversation.ts";
 import { StopStrings } from "../text/stop-strings.ts";
 import { StreamingText, type Tokenizer } from "../text/tokenizer.ts";
 import { ConnectionError } from "../transport/transport.ts";
@@ -15,6 +16,7 @@ import { CloudError } from "./connection.ts";
 import type { TokenOrigin } from "./core/machine.ts";
 import { PipelineStatistics } from "./core/statistics.ts";
 import type { LocalOpener, OpenedSession, Opener, RemoteOpener, TextModel } from "./opener.ts";
+import { readPrompt } from "./prompt.ts";
 
 /** The edge as a library: questions in, answers out as events. */
 
@@ -134,15 +136,14 @@ export class Edge {
   }
 
   /**
-   * Token ids of a prompt, Int32Array[n], by what is known of the model that answers.
+   * Token ids of a prompt, Int32Array[n], by what is known of the model that answers. At once, however long it takes.
    * @throws TemplateError when the chat template refuses the messages
    */
   promptOf(request: Pick<AnswerRequest, "prompt" | "tools" | "raw" | "policy">): Int32Array {
-    const { prompt, tools = [], raw = false } = request;
+    const prompt = this.unread(request);
     if (prompt instanceof Int32Array) return prompt;
-    if (typeof prompt === "string") return this.tokenizer.encode(prompt, false);
-    const template = raw ? null : this.templateOf(this.policyOf(request));
-    return chatPrompt(template, prompt, this.tokenizer, tools);
+    const { text, special } = promptText(prompt, this.tokenizer);
+    return this.tokenizer.encode(text, special);
   }
 
   /**
@@ -229,9 +230,16 @@ export class Edge {
   ): Promise<AnswerEnd> {
     const policy = this.policyOf(request);
     const opener = await unlessAborted(this.opener(policy), leave.signal);
-    const prompt = this.promptOf(request);
+    const cancelled = () =>
+      ({ reason: "cancelled", promptTokens: 0, statistics: new PipelineStatistics() }) as const;
+    if (!opener) return cancelled();
+    const unread = this.unread(request);
+    const prompt =
+      unread instanceof Int32Array
+        ? unread
+        : await unlessAborted(readPrompt(unread, this.tokenizer, opener.model.contextTokens), leave.signal);
+    if (!prompt) return cancelled();
     const promptTokens = prompt.length;
-    if (!opener) return { reason: "cancelled", promptTokens, statistics: new PipelineStatistics() };
     const settings = this.settingsOf(request, policy, opener.model.contextTokens - promptTokens);
     const { tokenizer } = this;
     const parts = new AnswerParts(tokenizer, request.stop ?? [], request.logprobs !== undefined, events);
@@ -257,6 +265,16 @@ export class Edge {
   /** null: there is none, or its cloud has not been asked yet */
   private known({ target }: DecodingPolicy): TextModel | null {
     return (target ? this.remote : this.options.local)?.model ?? null;
+  }
+
+  private unread(
+    request: Pick<AnswerRequest, "prompt" | "tools" | "raw" | "policy">,
+  ): UnreadPrompt | Int32Array {
+    const { prompt, tools = [], raw = false } = request;
+    if (prompt instanceof Int32Array) return prompt;
+    if (typeof prompt === "string") return { kind: "text", text: prompt, special: false };
+    const template = raw ? null : this.templateOf(this.policyOf(request));
+    return { kind: "chat", template, messages: prompt, tools };
   }
 
   private templateOf(policy: DecodingPolicy): string | null {

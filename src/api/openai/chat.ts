@@ -1,7 +1,7 @@
 import { z } from "zod";
 import { SESSION_ROWS } from "../../decoding/session.ts";
 import type { AnswerRequest } from "../../edge/edge.ts";
-import type { ChatMessage } from "../../text/chat-template.ts";
+import type { ChatMessage } from "../../text/conversation.ts";
 import { callsTools } from "../../text/tool-calls.ts";
 import { HttpError } from "../errors.ts";
 import { type AnswerGrammar, type CallableTool, callGrammar, formatGrammar } from "./answer-grammar.ts";

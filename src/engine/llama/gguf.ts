@@ -15,6 +15,8 @@ export interface ModelFile {
   readonly fingerprint: string;
   /** tokens without trailing padding */
   readonly realTokens: number;
+  /** of the longest token as the file has it: what it stands for has as many at most */
+  readonly longestTokenBytes: number;
 }
 
 /** llama.cpp's token type of padding: ids without a text. */
@@ -65,6 +67,7 @@ export function modelFileOf(path: string, { metadata }: GgufHeader): ModelFile {
     chatTemplate: typeof template === "string" ? template : null,
     fingerprint: fingerprint(metadata, tokens.slice(0, realTokens)),
     realTokens,
+    longestTokenBytes: tokens.reduce((most, token) => Math.max(most, Buffer.byteLength(String(token))), 1),
   };
 }
 

@@ -1,6 +1,20 @@
+import { promptText } from "../../text/chat-template.ts";
+import { promptUnits, type UnreadPrompt } from "../../text/conversation.ts";
+import { isTame } from "../../text/tame.ts";
 import type { Tokenizer } from "../../text/tokenizer.ts";
 import { assert } from "../../util/assert.ts";
 import type { LlamaModel } from "./model.ts";
+import { TokenizerProcess } from "./tokenizer-process.ts";
+
+/** A template takes some 70 µs a message. */
+const FEW_MESSAGES = 64;
+const FEW_UNITS = 16 * 1024;
+
+function isSmall(prompt: UnreadPrompt): boolean {
+  return (
+    (prompt.kind === "text" || prompt.messages.length <= FEW_MESSAGES) && promptUnits(prompt) <= FEW_UNITS
+  );
+}
 
 /** The tokenizer of a GGUF file, by llama.cpp. Valid as long as the model is. */
 export class LlamaTokenizer implements Tokenizer {
@@ -9,12 +23,18 @@ export class LlamaTokenizer implements Tokenizer {
   readonly beginText: string;
   readonly endText: string;
   readonly addsBegin: boolean;
+  readonly longestTokenBytes: number;
+  private readonly aside: TokenizerProcess;
   private readonly model: LlamaModel;
   private readonly pieces = new Map<number, Uint8Array>();
   private buffer = new Uint8Array(256);
 
-  constructor(model: LlamaModel) {
+  /** @param vocabulary a GGUF file without tensors, where the model's file does not stay; default: it does */
+  constructor(model: LlamaModel, vocabulary: Uint8Array | null = null) {
     this.model = model;
+    this.longestTokenBytes = model.file.longestTokenBytes;
+    this.aside = new TokenizerProcess(vocabulary ?? model.file.path);
+    model.whenClosed(() => this.aside.close());
     this.fingerprint = model.file.fingerprint;
     this.vocabularySize = model.vocabularySize;
     const { api } = model.library;
@@ -37,6 +57,15 @@ export class LlamaTokenizer implements Tokenizer {
     }
     assert(count >= 0, "llama_tokenize says how many tokens it needs");
     return tokens.slice(0, count);
+  }
+
+  /** Long prompts are read in a process of their own, which is started for the first: see tokenizer-process.ts. */
+  async readUntrusted(prompt: UnreadPrompt): Promise<Int32Array> {
+    if (isSmall(prompt)) {
+      const { text, special } = promptText(prompt, this);
+      if (isTame(text)) return this.encode(text, special);
+    }
+    return this.aside.read(prompt);
   }
 
   piece(token: number): Uint8Array {

@@ -1,0 +1,47 @@
+/**
+ * Text that any tokenizer reads at once. Many split a text into words by regular expressions whose matching recurses once
+ * for each character of a match, and search it anew for each special token in it: what strangers wrote may take them
+ * seconds, or overflow the stack and end the process. A short text whose matches are short does neither.
+ */
+
+/** UTF-16 units of a match, and of a text that is read at once whatever it says: the shortest overflow had 4,000. */
+const MATCH_UNITS = 1024;
+/** A text is read at once up to this: it takes a few milliseconds. */
+const TEXT_UNITS = 8 * 1024;
+
+/** What one match of a tokenizer's expressions may span, as bits. */
+const GRAPHIC = 1;
+const SPACE = 2;
+const WORDS = 4;
+const NUMBERS = 8;
+
+/** Whether a tokenizer can be given the text where it must not take long, and must not fail. */
+export function isTame(text: string): boolean {
+  if (text.length <= MATCH_UNITS) return true;
+  return text.length <= TEXT_UNITS && longestMatch(text) < MATCH_UNITS;
+}
+
+/** Upper bound on what a match spans, in UTF-16 units. */
+function longestMatch(text: string): number {
+  const from = { graphic: 0, space: 0, words: 0, numbers: 0 };
+  let longest = 0;
+  for (let i = 0; i < text.length; i++) {
+    const kinds = kindsOf(text.charCodeAt(i));
+    if (!(kinds & GRAPHIC)) from.graphic = i + 1;
+    if (!(kinds & SPACE)) from.space = i + 1;
+    if (!(kinds & WORDS)) from.words = i + 1;
+    if (!(kinds & NUMBERS)) from.numbers = i + 1;
+    longest = Math.max(longest, i + 1 - Math.min(from.graphic, from.space, from.words, from.numbers));
+  }
+  return longest;
+}
+
+/** Past ASCII a unit may be anything. */
+function kindsOf(unit: number): number {
+  if (unit >= 0x80) return GRAPHIC | SPACE | WORDS | NUMBERS;
+  if (unit === 0x20) return SPACE | WORDS | NUMBERS;
+  if (unit < 0x20 || unit === 0x7f) return SPACE | (unit >= 9 && unit <= 13 ? 0 : GRAPHIC);
+  if (unit >= 0x30 && unit <= 0x39) return GRAPHIC | NUMBERS;
+  const lower = unit | 0x20;
+  return lower >= 0x61 && lower <= 0x7a ? GRAPHIC | WORDS : GRAPHIC;
+}

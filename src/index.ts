@@ -10,6 +10,8 @@ export {
   cloudLimits,
   type TargetDescription,
 } from "./cloud/driver.ts";
+export { KeyFileError, type KeyRecord, parseKeys } from "./cloud/trust/keys.ts";
+export { type Tenant, type TenantLimits, UNLIMITED } from "./cloud/trust/tenant.ts";
 export { GRAMMAR_KINDS, type Grammar, type GrammarKind } from "./decoding/grammar.ts";
 export type { TargetIdentity } from "./decoding/identity.ts";
 export {

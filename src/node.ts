@@ -22,4 +22,12 @@ export { HubError } from "./hub/errors.ts";
 export type { PullProgress } from "./hub/pull.ts";
 export * from "./index.ts";
 export { systemClock } from "./transport/node/clock.ts";
-export { connect, type Listener, type ListenOptions, listen } from "./transport/node/socket.ts";
+export { type ConnectSettings, connect } from "./transport/node/connect.ts";
+export {
+  type Certificate,
+  type Handshake,
+  type HandshakeRefusal,
+  type Listener,
+  type ListenOptions,
+  listen,
+} from "./transport/node/socket.ts";

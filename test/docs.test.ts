@@ -173,7 +173,7 @@ describe("docs/protocol.md", () => {
     const objects = blocks(PROTOCOL, "text").filter((text) => text.startsWith("{"));
     const shown = objects.map((text) => Buffer.from(text.trim()).toString("hex"));
     const control = GOLDEN.filter(({ frame }) =>
-      ["hello", "welcome", "open", "done", "error"].includes(frame.type),
+      ["hello", "welcome", "open", "done", "error", "goAway"].includes(frame.type),
     );
     for (const { hex } of control) {
       expect(shown.some((json) => withoutSpace(hex).endsWith(json))).toBe(true);

@@ -43,7 +43,8 @@ const ROOMS: Record<string, readonly string[]> = {
   "edge/core": ["protocol"],
   "edge/drafters": ["edge/core", "engine"],
   cloud: ["cloud/core", "cloud/passes", "cloud/live", "engine", "transport", "text", "protocol"],
-  "cloud/core": ["protocol", "engine"],
+  "cloud/trust": ["protocol"],
+  "cloud/core": ["protocol", "engine", "cloud/trust"],
   "cloud/passes": ["cloud/core"],
   "cloud/live": ["cloud/core"],
   "cloud/server.ts": ["cloud", "transport/node", "ops"],
@@ -100,7 +101,7 @@ const FORBIDDEN_GLOBALS =
  * Rooms that do no I/O and know no transport, by the layout: all that a core may reach, directly or not. Not the
  * shells among their files: what performs effects, and links.
  */
-const PURE_ROOMS = ["util", "sampling", "decoding", "protocol", "text", "grammar", "engine"];
+const PURE_ROOMS = ["util", "sampling", "decoding", "protocol", "text", "grammar", "engine", "cloud/trust"];
 const SHELL_FILES = /\/(?:driver|connection|server|link|opener)\.ts$/;
 
 /** Files whose exports are the package's. */

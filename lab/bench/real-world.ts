@@ -18,7 +18,7 @@ import { samplerSettings } from "../../src/sampling/sampler.ts";
 import { chatPrompt } from "../../src/text/chat-template.ts";
 import type { Tokenizer } from "../../src/text/tokenizer.ts";
 import { systemClock } from "../../src/transport/node/clock.ts";
-import { connect } from "../../src/transport/node/socket.ts";
+import { connect } from "../../src/transport/node/connect.ts";
 import { symmetricWan, wan } from "../../src/transport/wan.ts";
 import { PicoSpecError } from "../../src/util/errors.ts";
 import { roundTrip, timing } from "./measure.ts";

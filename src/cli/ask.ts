@@ -4,7 +4,9 @@ import { Device } from "../device/device.ts";
 import type { DrafterKind } from "../device/drafter.ts";
 import { DeviceEdge } from "../device/edge.ts";
 import { DRAFTERS } from "../device/engines.ts";
+import type { ConnectSettings } from "../transport/node/connect.ts";
 import { SettingError } from "../util/errors.ts";
+import { readText } from "./files.ts";
 import { MODEL, modelPath } from "./model-path.ts";
 import {
   addSamplerOptions,
@@ -26,6 +28,8 @@ import { progressBar } from "./output.ts";
 /** Which models, and the way to the cloud. */
 export interface LinkValues extends GpuValue {
   readonly cloud?: string;
+  readonly cloudKey?: string;
+  readonly cloudCa?: string;
   readonly model?: string;
   readonly policy: NamedPolicy;
   readonly drafter: DrafterKind;
@@ -42,6 +46,12 @@ export interface AskValues extends LinkValues, SeedValue, SamplerOptionValues {
 export function addLinkOptions(command: Command): Command {
   return command
     .addOption(new Option("--cloud <url>", "the cloud, ws:// or wss:// (not needed for --policy edge)"))
+    .addOption(new Option("--cloud-key <key>", "the cloud's key for this edge").env("PICOSPEC_CLOUD_KEY"))
+    .addOption(
+      new Option("--cloud-ca <file>", "certificates of an authority that vouches for the cloud, PEM").env(
+        "PICOSPEC_CLOUD_CA",
+      ),
+    )
     .addOption(
       new Option(
         "--model <model>",
@@ -89,6 +99,7 @@ export async function openEdge(values: LinkValues): Promise<DeviceEdge> {
   const bar = progressBar(`loading ${model ?? "the tokenizer"}`);
   const device = await Device.open({
     cloud: cloud ?? null,
+    credentials: credentialsOf(values),
     model: model === undefined ? null : await modelPath(model),
     // Alone, the small model itself has to speak.
     drafter: !policy.policy.target && drafter === "lookup" ? "model" : drafter,
@@ -103,6 +114,22 @@ export async function openEdge(values: LinkValues): Promise<DeviceEdge> {
     device.close();
     throw error;
   }
+}
+
+/** @throws PicoSpecError `bad_file` for certificates that cannot be read */
+export function credentialsOf({ cloud, cloudKey, cloudCa }: LinkValues): ConnectSettings {
+  if (cloudKey !== undefined && cloud !== undefined && isOpenWire(cloud)) {
+    console.error(`${cloud} is not encrypted: who is on the way to it reads the key; prefer wss://`);
+  }
+  return {
+    ...(cloudKey === undefined ? {} : { key: cloudKey }),
+    ...(cloudCa === undefined ? {} : { ca: readText(cloudCa, "a PEM file") }),
+  };
+}
+
+/** What is sent there can be read by others. */
+function isOpenWire(url: string): boolean {
+  return /^ws:\/\//i.test(url) && !/^ws:\/\/(?:localhost|127\.|\[::1\])/i.test(url);
 }
 
 /** @throws SettingError for another policy than that of the options, where they do not do for it */

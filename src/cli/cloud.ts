@@ -1,10 +1,10 @@
-import { readFileSync } from "node:fs";
 import { availableParallelism } from "node:os";
 import { Command, Option } from "commander";
 import { identityText } from "../decoding/identity.ts";
 import { CLOUD_DEFAULTS, type CreateCloudOptions, createCloud } from "../device/cloud.ts";
 import { TARGET_ENGINES } from "../device/engines.ts";
-import { PicoSpecError } from "../util/errors.ts";
+import { SettingError } from "../util/errors.ts";
+import { readText } from "./files.ts";
 import { downloadProgress, MODEL } from "./model-path.ts";
 import { serveUntilStopped } from "./node.ts";
 import {
@@ -31,6 +31,10 @@ interface CloudValues extends GpuValue {
   readonly quantum: number;
   readonly idleAfter: number;
   readonly sharedPrefix?: string;
+  readonly keys?: string;
+  readonly tlsCert?: string;
+  readonly tlsKey?: string;
+  readonly allowOrigin: readonly string[];
   readonly hardware: NamedHardware | null;
 }
 
@@ -84,6 +88,7 @@ export function cloudCommand(): Command {
       ),
     )
     .addOption(gpuOption());
+  addTrustOptions(command);
   return addHardwareOption(command, "off")
     .addHelpText(
       "after",
@@ -92,12 +97,40 @@ Examples:
   $ picospec cloud --model qwen3-32b-q4_k_m.gguf
   $ picospec cloud --model hf:Qwen/Qwen2.5-7B-Instruct-GGUF:q4_k_m     (downloaded if it is not there)
   $ picospec cloud --model llama-70b.gguf --kv-slots 16 --context 8192 --port 9000
-  $ picospec cloud --model target.gguf --host 0.0.0.0     (everybody on the network can reach it)`,
+  $ picospec keys add alice --keys keys.txt
+  $ picospec cloud --model target.gguf --host 0.0.0.0 --keys keys.txt --tls-cert fullchain.pem --tls-key privkey.pem`,
     )
     .action(serve);
 }
 
+/** Who may connect, and over what. */
+function addTrustOptions(command: Command): void {
+  command
+    .addOption(
+      new Option(
+        "--keys <file>",
+        "edges have to bring one of these; made with picospec keys, reloaded on change",
+      ),
+    )
+    .addOption(
+      new Option("--tls-cert <file>", "certificate chain, PEM: serves wss://; reloaded when it changes"),
+    )
+    .addOption(new Option("--tls-key <file>", "its key, PEM"))
+    .addOption(
+      new Option("--allow-origin <origin>", "web pages that may connect, or *; can be repeated")
+        .argParser((value: string, before: readonly string[]) => [...before, value])
+        .default([], "none"),
+    );
+}
+
+const LOOPBACK = /^(?:localhost|127(?:\.\d{1,3}){3}|::1)$/;
+
 async function serve(values: CloudValues): Promise<void> {
+  if (values.keys === undefined && !LOOPBACK.test(values.host)) {
+    console.error(
+      `warning: everybody who reaches ${values.host} can use this cloud: there are no --keys (picospec keys add)`,
+    );
+  }
   const loading = progressBar(`loading ${values.model}`);
   const downloading = downloadProgress();
   const cloud = await createCloud({
@@ -129,13 +162,13 @@ async function serve(values: CloudValues): Promise<void> {
   }
 }
 
-function readText(path: string): string {
-  try {
-    return readFileSync(path, "utf8");
-  } catch (cause) {
-    const reason = (cause as NodeJS.ErrnoException).code;
-    throw new PicoSpecError("bad_file", `cannot read ${path} (${reason}); give a text file`, { cause });
+/** @throws SettingError for one without the other */
+function tlsOf({ tlsCert: cert, tlsKey: key }: CloudValues) {
+  if (cert === undefined && key === undefined) return {};
+  if (cert === undefined || key === undefined) {
+    throw new SettingError("tls", "TLS needs both --tls-cert and --tls-key");
   }
+  return { tls: { cert, key } };
 }
 
 function cloudOptions(values: CloudValues): CreateCloudOptions {
@@ -144,7 +177,12 @@ function cloudOptions(values: CloudValues): CreateCloudOptions {
   return {
     ...{ engine, model, host, port, sessions, threads, gpu, kvSlots },
     ...(context === undefined ? {} : { contextTokens: context }),
-    ...(values.sharedPrefix === undefined ? {} : { sharedPrefix: readText(values.sharedPrefix) }),
+    ...(values.sharedPrefix === undefined
+      ? {}
+      : { sharedPrefix: readText(values.sharedPrefix, "a text file") }),
+    ...(values.keys === undefined ? {} : { keys: values.keys }),
+    ...tlsOf(values),
+    origins: values.allowOrigin,
     ...{ quantumTokens: quantum, idleAfterMs: idleAfter, hardware: hardware?.profile ?? null },
   };
 }

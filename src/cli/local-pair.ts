@@ -5,7 +5,7 @@ import { connectEdge } from "../edge/connect.ts";
 import { Edge } from "../edge/edge.ts";
 import { LocalOpener, type RemoteOpener } from "../edge/opener.ts";
 import { systemClock } from "../transport/node/clock.ts";
-import { connect } from "../transport/node/socket.ts";
+import { connect } from "../transport/node/connect.ts";
 import { symmetricWan, wan } from "../transport/wan.ts";
 import { startCloudProcess } from "./cloud-process.ts";
 import type { NamedHardware } from "./options.ts";

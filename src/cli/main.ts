@@ -8,6 +8,7 @@ import { demoCommand } from "./demo.ts";
 import { doctorCommand } from "./doctor.ts";
 import { evalCommand } from "./eval.ts";
 import { Exit } from "./exit.ts";
+import { keysCommand } from "./keys.ts";
 import { modelsCommand } from "./models.ts";
 import { planCommand } from "./plan.ts";
 import { runCommand } from "./run.ts";
@@ -20,6 +21,7 @@ export function commands(): Command[] {
   return [
     demoCommand(),
     cloudCommand(),
+    keysCommand(),
     edgeCommand(),
     runCommand(),
     chatCommand(),

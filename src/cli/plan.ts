@@ -12,7 +12,7 @@ import { freshSeed, software } from "../device/node.ts";
 import { connectEdge } from "../edge/connect.ts";
 import { Edge } from "../edge/edge.ts";
 import { systemClock } from "../transport/node/clock.ts";
-import { connect } from "../transport/node/socket.ts";
+import { connect } from "../transport/node/connect.ts";
 import { SettingError } from "../util/errors.ts";
 import { MODEL, modelPath } from "./model-path.ts";
 import { type GpuValue, gpuOption, number, whole } from "./options.ts";

@@ -1,7 +1,7 @@
 import { Command, Option } from "commander";
 import { createEdge, type DeviceEdge } from "../device/edge.ts";
 import { serveEndpoint } from "../device/endpoint.ts";
-import { addLinkOptions, checkLink, type LinkValues } from "./ask.ts";
+import { addLinkOptions, checkLink, credentialsOf, type LinkValues } from "./ask.ts";
 import { downloadProgress } from "./model-path.ts";
 import { serveUntilStopped } from "./node.ts";
 import { whole } from "./options.ts";
@@ -91,11 +91,14 @@ async function serve(values: EdgeValues): Promise<void> {
 
 async function openEdge(values: EdgeValues): Promise<DeviceEdge> {
   checkLink(values);
+  const { key, ca } = credentialsOf(values);
   const { cloud, model, policy, drafter, threads, gpu, reconnect } = values;
   const loading = progressBar(`loading ${model ?? "the tokenizer"}`);
   const downloading = downloadProgress();
   return createEdge({
     ...(cloud === undefined ? {} : { cloud }),
+    ...(key === undefined ? {} : { cloudKey: key }),
+    ...(ca === undefined ? {} : { cloudCa: ca }),
     ...(model === undefined ? {} : { model }),
     policy: policy.policy,
     drafter,

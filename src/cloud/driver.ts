@@ -21,6 +21,7 @@ import { type HandlerOptions, RequestHandler } from "./core/request-handler.ts";
 import { liveKind } from "./live/kind.ts";
 import { passKind } from "./passes/kind.ts";
 import type { KvCacheLimits, PassLimits } from "./passes/machine.ts";
+import type { Tenant } from "./trust/tenant.ts";
 
 /** What the cloud needs of the target besides its passes. */
 export type TargetDescription = Omit<TargetInfo, "contextTokens" | "vocabularySize" | "identity">;
@@ -131,18 +132,19 @@ export class Cloud {
 
   /**
    * Serves an edge; the transport is the cloud's from here on.
+   * @param tenant whose key it brought; null: the connection is its own principal
    * @returns the number of the connection
    */
-  accept(transport: Transport): number {
-    return this.acceptLink(wireLink(transport));
+  accept(transport: Transport, tenant: Tenant | null = null): number {
+    return this.acceptLink(wireLink(transport), tenant);
   }
 
   /** Serves an edge over frames; the link is the cloud's from here on. @returns the number of the connection */
-  acceptLink(link: FrameLink): number {
+  acceptLink(link: FrameLink, tenant: Tenant | null = null): number {
     const connection = this.nextConnection++;
     const { driver } = this.core;
     this.links.set(connection, link);
-    driver.dispatch({ kind: "connected", connection });
+    driver.dispatch({ kind: "connected", connection, tenant });
     link.start({
       frame: (frame) => this.guarded(connection, () => driver.dispatch({ kind: "frame", connection, frame })),
       garbage: (error) => driver.dispatch({ kind: "garbage", connection, error }),
@@ -152,6 +154,11 @@ export class Cloud {
       },
     });
     return connection;
+  }
+
+  /** The keys have changed: connections of revoked ones end, limits hold from here on. @param tenants by name */
+  useTenants(tenants: ReadonlyMap<string, Tenant>): void {
+    this.core.driver.dispatch({ kind: "tenants", tenants });
   }
 
   /** Tells every edge and lets go of them. A pass that is under way still ends. */

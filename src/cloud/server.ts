@@ -1,10 +1,20 @@
+import { createHash } from "node:crypto";
 import type { PassEngine } from "../engine/engine.ts";
 import type { LiveEngine } from "../engine/live-engine.ts";
 import type { Grammars } from "../grammar/grammar.ts";
 import { systemClock } from "../transport/node/clock.ts";
-import { type Listener, listen } from "../transport/node/socket.ts";
+import {
+  type Certificate,
+  type Handshake,
+  type HandshakeRefusal,
+  type Listener,
+  listen,
+} from "../transport/node/socket.ts";
+import { assert } from "../util/assert.ts";
 import type { CloudLimits } from "./driver.ts";
 import { Cloud, type TargetDescription } from "./driver.ts";
+import { findKey, type KeyRecord } from "./trust/keys.ts";
+import type { Tenant } from "./trust/tenant.ts";
 
 export interface ServerOptions {
   /** stays the caller's to close, after the server */
@@ -20,6 +30,12 @@ export interface ServerOptions {
   readonly tokenizer?: Uint8Array | null;
   /** over the target's vocabulary: for answers that keep to a grammar */
   readonly grammars?: Grammars | null;
+  /** what an edge has to bring one of; default: null, everybody who reaches the port is served */
+  readonly keys?: readonly KeyRecord[] | null;
+  /** origins of web pages that may connect, for example "https://chat.example"; "*": any. Default: none */
+  readonly origins?: readonly string[];
+  /** serves wss:// instead of ws:// */
+  readonly certificate?: Certificate;
   /** a fault of ours has thrown; see `Cloud`. Default: it ends the process */
   readonly failed?: (error: unknown) => void;
 }
@@ -28,13 +44,17 @@ export interface CloudServer {
   readonly url: string;
   readonly port: number;
   readonly cloud: Cloud;
+  /** The keys have changed: connections of revoked ones end. @throws AssertionError where it was made without keys */
+  useKeys(keys: readonly KeyRecord[]): void;
+  /** For connections from here on. @throws Error for what is no certificate with its key */
+  useCertificate(certificate: Certificate): void;
   /** Tells every edge, then stops listening. */
   close(): Promise<void>;
 }
 
 /**
  * A cloud on a WebSocket port.
- * @throws ConnectionError `port_in_use`, `cannot_listen`
+ * @throws ConnectionError `port_in_use`, `cannot_listen`, `bad_certificate`
  * @example
  * import { serveCloud, systemClock, ToyPassEngine, toSeed } from "picospec";
  *
@@ -60,15 +80,54 @@ export async function serveCloud(options: ServerOptions): Promise<CloudServer> {
     ...(limits ? { limits } : {}),
     ...(options.failed ? { failed: options.failed } : {}),
   });
-  const listener: Listener = await listen({ host, port, connected: (transport) => cloud.accept(transport) });
+  const { origins = [], certificate } = options;
+  let keys = options.keys ?? null;
+  const listener: Listener = await listen<Tenant | null>({
+    ...{ host, port },
+    ...(certificate ? { certificate } : {}),
+    admit: (handshake) => admit(handshake, keys, origins),
+    connected: (transport, tenant) => cloud.accept(transport, tenant),
+  });
   const name = host.includes(":") ? `[${host}]` : host;
   return {
-    url: `ws://${name}:${listener.port}`,
+    url: `${certificate ? "wss" : "ws"}://${name}:${listener.port}`,
     port: listener.port,
     cloud,
+    useKeys(records) {
+      assert(keys !== null, "a cloud without keys gets none later: who is connected brought none");
+      keys = records;
+      cloud.useTenants(new Map(records.map(({ tenant }) => [tenant.name, tenant])));
+    },
+    useCertificate: (given) => listener.useCertificate(given),
     async close() {
       cloud.close();
       await listener.close();
     },
   };
+}
+
+/** Who may connect, and as whom. */
+function admit(
+  { key, origin }: Handshake,
+  keys: readonly KeyRecord[] | null,
+  origins: readonly string[],
+): { readonly admitted: Tenant | null } | HandshakeRefusal {
+  if (origin !== null && !originAllowed(origin, origins)) {
+    const message = `pages of ${origin.slice(0, 200)} may not connect; the cloud's --allow-origin lets them`;
+    return { status: 403, code: "origin_not_allowed", message };
+  }
+  if (keys === null) return { admitted: null };
+  if (key === null) {
+    const message = "this cloud wants a key: give it with --cloud-key or PICOSPEC_CLOUD_KEY";
+    return { status: 401, code: "bad_key", message };
+  }
+  const hash = createHash("sha256").update(key).digest("hex");
+  const found = findKey(keys, hash);
+  if (found) return { admitted: found.tenant };
+  const message = "this cloud does not know the key: ask its operator for another";
+  return { status: 401, code: "bad_key", message };
+}
+
+function originAllowed(origin: string, origins: readonly string[]): boolean {
+  return origins.includes("*") || origins.some((one) => one.toLowerCase() === origin.toLowerCase());
 }

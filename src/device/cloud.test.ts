@@ -1,5 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { createCloud, DeviceCloud } from "./cloud.ts";
+import { CloudSecrets } from "./cloud-secrets.ts";
 
 describe("createCloud refuses, and says what to do", () => {
   it.each([
@@ -32,7 +33,11 @@ describe("a cloud of this device", () => {
           if (failure) throw failure;
         },
       };
-      const cloud = new DeviceCloud(server as never, closing("target") as never);
+      const cloud = new DeviceCloud(
+        server as never,
+        closing("target") as never,
+        new CloudSecrets(null, null),
+      );
       const outcomes = await Promise.allSettled([cloud.close(), cloud.close(), cloud[Symbol.asyncDispose]()]);
       expect(outcomes.map(({ status }) => status)).toEqual(Array(3).fill(failure ? "rejected" : "fulfilled"));
       expect(closed).toEqual(["server", "target"]);

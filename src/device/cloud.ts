@@ -5,6 +5,7 @@ import { type HardwareProfile, pacedTarget } from "../engine/paced.ts";
 import type { PullProgress } from "../hub/pull.ts";
 import { systemClock } from "../transport/node/clock.ts";
 import { SettingError } from "../util/errors.ts";
+import { CloudSecrets } from "./cloud-secrets.ts";
 import { type OpenedTarget, TARGET_ENGINES } from "./engines.ts";
 import { modelFile } from "./model-file.ts";
 import { software } from "./node.ts";
@@ -40,6 +41,14 @@ export interface CreateCloudOptions {
    * KV is reused for all. Everything else is reused for the client alone that asked it. Default: none
    */
   readonly sharedPrefix?: string;
+  /** file of keys, of which an edge has to bring one; looked at again when it changes. Default: everybody is served */
+  readonly keys?: string;
+  /** files of a certificate chain and its key, PEM, for wss://; looked at again when they change. Default: ws:// */
+  readonly tls?: { readonly cert: string; readonly key: string };
+  /** origins of web pages that may connect, for example "https://chat.example"; "*": any. Default: none */
+  readonly origins?: readonly string[];
+  /** a line for the operator, such as a file of keys that cannot be read again. Default: stderr */
+  readonly notice?: (line: string) => void;
   /** emulated hardware: passes take as long as there. Default: null, as fast as they are */
   readonly hardware?: HardwareProfile | null;
   /** a fault of PicoSpec's own, which costs one connection at most. Default: a line on stderr */
@@ -64,7 +73,7 @@ export const CLOUD_DEFAULTS = {
 /**
  * Loads the target and serves it to edges: with grammars, the model's chat template and end tokens, and its tokenizer
  * for edges that have none. The caller closes it.
- * @throws SettingError for an option that cannot be; HubError, EngineError; ConnectionError for the port
+ * @throws SettingError for an option that cannot be; KeyFileError, HubError, EngineError; ConnectionError for the port
  * @example
  * import { createCloud } from "picospec";
  *
@@ -77,6 +86,7 @@ export async function createCloud(options: CreateCloudOptions): Promise<DeviceCl
   const { threads, gpu, kvSlots, contextTokens, hardware, host, port } = settings;
   const { loading: progress = () => {}, downloading = () => {} } = options;
   const open = TARGET_ENGINES.named(settings.engine);
+  const secrets = new CloudSecrets(options.keys ?? null, options.tls ?? null);
   const file = await modelFile(options.model, downloading);
   const target = await open({ file, kvSlots, contextTokens, threads, gpu, progress });
   try {
@@ -84,6 +94,8 @@ export async function createCloud(options: CreateCloudOptions): Promise<DeviceCl
     const server = await serveCloud({
       model: emulated(target.engine, hardware),
       ...{ tokenizer, grammars, description, host, port },
+      ...secrets.first,
+      origins: options.origins ?? [],
       server: software(),
       failed: options.failed ?? tellFault,
       limits: {
@@ -93,7 +105,8 @@ export async function createCloud(options: CreateCloudOptions): Promise<DeviceCl
         ...(options.sharedPrefix ? { sharedPrefix: target.encode(options.sharedPrefix) } : {}),
       },
     });
-    return new DeviceCloud(server, target);
+    secrets.watch(server, options.notice ?? ((line) => console.error(line)));
+    return new DeviceCloud(server, target, secrets);
   } catch (error) {
     target.close();
     throw error;
@@ -149,14 +162,16 @@ function checkSettings(model: unknown, settings: ReturnType<typeof withDefaults>
 export class DeviceCloud {
   private readonly server: CloudServer;
   private readonly target: OpenedTarget;
+  private readonly secrets: CloudSecrets;
   private closing: Promise<void> | null = null;
 
-  constructor(server: CloudServer, target: OpenedTarget) {
+  constructor(server: CloudServer, target: OpenedTarget, secrets: CloudSecrets) {
     this.server = server;
+    this.secrets = secrets;
     this.target = target;
   }
 
-  /** ws://HOST:PORT, for edges */
+  /** ws://HOST:PORT or wss://HOST:PORT, for edges */
   get url(): string {
     return this.server.url;
   }
@@ -174,6 +189,7 @@ export class DeviceCloud {
 
   /** Tells every edge, stops listening, and frees the target and its model, in this order. */
   close(): Promise<void> {
+    this.secrets.close();
     this.closing ??= this.server.close().finally(() => this.target.close());
     return this.closing;
   }

@@ -5,7 +5,7 @@ import type { GpuChoice } from "../engine/llama/library.ts";
 import type { Grammars } from "../grammar/grammar.ts";
 import type { Tokenizer } from "../text/tokenizer.ts";
 import { systemClock } from "../transport/node/clock.ts";
-import { connect } from "../transport/node/socket.ts";
+import { type ConnectSettings, connect } from "../transport/node/connect.ts";
 import { ConnectionError } from "../transport/transport.ts";
 import { SettingError } from "../util/errors.ts";
 import { cloudTokenizer, type DrafterKind, type LoadedDrafter, loadDrafter } from "./drafter.ts";
@@ -14,6 +14,8 @@ import { freshSecret, software } from "./node.ts";
 export interface DeviceOptions {
   /** ws:// or wss://; null: there is none */
   readonly cloud: string | null;
+  /** what the cloud asks of an edge, and who vouches for the cloud */
+  readonly credentials: ConnectSettings;
   /** path of a GGUF file; null: the lookup drafts, with the tokenizer that the cloud gives away */
   readonly model: string | null;
   readonly drafter: DrafterKind;
@@ -122,14 +124,14 @@ export class Device {
 }
 
 async function openClient(
-  { cloud, reconnectMs }: DeviceOptions,
+  { cloud, credentials, reconnectMs }: DeviceOptions,
   tokenizer: Pick<Tokenizer, "fingerprint">,
   drafter: LoadedDrafter["drafter"],
   grammars: Grammars | null,
 ): Promise<RemoteOpener> {
   if (cloud === null) throw new SettingError("cloud", "there is no cloud: give its address, ws://HOST:PORT");
-  const transport = await connect(cloud);
-  const resume = { reconnect: () => connect(cloud), withinMs: reconnectMs, secret: freshSecret };
+  const transport = await connect(cloud, credentials);
+  const resume = { reconnect: () => connect(cloud, credentials), withinMs: reconnectMs, secret: freshSecret };
   return connectEdge({
     transport,
     tokenizer,

@@ -17,6 +17,10 @@ import { need, needGpu, needWhole } from "./options.ts";
 export interface CreateEdgeOptions {
   /** address of the cloud, ws:// or wss://; not given: the small model answers alone */
   readonly cloud?: string;
+  /** the cloud's key for this edge; default: none */
+  readonly cloudKey?: string;
+  /** certificates of authorities that vouch for the cloud, besides the well-known ones, PEM; default: none */
+  readonly cloudCa?: string;
   /** the drafter, a GGUF file or hf:owner/repo[:quant]; only the drafter `lookup` can do without */
   readonly model?: string;
   /** of questions that name none; default: `race`, or `edge` without a cloud */
@@ -65,6 +69,10 @@ export async function createEdge(options: CreateEdgeOptions): Promise<DeviceEdge
   }
   const device = await Device.open({
     cloud,
+    credentials: {
+      ...(options.cloudKey === undefined ? {} : { key: options.cloudKey }),
+      ...(options.cloudCa === undefined ? {} : { ca: options.cloudCa }),
+    },
     model: model === null ? null : await modelFile(model, options.downloading ?? (() => {})),
     // Alone, the small model itself has to speak.
     drafter: !target && wanted === "lookup" ? "model" : wanted,

@@ -328,6 +328,7 @@ export class RemoteOpener implements Opener {
       case "witnessRequest":
       case "cancel":
       case "welcome":
+      case "goAway":
       case "ping":
       case "pong":
         break; // for the connection, or nothing that a cloud sends: it does no harm

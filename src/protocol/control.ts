@@ -124,7 +124,9 @@ export const doneSchema = z.object({
   usage: usageSchema,
 });
 
-export const errorSchema = z.object({ code: text, message: text });
+export const errorSchema = z.object({ code: text, message: text, retryAfterMs: count.optional() });
+
+export const goAwaySchema = z.object({ withinMs: count });
 
 /**
  * @param session that a wrong value costs; 0: the connection

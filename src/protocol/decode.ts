@@ -1,6 +1,14 @@
 import { SESSION_LIMITS } from "../decoding/session.ts";
 import type { Rejection, TokenLogprobs } from "../sampling/question.ts";
-import { doneSchema, errorSchema, helloSchema, parseControl, parseOpen, welcomeSchema } from "./control.ts";
+import {
+  doneSchema,
+  errorSchema,
+  goAwaySchema,
+  helloSchema,
+  parseControl,
+  parseOpen,
+  welcomeSchema,
+} from "./control.ts";
 import { ProtocolError } from "./errors.ts";
 import {
   DraftFlag,
@@ -154,6 +162,8 @@ export function decode(received: Uint8Array): Frame {
       const error = parseControl(errorSchema, "error", controlBytes(reader));
       return { type: "error", session: reader.session, ...error };
     }
+    case FrameType.goAway:
+      return { type: "goAway", ...parseControl(goAwaySchema, "goAway", controlBytes(reader)) };
     case FrameType.open:
       return decodeOpen(reader);
     case FrameType.draft:

@@ -101,7 +101,8 @@ export function frameBytes(frame: Frame): number {
 export function encode(frame: Frame): Uint8Array {
   switch (frame.type) {
     case "hello":
-    case "welcome": {
+    case "welcome":
+    case "goAway": {
       const { type, ...body } = frame;
       return control(FrameType[type], 0, body);
     }

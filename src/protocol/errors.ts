@@ -8,6 +8,8 @@ export type ProtocolErrorCode =
   | "grammar_limit"
   | "server_full"
   | "too_many_sessions"
+  | "quota_exceeded"
+  | "bad_key"
   | "prompt_too_long"
   | "bad_setting"
   | "unsupported"
@@ -26,10 +28,13 @@ export class ProtocolError extends PicoSpecError {
   override readonly code: ProtocolErrorCode;
   /** the session that it costs, when that is all it costs; 0: the connection */
   readonly session: number;
+  /** another try before this many ms is in vain; undefined: not known */
+  readonly retryAfterMs: number | undefined;
 
-  constructor(code: ProtocolErrorCode, message: string, session = 0) {
+  constructor(code: ProtocolErrorCode, message: string, session = 0, retryAfterMs?: number) {
     super(code, message);
     this.code = code;
     this.session = session;
+    this.retryAfterMs = retryAfterMs;
   }
 }

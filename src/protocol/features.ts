@@ -29,6 +29,7 @@ const LATER_SAMPLER_SETTINGS: readonly string[] = Object.keys(DEFAULT_SAMPLER).f
 
 /** What this release lists. A name is stable: once listed it keeps its meaning. */
 export const FEATURES: readonly string[] = [
+  "go-away",
   "grammar-kinds",
   ...GRAMMAR_KINDS.filter((kind) => kind !== "ebnf").map((kind) => `grammar:${kind}`),
   "identity",

@@ -59,6 +59,7 @@ export const FrameType = {
   pong: 12,
   tokenizerRequest: 13,
   tokenizer: 14,
+  goAway: 15,
 } as const;
 
 /** Edge to cloud, once, first. */
@@ -200,6 +201,14 @@ export interface ErrorFrame {
   readonly session: number;
   readonly code: string;
   readonly message: string;
+  /** another try before this many ms is in vain; default: not told */
+  readonly retryAfterMs?: number | undefined;
+}
+
+/** Cloud to edge: it will end this connection. Sessions that are open go on until then; others belong elsewhere. Feature `go-away` */
+export interface GoAwayFrame {
+  readonly type: "goAway";
+  readonly withinMs: number;
 }
 
 /**
@@ -242,6 +251,7 @@ export type Frame =
   | CancelFrame
   | DoneFrame
   | ErrorFrame
+  | GoAwayFrame
   | PingFrame;
 
 /** Bytes of the header that every frame starts with: type, flags, count, session. */

@@ -6,7 +6,7 @@ import { createEdge, type DeviceEdge } from "../../src/node.ts";
 import { toSeed } from "../../src/sampling/random.ts";
 import { samplerSettings } from "../../src/sampling/settings.ts";
 import { systemClock } from "../../src/transport/node/clock.ts";
-import { connect } from "../../src/transport/node/socket.ts";
+import { connect } from "../../src/transport/node/connect.ts";
 import { DRAFTER, type RunningCloud, startCloud } from "../support/processes.ts";
 import { HOSTILE } from "./cases.ts";
 

@@ -15,7 +15,7 @@ import {
   samplerSettings,
 } from "../../src/sampling/sampler.ts";
 import { systemClock } from "../../src/transport/node/clock.ts";
-import { connect } from "../../src/transport/node/socket.ts";
+import { connect } from "../../src/transport/node/connect.ts";
 import { draws } from "../support/world.ts";
 
 /** A cloud over an engine that decodes by itself, on a real port, with real edges. */

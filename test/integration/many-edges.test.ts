@@ -9,7 +9,7 @@ import { llamaDraftModel } from "../../src/engine/llama/models.ts";
 import { LlamaTokenizer } from "../../src/engine/llama/tokenizer.ts";
 import { toSeed } from "../../src/sampling/random.ts";
 import { systemClock } from "../../src/transport/node/clock.ts";
-import { connect } from "../../src/transport/node/socket.ts";
+import { connect } from "../../src/transport/node/connect.ts";
 import { DRAFTER, picospec, startCloud } from "../support/processes.ts";
 import { PROMPTS } from "../support/prompts.ts";
 

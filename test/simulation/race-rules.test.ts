@@ -56,7 +56,7 @@ class CloudSide {
   private resident = 0;
 
   constructor(policy: DecodingPolicy = RACE, maxTokens = 1000, contextTokens = 2000) {
-    const identity = { key: 1, connection: 1, principal: "one", id: 1, secret: null, epoch: 0 };
+    const identity = { key: 1, connection: 1, weight: 1, principal: "one", id: 1, secret: null, epoch: 0 };
     const rule = ruleOf(maxTokens, contextTokens);
     const settings = settingsOf(policy, maxTokens);
     const opening = {
@@ -669,7 +669,7 @@ describe("8. a session goes on over another link", () => {
     );
     const say = (connection: number, frame: Frame) => cloud.handle({ kind: "frame", connection, frame }, 0);
     for (const connection of [1, 2]) {
-      cloud.handle({ kind: "connected", connection }, 0);
+      cloud.handle({ kind: "connected", connection, tenant: null }, 0);
       say(connection, { type: "hello", protocol: 1, client: "c", fingerprint: "f" });
     }
     const open = (epoch: number): OpenFrame => ({

@@ -322,6 +322,16 @@ export const GOLDEN: readonly { readonly name: string; readonly frame: Frame; re
     hex: "0e 00 0000 00000000 04000000 47475546",
   },
   {
+    name: "goAway",
+    frame: { type: "goAway", withinMs: 30_000 },
+    hex: `0f 00 0000 00000000 ${text('{"withinMs":30000}')}`,
+  },
+  {
+    name: "error with a time to come back",
+    frame: { type: "error", session: 7, code: "quota_exceeded", message: "full", retryAfterMs: 2500 },
+    hex: `0a 00 0000 07000000 ${text('{"code":"quota_exceeded","message":"full","retryAfterMs":2500}')}`,
+  },
+  {
     name: "done",
     frame: { type: "done", session: 7, reason: "end", usage },
     hex: `09 00 0000 07000000 ${text(JSON.stringify({ reason: "end", usage }))}`,

@@ -3,7 +3,7 @@ import { software } from "../../device/node.ts";
 import { connectEdge } from "../../edge/connect.ts";
 import type { RemoteOpener } from "../../edge/opener.ts";
 import { systemClock } from "../../transport/node/clock.ts";
-import { connect } from "../../transport/node/socket.ts";
+import { connect } from "../../transport/node/connect.ts";
 import { messageOf } from "../../util/errors.ts";
 import type { Reach } from "./cloud.ts";
 

@@ -2,6 +2,7 @@ import type { SessionSettings, StopRule } from "../../decoding/session.ts";
 import type { GrammarMatcher } from "../../grammar/grammar.ts";
 import type { ProtocolError } from "../../protocol/errors.ts";
 import type { Frame } from "../../protocol/frame.ts";
+import type { Tenant } from "../trust/tenant.ts";
 import type { Registry } from "./registry.ts";
 import type { CloudEffect, CloudSession, SessionIdentity } from "./session.ts";
 
@@ -18,7 +19,10 @@ export type { CloudEffect, CloudSession, SessionIdentity };
 
 /** @typeParam Event of the engine, such as the end of a pass */
 export type CloudEvent<Event> =
-  | { readonly kind: "connected"; readonly connection: number }
+  /** null: this cloud takes everybody, and the connection is its own principal */
+  | { readonly kind: "connected"; readonly connection: number; readonly tenant: Tenant | null }
+  /** the keys have changed; by name */
+  | { readonly kind: "tenants"; readonly tenants: ReadonlyMap<string, Tenant> }
   | { readonly kind: "frame"; readonly connection: number; readonly frame: Frame }
   /** the peer sent what is no frame */
   | { readonly kind: "garbage"; readonly connection: number; readonly error: ProtocolError }

@@ -25,9 +25,13 @@ export class Registry<Session extends CloudSession<Effect>, Effect> {
   /** connection, then the edge's id */
   private readonly byConnection = new Map<number, Map<number, Session>>();
   private readonly bySecret = new Map<string, Session>();
+  private readonly ofPrincipals = new Map<string, number>();
+  private readonly removed: (session: Session) => void;
 
-  constructor(limits: RegistryLimits) {
+  /** @param removed a session has ended and is listed no more */
+  constructor(limits: RegistryLimits, removed: (session: Session) => void) {
     this.limits = limits;
+    this.removed = removed;
   }
 
   get size(): number {
@@ -50,10 +54,21 @@ export class Registry<Session extends CloudSession<Effect>, Effect> {
     return [...(this.byConnection.get(connection)?.values() ?? [])];
   }
 
+  /** How many open sessions a principal has. */
+  countOf(principal: string): number {
+    return this.ofPrincipals.get(principal) ?? 0;
+  }
+
+  /** Every open session. */
+  all(): IterableIterator<Session> {
+    return this.sessions.values();
+  }
+
   add(session: Session): void {
-    const { key, connection, id, secret } = session.identity;
+    const { key, connection, id, secret, principal } = session.identity;
     assert(!this.find(connection, id), "a session id is open once");
     this.sessions.set(key, session);
+    this.ofPrincipals.set(principal, this.countOf(principal) + 1);
     if (secret !== null) this.bySecret.set(secret, session);
     const siblings = this.byConnection.get(connection) ?? new Map<number, Session>();
     this.byConnection.set(connection, siblings.set(id, session));
@@ -110,6 +125,8 @@ export class Registry<Session extends CloudSession<Effect>, Effect> {
       `${siblings} of ${this.sessions.size} sessions have a connection`,
     );
     assert(this.sessions.size <= this.limits.sessions, `${this.sessions.size} sessions are open`);
+    const counted = [...this.ofPrincipals.values()].reduce((sum, count) => sum + count, 0);
+    assert(counted === this.sessions.size, `${counted} of ${this.sessions.size} sessions have a principal`);
     for (const session of this.bySecret.values()) {
       const { key } = session.identity;
       assert(this.sessions.get(key) === session, `the secret of session ${key} outlives it`);
@@ -124,15 +141,20 @@ export class Registry<Session extends CloudSession<Effect>, Effect> {
   }
 
   private remove(session: Session): void {
-    const { key, connection, id, secret } = session.identity;
+    const { key, connection, id, secret, principal } = session.identity;
     if (!this.sessions.delete(key)) return;
+    const others = this.countOf(principal) - 1;
+    if (others > 0) this.ofPrincipals.set(principal, others);
+    else this.ofPrincipals.delete(principal);
     if (secret !== null && this.bySecret.get(secret) === session) this.bySecret.delete(secret);
     const siblings = this.byConnection.get(connection);
     siblings?.delete(id);
     if (siblings?.size === 0) this.byConnection.delete(connection);
+    this.removed(session);
   }
 }
 
-export function errorFrame(session: number, { code, message }: ProtocolError): Frame {
-  return { type: "error", session, code, message: message.slice(0, MOST_MESSAGE_UNITS) };
+export function errorFrame(session: number, { code, message, retryAfterMs }: ProtocolError): Frame {
+  const later = retryAfterMs === undefined ? {} : { retryAfterMs };
+  return { type: "error", session, code, message: message.slice(0, MOST_MESSAGE_UNITS), ...later };
 }

@@ -67,7 +67,7 @@ class Talk {
   }
 
   greet(connection = 1): this {
-    this.event({ kind: "connected", connection });
+    this.event({ kind: "connected", connection, tenant: null });
     this.say(hello, connection);
     return this;
   }
@@ -110,7 +110,7 @@ const shares = (effects: CloudEffect[]): readonly PassShare[] =>
 describe("the handshake", () => {
   it("welcomes an edge with what it needs to know of the target", () => {
     const talk = new Talk();
-    talk.event({ kind: "connected", connection: 1 });
+    talk.event({ kind: "connected", connection: 1, tenant: null });
     const growth = { features: FEATURES, limits: { ...OWN_LIMITS, sessions: 2 } };
     const welcome = { type: "welcome", protocol: 1, server: "test", target: TARGET, ...growth };
     expect(sent(talk.say(hello))).toEqual([welcome]);
@@ -120,7 +120,7 @@ describe("the handshake", () => {
     const identity = { weights: "w", quantisation: "q", library: "l", backend: "b", cpuBuild: "c" };
     const cloud = cloudOf({ ...TARGET, identity });
     const told = [["identity"], ["grammar-kinds"], undefined].map((features, i) => {
-      cloud.handle({ kind: "connected", connection: i }, 0);
+      cloud.handle({ kind: "connected", connection: i, tenant: null }, 0);
       const frame = { ...hello, features };
       return sent(cloud.handle({ kind: "frame", connection: i, frame }, 0));
     });
@@ -134,7 +134,7 @@ describe("the handshake", () => {
   it("sends no frame that is larger than the edge accepts", () => {
     const greet = (frameBytes: number, policy: DecodingPolicy) => {
       const talk = new Talk();
-      talk.event({ kind: "connected", connection: 1 });
+      talk.event({ kind: "connected", connection: 1, tenant: null });
       const welcome = error(talk.say({ ...hello, limits: { frameBytes } }));
       return welcome ?? error(talk.open(1, policy));
     };
@@ -163,7 +163,7 @@ describe("the handshake", () => {
     ],
   ])("refuses %s and lets go", (_, frame, code, message) => {
     const talk = new Talk();
-    talk.event({ kind: "connected", connection: 1 });
+    talk.event({ kind: "connected", connection: 1, tenant: null });
     const effects = talk.say(frame as Frame);
     expect(error(effects)).toMatchObject({ session: 0, code, message: expect.stringMatching(message) });
     expect(effects.at(-1)).toEqual({ kind: "close", connection: 1 });
@@ -178,9 +178,11 @@ describe("the handshake", () => {
       "bad_frame",
     );
     const talk = new Talk().greet(1).greet(2).greet(3);
-    expect(error(talk.event({ kind: "connected", connection: 4 }))).toMatchObject({ code: "server_full" });
+    expect(error(talk.event({ kind: "connected", connection: 4, tenant: null }))).toMatchObject({
+      code: "server_full",
+    });
     talk.event({ kind: "disconnected", connection: 2 });
-    expect(error(talk.event({ kind: "connected", connection: 5 }))).toBeUndefined();
+    expect(error(talk.event({ kind: "connected", connection: 5, tenant: null }))).toBeUndefined();
   });
 });
 
@@ -220,7 +222,7 @@ describe("admission", () => {
 
   it("cuts off a connection that says no hello, and no other", () => {
     const talk = new Talk().greet(2);
-    const [wake] = talk.event({ kind: "connected", connection: 1 });
+    const [wake] = talk.event({ kind: "connected", connection: 1, tenant: null });
     expect(wake).toEqual({ kind: "wake", atMs: 1000 });
     talk.nowMs = 1000;
     const effects = talk.event({ kind: "wake" });
@@ -371,6 +373,6 @@ describe("passes", () => {
       "shutting_down",
       "shutting_down",
     ]);
-    expect(error(talk.event({ kind: "connected", connection: 3 }))?.code).toBe("shutting_down");
+    expect(error(talk.event({ kind: "connected", connection: 3, tenant: null }))?.code).toBe("shutting_down");
   });
 });

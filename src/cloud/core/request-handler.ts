@@ -17,6 +17,8 @@ import {
 import { assert, unreachable } from "../../util/assert.ts";
 import { SettingError } from "../../util/errors.ts";
 import type { Machine } from "../../util/machine.ts";
+import type { Tenant } from "../trust/tenant.ts";
+import { Tenants } from "../trust/tenants.ts";
 import type { CloudEffect, CloudEvent, CloudSession, EngineSessions, SessionView } from "./machine.ts";
 import { errorFrame, Registry, type RegistryLimits } from "./registry.ts";
 
@@ -50,10 +52,11 @@ export class RequestHandler<Session extends CloudSession<Effect>, Event, Effect>
   private readonly helloByMs = new Map<number, number | null>();
   /** what is agreed with each edge that has said hello */
   private readonly peers = new Map<number, Peer>();
-  /** by connection; a connection that resumes a session by its secret is what that one's was */
-  private readonly principals = new Map<number, string>();
+  private readonly tenants = new Tenants();
   private nextKey = 1;
   private closing = false;
+  /** of the event that is handled */
+  private nowMs = 0;
 
   /** @param sessionsOf the sessions of one kind of engine, which end by the registry's rules */
   constructor(
@@ -61,7 +64,9 @@ export class RequestHandler<Session extends CloudSession<Effect>, Event, Effect>
     sessionsOf: (registry: Registry<Session, Effect>) => EngineSessions<Session, Event, Effect>,
   ) {
     this.options = options;
-    this.registry = new Registry(options.limits);
+    this.registry = new Registry(options.limits, ({ identity, committedTokens }) =>
+      this.tenants.ended(identity.key, committedTokens, this.nowMs),
+    );
     this.sessions = sessionsOf(this.registry);
   }
 
@@ -80,6 +85,7 @@ export class RequestHandler<Session extends CloudSession<Effect>, Event, Effect>
 
   handle(event: CloudEvent<Event>, nowMs: number): CloudEffect<Effect>[] {
     const out: CloudEffect<Effect>[] = [];
+    this.nowMs = nowMs;
     this.react(event, nowMs, out);
     const engineAtMs = this.sessions.goOn(nowMs, out);
     if (engineAtMs === null) return out;
@@ -96,8 +102,7 @@ export class RequestHandler<Session extends CloudSession<Effect>, Event, Effect>
     for (const [id, byMs] of this.helloByMs)
       assert((byMs === null) === this.peers.has(id), `connection ${id} has said hello, or has not`);
     assert(this.peers.size <= this.helloByMs.size, "what was agreed with an edge outlives its connection");
-    for (const id of this.principals.keys())
-      assert(this.helloByMs.has(id), `whose connection ${id} was is kept past its end`);
+    this.tenants.checkIntegrity(this.helloByMs.size, (session) => this.registry.get(session) !== undefined);
     const left = this.helloByMs.size + this.registry.size;
     assert(!atRest || left === 0, `a cloud at rest is left with ${left} connections and sessions`);
   }
@@ -105,7 +110,13 @@ export class RequestHandler<Session extends CloudSession<Effect>, Event, Effect>
   private react(event: CloudEvent<Event>, nowMs: number, out: CloudEffect<Effect>[]): void {
     switch (event.kind) {
       case "connected":
-        this.connected(event.connection, nowMs, out);
+        this.connected(event.connection, event.tenant, nowMs, out);
+        break;
+      case "tenants":
+        for (const id of this.tenants.replace(event.tenants, nowMs)) {
+          const message = "the key of this connection has been revoked; ask the operator for another";
+          this.failConnection(id, new ProtocolError("bad_key", message), out);
+        }
         break;
       case "frame":
         this.frame(event.connection, event.frame, nowMs, out);
@@ -134,7 +145,8 @@ export class RequestHandler<Session extends CloudSession<Effect>, Event, Effect>
     }
   }
 
-  private connected(id: number, nowMs: number, out: CloudEffect<Effect>[]): void {
+  private connected(id: number, tenant: Tenant | null, nowMs: number, out: CloudEffect<Effect>[]): void {
+    this.tenants.connected(id, tenant, nowMs);
     this.helloByMs.set(id, nowMs + this.options.limits.helloWithinMs);
     if (this.closing) {
       this.failConnection(id, new ProtocolError("shutting_down", "the cloud is shutting down"), out);
@@ -147,10 +159,10 @@ export class RequestHandler<Session extends CloudSession<Effect>, Event, Effect>
   private disconnected(id: number, out: CloudEffect<Effect>[]): void {
     this.helloByMs.delete(id);
     this.peers.delete(id);
-    this.principals.delete(id);
     for (const session of this.registry.ofConnection(id)) {
       this.registry.run(session, out, () => session.end("failed", out));
     }
+    this.tenants.disconnected(id);
     this.sessions.forget(id);
   }
 
@@ -219,6 +231,7 @@ export class RequestHandler<Session extends CloudSession<Effect>, Event, Effect>
       case "verdict":
       case "witnesses":
       case "done":
+      case "goAway":
       case "error":
         this.failConnection(id, new ProtocolError("unexpected_frame", `an edge sends no ${frame.type}`), out);
         break;
@@ -230,7 +243,7 @@ export class RequestHandler<Session extends CloudSession<Effect>, Event, Effect>
   private greet(id: number, frame: HelloFrame, out: CloudEffect<Effect>[]): void {
     const { target } = this.options;
     const peer = peerOf(frame);
-    const welcome = this.welcomeFor(peer);
+    const welcome = this.welcomeFor(id, peer);
     if (frame.protocol !== PROTOCOL_VERSION) {
       const message = `the edge speaks protocol ${frame.protocol} and this cloud ${PROTOCOL_VERSION}; use one version of PicoSpec on both sides`;
       this.failConnection(id, new ProtocolError("protocol_version", message), out);
@@ -247,13 +260,19 @@ export class RequestHandler<Session extends CloudSession<Effect>, Event, Effect>
     }
   }
 
-  private welcomeFor(peer: Peer): WelcomeFrame {
+  private welcomeFor(id: number, peer: Peer): WelcomeFrame {
     const { server, limits } = this.options;
-    const { identity, ...rest } = this.options.target;
+    const { identity, ...others } = this.options.target;
+    const rest = { ...others, contextTokens: this.contextTokensFor(id) };
     const target = identity && peer.features.has("identity") ? { ...rest, identity } : rest;
     const sessions = Math.min(limits.sessions, limits.sessionsPerConnection);
     const growth = { features: FEATURES, limits: { ...OWN_LIMITS, sessions } };
     return { type: "welcome", protocol: PROTOCOL_VERSION, server, target, ...growth };
+  }
+
+  /** Most tokens of a session on this connection, the same for as long as it lasts. */
+  private contextTokensFor(id: number): number {
+    return Math.min(this.options.target.contextTokens, this.tenants.contextTokensOf(id));
   }
 
   private sendTokenizer(id: number, out: CloudEffect<Effect>[]): void {
@@ -276,9 +295,10 @@ export class RequestHandler<Session extends CloudSession<Effect>, Event, Effect>
       this.failConnection(id, new ProtocolError("unexpected_frame", message), out);
       return;
     }
-    const { tokens, settings, secret, resume } = frame;
+    const { tokens, settings, resume } = frame;
+    const secret = frame.secret === null ? null : this.tenants.secretOf(id, frame.secret);
     const orphan = secret === null ? undefined : this.registry.withSecret(secret);
-    const refusal = this.refusal(id, frame, orphan);
+    const refusal = this.refusal(id, frame, orphan) ?? this.tenantRefusal(id, frame, orphan, nowMs);
     if (refusal) {
       out.push({ kind: "send", connection: id, frame: errorFrame(frame.session, refusal) });
       return;
@@ -294,18 +314,20 @@ export class RequestHandler<Session extends CloudSession<Effect>, Event, Effect>
     }
     // Its link is dead, and only the edge has noticed so far.
     if (orphan) this.registry.run(orphan, out, () => orphan.end("failed", out));
-    const { contextTokens, endTokens, vocabularySize } = this.options.target;
+    const { endTokens, vocabularySize } = this.options.target;
+    const contextTokens = this.contextTokensFor(id);
     const rule: StopRule = {
       promptLength: resume?.promptTokens ?? tokens.length,
       maxTokens: settings.maxTokens,
       contextTokens,
       endTokens: new Set(endTokens),
     };
-    if (orphan) this.principals.set(id, orphan.identity.principal);
+    if (orphan) this.tenants.adopt(id, orphan.identity.principal);
     const identity = {
       key: this.nextKey++,
       connection: id,
-      principal: this.principals.get(id) ?? `connection ${id}`,
+      principal: this.tenants.principalOf(id),
+      weight: this.tenants.weightOf(id),
       id: frame.session,
       secret,
       epoch: resume?.epoch ?? 0,
@@ -316,6 +338,7 @@ export class RequestHandler<Session extends CloudSession<Effect>, Event, Effect>
       nowMs,
     );
     this.registry.add(session);
+    this.tenants.opened(identity.key, id, tokens.length, orphan !== undefined, nowMs);
     this.registry.run(session, out, () => session.start(nowMs, out));
   }
 
@@ -348,13 +371,34 @@ export class RequestHandler<Session extends CloudSession<Effect>, Event, Effect>
       const message = `a connection has at most ${limits.sessionsPerConnection} sessions at a time`;
       return new ProtocolError("too_many_sessions", message);
     }
-    if (tokens.length >= target.contextTokens) {
-      const message = `the prompt has ${tokens.length} tokens, and the context of ${target.contextTokens} leaves no room for an answer; shorten the prompt`;
+    const contextTokens = this.contextTokensFor(id);
+    if (tokens.length >= contextTokens) {
+      const message = `the prompt has ${tokens.length} tokens, and the context of ${contextTokens} leaves no room for an answer; shorten the prompt`;
       return new ProtocolError("prompt_too_long", message);
     }
     const stranger = tokens.find((token) => token >= target.vocabularySize);
     if (stranger !== undefined) return new ProtocolError("bad_frame", `there is no token ${stranger}`);
     return null;
+  }
+
+  /** What the key of the connection does not allow. */
+  private tenantRefusal(
+    id: number,
+    { tokens, resume }: OpenFrame,
+    orphan: Session | undefined,
+    nowMs: number,
+  ): ProtocolError | null {
+    const { registry, tenants } = this;
+    const principal = tenants.principalOf(id);
+    // What its open sessions have used by now counts.
+    if (tenants.isMetered(id)) {
+      for (const { identity, committedTokens } of registry.all()) {
+        if (identity.principal === principal) tenants.settle(identity.key, committedTokens, nowMs);
+      }
+    }
+    const promptTokens = resume?.promptTokens ?? tokens.length;
+    const open = registry.countOf(principal) - (orphan ? 1 : 0);
+    return tenants.refusal(id, { promptTokens, open, resumes: orphan !== undefined }, nowMs);
   }
 
   private route(

@@ -5,6 +5,8 @@ import type { DraftFrame, Frame, WitnessRequestFrame } from "../../protocol/fram
 export interface CloudSession<Effect> {
   readonly identity: SessionIdentity;
   readonly ended: boolean;
+  /** tokens that are final, prompt included */
+  readonly committedTokens: number;
   /** Since when something of the edge is missing; Infinity: the session waits for the cloud itself. */
   silentSinceMs(nowMs: number): number;
   /** A resumed session may have been at its end already: the edge only lacks the last word. */
@@ -25,9 +27,11 @@ export interface SessionIdentity {
   readonly connection: number;
   /** whose it is: nothing that another can observe may depend on its text */
   readonly principal: string;
+  /** of the principal, beside others: its share of what they share */
+  readonly weight: number;
   /** what the edge calls it */
   readonly id: number;
-  /** with it the session can be resumed; null: it cannot */
+  /** with it the session can be resumed, by the same tenant; null: it cannot */
   readonly secret: string | null;
   /** how often it was resumed before it came here */
   readonly epoch: number;

@@ -70,6 +70,11 @@ export class LiveSession implements CloudSession<LiveEffect> {
     this.pausedAtMs = nowMs;
   }
 
+  /** Tokens that are final, prompt included. */
+  get committedTokens(): number {
+    return this.sequence.committed;
+  }
+
   get ended(): boolean {
     return this.phase.kind === "ended";
   }

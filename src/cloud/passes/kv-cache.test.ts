@@ -26,11 +26,17 @@ class Slots {
     wanted: Int32Array,
     use: (key: number) => Use,
     nowMs: number,
-    { principal = "one", sharedPrefix = NOTHING } = {},
+    { principal = "one", sharedPrefix = NOTHING, weight = 1 } = {},
   ): Acquisition | null {
     const pinned = (other: number) => use(other).pinned;
     const bounds = { ...limits, sharedPrefix };
-    const choice = chooseSlot(this.kv.records(use), { key, principal, wanted }, pinned, bounds, nowMs);
+    const choice = chooseSlot(
+      this.kv.records(use),
+      { key, principal, wanted, weightOf: (whose: string) => (whose === principal ? weight : 1) },
+      pinned,
+      bounds,
+      nowMs,
+    );
     if (choice) this.kv.acquire(choice, principal, nowMs);
     this.kv.checkIntegrity(() => true);
     return choice;
@@ -210,5 +216,42 @@ describe("KvCache", () => {
       const other = Int32Array.from(words, (word) => word + 1);
       expect(kv.acquire(3, other, uses(), 2, { principal: "three", sharedPrefix })?.shared).toBe(0);
     });
+  });
+});
+
+describe("chooseSlot, between principals", () => {
+  const two = (first: string, second: string) => {
+    const kv = new Slots();
+    kv.acquire(1, NOTHING, uses(), 0, { principal: first });
+    kv.acquire(2, NOTHING, uses(), 0, { principal: second });
+    return kv;
+  };
+
+  it("takes a slot at once from a principal that has more than its share", () => {
+    expect(two("greedy", "greedy").acquire(3, NOTHING, uses(), 1, { principal: "modest" })?.evicted).toBe(1);
+    // Control: within a principal a quantum has to pass first.
+    expect(two("greedy", "greedy").acquire(3, NOTHING, uses(), 1, { principal: "greedy" })).toBeNull();
+  });
+
+  it("takes none from a principal that would be left with less, however much its session was served", () => {
+    const kv = two("greedy", "modest");
+    kv.used(2, 1000, 1);
+    expect(kv.acquire(3, NOTHING, uses(), 2, { principal: "greedy" })).toBeNull();
+    kv.used(1, limits.quantumRows, 3);
+    expect(kv.acquire(3, NOTHING, uses(), 4, { principal: "greedy" })?.evicted).toBe(1);
+  });
+
+  it("counts shares by weight", () => {
+    const kv = two("heavy", "light");
+    kv.used(2, limits.quantumRows, 1);
+    // 1 of weight 1 against 1 of weight 3: the light one makes way once its quantum is used up.
+    expect(kv.acquire(3, NOTHING, uses(), 2, { principal: "heavy", weight: 3 })?.evicted).toBe(2);
+  });
+
+  it("lets principals take turns where there are fewer slots than principals", () => {
+    const kv = two("a", "b");
+    expect(kv.acquire(3, NOTHING, uses(), 1, { principal: "c" })).toBeNull();
+    kv.used(1, limits.quantumRows, 2);
+    expect(kv.acquire(3, NOTHING, uses(), 3, { principal: "c" })?.evicted).toBe(1);
   });
 });

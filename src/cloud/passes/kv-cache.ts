@@ -44,6 +44,8 @@ export interface Acquisition {
 export interface SlotRequest {
   readonly key: number;
   readonly principal: string;
+  /** of a principal, beside others */
+  readonly weightOf: (principal: string) => number;
   /** the tokens that are to be in it, from the first, Int32Array[n] */
   readonly wanted: Int32Array;
 }
@@ -56,11 +58,12 @@ export interface SlotRequest {
  */
 export function chooseSlot(
   slots: readonly SlotRecord[],
-  { key: session, principal, wanted }: SlotRequest,
+  request: SlotRequest,
   pinned: (session: number) => boolean,
   limits: KvCacheLimits,
   nowMs: number,
 ): Acquisition | null {
+  const { key: session, principal, wanted } = request;
   const common = limits.sharedPrefix ?? NOTHING;
   const shares = slots.map(({ held, principal: whose }) => {
     const own = whose === principal ? held : held.subarray(0, sharedTokens(held, common));
@@ -69,7 +72,7 @@ export function chooseSlot(
   });
   let best = 0;
   for (const [slot, shared] of shares.entries()) if (shared > shares[best]!) best = slot;
-  const chosen = freeSlot(slots, shares, best) ?? victim(slots, pinned, limits, nowMs);
+  const chosen = freeSlot(slots, shares, best) ?? victim(slots, request, pinned, limits, nowMs);
   if (!chosen) return null;
   const { slot, owner: evicted } = chosen;
   const donor = shares[best]! > shares[slot]! ? best : null;
@@ -107,9 +110,14 @@ function freeSlot(
   );
 }
 
-/** Idle for long first, the longest; then sessions that have used up a quantum, idle ones and the most served first. */
+/**
+ * Idle for long first, the longest; then sessions of principals that have more than their share; then sessions that have
+ * used up a quantum, but none of a principal that would be left with less than the one that asks: idle ones and the most
+ * served first.
+ */
 function victim(
   slots: readonly SlotRecord[],
+  { principal, weightOf }: SlotRequest,
   pinned: (session: number) => boolean,
   { idleAfterMs, quantumRows }: KvCacheLimits,
   nowMs: number,
@@ -117,9 +125,18 @@ function victim(
   const candidates = slots.filter(({ owner }) => owner !== null && !pinned(owner));
   const idle = candidates.filter(({ idleSinceMs }) => nowMs >= idleSinceMs + idleAfterMs);
   if (idle.length > 0) return idle.reduce((a, b) => (b.lastUsedMs < a.lastUsedMs ? b : a));
-  const served = candidates.filter(({ rowsServed }) => rowsServed >= quantumRows);
-  if (served.length === 0) return undefined;
-  return served.reduce((a, b) => {
+  /** of its slots and `more`, over its weight */
+  const part = (whose: string, more: number) =>
+    (slots.filter(({ owner, principal: one }) => owner !== null && one === whose).length + more) /
+    weightOf(whose);
+  const foreign = candidates.filter(({ principal: whose }) => whose !== principal);
+  const over = foreign.filter(({ principal: whose }) => part(whose!, 0) > part(principal, 1));
+  const served = candidates.filter(({ rowsServed, principal: whose }) => {
+    return rowsServed >= quantumRows && (whose === principal || part(whose!, 0) > part(principal, 0));
+  });
+  const eligible = over.length > 0 ? over : served;
+  if (eligible.length === 0) return undefined;
+  return eligible.reduce((a, b) => {
     const [aIdle, bIdle] = [Number.isFinite(a.idleSinceMs), Number.isFinite(b.idleSinceMs)];
     if (aIdle !== bIdle) return aIdle ? a : b;
     return b.rowsServed > a.rowsServed ? b : a;

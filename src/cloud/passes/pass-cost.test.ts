@@ -30,7 +30,7 @@ function watch(cost: PassCost, { passMs, msPerRow, noiseMs }: Machine, passes: n
   const [rows, noiseOf] = [rowsOf(seed), noise(seed)];
   for (let i = 0; i < passes; i++) {
     const count = rows();
-    cost.add(count, passMs + msPerRow * count + noiseMs * noiseOf(), true);
+    cost.add(count, passMs + msPerRow * count + noiseMs * noiseOf(), 0);
   }
 }
 
@@ -49,7 +49,7 @@ describe("PassCost", () => {
       // Without noise there is only the prior left, which a variance of 5 over 50 passes outweighs.
       expect(off).toBeLessThan(4 * STANDARD_ERROR * noiseMs + 0.01 * msPerRow + 1e-9);
       // The time of a pass is the latest, of five rows here; the rest of it is a.
-      for (let i = 0; i < 30; i++) cost.add(5, passMs + 5 * msPerRow, true);
+      for (let i = 0; i < 30; i++) cost.add(5, passMs + 5 * msPerRow, 0);
       expect(Math.abs(cost.passMs - 5 * cost.msPerRow - passMs)).toBeLessThan(
         5 * (4 * STANDARD_ERROR * noiseMs + 0.01 * msPerRow) + 0.01,
       );
@@ -85,18 +85,18 @@ describe("PassCost", () => {
   it("follows the time of a pass within ten", () => {
     const cost = new PassCost();
     expect(cost.passMs).toBe(-1);
-    for (let i = 0; i < 50; i++) cost.add(1, 100, true);
-    for (let i = 0; i < 10; i++) cost.add(1, 40, true);
+    for (let i = 0; i < 50; i++) cost.add(1, 100, 0);
+    for (let i = 0; i < 10; i++) cost.add(1, 40, 0);
     expect(cost.passMs).toBeLessThan(42);
   });
 
   it("knows nothing of rows before their number differs, and believes small differences in part", () => {
     const cost = new PassCost();
     expect(cost.msPerRow).toBe(0);
-    for (let i = 0; i < 100; i++) cost.add(1, 100 + (i % 7), true);
+    for (let i = 0; i < 100; i++) cost.add(1, 100 + (i % 7), 0);
     expect(cost.msPerRow).toBe(0);
     // One pass of two rows that happened to be slow.
-    cost.add(2, 200, true);
+    cost.add(2, 200, 0);
     expect(cost.msPerRow).toBeLessThan(60);
     expect(cost.msPerRow).toBeGreaterThan(0);
   });
@@ -105,7 +105,7 @@ describe("PassCost", () => {
     const cost = new PassCost();
     watch(cost, { passMs: 100, msPerRow: 5, noiseMs: 0 }, 200, 1);
     const before = cost.msPerRow;
-    for (let i = 0; i < 50; i++) cost.add(1 + (i % 4), 900 - 100 * (i % 4), false);
+    for (let i = 0; i < 50; i++) cost.add(1 + (i % 4), 900 - 100 * (i % 4), 100);
     expect(cost.msPerRow).toBe(before);
   });
 
@@ -115,5 +115,15 @@ describe("PassCost", () => {
       watch(cost, { passMs: 100, msPerRow: 0, noiseMs: 40 }, 30, seed);
       expect(cost.msPerRow).toBeGreaterThanOrEqual(0);
     }
+  });
+
+  it("learns what a prompt's token costs, once it knows what the rest of a pass does", () => {
+    const cost = new PassCost();
+    cost.add(1, 500, 100);
+    expect([cost.msPerPromptToken, cost.baseMs]).toEqual([-1, -1]);
+    watch(cost, { passMs: 100, msPerRow: 5, noiseMs: 0 }, 200, 1);
+    expect(Math.abs(cost.baseMs - 100)).toBeLessThan(2);
+    for (let i = 0; i < 50; i++) cost.add(2, 110 + 3 * (50 + i), 50 + i);
+    expect(Math.abs(cost.msPerPromptToken - 3)).toBeLessThan(0.05);
   });
 });

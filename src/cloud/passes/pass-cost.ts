@@ -1,4 +1,6 @@
 const FADING = 0.98;
+/** A pass takes at least this share of its mean whatever is in it. */
+const LEAST_BASE = 0.1;
 /** Row counts have to differ by this much (variance) before a slope is believed in full. */
 const ENOUGH_VARIANCE = 1;
 
@@ -13,6 +15,8 @@ export class PassCost {
   private rowsRows = 0;
   private rowsMs = 0;
   private recentMs = -1;
+  private promptTokens = 0;
+  private promptMs = 0;
 
   /** Time of a pass, ms, the latest counting most; -1 before the first. */
   get passMs(): number {
@@ -28,10 +32,28 @@ export class PassCost {
     return Math.max(0, covariance / (variance + ENOUGH_VARIANCE / this.weight));
   }
 
-  /** @param decodesOnly no prompt was fed in it: such a pass says nothing of rows */
-  add(rows: number, ms: number, decodesOnly: boolean): void {
+  /** What a pass takes before its rows and prompt tokens, ms; -1 before the first that decodes only. */
+  get baseMs(): number {
+    if (this.weight === 0) return -1;
+    const meanMs = this.ms / this.weight;
+    return Math.max(LEAST_BASE * meanMs, meanMs - (this.msPerRow * this.rows) / this.weight);
+  }
+
+  /** What one more token of a prompt costs, ms; -1: not known. */
+  get msPerPromptToken(): number {
+    return this.promptTokens === 0 ? -1 : this.promptMs / this.promptTokens;
+  }
+
+  /** @param promptTokens that were fed without a row; with any, a pass says nothing of rows */
+  add(rows: number, ms: number, promptTokens: number): void {
     this.recentMs = this.recentMs < 0 ? ms : this.recentMs + 0.3 * (ms - this.recentMs);
-    if (!decodesOnly) return;
+    if (promptTokens > 0) {
+      if (this.weight === 0) return;
+      const forPromptMs = Math.max(0, ms - this.baseMs - this.msPerRow * rows);
+      this.promptTokens = FADING * this.promptTokens + promptTokens;
+      this.promptMs = FADING * this.promptMs + forPromptMs;
+      return;
+    }
     this.weight = FADING * this.weight + 1;
     this.rows = FADING * this.rows + rows;
     this.ms = FADING * this.ms + ms;

@@ -10,6 +10,8 @@ const limits = {
   passRows: 8,
   prefillTokens: 16,
 };
+/** Rows cost nothing, and nothing is known of the rest. */
+const FREE = { baseMs: -1, msPerRow: 0, msPerPromptToken: -1 };
 const NOTHING = new Int32Array(0);
 
 const record = (key: number, given: Partial<SessionRecord> = {}): SessionRecord => ({
@@ -30,7 +32,8 @@ const state = (...sessions: SessionRecord[]): SchedulerState => ({
   sessions,
   slots: [],
   limits,
-  msPerRow: 0,
+  shares: new Map(),
+  cost: FREE,
 });
 const granted = (of: SchedulerState) => nextPass(of, 0).grants.map(({ session, rows }) => [session, rows]);
 
@@ -74,7 +77,8 @@ describe("nextPass", () => {
   it("computes no row that costs more than it brings, where the policy lets it choose", () => {
     const doubtful = { rows: 6, acceptance: 0.5, tokensPerMs: 0.01 };
     const rows = (msPerRow: number, given: Partial<SessionRecord> = {}) =>
-      nextPass({ ...state(record(0, { ...doubtful, ...given })), msPerRow }, 0).grants[0]!.rows;
+      nextPass({ ...state(record(0, { ...doubtful, ...given })), cost: { ...FREE, msPerRow } }, 0).grants[0]!
+        .rows;
     expect(rows(0)).toBe(6);
     // 0.01 tokens/ms x 30 ms: a row is worth it while its chance is above 0.3.
     expect(rows(30)).toBe(2);
@@ -158,7 +162,8 @@ describe("nextPass", () => {
           sessions,
           slots,
           limits,
-          msPerRow: number(),
+          shares: new Map(),
+          cost: { ...FREE, msPerRow: number() },
         };
         return { world, nowMs };
       });
@@ -189,4 +194,74 @@ describe("nextPass", () => {
     expect(rows + prefill).toBeLessThanOrEqual(most.passTokens);
     expect(new Set(grants.map(({ slot }) => slot)).size).toBe(grants.length);
   }
+});
+
+describe("nextPass, between principals", () => {
+  /** A pass takes 10 ms, 1 ms a row and 1 ms a token of a prompt. */
+  const cost = { baseMs: 10, msPerRow: 1, msPerPromptToken: 1 };
+  const wide = { ...limits, passTokens: 1000, passRows: 100, prefillTokens: 500 };
+  const greedy = (count: number, given: Partial<SessionRecord> = {}) =>
+    Array.from({ length: count }, (_, i) => record(10 + i, { principal: "greedy", slot: 10 + i, ...given }));
+  const beside = (
+    sessions: SessionRecord[],
+    given: Partial<SchedulerState> = {},
+    shares = { greedy: { weight: 1, served: 0 }, modest: { weight: 1, served: 0 } },
+  ) =>
+    nextPass(
+      { ...state(...sessions), limits: wide, cost, shares: new Map(Object.entries(shares)), ...given },
+      0,
+    ).grants;
+  const tokens = (grants: ReturnType<typeof beside>, principal: string) =>
+    grants
+      .filter(({ session }) => (session >= 10 ? "greedy" : "modest") === principal)
+      .reduce((sum, { prefillTokens, rows }) => sum + prefillTokens + rows, 0);
+
+  it("takes the principal first that was served least, whoever waits longest", () => {
+    const sessions = [...greedy(2, { readySinceMs: 0 }), record(1, { principal: "modest", readySinceMs: 5 })];
+    const order = (served: number) =>
+      beside(sessions, {}, { greedy: { weight: 1, served: 100 }, modest: { weight: 1, served } })[0]!.session;
+    expect(order(99)).toBe(1);
+    expect(order(101)).toBe(10);
+  });
+
+  it("lets a pass take no longer for one than it takes for the other alone, by weight", () => {
+    const one = record(1, { principal: "modest", rows: 4 });
+    const long = greedy(30, { prefillTokens: 500 });
+    const grants = beside([one, ...long]);
+    expect(tokens(grants, "modest")).toBe(4);
+    // 10 ms and 4 rows of the other.
+    expect(tokens(grants, "greedy")).toBe(14);
+    const heavy = beside(
+      [one, ...long],
+      {},
+      {
+        greedy: { weight: 3, served: 0 },
+        modest: { weight: 1, served: 0 },
+      },
+    );
+    expect(tokens(heavy, "greedy")).toBe(42);
+    // Control: without shares the pass is as long as it may be.
+    expect(tokens(beside([one, ...long], { shares: new Map() }), "greedy")).toBeGreaterThan(499);
+  });
+
+  it("keeps passes short for a principal that has nothing to do just now", () => {
+    expect(tokens(beside(greedy(30, { prefillTokens: 500 })), "greedy")).toBe(11);
+  });
+
+  it("lets neither hold the other back when both have much to do", () => {
+    const modest = Array.from({ length: 3 }, (_, i) =>
+      record(i, { principal: "modest", slot: i, prefillTokens: 200, readySinceMs: 9 }),
+    );
+    const grants = beside([...greedy(3, { prefillTokens: 200 }), ...modest], {
+      limits: { ...wide, passTokens: 2000, prefillTokens: 2000 },
+    });
+    expect(tokens(grants, "modest")).toBe(603);
+    expect(Math.abs(tokens(grants, "greedy") - 603)).toBeLessThan(15);
+  });
+
+  it("gives each principal one token, however little time there is", () => {
+    const slow = { baseMs: 1, msPerRow: 50, msPerPromptToken: 50 };
+    const grants = beside([record(1, { principal: "modest" }), ...greedy(5)], { cost: slow });
+    expect([tokens(grants, "modest"), tokens(grants, "greedy")]).toEqual([1, 1]);
+  });
 });

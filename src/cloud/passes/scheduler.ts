@@ -1,3 +1,4 @@
+import { EQUAL_SHARE, type Share } from "../trust/fair-shares.ts";
 import { type Acquisition, chooseSlot, freeAtMs, type SlotRecord } from "./kv-cache.ts";
 import { worthwhileRows } from "./launch.ts";
 import type { KvCacheLimits, PassLimits, Work } from "./machine.ts";
@@ -6,6 +7,9 @@ import type { KvCacheLimits, PassLimits, Work } from "./machine.ts";
  * What goes into the next pass. Plain records in, a decision out: nothing is changed here, and the same records give
  * the same decision. One pass at a time; every session that has work and a KV slot is in it, the one that has waited
  * longest first; rows ahead of drafts only fill what is left.
+ *
+ * Between principals the one that was served least comes first, and none makes another wait for longer than that one's
+ * own work takes: see `PassBuilder.timeFor`.
  */
 
 /** A session that has work, as a plain value. */
@@ -36,8 +40,18 @@ export interface SchedulerState {
   /** in order of their numbers; only looked at where a session has none */
   readonly slots: readonly SlotRecord[];
   readonly limits: PassLimits & KvCacheLimits;
-  /** what one more row costs a pass, ms */
+  /** of every principal with an open session, whether it has work or not */
+  readonly shares: ReadonlyMap<string, Share>;
+  readonly cost: WorkCost;
+}
+
+/** What the parts of a pass take, ms. */
+export interface WorkCost {
+  /** whatever is in it; -1: not known */
+  readonly baseMs: number;
   readonly msPerRow: number;
+  /** -1: not known */
+  readonly msPerPromptToken: number;
 }
 
 /** A session's share of the pass. */
@@ -68,12 +82,13 @@ export function launches(need: Work["need"], draftGapMs: number, passMs: number)
 export function nextPass(state: SchedulerState, nowMs: number): PassDecision {
   const pass = new PassBuilder(state, nowMs);
   if (state.sessions.length === 1) pass.add(state.sessions[0]!);
-  else for (const session of [...state.sessions].sort(byTurn)) pass.add(session);
+  else for (const session of [...state.sessions].sort(byTurn(state.shares))) pass.add(session);
   return { acquisitions: pass.acquisitions, grants: pass.grants, slotFreeAtMs: pass.slotFreeAtMs };
 }
 
-function byTurn(a: SessionRecord, b: SessionRecord): number {
-  return rank(a) - rank(b) || a.readySinceMs - b.readySinceMs;
+function byTurn(shares: SchedulerState["shares"]): (a: SessionRecord, b: SessionRecord) => number {
+  const served = ({ principal }: SessionRecord) => (shares.get(principal) ?? EQUAL_SHARE).served;
+  return (a, b) => rank(a) - rank(b) || served(a) - served(b) || a.readySinceMs - b.readySinceMs;
 }
 
 function rank({ need }: SessionRecord): number {
@@ -97,6 +112,12 @@ class PassBuilder {
   private readonly slots: SlotRecord[];
   /** keys of sessions that lose their slots: hardly ever any, and a set for each pass would cost more */
   private readonly evicted: number[] = [];
+  /** of principals that share passes with others: what each may add to this one, and what it has, ms */
+  private readonly timeMs = new Map<string, number>();
+  private readonly spentMs = new Map<string, number>();
+  /** several principals have open sessions, and what passes cost is known */
+  private readonly isShared: boolean;
+  private readonly msPerPromptToken: number;
   private tokensLeft: number;
   private rowsLeft: number;
   private prefillLeft: number;
@@ -108,6 +129,10 @@ class PassBuilder {
     for (const session of state.sessions) tokensPerMs += session.tokensPerMs;
     this.tokensPerMs = tokensPerMs;
     this.slots = [...state.slots];
+    const { cost, shares } = state;
+    this.isShared = shares.size > 1 && cost.baseMs >= 0;
+    // Before the first prompt beside others a token of it counts as a row.
+    this.msPerPromptToken = cost.msPerPromptToken < 0 ? cost.msPerRow : cost.msPerPromptToken;
     this.tokensLeft = state.limits.passTokens;
     this.rowsLeft = state.limits.passRows;
     this.prefillLeft = state.limits.prefillTokens;
@@ -125,8 +150,10 @@ class PassBuilder {
   private addWithoutSlot(session: SessionRecord): void {
     const { limits } = this.state;
     const { key, principal, wanted } = session;
+    const { shares } = this.state;
+    const weightOf = (whose: string) => (shares.get(whose) ?? EQUAL_SHARE).weight;
     const pinned = (other: number) => this.grants.some(({ session: member }) => member === other);
-    const choice = chooseSlot(this.slots, session, pinned, limits, this.nowMs);
+    const choice = chooseSlot(this.slots, { ...session, weightOf }, pinned, limits, this.nowMs);
     if (!choice) {
       this.slotFreeAtMs = Math.min(this.slotFreeAtMs, freeAtMs(this.slots, pinned, limits));
       return;
@@ -159,8 +186,11 @@ class PassBuilder {
     this.slots[slot] = { ...this.slots[slot]!, held: wanted.subarray(0, 0) };
   }
 
-  private grant({ key }: SessionRecord, slot: number, copyFrom: number | null, part: Part): void {
+  private grant({ key, principal }: SessionRecord, slot: number, copyFrom: number | null, part: Part): void {
     const { prefill, rows } = part;
+    if (this.isShared) {
+      this.spentMs.set(principal, (this.spentMs.get(principal) ?? 0) + this.timeOf(prefill, rows));
+    }
     this.tokensLeft -= prefill + rows;
     this.rowsLeft -= rows;
     this.prefillLeft -= prefill;
@@ -169,11 +199,65 @@ class PassBuilder {
     this.grants.push({ session: key, slot, copyFrom, prefillTokens: prefill, rows });
   }
 
-  private part({ acceptance }: SessionRecord, prefillTokens: number, most: number): Part {
-    const prefill = Math.min(prefillTokens, this.prefillLeft, this.tokensLeft);
+  private part({ acceptance, principal }: SessionRecord, prefillTokens: number, mostRows: number): Part {
+    const { msPerRow } = this.state.cost;
+    let prefill = Math.min(prefillTokens, this.prefillLeft, this.tokensLeft);
+    let most = mostRows;
+    if (this.isShared) {
+      const spentMs = this.spentMs.get(principal);
+      const leftMs = this.timeFor(principal) - (spentMs ?? 0);
+      // One token in any case, so that nobody starves.
+      const least = spentMs === undefined ? 1 : 0;
+      prefill = Math.min(prefill, fits(leftMs, this.msPerPromptToken, least));
+      most = Math.min(most, fits(leftMs - prefill * this.msPerPromptToken, msPerRow, least));
+    }
     if (prefill < prefillTokens) return { prefill, rows: 0 };
-    const { msPerRow } = this.state;
     const worth = acceptance === null ? most : worthwhileRows(acceptance, this.tokensPerMs, msPerRow, most);
     return { prefill, rows: Math.min(most, worth, this.rowsLeft, this.tokensLeft - prefill) };
   }
+
+  /**
+   * What a principal may add to this pass, ms. Beside another one, of any weight ratio r, its work may take r times
+   * as long as a pass with the other's work alone: so nobody waits for others longer than for itself, by weight. A
+   * principal with an open session that has nothing to do now counts as one row: it may have something in a moment, and
+   * waits for this pass to end. Infinity: no bound.
+   */
+  private timeFor(principal: string): number {
+    const known = this.timeMs.get(principal);
+    if (known !== undefined) return known;
+    const { shares } = this.state;
+    const own = shares.get(principal) ?? EQUAL_SHARE;
+    let leastMs = Number.POSITIVE_INFINITY;
+    for (const [other, { weight }] of shares) {
+      if (other === principal) continue;
+      leastMs = Math.min(leastMs, (own.weight / weight) * this.aloneMs(other));
+    }
+    this.timeMs.set(principal, leastMs);
+    return leastMs;
+  }
+
+  /** A pass with the work of one principal alone, ms. */
+  private aloneMs(principal: string): number {
+    const { limits, cost, sessions } = this.state;
+    let [prefill, rows] = [0, 0];
+    for (const session of sessions) {
+      if (session.principal !== principal) continue;
+      prefill += session.prefillTokens;
+      rows += session.rows;
+    }
+    const asked = this.timeOf(
+      Math.min(prefill, limits.prefillTokens),
+      Math.min(Math.max(rows, 1), limits.passRows),
+    );
+    return cost.baseMs + asked;
+  }
+
+  private timeOf(prefill: number, rows: number): number {
+    return prefill * this.msPerPromptToken + rows * this.state.cost.msPerRow;
+  }
+}
+
+/** How many that take so long each. */
+function fits(leftMs: number, msEach: number, least: number): number {
+  return msEach <= 0 ? Number.POSITIVE_INFINITY : Math.max(least, Math.floor(leftMs / msEach));
 }

@@ -89,6 +89,11 @@ export class PassSession implements CloudSession<PassEffect> {
     this.readySinceMs = nowMs;
   }
 
+  /** Tokens that are final, prompt included. */
+  get committedTokens(): number {
+    return this.sequence.committed;
+  }
+
   /** A grammar may leave no choice about some tokens: then they need no row. */
   get dictates(): boolean {
     return this.grammar !== null;

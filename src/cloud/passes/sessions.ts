@@ -3,6 +3,7 @@ import { ProtocolError } from "../../protocol/errors.ts";
 import { assert, unreachable } from "../../util/assert.ts";
 import type { CloudEffect, EngineSessions, Opening, SessionView } from "../core/machine.ts";
 import type { Registry } from "../core/registry.ts";
+import { FairShares } from "../trust/fair-shares.ts";
 import { KvCache } from "./kv-cache.ts";
 import type { LaunchTiming } from "./launch-timing.ts";
 import type {
@@ -27,8 +28,8 @@ interface RunningPass {
   readonly members: readonly number[];
   readonly startedMs: number;
   readonly rows: number;
-  /** no prompt is fed in it */
-  readonly decodesOnly: boolean;
+  /** of prompts, fed without a row; 0: it decodes only */
+  readonly promptTokens: number;
 }
 
 type Effects = CloudEffect<PassEffect>[];
@@ -44,6 +45,8 @@ export class PassSessions implements EngineSessions<PassSession, PassEvent, Pass
   private readonly timings = new Map<number, LaunchTiming>();
   private readonly kv: KvCache;
   private readonly cost = new PassCost();
+  /** of the target's time, by principal */
+  private readonly shares = new FairShares();
   private running: RunningPass | null = null;
 
   constructor(registry: Registry<PassSession, PassEffect>, limits: PassLimits & KvCacheLimits) {
@@ -58,6 +61,7 @@ export class PassSessions implements EngineSessions<PassSession, PassEvent, Pass
     const before = resumed?.timing ?? (last?.isLike(settings.policy) ? last : undefined);
     const session = new PassSession(opening, nowMs, before, this.limits.wholeOnly);
     this.sessions.set(identity.key, session);
+    this.shares.enter(identity.principal, identity.weight);
     return session;
   }
 
@@ -111,8 +115,15 @@ export class PassSessions implements EngineSessions<PassSession, PassEvent, Pass
     const sessions = working.map((session, i) =>
       session.record(works[i]!, this.kv.slotOf(session.identity.key), nowMs),
     );
+    const { baseMs, msPerPromptToken } = this.cost;
     const decision = nextPass(
-      { sessions, slots: this.slots(sessions, nowMs), limits: this.limits, msPerRow },
+      {
+        sessions,
+        slots: this.slots(sessions, nowMs),
+        limits: this.limits,
+        shares: this.shares.shares(),
+        cost: { baseMs, msPerRow, msPerPromptToken },
+      },
       nowMs,
     );
     const planned = this.carryOut(decision, msPerRow, nowMs, out);
@@ -135,6 +146,7 @@ export class PassSessions implements EngineSessions<PassSession, PassEvent, Pass
 
   checkIntegrity(atRest: boolean): void {
     const { running, leaving, sessions, kv } = this;
+    this.shares.checkIntegrity(atRest);
     kv.checkIntegrity((key) => sessions.has(key) || leaving.has(key));
     const inPass = [...sessions, ...leaving].filter(([, session]) => session.inPass).map(([key]) => key);
     const members = new Set(running?.members ?? []);
@@ -175,7 +187,7 @@ export class PassSessions implements EngineSessions<PassSession, PassEvent, Pass
     }
     if (grants.length === 0) return true;
     let rows = 0;
-    let decodesOnly = true;
+    let promptTokens = 0;
     const members: number[] = [];
     const shares: PassShare[] = [];
     /** slots that would have got a copy in this pass, and do not */
@@ -196,12 +208,13 @@ export class PassSessions implements EngineSessions<PassSession, PassEvent, Pass
       rows += rowsOf(plan);
       // Tokens that a grammar dictated need no row: a few are no prompt.
       const rowless = tokens.length - rowsOf(plan);
-      decodesOnly &&= rowless === 0 || (dictates && rowless <= MOST_CERTAIN_TOKENS);
+      if (!dictates || rowless > MOST_CERTAIN_TOKENS) promptTokens += rowless;
+      this.shares.charge(this.session(session).identity.principal, tokens.length);
       shares.push({ session, slot, copyFrom, from, tokens, questions, hold });
       members.push(session);
     }
     if (members.length === 0) return false;
-    this.running = { members, startedMs: nowMs, rows, decodesOnly };
+    this.running = { members, startedMs: nowMs, rows, promptTokens };
     out.push({ kind: "engine", effect: { kind: "pass", shares } });
     return true;
   }
@@ -224,12 +237,13 @@ export class PassSessions implements EngineSessions<PassSession, PassEvent, Pass
     const { running } = this;
     assert(running, "a pass ended that never began");
     const tookMs = nowMs - running.startedMs;
-    this.cost.add(running.rows, tookMs, running.decodesOnly);
+    this.cost.add(running.rows, tookMs, running.promptTokens);
+    const decodesOnly = running.promptTokens === 0;
     this.running = null;
     for (const outcome of outcomes) {
       const { session: key, failure } = outcome;
       const session = this.registry.get(key);
-      const act = (one: PassSession) => one.passEnded(outcome, tookMs, running.decodesOnly, nowMs, out);
+      const act = (one: PassSession) => one.passEnded(outcome, tookMs, decodesOnly, nowMs, out);
       if (session) this.registry.run(session, out, () => act(session));
       else {
         const leaving = this.take(key);
@@ -280,6 +294,7 @@ export class PassSessions implements EngineSessions<PassSession, PassEvent, Pass
       if (!session.ended) continue;
       const { key } = session.identity;
       this.sessions.delete(key);
+      this.shares.leave(session.identity.principal);
       if (session.timing.outlook.learnt) this.timings.set(session.identity.connection, session.timing);
       if (session.inPass) this.leaving.set(key, session);
       else this.kv.release(key, session.held().slice());

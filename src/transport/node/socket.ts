@@ -1,71 +1,69 @@
-import { createServer, type Server } from "node:http";
-import { type WebSocket, WebSocketServer, default as WS } from "ws";
+import { createServer, type IncomingMessage, type Server, STATUS_CODES } from "node:http";
+import { createServer as createSecureServer, Server as SecureServer } from "node:https";
+import type { Duplex } from "node:stream";
+import { type WebSocket, WebSocketServer } from "ws";
 import { ConnectionError, MOST_MESSAGE_BYTES, type Transport } from "../transport.ts";
 import { webSocketTransport } from "../websocket.ts";
+import { keyOfProtocols, SUBPROTOCOL } from "./subprotocol.ts";
 
-const CONNECT_TIMEOUT_MS = 10_000;
 const CLOSE_TIMEOUT_MS = 500;
 /** A peer that answers no ping for two of these is gone. */
 const HEARTBEAT_MS = 15_000;
+/** A handshake takes at most so long, TLS included. */
+const HANDSHAKE_TIMEOUT_MS = 10_000;
 
-/**
- * Connects to a cloud.
- * @param url ws:// or wss://
- * @throws ConnectionError `bad_url`, or `unreachable` with what to do about it
- * @example
- * import { connect } from "picospec";
- *
- * const transport = await connect("ws://127.0.0.1:4747");
- * transport.close();
- */
-export function connect(url: string): Promise<Transport> {
-  let parsed: URL;
-  try {
-    parsed = new URL(url);
-  } catch {
-    parsed = new URL("none:");
-  }
-  if (parsed.protocol !== "ws:" && parsed.protocol !== "wss:") {
-    return Promise.reject(
-      new ConnectionError("bad_url", `a cloud's address is ws://HOST:PORT or wss://…, not "${url}"`),
-    );
-  }
-  // A fragment means nothing to a server, and the socket refuses it.
-  parsed.hash = "";
-  return new Promise((resolve, reject) => {
-    const socket = new WS(parsed.href, {
-      perMessageDeflate: false,
-      maxPayload: MOST_MESSAGE_BYTES,
-      handshakeTimeout: CONNECT_TIMEOUT_MS,
-    });
-    socket.once("error", (error) => {
-      const message = `no cloud answers at ${url} (${error.message}); start one with: picospec cloud`;
-      reject(new ConnectionError("unreachable", message, { cause: error }));
-    });
-    socket.once("open", () => {
-      socket.removeAllListeners("error");
-      resolve(webSocketTransport(socket));
-    });
-  });
+/** What a client says of itself before it may connect. */
+export interface Handshake {
+  /** from `Authorization: Bearer`, or a browser's subprotocol; null: it brings none */
+  readonly key: string | null;
+  /** of the web page that asks; null: no web page does */
+  readonly origin: string | null;
+}
+
+/** Why a client may not connect: an HTTP answer, with the code and the message in JSON. */
+export interface HandshakeRefusal {
+  readonly status: 401 | 403 | 429 | 503;
+  readonly code: string;
+  readonly message: string;
+}
+
+/** PEM. */
+export interface Certificate {
+  readonly cert: string;
+  readonly key: string;
 }
 
 export interface Listener {
   /** the port that was really taken: another than asked for when that was 0 */
   readonly port: number;
+  /** For connections from here on. @throws Error for what is no certificate, or not the key's */
+  useCertificate(certificate: Certificate): void;
   close(): Promise<void>;
 }
 
-export interface ListenOptions {
+export interface ListenOptions<Admitted> {
   readonly host: string;
   /** 0: any free port */
   readonly port: number;
-  readonly connected: (transport: Transport) => void;
+  /** TLS; default: plain */
+  readonly certificate?: Certificate;
+  /**
+   * Who may connect, and as whom. Default: everybody but web pages, as null: a page of strangers must not reach a server
+   * on the user's machine.
+   */
+  readonly admit?: (handshake: Handshake) => { readonly admitted: Admitted } | HandshakeRefusal;
+  readonly connected: (transport: Transport, admitted: Admitted | null) => void;
 }
 
+const NO_WEB_PAGES: HandshakeRefusal = {
+  status: 403,
+  code: "origin_not_allowed",
+  message: "web pages may not connect",
+};
+
 /**
- * Accepts connections from edges. A handshake that carries an Origin header comes from a web page and is
- * refused: pages of strangers must not reach a server on the user's machine.
- * @throws ConnectionError `port_in_use`, `cannot_listen`
+ * Accepts connections from edges, over TLS where a certificate is given.
+ * @throws ConnectionError `port_in_use`, `cannot_listen`, `bad_certificate`
  * @example
  * import { listen } from "picospec";
  *
@@ -73,22 +71,17 @@ export interface ListenOptions {
  * const listener = await listen({ host: "127.0.0.1", port: 0, connected });
  * console.log(listener.port);
  */
-export function listen({ host, port, connected }: ListenOptions): Promise<Listener> {
-  const http = createServer((_, response) => {
-    response.writeHead(426, { "content-type": "text/plain" }).end("PicoSpec cloud: WebSocket only\n");
-  });
+export async function listen<Admitted = null>(options: ListenOptions<Admitted>): Promise<Listener> {
+  const { host, port } = options;
+  const http = serverFor(options.certificate);
   const sockets = new WebSocketServer({
-    server: http,
+    noServer: true,
     perMessageDeflate: false,
     maxPayload: MOST_MESSAGE_BYTES,
-    verifyClient: ({ req }, done) => {
-      done(req.headers.origin === undefined, 403, "web pages may not connect");
-    },
+    handleProtocols: (offered) => offered.has(SUBPROTOCOL) && SUBPROTOCOL,
   });
-  sockets.on("error", () => {}); // the server's own, which ws passes on: told below
-  sockets.on("connection", (socket) => {
-    socket.on("error", () => {}); // told to the owner by the transport's own listener
-    connected(webSocketTransport(socket));
+  http.on("upgrade", (request: IncomingMessage, socket: Duplex, head: Buffer) => {
+    upgrade(sockets, options, request, socket, head);
   });
   const stopHeartbeat = heartbeat(sockets);
   return new Promise((resolve, reject) => {
@@ -99,9 +92,73 @@ export function listen({ host, port, connected }: ListenOptions): Promise<Listen
     http.listen(port, host, () => {
       const address = http.address();
       const taken = typeof address === "object" && address ? address.port : port;
-      resolve({ port: taken, close: () => shut(http, sockets, stopHeartbeat) });
+      resolve({
+        port: taken,
+        useCertificate: (certificate) => {
+          if (http instanceof SecureServer) http.setSecureContext({ ...certificate });
+        },
+        close: () => shut(http, sockets, stopHeartbeat),
+      });
     });
   });
+}
+
+/** @throws ConnectionError `bad_certificate` */
+function serverFor(certificate: Certificate | undefined): Server {
+  const answer: Parameters<typeof createServer>[1] = (_, response) => {
+    response.writeHead(426, { "content-type": "text/plain" }).end("PicoSpec cloud: WebSocket only\n");
+  };
+  const timeouts = { requestTimeout: HANDSHAKE_TIMEOUT_MS, headersTimeout: HANDSHAKE_TIMEOUT_MS };
+  if (!certificate) return createServer(timeouts, answer);
+  try {
+    const secure = { ...certificate, ...timeouts, handshakeTimeout: HANDSHAKE_TIMEOUT_MS };
+    return createSecureServer(secure, answer);
+  } catch (cause) {
+    const reason = cause instanceof Error ? cause.message : String(cause);
+    const message = `the certificate and its key do not serve TLS (${reason}); give both as PEM files of one pair`;
+    throw new ConnectionError("bad_certificate", message, { cause });
+  }
+}
+
+function upgrade<Admitted>(
+  sockets: WebSocketServer,
+  { admit, connected }: ListenOptions<Admitted>,
+  request: IncomingMessage,
+  socket: Duplex,
+  head: Buffer,
+): void {
+  // A peer that resets its socket in the middle of the handshake.
+  socket.on("error", () => socket.destroy());
+  const handshake = handshakeOf(request);
+  const page = handshake.origin === null ? null : NO_WEB_PAGES;
+  const decision = admit ? admit(handshake) : (page ?? { admitted: null });
+  if ("status" in decision) {
+    refuse(socket, decision);
+    return;
+  }
+  sockets.handleUpgrade(request, socket, head, (webSocket) => {
+    sockets.emit("connection", webSocket, request);
+    webSocket.on("error", () => {}); // told to the owner by the transport's own listener
+    connected(webSocketTransport(webSocket), decision.admitted);
+  });
+}
+
+function handshakeOf({ headers }: IncomingMessage): Handshake {
+  const bearer = /^Bearer +(\S+) *$/i.exec(headers.authorization ?? "")?.[1] ?? null;
+  const key = bearer ?? keyOfProtocols(headers["sec-websocket-protocol"]);
+  return { key, origin: headers.origin ?? null };
+}
+
+function refuse(socket: Duplex, { status, code, message }: HandshakeRefusal): void {
+  const body = JSON.stringify({ error: { code, message } });
+  const lines = [
+    `HTTP/1.1 ${status} ${STATUS_CODES[status]}`,
+    "content-type: application/json; charset=utf-8",
+    `content-length: ${Buffer.byteLength(body)}`,
+    ...(status === 401 ? ["www-authenticate: Bearer"] : []),
+    "connection: close",
+  ];
+  socket.end(`${lines.join("\r\n")}\r\n\r\n${body}`);
 }
 
 function listenError(error: NodeJS.ErrnoException, host: string, port: number): ConnectionError {

@@ -1,3 +1,4 @@
+import type { JsonLimits } from "../util/json-scan.ts";
 import { HttpError } from "./errors.ts";
 
 /** Bounds on what requests hold of memory by their bodies, each and all together. */
@@ -11,6 +12,16 @@ export const BODY_LIMITS = {
   /** a body up to this is not refused for the sum: there are no more of them than connections */
   smallBytes: 64 * 1024,
 } as const;
+
+/** So that no body takes 50 ms to be parsed and checked. */
+export const BODY_JSON_LIMITS: JsonLimits = {
+  // Twice as many as levels of a schema.
+  depth: 320,
+  containers: 10_000,
+  fields: 20_000,
+  // A prompt may be a list of token ids.
+  values: 300_000,
+};
 
 /** One body, from its first byte until its request is over. */
 export interface Body {

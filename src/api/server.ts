@@ -4,10 +4,10 @@ import { createServer, type IncomingMessage, type ServerResponse } from "node:ht
 import type { AddressInfo, Socket } from "node:net";
 import { Metrics } from "../ops/metrics.ts";
 import { messageOf } from "../util/errors.ts";
-import { BodyBudget } from "./body-budget.ts";
+import { JsonScan } from "../util/json-scan.ts";
+import { BODY_JSON_LIMITS, BodyBudget } from "./body-budget.ts";
 import { asHttpError, HttpError } from "./errors.ts";
 import { admit, corsHeaders, type GuardOptions } from "./guard.ts";
-import { JsonScan } from "./json-scan.ts";
 import { Endpoint, type EndpointOptions, type Reply } from "./openai/endpoint.ts";
 
 /** The endpoint on a port of this device. */
@@ -250,7 +250,7 @@ class Exchange {
   private read(body: ReturnType<BodyBudget["begin"]>): Promise<Buffer[]> {
     const { request } = this;
     const { bodies } = this.shared;
-    const scan = new JsonScan();
+    const scan = new JsonScan(BODY_JSON_LIMITS);
     const chunks: Buffer[] = [];
     return new Promise((resolve, reject) => {
       const fail = (error: Error) => {
@@ -261,7 +261,8 @@ class Exchange {
       const more = (chunk: Buffer) => {
         try {
           bodies.grow(body, chunk.length);
-          scan.push(chunk);
+          const tooMuch = scan.push(chunk);
+          if (tooMuch) throw new HttpError(413, "body_too_large", `a request has at most ${tooMuch}`);
           chunks.push(chunk);
         } catch (error) {
           fail(error as Error);

@@ -198,9 +198,12 @@ export class Cloud {
 
   private perform(effect: CloudEffect<never>): void {
     switch (effect.kind) {
-      case "send":
-        this.links.get(effect.connection)?.send(effect.frame);
+      case "send": {
+        const link = this.links.get(effect.connection);
+        if (effect.frame.type === "welcome") link?.greeted?.();
+        link?.send(effect.frame);
         break;
+      }
       case "close":
         this.links.get(effect.connection)?.close();
         this.links.delete(effect.connection);

@@ -1,19 +1,17 @@
-import { HttpError } from "./errors.ts";
-
 /**
  * Bounds on JSON before it is parsed, byte by byte as it comes: parsing and checking cost up to a microsecond a value and
- * ten a wrong one, and an event loop that parses does nothing else. So that no body takes 50 ms.
+ * ten a wrong one, and an event loop that parses does nothing else.
  */
-export const JSON_LIMITS = {
-  /** objects and lists within one another: twice as many as levels of a schema */
-  depth: 320,
+export interface JsonLimits {
+  /** objects and lists within one another */
+  readonly depth: number;
   /** objects and lists */
-  containers: 10_000,
+  readonly containers: number;
   /** fields of objects */
-  fields: 20_000,
-  /** values of lists and objects: a prompt may be a list of token ids */
-  values: 300_000,
-} as const;
+  readonly fields: number;
+  /** values of lists and objects, short of one each */
+  readonly values: number;
+}
 
 const QUOTE = 0x22;
 const BACKSLASH = 0x5c;
@@ -26,22 +24,30 @@ const isClosing = (byte: number) => (byte | 0x20) === 0x7d;
 
 /** Counts what a JSON text holds, in pieces. Whether it is JSON at all is the parser's to say. */
 export class JsonScan {
+  private readonly limits: JsonLimits;
   private depth = 0;
+  private deepest = 0;
   private containers = 0;
   private fields = 0;
   private values = 0;
   private inString = false;
   private escaped = false;
 
-  /** @throws HttpError 413 */
-  push(bytes: Uint8Array): void {
+  constructor(limits: JsonLimits) {
+    this.limits = limits;
+  }
+
+  /** @returns what there is too much of, in words; null: nothing so far */
+  push(bytes: Uint8Array): string | null {
     for (let i = 0; i < bytes.length; i++) {
       if (this.inString) i = this.skipString(bytes, i);
       else this.structure(bytes[i]!);
     }
-    this.check("containers", this.containers);
-    this.check("fields", this.fields);
-    this.check("values", this.values);
+    const { limits } = this;
+    if (this.deepest > limits.depth) return `${limits.depth} levels of objects and lists`;
+    if (this.containers > limits.containers) return `${limits.containers} objects and lists`;
+    if (this.fields > limits.fields) return `${limits.fields} fields`;
+    return this.values > limits.values ? `${limits.values} values` : null;
   }
 
   /** @returns the index of its last byte here */
@@ -65,18 +71,7 @@ export class JsonScan {
     else if (isOpening(byte)) {
       this.containers++;
       this.depth++;
-      this.check("depth", this.depth);
+      this.deepest = Math.max(this.deepest, this.depth);
     } else if (isClosing(byte)) this.depth--;
-  }
-
-  private check(what: keyof typeof JSON_LIMITS, count: number): void {
-    if (count <= JSON_LIMITS[what]) return;
-    const things = {
-      depth: "levels of objects and lists",
-      containers: "objects and lists",
-      fields: "fields",
-      values: "values",
-    }[what];
-    throw new HttpError(413, "body_too_large", `a request has at most ${JSON_LIMITS[what]} ${things}`);
   }
 }

@@ -5,6 +5,8 @@ import { HttpError } from "./errors.ts";
 export const BODY_LIMITS = {
   /** of one: a context of a million tokens has about as many */
   bytes: 4 * 1024 * 1024,
+  /** of memory that a piece takes besides its bytes: a body may come byte by byte */
+  pieceBytes: 256,
   /** bodies that are being read */
   readingBytes: 16 * 1024 * 1024,
   /** of requests that are answered, or wait for it */
@@ -49,9 +51,10 @@ export class BodyBudget {
   /** More of it has come. @throws HttpError 413 */
   grow(reader: Reader, bytes: number): void {
     if (!this.readers.has(reader)) return;
-    reader.bytes += bytes;
-    this.readingBytes += bytes;
-    if (reader.bytes > BODY_LIMITS.bytes) {
+    reader.bytes += bytes + BODY_LIMITS.pieceBytes;
+    this.readingBytes += bytes + BODY_LIMITS.pieceBytes;
+    // A body of the most that is allowed comes in a hundred pieces or more.
+    if (reader.bytes > BODY_LIMITS.bytes * 1.25) {
       throw new HttpError(413, "body_too_large", `a request has at most ${BODY_LIMITS.bytes} bytes`);
     }
     while (this.readingBytes > BODY_LIMITS.readingBytes) {

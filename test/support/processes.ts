@@ -41,9 +41,12 @@ export interface RunningCloud {
 }
 
 /** `picospec cloud` on a free port, ready. Stopped by its own pid. */
-export function startCloud(args: readonly string[] = []): Promise<RunningCloud> {
+export function startCloud(
+  args: readonly string[] = [],
+  env: NodeJS.ProcessEnv = process.env,
+): Promise<RunningCloud> {
   const own = ["--model", TARGET, "--port", "0", "--threads", "1", "--gpu", "off"];
-  return startServer(["cloud", ...own, ...args]);
+  return startServer(["cloud", ...own, ...args], env);
 }
 
 /** `picospec edge` on a free port, ready; the URL ends in /v1. */
@@ -51,8 +54,12 @@ export function startEdge(args: readonly string[]): Promise<RunningCloud> {
   return startServer(["edge", "--port", "0", "--threads", "1", "--gpu", "off", ...args]);
 }
 
-function startServer(args: readonly string[]): Promise<RunningCloud> {
-  const child = spawn(process.execPath, [BIN, ...args]);
+/** Any command that says that it listens. */
+export function startServer(
+  args: readonly string[],
+  env: NodeJS.ProcessEnv = process.env,
+): Promise<RunningCloud> {
+  const child = spawn(process.execPath, [BIN, ...args], { env });
   const ended = finished(child);
   return new Promise((ready, fail) => {
     let said = "";

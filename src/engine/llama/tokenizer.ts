@@ -1,6 +1,6 @@
 import { promptText } from "../../text/chat-template.ts";
 import { promptUnits, type UnreadPrompt } from "../../text/conversation.ts";
-import { isTame } from "../../text/tame.ts";
+import { isTame, SpecialTexts } from "../../text/tame.ts";
 import type { Tokenizer } from "../../text/tokenizer.ts";
 import { assert } from "../../util/assert.ts";
 import type { LlamaModel } from "./model.ts";
@@ -8,7 +8,11 @@ import { TokenizerProcess } from "./tokenizer-process.ts";
 
 /** A template takes some 70 µs a message. */
 const FEW_MESSAGES = 64;
-const FEW_UNITS = 16 * 1024;
+const FEW_UNITS = 8 * 1024;
+
+/** What special tokens may cut a prompt into, and how long that may take. */
+const MOST_PARTS = 256;
+const PARTS_MS = 10;
 
 function isSmall(prompt: UnreadPrompt): boolean {
   return (
@@ -25,6 +29,9 @@ export class LlamaTokenizer implements Tokenizer {
   readonly addsBegin: boolean;
   readonly longestTokenBytes: number;
   private readonly aside: TokenizerProcess;
+  private readonly specials: SpecialTexts;
+  /** for the shortest text */
+  private readonly partMs: number;
   private readonly model: LlamaModel;
   private readonly pieces = new Map<number, Uint8Array>();
   private buffer = new Uint8Array(256);
@@ -40,6 +47,8 @@ export class LlamaTokenizer implements Tokenizer {
     const { api } = model.library;
     this.beginText = this.text(api.vocabBos(model.vocab));
     this.endText = this.text(api.vocabEos(model.vocab));
+    this.specials = new SpecialTexts(model.file.specialTexts);
+    this.partMs = Math.min(...[1, 2, 3].map(() => this.timed(() => this.encode("a", false))));
     this.addsBegin = this.encode("", false)[0] === api.vocabBos(model.vocab);
   }
 
@@ -63,9 +72,16 @@ export class LlamaTokenizer implements Tokenizer {
   async readUntrusted(prompt: UnreadPrompt): Promise<Int32Array> {
     if (isSmall(prompt)) {
       const { text, special } = promptText(prompt, this);
-      if (isTame(text)) return this.encode(text, special);
+      if (isTame(text) && !this.isCutUp(text, special)) return this.encode(text, special);
     }
     return this.aside.read(prompt);
+  }
+
+  /** Some pre-tokenizers take a millisecond for each part of a text between special tokens. */
+  private isCutUp(text: string, special: boolean): boolean {
+    if (!special) return false;
+    const most = Math.min(MOST_PARTS, Math.ceil(PARTS_MS / this.partMs));
+    return this.specials.count(text, most) >= most;
   }
 
   piece(token: number): Uint8Array {
@@ -92,6 +108,12 @@ export class LlamaTokenizer implements Tokenizer {
     const ends: number[] = [];
     for (let id = 0; id < this.vocabularySize; id++) if (api.vocabIsEog(this.model.vocab, id)) ends.push(id);
     return ends;
+  }
+
+  private timed(act: () => void): number {
+    const started = performance.now();
+    act();
+    return performance.now() - started;
   }
 
   private text(token: number): string {

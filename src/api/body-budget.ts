@@ -5,8 +5,11 @@ import { HttpError } from "./errors.ts";
 export const BODY_LIMITS = {
   /** of one: a context of a million tokens has about as many */
   bytes: 4 * 1024 * 1024,
-  /** of memory that a piece takes besides its bytes: a body may come byte by byte */
+  /** of memory that a piece takes besides its bytes */
   pieceBytes: 256,
+  /** a body comes in so many pieces, and one more for each so many of its bytes */
+  pieces: 1000,
+  bytesAPiece: 64,
   /** bodies that are being read */
   readingBytes: 16 * 1024 * 1024,
   /** of requests that are answered, or wait for it */
@@ -32,6 +35,7 @@ export interface Body {
 
 interface Reader extends Body {
   bytes: number;
+  pieces: number;
   readonly refuse: (error: HttpError) => void;
 }
 
@@ -41,9 +45,10 @@ export class BodyBudget {
   private readingBytes = 0;
   private heldBytes = 0;
 
-  /** @param refuse ends the reading */
-  begin(refuse: (error: HttpError) => void): Reader {
-    const reader = { bytes: 0, refuse };
+  /** @param saidBytes what its header says; NaN: nothing @param refuse ends the reading @throws HttpError 413 */
+  begin(saidBytes: number, refuse: (error: HttpError) => void): Reader {
+    if (saidBytes > BODY_LIMITS.bytes) throw tooLarge(`${BODY_LIMITS.bytes} bytes`);
+    const reader = { bytes: 0, pieces: 0, refuse };
     this.readers.add(reader);
     return reader;
   }
@@ -51,11 +56,12 @@ export class BodyBudget {
   /** More of it has come. @throws HttpError 413 */
   grow(reader: Reader, bytes: number): void {
     if (!this.readers.has(reader)) return;
-    reader.bytes += bytes + BODY_LIMITS.pieceBytes;
+    reader.bytes += bytes;
+    reader.pieces++;
     this.readingBytes += bytes + BODY_LIMITS.pieceBytes;
-    // A body of the most that is allowed comes in a hundred pieces or more.
-    if (reader.bytes > BODY_LIMITS.bytes * 1.25) {
-      throw new HttpError(413, "body_too_large", `a request has at most ${BODY_LIMITS.bytes} bytes`);
+    if (reader.bytes > BODY_LIMITS.bytes) throw tooLarge(`${BODY_LIMITS.bytes} bytes`);
+    if (reader.pieces > BODY_LIMITS.pieces + reader.bytes / BODY_LIMITS.bytesAPiece) {
+      throw tooLarge(`a piece for each ${BODY_LIMITS.bytesAPiece} bytes: send larger ones`);
     }
     while (this.readingBytes > BODY_LIMITS.readingBytes) {
       const largest = [...this.readers].reduce((most, other) => (other.bytes > most.bytes ? other : most));
@@ -78,13 +84,18 @@ export class BodyBudget {
 
   /** It will not be read to its end. */
   end(reader: Reader): void {
-    if (this.readers.delete(reader)) this.readingBytes -= reader.bytes;
+    if (!this.readers.delete(reader)) return;
+    this.readingBytes -= reader.bytes + reader.pieces * BODY_LIMITS.pieceBytes;
   }
 
   /** What is held, for tests. */
   get load(): { readonly readingBytes: number; readonly heldBytes: number } {
     return { readingBytes: this.readingBytes, heldBytes: this.heldBytes };
   }
+}
+
+function tooLarge(most: string): HttpError {
+  return new HttpError(413, "body_too_large", `a request has at most ${most}`);
 }
 
 function overloaded(): HttpError {

@@ -70,6 +70,7 @@ export async function serveHttp(options: HttpOptions): Promise<HttpServer> {
   const shared = { options, endpoint, metrics, bodies: new BodyBudget(), connections: new Connections() };
   const timeouts = { requestTimeout, headersTimeout, connectionsCheckingInterval: checkMs };
   const server = createServer(timeouts, (request, response) => {
+    if (!shared.connections.asks(request.socket, response)) return;
     void new Exchange(request, response, shared).run();
   });
   server.on("connection", (socket) => shared.connections.add(socket));
@@ -97,6 +98,7 @@ export async function serveHttp(options: HttpOptions): Promise<HttpServer> {
 /** Sockets, those that ask nothing in the order in which they came: a flood of them has no place for long. */
 class Connections {
   private readonly idle = new Set<Socket>();
+  private readonly answering = new WeakSet<Socket>();
   private count = 0;
 
   add(socket: Socket): void {
@@ -107,6 +109,20 @@ class Connections {
       this.idle.delete(socket);
     });
     if (this.count > CONNECTION_LIMITS.connections) this.oldest()?.destroy();
+  }
+
+  /**
+   * A request came. Clients that send another before the answer are none of ours: a piece that is read may hold a thousand.
+   * @returns whether it is answered
+   */
+  asks(socket: Socket, response: ServerResponse): boolean {
+    if (this.answering.has(socket)) {
+      socket.destroy();
+      return false;
+    }
+    this.answering.add(socket);
+    response.once("finish", () => this.answering.delete(socket));
+    return true;
   }
 
   /** It has asked something. */
@@ -224,7 +240,9 @@ class Exchange {
   private async posted(act: (body: unknown) => Promise<Reply>): Promise<void> {
     if (this.request.method !== "POST") throw this.wrongMethod("POST");
     const { bodies, connections } = this.shared;
-    const body = bodies.begin((error) => this.request.emit("refused", error));
+    const body = bodies.begin(Number(this.request.headers["content-length"]), (error) =>
+      this.request.emit("refused", error),
+    );
     const chunks = await this.read(body).finally(() => bodies.end(body));
     bodies.hold(body);
     const { socket } = this.request;

@@ -5,10 +5,13 @@
  * tokens cut it into many parts: each is matched by expressions that are compiled for it.
  */
 
-/** UTF-16 units of a match, and of a text that is read at once whatever it says: the shortest overflow had 4,000. */
-const MATCH_UNITS = 1024;
-/** A text is read at once up to this: it takes a few milliseconds. */
-const TEXT_UNITS = 8 * 1024;
+/** Both in UTF-16 units. */
+export const TAME_LIMITS = {
+  /** of a match, and of a text that is read at once whatever it says: the shortest overflow had 4,000 */
+  match: 1024,
+  /** of a text that is read at once: it takes a few milliseconds */
+  text: 8 * 1024,
+} as const;
 
 /** What one match of a tokenizer's expressions may span, as bits. */
 const GRAPHIC = 1;
@@ -57,8 +60,8 @@ export class SpecialTexts {
 
 /** Whether a tokenizer can be given the text where it must not take long, and must not fail. */
 export function isTame(text: string): boolean {
-  if (text.length <= MATCH_UNITS) return true;
-  return text.length <= TEXT_UNITS && longestMatch(text) < MATCH_UNITS;
+  if (text.length <= TAME_LIMITS.match) return true;
+  return text.length <= TAME_LIMITS.text && longestMatch(text) < TAME_LIMITS.match;
 }
 
 /** Upper bound on what a match spans, in UTF-16 units. */

@@ -15,12 +15,19 @@ export interface JsonLimits {
 
 const QUOTE = 0x22;
 const BACKSLASH = 0x5c;
-const COMMA = 0x2c;
-const COLON = 0x3a;
 
-/** What closes differs from what opens by 2: [ ] and { }. */
-const isOpening = (byte: number) => (byte | 0x20) === 0x7b;
-const isClosing = (byte: number) => (byte | 0x20) === 0x7d;
+/** What a byte outside of strings begins, ends or separates; 0: nothing. */
+const KINDS = new Uint8Array(256);
+const [STRING, OPENING, CLOSING, COLON, COMMA] = [1, 2, 3, 4, 5];
+for (const [bytes, kind] of [
+  ['"', STRING],
+  ["[{", OPENING],
+  ["]}", CLOSING],
+  [":", COLON],
+  [",", COMMA],
+] as const) {
+  for (const byte of bytes) KINDS[byte.charCodeAt(0)] = kind;
+}
 
 /** Counts what a JSON text holds, in pieces. Whether it is JSON at all is the parser's to say. */
 export class JsonScan {
@@ -41,7 +48,7 @@ export class JsonScan {
   push(bytes: Uint8Array): string | null {
     for (let i = 0; i < bytes.length; i++) {
       if (this.inString) i = this.skipString(bytes, i);
-      else this.structure(bytes[i]!);
+      else if (KINDS[bytes[i]!] !== 0) this.structure(KINDS[bytes[i]!]!);
     }
     const { limits } = this;
     if (this.deepest > limits.depth) return `${limits.depth} levels of objects and lists`;
@@ -52,26 +59,36 @@ export class JsonScan {
 
   /** @returns the index of its last byte here */
   private skipString(bytes: Uint8Array, from: number): number {
-    for (let i = from; i < bytes.length; i++) {
-      const byte = bytes[i]!;
-      if (this.escaped) this.escaped = false;
-      else if (byte === BACKSLASH) this.escaped = true;
-      else if (byte === QUOTE) {
-        this.inString = false;
-        return i;
+    let start = from;
+    for (;;) {
+      const quote = bytes.indexOf(QUOTE, start);
+      const end = quote < 0 ? bytes.length : quote;
+      let first = end;
+      while (first > start && bytes[first - 1] === BACKSLASH) first--;
+      // A run of them that reaches back to where this began goes on with what was before.
+      const odd = ((end - first) % 2 === 1) !== (first === start && this.escaped);
+      if (quote < 0) {
+        this.escaped = odd;
+        return end;
       }
+      this.escaped = false;
+      if (!odd) {
+        this.inString = false;
+        return quote;
+      }
+      start = quote + 1;
     }
-    return bytes.length;
   }
 
-  private structure(byte: number): void {
-    if (byte === QUOTE) this.inString = true;
-    else if (byte === COMMA) this.values++;
-    else if (byte === COLON) this.fields++;
-    else if (isOpening(byte)) {
+  private structure(kind: number): void {
+    if (kind === STRING) this.inString = true;
+    else if (kind === COMMA) this.values++;
+    else if (kind === COLON) this.fields++;
+    else if (kind === CLOSING) this.depth--;
+    else {
       this.containers++;
       this.depth++;
       this.deepest = Math.max(this.deepest, this.depth);
-    } else if (isClosing(byte)) this.depth--;
+    }
   }
 }

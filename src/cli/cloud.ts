@@ -31,6 +31,7 @@ interface CloudValues extends GpuValue {
   readonly quantum: number;
   readonly idleAfter: number;
   readonly sharedPrefix?: string;
+  readonly drainSeconds: number;
   readonly keys?: string;
   readonly tlsCert?: string;
   readonly tlsKey?: string;
@@ -86,6 +87,11 @@ export function cloudCommand(): Command {
         "--shared-prefix <file>",
         "how the prompts of several clients begin, as the model reads it: its KV is reused for all of them",
       ),
+    )
+    .addOption(
+      new Option("--drain-seconds <n>", "what open sessions have to end in after SIGTERM or SIGINT")
+        .argParser(number(0, 86_400))
+        .default(CLOUD_DEFAULTS.drainSeconds),
     )
     .addOption(gpuOption());
   addTrustOptions(command);
@@ -156,7 +162,16 @@ async function serve(values: CloudValues): Promise<void> {
       // A parent that started this process hears the port, and takes it along when it ends.
       process.send?.({ port: cloud.port });
     };
-    await serveUntilStopped(announce, () => cloud.close());
+    const drain = () => {
+      const { openSessions } = cloud;
+      if (openSessions > 0) {
+        console.error(
+          `draining: ${openSessions} sessions have ${values.drainSeconds} s to end; another signal stops at once`,
+        );
+      }
+      return cloud.drain(values.drainSeconds * 1000);
+    };
+    await serveUntilStopped(announce, () => cloud.close(), drain);
   } finally {
     await cloud.close();
   }

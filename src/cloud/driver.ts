@@ -89,6 +89,8 @@ export class Cloud {
   private readonly links = new Map<number, FrameLink>();
   private nextConnection = 1;
   private cancelWake: CancelTimer | null = null;
+  /** called when a drain is over */
+  private drained: (() => void) | null = null;
 
   constructor(options: CloudOptions) {
     const { model, description, clock, server, tokenizer = null, grammars = null } = options;
@@ -161,6 +163,16 @@ export class Cloud {
     this.core.driver.dispatch({ kind: "tenants", tenants });
   }
 
+  /**
+   * Begins no further sessions and tells edges to ask elsewhere. Open sessions go on.
+   * @param withinMs when the caller is going to close it
+   * @param drained called once, when no session is open any more
+   */
+  drain(withinMs: number, drained: () => void): void {
+    this.drained = drained;
+    this.core.driver.dispatch({ kind: "drain", withinMs });
+  }
+
   /** Tells every edge and lets go of them. A pass that is under way still ends. */
   close(): void {
     this.core.driver.dispatch({ kind: "shutdown" });
@@ -213,6 +225,9 @@ export class Cloud {
         this.cancelWake = this.clock.schedule(effect.atMs, () =>
           this.guarded(null, () => this.core.driver.dispatch({ kind: "wake" })),
         );
+        break;
+      case "drained":
+        this.drained?.();
         break;
       case "engine":
         unreachable(effect.effect);

@@ -48,6 +48,11 @@ export interface CloudServer {
   useKeys(keys: readonly KeyRecord[]): void;
   /** For connections from here on. @throws Error for what is no certificate with its key */
   useCertificate(certificate: Certificate): void;
+  /**
+   * Stops listening and begins no further sessions. Resolves when no session is open, or when the time is up; the caller
+   * closes it then.
+   */
+  drain(withinMs: number): Promise<void>;
   /** Tells every edge, then stops listening. */
   close(): Promise<void>;
 }
@@ -99,6 +104,16 @@ export async function serveCloud(options: ServerOptions): Promise<CloudServer> {
       cloud.useTenants(new Map(records.map(({ tenant }) => [tenant.name, tenant])));
     },
     useCertificate: (given) => listener.useCertificate(given),
+    drain(withinMs) {
+      listener.stopListening();
+      return new Promise((resolve) => {
+        const timeout = setTimeout(resolve, withinMs);
+        cloud.drain(withinMs, () => {
+          clearTimeout(timeout);
+          resolve();
+        });
+      });
+    },
     async close() {
       cloud.close();
       await listener.close();

@@ -68,6 +68,7 @@ export const CLOUD_DEFAULTS = {
   kvSlots: 8,
   quantumTokens: 64,
   idleAfterMs: 1000,
+  drainSeconds: 25,
 } as const;
 
 /**
@@ -185,6 +186,19 @@ export class DeviceCloud {
     const { name, fingerprint } = this.target.description;
     const { vocabularySize, contextTokens, identity = null } = this.target.engine.info;
     return { name, fingerprint, vocabularySize, contextTokens, identity, library: this.target.library };
+  }
+
+  /**
+   * Stops listening and begins no further sessions; edges are told to ask elsewhere. Resolves when no session is open, or
+   * when the time is up: `close` is the caller's next step.
+   */
+  drain(withinMs: number): Promise<void> {
+    return this.server.drain(withinMs);
+  }
+
+  /** How many sessions are open. */
+  get openSessions(): number {
+    return this.server.cloud.openSessions;
   }
 
   /** Tells every edge, stops listening, and frees the target and its model, in this order. */

@@ -65,7 +65,7 @@ export function startServer(
     let said = "";
     child.stdout.on("data", (chunk) => {
       said += chunk;
-      const match = /listening on ((?:ws|http):\/\/\S+:(\d+)\S*)/.exec(said);
+      const match = /listening on ((?:wss?|http):\/\/\S+:(\d+)\S*)/.exec(said);
       if (!match) return;
       ready({
         url: match[1]!,

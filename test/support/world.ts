@@ -1,5 +1,6 @@
 import type { CloudLimits } from "../../src/cloud/driver.ts";
 import { Cloud } from "../../src/cloud/driver.ts";
+import type { Tenant } from "../../src/cloud/trust/tenant.ts";
 import type { DecodingPolicy } from "../../src/decoding/policy.ts";
 import type { SessionSettings } from "../../src/decoding/session.ts";
 import type { Outcome, TokenOrigin } from "../../src/edge/core/machine.ts";
@@ -223,13 +224,14 @@ export class World {
       const { cancelAtMs } = options;
       if (cancelAtMs !== undefined) this.clock.schedule(cancelAtMs, () => session.cancel());
     };
-    if (options.edge === undefined) this.connect(network, options.drafter, open);
-    else this.enter(options.edge, network, options.drafter, open);
+    const link = () => this.link(network, options.tenant);
+    if (options.edge === undefined) this.connect(link, options.drafter, open);
+    else this.enter(options.edge, link, options.drafter, open);
     return run;
   }
 
   private connect(
-    network: WanProfile,
+    link: () => Transport,
     drafter: Drafter | undefined,
     connected: (client: RemoteOpener) => void,
   ): void {
@@ -241,7 +243,7 @@ export class World {
     );
     const own = drafter ?? new ParallelDrafter(this.options.drafter?.(toy) ?? toy);
     new RemoteOpener({
-      link: wireLink(this.link(network)),
+      link: wireLink(link()),
       reconnect: null,
       reconnectWithinMs: 0,
       secret: null,
@@ -260,7 +262,7 @@ export class World {
   /** One more session of a named edge, which connects for its first. */
   private enter(
     name: string,
-    network: WanProfile,
+    link: () => Transport,
     drafter: Drafter | undefined,
     open: (client: RemoteOpener) => void,
   ): void {
@@ -273,7 +275,7 @@ export class World {
     }
     const edge: NamedEdge = { client: null, waiting: [open], sessions: 1 };
     this.edges.set(name, edge);
-    this.connect(network, drafter, (client) => {
+    this.connect(link, drafter, (client) => {
       edge.client = client;
       for (const next of edge.waiting.splice(0)) next(client);
     });
@@ -287,9 +289,9 @@ export class World {
   }
 
   /** An edge's end of a link to the cloud. */
-  link(profile: WanProfile): Transport {
+  link(profile: WanProfile, tenant: Tenant | null = null): Transport {
     const [near, far] = memoryPair(this.clock);
-    this.cloud.accept(far);
+    this.cloud.accept(far, tenant);
     const network = wan(near, profile, this.clock, this.options.random);
     return this.options.link?.(network, this.clock) ?? network;
   }
@@ -305,6 +307,8 @@ export interface GenerateOptions {
   readonly drafter?: Drafter;
   /** runs of the same name go over one link; default: each has its own */
   readonly edge?: string;
+  /** whose key the link brings; default: none */
+  readonly tenant?: Tenant;
   /** the user changes their mind */
   readonly cancelAtMs?: number;
 }

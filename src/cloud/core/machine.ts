@@ -29,6 +29,8 @@ export type CloudEvent<Event> =
   | { readonly kind: "disconnected"; readonly connection: number }
   | { readonly kind: "engine"; readonly event: Event }
   | { readonly kind: "wake" }
+  /** no session begins any more, and what is open has so long to end */
+  | { readonly kind: "drain"; readonly withinMs: number }
   | { readonly kind: "shutdown" };
 
 /** What carries a machine's effects to an engine and brings back its events. */
@@ -91,7 +93,7 @@ export interface EngineSessions<Session extends CloudSession<Effect>, Event, Eff
    */
   goOn(nowMs: number, out: CloudEffect<Effect>[]): number | null;
   /** The connection is gone, and its sessions have ended. */
-  forget(connection: number): void;
+  forget(connection: number, nowMs: number): void;
   views(): SessionView[];
   /** @param atRest no session is open and no work is under way: then nothing may be left. @throws AssertionError */
   checkIntegrity(atRest: boolean): void;

@@ -1,111 +1,19 @@
 import { describe, expect, it } from "vitest";
+import {
+  cloudOf,
+  draft,
+  engine,
+  error,
+  hello,
+  sent,
+  shares,
+  Talk,
+} from "../../../test/support/cloud-talk.ts";
 import { TARGET } from "../../../test/support/target.ts";
 import { type DecodingPolicy, POLICIES } from "../../decoding/policy.ts";
-import { ROW_CAPABILITIES } from "../../engine/capabilities.ts";
-import type { PassEngine } from "../../engine/engine.ts";
 import { ProtocolError } from "../../protocol/errors.ts";
 import { FEATURES, OWN_LIMITS } from "../../protocol/features.ts";
-import type { DraftFrame, ErrorFrame, Frame, HelloFrame, TargetInfo } from "../../protocol/frame.ts";
-import { toSeed } from "../../sampling/random.ts";
-import { samplerSettings } from "../../sampling/sampler.ts";
-import type { CloudLimits } from "../driver.ts";
-import { passKind } from "../passes/kind.ts";
-import type { PassEffect, PassEvent, PassOutcome, PassShare } from "../passes/machine.ts";
-import type { PassSession } from "../passes/session.ts";
-import type * as machine from "./machine.ts";
-import { RequestHandler } from "./request-handler.ts";
-
-type CloudEvent = machine.CloudEvent<PassEvent>;
-type CloudEffect = machine.CloudEffect<PassEffect>;
-
-const limits: CloudLimits = {
-  connections: 3,
-  sessions: 3,
-  sessionsPerConnection: 2,
-  helloWithinMs: 1000,
-  silentAfterMs: 1000,
-  kvSlots: 2,
-  quantumRows: 16,
-  idleAfterMs: 100,
-  passTokens: 32,
-  passRows: 8,
-  prefillTokens: 16,
-};
-
-/** Its passes are ended by hand. */
-const NO_MODEL = {} as PassEngine;
-
-function cloudOf(target: TargetInfo) {
-  const served = { target, server: "test", tokenizer: null, grammars: null };
-  return new RequestHandler<PassSession, PassEvent, PassEffect>(
-    { ...served, limits, capabilities: ROW_CAPABILITIES },
-    (registry) => passKind(NO_MODEL, limits).sessions(registry),
-  );
-}
-
-/** A cloud, spoken to frame by frame. */
-class Talk {
-  readonly cloud = cloudOf(TARGET);
-  nowMs = 0;
-
-  event(event: CloudEvent): CloudEffect[] {
-    return this.cloud.handle(event, this.nowMs);
-  }
-
-  engine(event: PassEvent): CloudEffect[] {
-    return this.event({ kind: "engine", event });
-  }
-
-  /** A pass is over. */
-  passEnded(outcome: Partial<PassOutcome> & { session: number }): CloudEffect[] {
-    const whole = { answers: [], held: true, resident: 1000, failure: null, ...outcome };
-    return this.engine({ kind: "passEnded", outcomes: [whole] });
-  }
-
-  say(frame: Frame, connection = 1): CloudEffect[] {
-    return this.event({ kind: "frame", connection, frame });
-  }
-
-  greet(connection = 1): this {
-    this.event({ kind: "connected", connection, tenant: null });
-    this.say(hello, connection);
-    return this;
-  }
-
-  open(
-    session = 1,
-    policy: DecodingPolicy = POLICIES.picospec,
-    prompt = [1, 2, 3],
-    connection = 1,
-  ): CloudEffect[] {
-    const settings = { policy, sampler: samplerSettings(), seed: toSeed(1), maxTokens: 20 };
-    const tokens = Int32Array.from(prompt);
-    return this.say({ type: "open", session, settings, tokens, secret: null, resume: null }, connection);
-  }
-}
-
-const hello: HelloFrame = { type: "hello", protocol: 1, client: "c", fingerprint: "f" };
-const draft = (given: Partial<DraftFrame> = {}): DraftFrame => {
-  const tokens = given.tokens ?? Int32Array.of(7);
-  const q = { kind: "sparse", values: new Float32Array(tokens.length).fill(0.5) } as const;
-  const base = {
-    type: "draft",
-    session: 1,
-    lineage: 0,
-    first: 3,
-    committedThrough: 3,
-    final: false,
-  } as const;
-  return { ...base, tokens, q, ...given };
-};
-const sent = (effects: CloudEffect[]) =>
-  effects.flatMap((effect) => (effect.kind === "send" ? [effect.frame] : []));
-const error = (effects: CloudEffect[]) =>
-  sent(effects).find((frame): frame is ErrorFrame => frame.type === "error");
-const engine = (effects: CloudEffect[]): PassEffect[] =>
-  effects.flatMap((effect) => (effect.kind === "engine" ? [effect.effect] : []));
-const shares = (effects: CloudEffect[]): readonly PassShare[] =>
-  engine(effects).flatMap((effect) => (effect.kind === "pass" ? effect.shares : []));
+import type { DraftFrame, Frame } from "../../protocol/frame.ts";
 
 describe("the handshake", () => {
   it("welcomes an edge with what it needs to know of the target", () => {
@@ -374,5 +282,27 @@ describe("passes", () => {
       "shutting_down",
     ]);
     expect(error(talk.event({ kind: "connected", connection: 3, tenant: null }))?.code).toBe("shutting_down");
+  });
+
+  it("drains: edges that know how are told to go, open sessions go on, and its end is told once", () => {
+    const talk = new Talk().greet(1, null, ["go-away"]).greet(2);
+    const [share] = shares(talk.open(1));
+    const effects = talk.event({ kind: "drain", withinMs: 500 });
+    expect(effects).toEqual([{ kind: "send", connection: 1, frame: { type: "goAway", withinMs: 500 } }]);
+    expect(error(talk.event({ kind: "connected", connection: 3, tenant: null }))?.code).toBe("shutting_down");
+    talk.passEnded({ session: share!.session });
+    expect(talk.cloud.openSessions).toBe(1);
+    const over = talk.say({ type: "cancel", session: 1 });
+    expect(over.filter(({ kind }) => kind === "drained")).toHaveLength(1);
+    expect(talk.event({ kind: "wake" }).some(({ kind }) => kind === "drained")).toBe(false);
+  });
+
+  it("lets an edge that asks a draining cloud go, with all of its sessions: they go on elsewhere", () => {
+    const talk = new Talk().greet(1).greet(2);
+    talk.open(1);
+    talk.event({ kind: "drain", withinMs: 500 });
+    const effects = talk.open(2);
+    expect(error(effects)).toMatchObject({ session: 0, code: "shutting_down" });
+    expect(talk.cloud.openSessions).toBe(0);
   });
 });

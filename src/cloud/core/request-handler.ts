@@ -1,10 +1,10 @@
 import type { Grammar } from "../../decoding/grammar.ts";
-import type { SessionSettings, StopRule } from "../../decoding/session.ts";
-import { type Capabilities, checkCapabilities, UnsupportedError } from "../../engine/capabilities.ts";
+import type { StopRule } from "../../decoding/session.ts";
+import type { Capabilities } from "../../engine/capabilities.ts";
 import type { GrammarMatcher, Grammars } from "../../grammar/grammar.ts";
 import { frameBytes } from "../../protocol/encode.ts";
 import { ProtocolError } from "../../protocol/errors.ts";
-import { FEATURES, OWN_LIMITS, type Peer, peerOf, usedFeatures } from "../../protocol/features.ts";
+import { FEATURES, OWN_LIMITS, type Peer, peerOf } from "../../protocol/features.ts";
 import {
   type Frame,
   type HelloFrame,
@@ -19,14 +19,12 @@ import { SettingError } from "../../util/errors.ts";
 import type { Machine } from "../../util/machine.ts";
 import type { Tenant } from "../trust/tenant.ts";
 import { Tenants } from "../trust/tenants.ts";
+import { openingRefusal } from "./admission.ts";
 import type { CloudEffect, CloudEvent, CloudSession, EngineSessions, SessionView } from "./machine.ts";
 import { errorFrame, Registry, type RegistryLimits } from "./registry.ts";
 
 /** Answers to requests for the tokenizer, on one connection. */
 const MOST_TOKENIZERS = 4;
-
-/** What a verdict holds besides all of p, at most: tokens, their logprobs, a head and witnesses. */
-const VERDICT_BYTES = 256 * 1024;
 
 export interface HandlerOptions {
   readonly target: TargetInfo;
@@ -60,6 +58,8 @@ export class RequestHandler<Session extends CloudSession<Effect>, Event, Effect>
   private readonly tenants = new Tenants();
   private nextKey = 1;
   private closing = false;
+  /** no session begins any more; null: they do */
+  private drains: "waits" | "told" | null = null;
   /** of the event that is handled */
   private nowMs = 0;
 
@@ -93,6 +93,10 @@ export class RequestHandler<Session extends CloudSession<Effect>, Event, Effect>
     this.nowMs = nowMs;
     this.react(event, nowMs, out);
     const engineAtMs = this.sessions.goOn(nowMs, out);
+    if (this.drains === "waits" && this.registry.size === 0) {
+      this.drains = "told";
+      out.push({ kind: "drained" });
+    }
     if (engineAtMs === null) return out;
     const atMs = Math.min(engineAtMs, this.nextHelloMs(), this.registry.silenceAtMs(nowMs));
     if (atMs < Number.POSITIVE_INFINITY) out.push({ kind: "wake", atMs });
@@ -140,10 +144,13 @@ export class RequestHandler<Session extends CloudSession<Effect>, Event, Effect>
         this.registry.endSilent(nowMs, out);
         this.endMute(nowMs, out);
         break;
+      case "drain":
+        this.drain(event.withinMs, out);
+        break;
       case "shutdown":
         this.closing = true;
         for (const id of [...this.helloByMs.keys()]) {
-          this.failConnection(id, new ProtocolError("shutting_down", "the cloud is shutting down"), out);
+          this.failConnection(id, shuttingDown(), out);
         }
         break;
       default:
@@ -151,12 +158,21 @@ export class RequestHandler<Session extends CloudSession<Effect>, Event, Effect>
     }
   }
 
+  /** Open sessions go on; edges that know how begin others elsewhere. */
+  private drain(withinMs: number, out: CloudEffect<Effect>[]): void {
+    this.drains ??= "waits";
+    for (const [id, { features }] of this.peers) {
+      if (features.has("go-away")) {
+        out.push({ kind: "send", connection: id, frame: { type: "goAway", withinMs } });
+      }
+    }
+  }
+
   private connected(id: number, tenant: Tenant | null, nowMs: number, out: CloudEffect<Effect>[]): void {
     this.tenants.connected(id, tenant, nowMs);
     this.helloByMs.set(id, nowMs + this.options.limits.helloWithinMs);
-    if (this.closing) {
-      this.failConnection(id, new ProtocolError("shutting_down", "the cloud is shutting down"), out);
-    } else if (this.helloByMs.size > this.options.limits.connections) {
+    if (this.closing || this.drains) this.failConnection(id, shuttingDown(), out);
+    else if (this.helloByMs.size > this.options.limits.connections) {
       const message = `all ${this.options.limits.connections} connections of this cloud are taken; try again later`;
       this.failConnection(id, new ProtocolError("server_full", message), out);
     }
@@ -170,7 +186,7 @@ export class RequestHandler<Session extends CloudSession<Effect>, Event, Effect>
       this.registry.run(session, out, () => session.end("failed", out));
     }
     this.tenants.disconnected(id);
-    this.sessions.forget(id);
+    this.sessions.forget(id, this.nowMs);
   }
 
   private nextHelloMs(): number {
@@ -310,6 +326,11 @@ export class RequestHandler<Session extends CloudSession<Effect>, Event, Effect>
       this.failConnection(id, new ProtocolError("unexpected_frame", message), out);
       return;
     }
+    if (this.drains) {
+      // An edge that did not hear of it in time, or does not know how: all of its sessions go on elsewhere.
+      this.failConnection(id, shuttingDown(), out);
+      return;
+    }
     const { tokens, settings, resume } = frame;
     const secret = frame.secret === null ? null : this.tenants.secretOf(id, frame.secret);
     const orphan = secret === null ? undefined : this.registry.withSecret(secret);
@@ -368,32 +389,19 @@ export class RequestHandler<Session extends CloudSession<Effect>, Event, Effect>
   /** Why a session cannot be had; it costs the edge nothing else. */
   private refusal(id: number, frame: OpenFrame, orphan: Session | undefined): ProtocolError | null {
     const { registry } = this;
-    const { limits, target } = this.options;
-    const { settings, tokens, resume } = frame;
-    if (orphan && orphan.identity.epoch >= (resume?.epoch ?? 0)) {
+    const { target, limits, capabilities } = this.options;
+    if (orphan && orphan.identity.epoch >= (frame.resume?.epoch ?? 0)) {
       return new ProtocolError("superseded", "this session goes on over a newer link");
     }
-    if (!settings.policy.target) return new ProtocolError("bad_setting", "this policy wants no cloud");
-    const unsupported = peerProblem(frame, this.peers.get(id)!, target.vocabularySize);
-    if (unsupported !== null) return new ProtocolError("unsupported", unsupported);
-    const lacking = lack(this.options.capabilities, settings, target.name);
-    if (lacking) return lacking;
-    if (registry.size - (orphan ? 1 : 0) >= limits.sessions) {
-      const message = `all ${limits.sessions} sessions of this cloud are taken; try again later`;
-      return new ProtocolError("server_full", message);
-    }
-    if (registry.ofConnection(id).length >= limits.sessionsPerConnection) {
-      const message = `a connection has at most ${limits.sessionsPerConnection} sessions at a time`;
-      return new ProtocolError("too_many_sessions", message);
-    }
-    const contextTokens = this.contextTokensFor(id);
-    if (tokens.length >= contextTokens) {
-      const message = `the prompt has ${tokens.length} tokens, and the context of ${contextTokens} leaves no room for an answer; shorten the prompt`;
-      return new ProtocolError("prompt_too_long", message);
-    }
-    const stranger = tokens.find((token) => token >= target.vocabularySize);
-    if (stranger !== undefined) return new ProtocolError("bad_frame", `there is no token ${stranger}`);
-    return null;
+    return openingRefusal(frame, {
+      target,
+      limits,
+      capabilities,
+      peer: this.peers.get(id)!,
+      contextTokens: this.contextTokensFor(id),
+      open: registry.size - (orphan ? 1 : 0),
+      openOfConnection: registry.ofConnection(id).length,
+    });
   }
 
   /** What the key of the connection does not allow. */
@@ -432,26 +440,6 @@ export class RequestHandler<Session extends CloudSession<Effect>, Event, Effect>
   }
 }
 
-/** What the engine lacks for a session, or null. */
-function lack(able: Capabilities, settings: SessionSettings, engine: string): ProtocolError | null {
-  try {
-    checkCapabilities(able, settings, engine);
-    return null;
-  } catch (error) {
-    if (!(error instanceof UnsupportedError)) throw error;
-    return new ProtocolError("unsupported", error.message);
-  }
-}
-
-/** What a session would need that is not agreed with its edge; null: nothing. */
-function peerProblem(frame: OpenFrame, { features, limits }: Peer, vocabularySize: number): string | null {
-  const missing = usedFeatures(frame).find(({ feature }) => !features.has(feature));
-  if (missing) {
-    return `${missing.setting} needs the feature ${missing.feature}, which this edge and this cloud did not both list`;
-  }
-  // After a rejection an edge may ask for all of p.
-  const rowBytes = frame.settings.policy.coupling === "gumbel" ? 0 : 4 * vocabularySize;
-  const mostBytes = VERDICT_BYTES + rowBytes;
-  if (mostBytes <= limits.frameBytes) return null;
-  return `this edge accepts frames of ${limits.frameBytes} bytes, and this session may need ${mostBytes}; raise its frameBytes`;
+function shuttingDown(): ProtocolError {
+  return new ProtocolError("shutting_down", "the cloud is shutting down");
 }

@@ -43,5 +43,7 @@ export type CloudEffect<Effect> =
   /** after what was sent before */
   | { readonly kind: "close"; readonly connection: number }
   | { readonly kind: "engine"; readonly effect: Effect }
+  /** a drain has come to its end: no session is open. Once */
+  | { readonly kind: "drained" }
   /** replaces an earlier one */
   | { readonly kind: "wake"; readonly atMs: number };

@@ -120,10 +120,23 @@ describe("PassCost", () => {
   it("learns what a prompt's token costs, once it knows what the rest of a pass does", () => {
     const cost = new PassCost();
     cost.add(1, 500, 100);
-    expect([cost.msPerPromptToken, cost.baseMs]).toEqual([-1, -1]);
+    expect([cost.msPerPromptToken, cost.baseMs]).toEqual([0, -1]);
     watch(cost, { passMs: 100, msPerRow: 5, noiseMs: 0 }, 200, 1);
     expect(Math.abs(cost.baseMs - 100)).toBeLessThan(2);
+    expect(Math.abs(cost.msPerPromptToken - 5)).toBeLessThan(0.1);
     for (let i = 0; i < 50; i++) cost.add(2, 110 + 3 * (50 + i), 50 + i);
     expect(Math.abs(cost.msPerPromptToken - 3)).toBeLessThan(0.05);
+  });
+
+  it("says when only a pass without prompts could tell more", () => {
+    const cost = new PassCost();
+    expect(cost.isStale).toBe(true);
+    cost.add(1, 30, 0);
+    for (let i = 0; i < 49; i++) cost.add(1, 100, 100);
+    expect(cost.isStale).toBe(false);
+    cost.add(1, 100, 100);
+    expect(cost.isStale).toBe(true);
+    cost.add(1, 30, 0);
+    expect(cost.isStale).toBe(false);
   });
 });

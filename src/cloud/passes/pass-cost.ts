@@ -1,12 +1,15 @@
 const FADING = 0.98;
-/** A pass takes at least this share of its mean whatever is in it. */
-const LEAST_BASE = 0.1;
 /** Row counts have to differ by this much (variance) before a slope is believed in full. */
 const ENOUGH_VARIANCE = 1;
+/** A pass takes at least this share of its mean whatever is in it. */
+const LEAST_BASE = 0.1;
+/** What a pass takes before its rows is believed for so many passes that feed prompts. */
+const STALE_AFTER_PASSES = 50;
 
 /**
  * What passes cost on this machine, learnt as they end: a + b * rows by least squares, in which older passes fade to
- * half of their weight over some 35. Without different row counts nothing is known of b, and it counts as 0.
+ * half of their weight over some 35. Without different row counts nothing is known of b, and it counts as 0. What a pass
+ * that feeds prompts takes beyond that is what their tokens cost.
  */
 export class PassCost {
   private weight = 0;
@@ -17,6 +20,7 @@ export class PassCost {
   private recentMs = -1;
   private promptTokens = 0;
   private promptMs = 0;
+  private sinceDecodesOnly = 0;
 
   /** Time of a pass, ms, the latest counting most; -1 before the first. */
   get passMs(): number {
@@ -39,21 +43,27 @@ export class PassCost {
     return Math.max(LEAST_BASE * meanMs, meanMs - (this.msPerRow * this.rows) / this.weight);
   }
 
-  /** What one more token of a prompt costs, ms; -1: not known. */
+  /** What one more token of a prompt costs, ms, never below 0; before the first it counts as a row. */
   get msPerPromptToken(): number {
-    return this.promptTokens === 0 ? -1 : this.promptMs / this.promptTokens;
+    return this.promptTokens === 0 ? this.msPerRow : this.promptMs / this.promptTokens;
+  }
+
+  /** Only a pass without prompts can tell what one takes before them, and there has been none for long. */
+  get isStale(): boolean {
+    return this.weight === 0 || this.sinceDecodesOnly >= STALE_AFTER_PASSES;
   }
 
   /** @param promptTokens that were fed without a row; with any, a pass says nothing of rows */
   add(rows: number, ms: number, promptTokens: number): void {
     this.recentMs = this.recentMs < 0 ? ms : this.recentMs + 0.3 * (ms - this.recentMs);
     if (promptTokens > 0) {
+      this.sinceDecodesOnly++;
       if (this.weight === 0) return;
-      const forPromptMs = Math.max(0, ms - this.baseMs - this.msPerRow * rows);
       this.promptTokens = FADING * this.promptTokens + promptTokens;
-      this.promptMs = FADING * this.promptMs + forPromptMs;
+      this.promptMs = FADING * this.promptMs + Math.max(0, ms - this.baseMs - this.msPerRow * rows);
       return;
     }
+    this.sinceDecodesOnly = 0;
     this.weight = FADING * this.weight + 1;
     this.rows = FADING * this.rows + rows;
     this.ms = FADING * this.ms + ms;

@@ -11,7 +11,7 @@ const limits = {
   prefillTokens: 16,
 };
 /** Rows cost nothing, and nothing is known of the rest. */
-const FREE = { baseMs: -1, msPerRow: 0, msPerPromptToken: -1 };
+const FREE = { baseMs: -1, isStale: false, msPerRow: 0, msPerPromptToken: 0 };
 const NOTHING = new Int32Array(0);
 
 const record = (key: number, given: Partial<SessionRecord> = {}): SessionRecord => ({
@@ -198,7 +198,7 @@ describe("nextPass", () => {
 
 describe("nextPass, between principals", () => {
   /** A pass takes 10 ms, 1 ms a row and 1 ms a token of a prompt. */
-  const cost = { baseMs: 10, msPerRow: 1, msPerPromptToken: 1 };
+  const cost = { baseMs: 10, isStale: false, msPerRow: 1, msPerPromptToken: 1 };
   const wide = { ...limits, passTokens: 1000, passRows: 100, prefillTokens: 500 };
   const greedy = (count: number, given: Partial<SessionRecord> = {}) =>
     Array.from({ length: count }, (_, i) => record(10 + i, { principal: "greedy", slot: 10 + i, ...given }));
@@ -260,8 +260,18 @@ describe("nextPass, between principals", () => {
   });
 
   it("gives each principal one token, however little time there is", () => {
-    const slow = { baseMs: 1, msPerRow: 50, msPerPromptToken: 50 };
+    const slow = { baseMs: 1, isStale: false, msPerRow: 50, msPerPromptToken: 50 };
     const grants = beside([record(1, { principal: "modest" }), ...greedy(5)], { cost: slow });
     expect([tokens(grants, "modest"), tokens(grants, "greedy")]).toEqual([1, 1]);
+  });
+
+  it("feeds no prompt where it is time to learn what a pass takes without, and something decodes", () => {
+    const long = greedy(3, { prefillTokens: 500 });
+    const stale = { cost: { ...cost, isStale: true } };
+    expect(tokens(beside([record(1, { principal: "modest" }), ...long], stale), "greedy")).toBe(0);
+    expect(tokens(beside(long, stale), "greedy")).toBeGreaterThan(0);
+    const alone = { shares: new Map([["greedy", { weight: 1, served: 0 }]]) };
+    const one = record(1, { principal: "greedy" });
+    expect(tokens(beside([one, ...long], { ...stale, ...alone }), "greedy")).toBeGreaterThan(100);
   });
 });

@@ -49,8 +49,9 @@ export interface SchedulerState {
 export interface WorkCost {
   /** whatever is in it; -1: not known */
   readonly baseMs: number;
+  /** it is time to learn `baseMs`, by a pass that feeds no prompt */
+  readonly isStale: boolean;
   readonly msPerRow: number;
-  /** -1: not known */
   readonly msPerPromptToken: number;
 }
 
@@ -117,7 +118,6 @@ class PassBuilder {
   private readonly spentMs = new Map<string, number>();
   /** several principals have open sessions, and what passes cost is known */
   private readonly isShared: boolean;
-  private readonly msPerPromptToken: number;
   private tokensLeft: number;
   private rowsLeft: number;
   private prefillLeft: number;
@@ -131,11 +131,12 @@ class PassBuilder {
     this.slots = [...state.slots];
     const { cost, shares } = state;
     this.isShared = shares.size > 1 && cost.baseMs >= 0;
-    // Before the first prompt beside others a token of it counts as a row.
-    this.msPerPromptToken = cost.msPerPromptToken < 0 ? cost.msPerRow : cost.msPerPromptToken;
     this.tokensLeft = state.limits.passTokens;
     this.rowsLeft = state.limits.passRows;
-    this.prefillLeft = state.limits.prefillTokens;
+    const decodes = ({ need, prefillTokens, rows, slot }: SessionRecord) =>
+      need === "now" && slot >= 0 && prefillTokens === 0 && rows > 0;
+    const learns = shares.size > 1 && cost.isStale && state.sessions.some(decodes);
+    this.prefillLeft = learns ? 0 : state.limits.prefillTokens;
   }
 
   add(session: SessionRecord): void {
@@ -208,8 +209,8 @@ class PassBuilder {
       const leftMs = this.timeFor(principal) - (spentMs ?? 0);
       // One token in any case, so that nobody starves.
       const least = spentMs === undefined ? 1 : 0;
-      prefill = Math.min(prefill, fits(leftMs, this.msPerPromptToken, least));
-      most = Math.min(most, fits(leftMs - prefill * this.msPerPromptToken, msPerRow, least));
+      prefill = Math.min(prefill, fits(leftMs, this.state.cost.msPerPromptToken, least));
+      most = Math.min(most, fits(leftMs - prefill * this.state.cost.msPerPromptToken, msPerRow, least));
     }
     if (prefill < prefillTokens) return { prefill, rows: 0 };
     const worth = acceptance === null ? most : worthwhileRows(acceptance, this.tokensPerMs, msPerRow, most);
@@ -253,7 +254,7 @@ class PassBuilder {
   }
 
   private timeOf(prefill: number, rows: number): number {
-    return prefill * this.msPerPromptToken + rows * this.state.cost.msPerRow;
+    return prefill * this.state.cost.msPerPromptToken + rows * this.state.cost.msPerRow;
   }
 }
 

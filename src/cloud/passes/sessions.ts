@@ -65,9 +65,9 @@ export class PassSessions implements EngineSessions<PassSession, PassEvent, Pass
     return session;
   }
 
-  forget(connection: number): void {
+  forget(connection: number, nowMs: number): void {
     // What ended with the connection would come back as its last.
-    this.dropEnded();
+    this.dropEnded(nowMs);
     this.timings.delete(connection);
   }
 
@@ -77,7 +77,7 @@ export class PassSessions implements EngineSessions<PassSession, PassEvent, Pass
         this.passEnded(event.outcomes, nowMs, out);
         break;
       case "passFailed":
-        this.passFailed(event.message, out);
+        this.passFailed(event.message, nowMs, out);
         break;
       case "answered": {
         const session = this.registry.get(event.session);
@@ -96,7 +96,7 @@ export class PassSessions implements EngineSessions<PassSession, PassEvent, Pass
 
   /** Starts the next pass when none is under way and there is work for one. */
   goOn(nowMs: number, out: Effects): number | null {
-    this.dropEnded();
+    this.dropEnded(nowMs);
     if (this.running) return null;
     const { passMs, msPerRow } = this.cost;
     const working: PassSession[] = [];
@@ -115,14 +115,14 @@ export class PassSessions implements EngineSessions<PassSession, PassEvent, Pass
     const sessions = working.map((session, i) =>
       session.record(works[i]!, this.kv.slotOf(session.identity.key), nowMs),
     );
-    const { baseMs, msPerPromptToken } = this.cost;
+    const { baseMs, msPerPromptToken, isStale } = this.cost;
     const decision = nextPass(
       {
         sessions,
         slots: this.slots(sessions, nowMs),
         limits: this.limits,
-        shares: this.shares.shares(),
-        cost: { baseMs, msPerRow, msPerPromptToken },
+        shares: this.shares.shares(nowMs),
+        cost: { baseMs, msPerRow, msPerPromptToken, isStale },
       },
       nowMs,
     );
@@ -246,7 +246,7 @@ export class PassSessions implements EngineSessions<PassSession, PassEvent, Pass
       const act = (one: PassSession) => one.passEnded(outcome, tookMs, decodesOnly, nowMs, out);
       if (session) this.registry.run(session, out, () => act(session));
       else {
-        const leaving = this.take(key);
+        const leaving = this.take(key, nowMs);
         act(leaving);
         this.kv.release(key, leaving.held().slice());
       }
@@ -256,7 +256,7 @@ export class PassSessions implements EngineSessions<PassSession, PassEvent, Pass
     }
   }
 
-  private passFailed(message: string, out: Effects): void {
+  private passFailed(message: string, nowMs: number, out: Effects): void {
     const members = this.running?.members ?? [];
     this.running = null;
     const error = new ProtocolError("internal", `the model failed: ${message}`);
@@ -267,7 +267,7 @@ export class PassSessions implements EngineSessions<PassSession, PassEvent, Pass
         session.passFailed();
         this.registry.fail(session, error, out);
       } else {
-        this.take(key).passFailed();
+        this.take(key, nowMs).passFailed();
         this.kv.release(key, NOTHING);
       }
     }
@@ -280,8 +280,8 @@ export class PassSessions implements EngineSessions<PassSession, PassEvent, Pass
   }
 
   /** A session that ended in the pass that is over. */
-  private take(key: number): PassSession {
-    this.dropEnded();
+  private take(key: number, nowMs: number): PassSession {
+    this.dropEnded(nowMs);
     const session = this.leaving.get(key);
     assert(session, "a session stays known until its pass is over");
     this.leaving.delete(key);
@@ -289,12 +289,12 @@ export class PassSessions implements EngineSessions<PassSession, PassEvent, Pass
   }
 
   /** Sessions that have ended give back their slots, unless their tokens are still in a pass. */
-  private dropEnded(): void {
+  private dropEnded(nowMs: number): void {
     for (const session of this.sessions.values()) {
       if (!session.ended) continue;
       const { key } = session.identity;
       this.sessions.delete(key);
-      this.shares.leave(session.identity.principal);
+      this.shares.leave(session.identity.principal, nowMs);
       if (session.timing.outlook.learnt) this.timings.set(session.identity.connection, session.timing);
       if (session.inPass) this.leaving.set(key, session);
       else this.kv.release(key, session.held().slice());

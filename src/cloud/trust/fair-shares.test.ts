@@ -1,7 +1,10 @@
 import { describe, expect, it } from "vitest";
 import { FairShares } from "./fair-shares.ts";
 
-const served = (shares: FairShares, principal: string) => shares.shares().get(principal)?.served;
+/** Long after those that left at 0. */
+const NOW_MS = 10_000;
+
+const served = (shares: FairShares, principal: string) => shares.shares(NOW_MS).get(principal)?.served;
 
 describe("FairShares", () => {
   it("counts tokens over the weight", () => {
@@ -28,10 +31,20 @@ describe("FairShares", () => {
     shares.enter("quiet", 1);
     shares.enter("greedy", 1);
     shares.charge("greedy", 1000);
-    shares.leave("greedy");
+    shares.leave("greedy", 0);
+    expect(served(shares, "greedy")).toBeUndefined();
     shares.checkIntegrity(false);
     shares.enter("greedy", 1);
     expect(served(shares, "greedy")).toBe(1000);
+  });
+
+  it("counts one that has left as present for a moment", () => {
+    const shares = new FairShares();
+    shares.enter("greedy", 1);
+    shares.enter("modest", 1);
+    shares.leave("modest", 0);
+    expect([...shares.shares(NOW_MS - 1).keys()]).toEqual(["greedy", "modest"]);
+    expect([...shares.shares(NOW_MS).keys()]).toEqual(["greedy"]);
   });
 
   it("lets a quiet one save up so much credit and no more", () => {
@@ -48,10 +61,11 @@ describe("FairShares", () => {
     for (let i = 0; i < 3000; i++) {
       shares.enter(`p${i}`, 1);
       shares.charge(`p${i}`, 10);
-      shares.leave(`p${i}`);
+      shares.leave(`p${i}`, 0);
+      shares.shares(NOW_MS);
     }
     shares.checkIntegrity(false);
-    shares.leave("stays");
+    shares.leave("stays", 0);
     shares.checkIntegrity(true);
   });
 });

@@ -46,6 +46,8 @@ export interface Listener {
   readonly port: number;
   /** For connections from here on. @throws Error for what is no certificate, or not the key's */
   useCertificate(certificate: Certificate): void;
+  /** Takes no further connections: their port is free. Those that are there go on. */
+  stopListening(): void;
   close(): Promise<void>;
 }
 
@@ -108,6 +110,7 @@ export async function listen<Admitted = null>(options: ListenOptions<Admitted>):
     });
   });
   const stopHeartbeat = heartbeat(sockets, flows);
+  const ended = new Promise<void>((resolve) => void http.once("close", () => resolve()));
   return new Promise((resolve, reject) => {
     http.once("error", (error: NodeJS.ErrnoException) => {
       stopHeartbeat();
@@ -121,7 +124,10 @@ export async function listen<Admitted = null>(options: ListenOptions<Admitted>):
         useCertificate: (certificate) => {
           if (http instanceof SecureServer) http.setSecureContext({ ...certificate });
         },
-        close: () => shut(http, sockets, stopHeartbeat),
+        stopListening: () => {
+          if (http.listening) http.close();
+        },
+        close: () => shut(http, sockets, stopHeartbeat, ended),
       });
     });
   });
@@ -217,15 +223,20 @@ function heartbeat(sockets: WebSocketServer, flows: WeakMap<WebSocket, Flow>): (
 }
 
 /** What was sent still goes out; who does not let go in time is cut off. */
-async function shut(http: Server, sockets: WebSocketServer, stopHeartbeat: () => void): Promise<void> {
+async function shut(
+  http: Server,
+  sockets: WebSocketServer,
+  stopHeartbeat: () => void,
+  ended: Promise<void>,
+): Promise<void> {
   stopHeartbeat();
   sockets.close();
-  const closed = new Promise<void>((resolve) => http.close(() => resolve()));
+  if (http.listening) http.close();
   for (const socket of sockets.clients) socket.close(1001);
   const cutOff = setTimeout(() => {
     for (const socket of sockets.clients) socket.terminate();
     http.closeAllConnections();
   }, CLOSE_TIMEOUT_MS);
-  await closed;
+  await ended;
   clearTimeout(cutOff);
 }

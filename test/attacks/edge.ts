@@ -27,7 +27,7 @@ async function post(port: number, path: string, body: string, over: () => boolea
     () => over() || socket.bytesWritten >= bytes.length + 100,
   );
   const timer = setInterval(() => over() && socket.destroy(), 20);
-  await closed;
+  if (!socket.destroyed) await closed;
   clearInterval(timer);
   return said.split("\r\n")[0] ?? "";
 }

@@ -11,17 +11,29 @@ export function tcp(port: number, reads = true): Promise<Socket> {
     socket.once("close", () => resolve(socket));
     if (reads) socket.resume();
     else socket.pause();
+    setTimeout(() => resolve(socket), 2000).unref();
     socket.once("connect", () => resolve(socket));
+  });
+}
+
+/** Something comes, or nothing will. */
+function heard(socket: Socket): Promise<void> {
+  return new Promise((resolve) => {
+    const timer = setTimeout(resolve, 2000);
+    const done = () => {
+      clearTimeout(timer);
+      resolve();
+    };
+    socket.once("data", done);
+    socket.once("close", done);
+    if (socket.destroyed) done();
   });
 }
 
 /** A WebSocket after its handshake, without the library that would keep to the rules. */
 export async function webSocket(port: number, reads = true, headers = ""): Promise<Socket> {
   const socket = await tcp(port, true);
-  const answered = new Promise<void>((resolve) => {
-    socket.once("data", () => resolve());
-    socket.once("close", () => resolve());
-  });
+  const answered = heard(socket);
   const key = randomBytes(16).toString("base64");
   socket.write(
     `GET / HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: ${key}\r\n${headers}\r\n`,
@@ -63,10 +75,7 @@ export const HELLO = frame(1, 0, JSON.stringify({ protocol: 1, client: "attacker
 /** Says hello, and waits until the cloud has answered. */
 export async function greeted(port: number, reads = true): Promise<Socket> {
   const socket = await webSocket(port);
-  const answered = new Promise<void>((resolve) => {
-    socket.once("data", () => resolve());
-    socket.once("close", () => resolve());
-  });
+  const answered = heard(socket);
   socket.write(wsFrame(OPCODE.binary, HELLO));
   await answered;
   if (!reads) socket.pause();
@@ -115,6 +124,7 @@ async function drained(socket: Socket, over: () => boolean): Promise<void> {
     };
     socket.once("drain", done);
     socket.once("close", done);
+    if (socket.destroyed) done();
   });
 }
 

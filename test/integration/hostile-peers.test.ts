@@ -33,20 +33,12 @@ describe("hostile peers", () => {
       "no frames",
       "say nothing",
     );
-    expectUnharmed(await attackCloud({ attackMs: ATTACK_MS, only }), 9);
+    expectUnharmed(await attackCloud({ attackMs: ATTACK_MS, only }), 5);
   });
 
   it("of an edge cost it no memory, no long handler and no other client its text", async () => {
-    const only = named(
-      "logit_bias",
-      "nested",
-      "equal letters",
-      "6,000 spaces",
-      "special tokens",
-      "unfinished",
-      "pipelined",
-    );
-    expectUnharmed(await attackEdge({ attackMs: ATTACK_MS, only }), 9);
+    const only = named("of logit_bias", "equal letters", "8 KB of special", "unfinished");
+    expectUnharmed(await attackEdge({ attackMs: ATTACK_MS, only }), 5);
   });
 
   it("harm a cloud whose bound of unfinished messages is switched off, and an edge that reads every prompt at once", async () => {

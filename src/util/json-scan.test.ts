@@ -43,7 +43,7 @@ describe("a scan of JSON", () => {
         values: Math.max(0, own - 1) + sum("values"),
       };
     };
-    fc.assert(
+    void fc.assert(
       fc.property(fc.json(), fc.integer({ min: 1, max: 9 }), (text, pieceBytes) => {
         const { containers, fields, values } = counts(JSON.parse(text));
         const right = JSON.stringify(JSON.parse(text)).length === text.length;

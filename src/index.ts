@@ -103,15 +103,9 @@ export { type FrameLink, wireLink } from "./protocol/link.ts";
 export type { Answer, Coupling, Exchange, Question, Rejection, TokenLogprobs } from "./sampling/question.ts";
 export { type Seed, seedText, toSeed } from "./sampling/random.ts";
 export { DEFAULT_SAMPLER, type SamplerSettings, samplerSettings } from "./sampling/settings.ts";
-export {
-  type ChatMessage,
-  type ChatTool,
-  chatPrompt,
-  type RenderTemplate,
-  TemplateError,
-  type ToolCall,
-} from "./text/chat-template.ts";
-export { StreamingText, type Tokenizer } from "./text/tokenizer.ts";
+export { chatPrompt, type RenderTemplate, TemplateError } from "./text/chat-template.ts";
+export type { ChatMessage, ChatTool, PromptText, ToolCall } from "./text/conversation.ts";
+export { PromptError, StreamingText, type Tokenizer } from "./text/tokenizer.ts";
 export { memoryPair } from "./transport/memory.ts";
 export { ConnectionError, type Transport, type TransportHandlers } from "./transport/transport.ts";
 export { type LinkProfile, symmetricWan, type WanProfile, wan } from "./transport/wan.ts";

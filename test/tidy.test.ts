@@ -161,8 +161,12 @@ const LISTED: readonly Listed[] = [
     },
   },
   {
-    why: "bounds and tables that tests compare with what they describe",
+    why: "bounds and tables that tests compare with what they describe, and controls switch off",
     exports: {
+      "src/api/body-budget.ts": ["BODY_LIMITS"],
+      "src/engine/llama/tokenizer-process.ts": ["TOKENIZER_LIMITS"],
+      "src/text/tame.ts": ["TAME_LIMITS"],
+      "src/transport/node/traffic.ts": ["TRAFFIC_LIMITS"],
       "lab/sim/sweep.ts": ["MOST_SWEEP_VALUES"],
       "src/cli/chat-input.ts": ["CHAT_COMMANDS"],
       "src/cli/doctor/machine.ts": ["LEAST_NODE"],

@@ -1,4 +1,5 @@
 import { CloudError } from "../edge/connection.ts";
+import { PromptError } from "../text/tokenizer.ts";
 import { ConnectionError } from "../transport/transport.ts";
 import { messageOf, PicoSpecError, SettingError } from "../util/errors.ts";
 import { TurnstileError } from "../util/turnstile.ts";
@@ -71,6 +72,9 @@ export function asHttpError(error: unknown): HttpError {
     return new HttpError(status, code, message);
   }
   if (error instanceof ConnectionError) return new HttpError(503, error.code, message);
+  if (error instanceof PromptError) {
+    return new HttpError(error.code === "tokenizer_busy" ? 429 : 400, error.code, message, "prompt");
+  }
   if (error instanceof PicoSpecError) {
     return new HttpError(error.code === "template" ? 400 : 500, error.code, message);
   }

@@ -1,7 +1,7 @@
 import { randomBytes } from "node:crypto";
 import { once } from "node:events";
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
-import type { AddressInfo } from "node:net";
+import type { AddressInfo, Socket } from "node:net";
 import type { Edge } from "../edge/edge.ts";
 import { answerAudit } from "../ops/edge/audit.ts";
 import { EdgeMetrics } from "../ops/edge/metrics.ts";
@@ -9,11 +9,12 @@ import { answerObservedByAll } from "../ops/edge/together.ts";
 import { EXPOSITION_TYPE } from "../ops/registry.ts";
 import type { Clock } from "../util/clock.ts";
 import { messageOf } from "../util/errors.ts";
+import { JsonScan } from "../util/json-scan.ts";
 import { faultFields, type Log, SILENT_LOG } from "../util/log.ts";
+import { BODY_JSON_LIMITS, BodyBudget } from "./body-budget.ts";
 import { asHttpError, HttpError } from "./errors.ts";
 import { admit, corsHeaders, type GuardOptions } from "./guard.ts";
 import { Endpoint, type EndpointOptions, type Reply } from "./openai/endpoint.ts";
-import { REQUEST_LIMITS } from "./openai/request.ts";
 
 /** The endpoint on a port of this device. */
 
@@ -46,8 +47,18 @@ export interface HttpServer {
 const PROBES = ["/health", "/healthz", "/readyz"];
 const KEEP_ALIVE_MS = 15_000;
 const MOST_HEADER_UNITS = 1000;
-/** A body that comes more slowly than this is given up. */
-const REQUEST_TIMEOUT_MS = 60_000;
+/** Bounds on clients that are slow, or many: each holds a socket, and perhaps an answer. */
+const CONNECTION_LIMITS = {
+  /** when there are more, the one that has asked nothing for the longest goes */
+  connections: 1024,
+  /** for a whole request, and for its headers */
+  requestMs: 30_000,
+  headersMs: 10_000,
+  /** how often the two are looked after */
+  checkMs: 2000,
+  /** a client that reads nothing of an answer for so long has gone */
+  unreadMs: 30_000,
+} as const;
 
 /**
  * @throws HttpError `cannot_listen`
@@ -81,15 +92,17 @@ export async function serveHttp(options: HttpOptions): Promise<HttpServer> {
     },
   };
   const metrics = new EdgeMetrics(options.software.replace(/^.*\//, ""), observed, clock);
-  const server = createServer((request, response) => {
-    const exchange = new Exchange(request, response, options, endpoint, metrics);
-    exchange.run().catch((error: unknown) => {
+  const { requestMs: requestTimeout, headersMs: headersTimeout, checkMs } = CONNECTION_LIMITS;
+  const shared = { options, endpoint, metrics, bodies: new BodyBudget(), connections: new Connections() };
+  const timeouts = { requestTimeout, headersTimeout, connectionsCheckingInterval: checkMs };
+  const server = createServer(timeouts, (request, response) => {
+    if (!shared.connections.asks(request.socket, response)) return;
+    new Exchange(request, response, shared).run().catch((error: unknown) => {
       options.failed?.(error);
       response.destroy();
     });
   });
-  server.requestTimeout = REQUEST_TIMEOUT_MS;
-  server.headersTimeout = REQUEST_TIMEOUT_MS;
+  server.on("connection", (socket) => shared.connections.add(socket));
   server.listen(options.port, options.host);
   try {
     await once(server, "listening");
@@ -123,10 +136,67 @@ function freshId(): string {
 /** What a client may call its request: it comes back in a header, and is in lines of the log. */
 const REQUEST_ID = /^[\w.:/+=@-]{1,128}$/;
 
+/** Sockets, those that ask nothing in the order in which they came: a flood of them has no place for long. */
+class Connections {
+  private readonly idle = new Set<Socket>();
+  private readonly answering = new WeakSet<Socket>();
+  private count = 0;
+
+  add(socket: Socket): void {
+    this.count++;
+    this.idle.add(socket);
+    socket.once("close", () => {
+      this.count--;
+      this.idle.delete(socket);
+    });
+    if (this.count > CONNECTION_LIMITS.connections) this.oldest()?.destroy();
+  }
+
+  /**
+   * A request came. Clients that send another before the answer are none of ours: a piece that is read may hold a thousand.
+   * @returns whether it is answered
+   */
+  asks(socket: Socket, response: ServerResponse): boolean {
+    if (this.answering.has(socket)) {
+      socket.destroy();
+      return false;
+    }
+    this.answering.add(socket);
+    response.once("finish", () => this.answering.delete(socket));
+    return true;
+  }
+
+  /** It has asked something. */
+  busy(socket: Socket): void {
+    this.idle.delete(socket);
+  }
+
+  /** It has its answer. */
+  rest(socket: Socket): void {
+    if (!socket.destroyed) this.idle.add(socket);
+  }
+
+  private oldest(): Socket | undefined {
+    const [socket] = this.idle;
+    if (socket) this.idle.delete(socket);
+    return socket;
+  }
+}
+
+/** What all exchanges of a server share. */
+interface Shared {
+  readonly options: HttpOptions;
+  readonly endpoint: Endpoint;
+  readonly metrics: EdgeMetrics;
+  readonly bodies: BodyBudget;
+  readonly connections: Connections;
+}
+
 /** One request and its response. */
 class Exchange {
   private readonly request: IncomingMessage;
   private readonly response: ServerResponse;
+  private readonly shared: Shared;
   private readonly options: HttpOptions;
   private readonly endpoint: Endpoint;
   private readonly metrics: EdgeMetrics;
@@ -138,21 +208,16 @@ class Exchange {
   private readonly gone = new AbortController();
   private readonly path: string;
 
-  constructor(
-    request: IncomingMessage,
-    response: ServerResponse,
-    options: HttpOptions,
-    endpoint: Endpoint,
-    metrics: EdgeMetrics,
-  ) {
+  constructor(request: IncomingMessage, response: ServerResponse, shared: Shared) {
     this.request = request;
     this.response = response;
-    this.options = options;
-    this.endpoint = endpoint;
-    this.metrics = metrics;
+    this.shared = shared;
+    this.options = shared.options;
+    this.endpoint = shared.endpoint;
+    this.metrics = shared.metrics;
     const given = request.headers["x-request-id"];
     this.id = typeof given === "string" && REQUEST_ID.test(given) ? given : freshId();
-    this.startedMs = options.clock.nowMs();
+    this.startedMs = shared.options.clock.nowMs();
     response.setHeader("x-request-id", this.id);
     this.path = (request.url ?? "/").split("?")[0]!.replace(/(.)\/+$/, "$1");
     response.on("close", () => this.gone.abort());
@@ -174,6 +239,7 @@ class Exchange {
     }
     this.metrics.request(this.knownPath, this.response.statusCode);
     this.tell();
+    if (!this.response.writableFinished) this.unread();
   }
 
   /** A line of the log: what was asked where, and never what. */
@@ -207,6 +273,18 @@ class Exchange {
     return true;
   }
 
+  /** Cuts a client off that does not read. @returns what calls that off */
+  private unread(): () => void {
+    const { response } = this;
+    const timer = setTimeout(() => response.destroy(), CONNECTION_LIMITS.unreadMs);
+    const read = () => clearTimeout(timer);
+    response.once("close", read);
+    return () => {
+      response.off("close", read);
+      read();
+    };
+  }
+
   private get preflight(): boolean {
     return this.request.method === "OPTIONS";
   }
@@ -224,9 +302,9 @@ class Exchange {
       return;
     }
     if (path === "/v1/chat/completions") {
-      await this.reply(await this.posted((body) => endpoint.chat(body, this.gone.signal, this.id)));
+      await this.posted((body) => endpoint.chat(body, this.gone.signal, this.id));
     } else if (path === "/v1/completions") {
-      await this.reply(await this.posted((body) => endpoint.complete(body, this.gone.signal, this.id)));
+      await this.posted((body) => endpoint.complete(body, this.gone.signal, this.id));
     } else if (path === "/v1/models") this.get(() => this.send(endpoint.models()));
     else if (path.startsWith("/v1/models/")) {
       this.get(() => this.send(endpoint.modelNamed(decodeURIComponent(path.slice("/v1/models/".length)))));
@@ -248,9 +326,22 @@ class Exchange {
     if (this.request.method !== "GET" && this.request.method !== "HEAD") throw this.wrongMethod("GET");
   }
 
-  private async posted(act: (body: unknown) => Promise<Reply>): Promise<Reply> {
+  private async posted(act: (body: unknown) => Promise<Reply>): Promise<void> {
     if (this.request.method !== "POST") throw this.wrongMethod("POST");
-    return act(await this.body());
+    const { bodies, connections } = this.shared;
+    const body = bodies.begin(Number(this.request.headers["content-length"]), (error) =>
+      this.request.emit("refused", error),
+    );
+    const chunks = await this.read(body).finally(() => bodies.end(body));
+    bodies.hold(body);
+    const { socket } = this.request;
+    connections.busy(socket);
+    try {
+      await this.reply(await act(parsed(chunks)));
+    } finally {
+      bodies.release(body);
+      connections.rest(socket);
+    }
   }
 
   private wrongMethod(right: string): HttpError {
@@ -262,21 +353,34 @@ class Exchange {
     );
   }
 
-  private async body(): Promise<unknown> {
+  /** The body in pieces, which are counted as they come. @throws HttpError 413, 503 */
+  private read(body: ReturnType<BodyBudget["begin"]>): Promise<Buffer[]> {
+    const { request } = this;
+    const { bodies } = this.shared;
+    const scan = new JsonScan(BODY_JSON_LIMITS);
     const chunks: Buffer[] = [];
-    let bytes = 0;
-    for await (const chunk of this.request as AsyncIterable<Buffer>) {
-      bytes += chunk.length;
-      if (bytes > REQUEST_LIMITS.bodyBytes) {
-        throw new HttpError(413, "body_too_large", `a request has at most ${REQUEST_LIMITS.bodyBytes} bytes`);
-      }
-      chunks.push(chunk);
-    }
-    try {
-      return JSON.parse(Buffer.concat(chunks).toString("utf8"));
-    } catch (error) {
-      throw new HttpError(400, "invalid_json", `the body is no JSON: ${messageOf(error)}`);
-    }
+    return new Promise((resolve, reject) => {
+      const fail = (error: Error) => {
+        request.off("data", more);
+        request.pause();
+        reject(error);
+      };
+      const more = (chunk: Buffer) => {
+        try {
+          bodies.grow(body, chunk.length);
+          const tooMuch = scan.push(chunk);
+          if (tooMuch) throw new HttpError(413, "body_too_large", `a request has at most ${tooMuch}`);
+          chunks.push(chunk);
+        } catch (error) {
+          fail(error as Error);
+        }
+      };
+      request.on("data", more);
+      request.once("end", () => resolve(chunks));
+      request.once("refused", fail);
+      request.once("error", fail);
+      request.once("close", () => fail(new HttpError(499, "cancelled", "the client has gone")));
+    });
   }
 
   private async reply(reply: Reply): Promise<void> {
@@ -328,7 +432,9 @@ class Exchange {
   /** Waits for a client that reads slowly: what it has not read stays with the answer. */
   private async event(data: string): Promise<void> {
     if (this.gone.signal.aborted || this.response.write(`data: ${data}\n\n`)) return;
+    const reads = this.unread();
     await once(this.response, "drain", { signal: this.gone.signal }).catch(() => {});
+    reads();
   }
 
   private send(body: unknown, status = 200): void {
@@ -363,9 +469,18 @@ class Exchange {
     // The cloud is away; it is looked for every few seconds.
     if (error.status === 503) this.response.setHeader("retry-after", "5");
     // What is left of the body is not read.
-    if (error.status === 413) this.response.setHeader("connection", "close");
+    if (!this.request.complete) this.response.setHeader("connection", "close");
     const origin = error.code === "origin_not_allowed" ? undefined : this.request.headers.origin;
     const headers = { "content-type": "application/json; charset=utf-8", ...corsHeaders(origin) };
     this.response.writeHead(error.status, headers).end(JSON.stringify(error.body));
+  }
+}
+
+/** @throws HttpError 400 */
+function parsed(chunks: readonly Buffer[]): unknown {
+  try {
+    return JSON.parse(Buffer.concat(chunks).toString("utf8"));
+  } catch (error) {
+    throw new HttpError(400, "invalid_json", `the body is no JSON: ${messageOf(error)}`);
   }
 }

@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import type { ChatMessage } from "../text/chat-template.ts";
+import type { ChatMessage } from "../text/conversation.ts";
 import {
   answered,
   asked,

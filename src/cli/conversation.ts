@@ -1,4 +1,4 @@
-import type { ChatMessage } from "../text/chat-template.ts";
+import type { ChatMessage } from "../text/conversation.ts";
 
 /** A conversation as a plain value: what was asked and said, and how much of it fits. */
 

@@ -14,7 +14,7 @@ import type { DraftModel } from "../engine/engine.ts";
 import { LlamaModel } from "../engine/llama/model.ts";
 import { llamaDraftModel } from "../engine/llama/models.ts";
 import { toSeed } from "../sampling/random.ts";
-import type { ChatMessage, ChatTool } from "../text/chat-template.ts";
+import type { ChatMessage, ChatTool } from "../text/conversation.ts";
 import { withLocalPair } from "./local-pair.ts";
 import { checkedModelPath, MODEL, modelPath } from "./model-path.ts";
 import { BUNDLED_DRAFTER, BUNDLED_TARGET } from "./node.ts";

@@ -224,7 +224,9 @@ export class Cloud {
   private perform(effect: CloudEffect<never>): void {
     switch (effect.kind) {
       case "send": {
-        const bytes = this.links.get(effect.connection)?.send(effect.frame);
+        const link = this.links.get(effect.connection);
+        if (effect.frame.type === "welcome") link?.greeted?.();
+        const bytes = link?.send(effect.frame);
         if (bytes !== undefined) this.observer?.sent?.(effect.connection, effect.frame, bytes);
         break;
       }

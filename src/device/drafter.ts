@@ -100,7 +100,8 @@ export async function cloudTokenizer(
       throw new CloudError("bad_tokenizer", message, { cause: error });
     });
     const model = await LlamaModel.load(path, { gpu: "off", vocabularyOnly: true });
-    const tokenizer = new LlamaTokenizer(model);
+    // The file does not stay.
+    const tokenizer = new LlamaTokenizer(model, bytes);
     return { tokenizer, chatTemplate: model.file.chatTemplate, close: () => model.close() };
   } finally {
     await rm(folder, { recursive: true });

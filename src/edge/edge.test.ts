@@ -30,6 +30,7 @@ const tokenizer: Tokenizer = {
   beginText: "",
   endText: "",
   addsBegin: false,
+  longestTokenBytes: 1,
   encode: (text) => Int32Array.from(text, (letter) => letter.charCodeAt(0) - 97),
   piece: (token) => Uint8Array.of(97 + token),
 };
@@ -189,7 +190,10 @@ describe("an edge", () => {
       setting: "topk",
       message: 'unknown sampler setting "topk"; did you mean topK?',
     });
-    expect(await error({ prompt: "a".repeat(200) })).toMatchObject({ setting: "prompt" });
+    const tooLong = { setting: "prompt", message: expect.stringContaining("the context of 120 tokens") };
+    expect(await error({ prompt: "a".repeat(200) })).toMatchObject(tooLong);
+    const texts = ["a".repeat(80), "b".repeat(80)].map((content) => ({ role: "user", content }) as const);
+    expect(await error({ prompt: texts })).toMatchObject(tooLong);
     for (const token of [1_048_576, 2 ** 31 - 1, -1]) {
       expect(await error({ prompt: Int32Array.of(token) })).toMatchObject({
         setting: "prompt",

@@ -4,13 +4,8 @@ import type { SessionSettings, StopReason } from "../decoding/session.ts";
 import type { TokenLogprobs } from "../sampling/question.ts";
 import { type Seed, toSeed } from "../sampling/random.ts";
 import { type SamplerSettings, samplerSettings } from "../sampling/sampler.ts";
-import {
-  type ChatMessage,
-  type ChatTool,
-  chatPromptBy,
-  type RenderTemplate,
-  renderTemplate,
-} from "../text/chat-template.ts";
+import { type RenderTemplate, renderTemplate } from "../text/chat-template.ts";
+import type { ChatMessage, ChatTool, UnreadPrompt } from "../text/conversation.ts";
 import { StopStrings } from "../text/stop-strings.ts";
 import { StreamingText, type Tokenizer } from "../text/tokenizer.ts";
 import { ConnectionError } from "../transport/transport.ts";
@@ -25,6 +20,7 @@ import type { CloudState, Keeper } from "./keeper.ts";
 import type { LocalOpener } from "./local-opener.ts";
 import type { AnswerObserver } from "./observer.ts";
 import type { OpenedSession, Opener, RemoteOpener, TextModel } from "./opener.ts";
+import { readPrompt } from "./prompt.ts";
 
 /** The edge as a library: questions in, answers out as events. */
 
@@ -231,18 +227,15 @@ export class Edge {
   }
 
   /**
-   * Token ids of a prompt, Int32Array[n], by what is known of the model that answers.
+   * Token ids of a prompt, Int32Array[n], by what is known of the model that answers. At once, however long it takes.
    * @throws TemplateError when the chat template refuses the messages
    */
   async promptOf(
     request: Pick<AnswerRequest, "prompt" | "tools" | "raw" | "policy" | "answerer">,
   ): Promise<Int32Array> {
-    const { prompt, tools = [], raw = false, answerer } = request;
+    const prompt = this.unread(request);
     if (prompt instanceof Int32Array) return prompt;
-    if (typeof prompt === "string") return this.tokenizer.encode(prompt, false);
-    const { renderTemplate: render = onThisThread } = this.options;
-    const asked = answerer ? this.templateBy(answerer) : this.templateOf(this.policyOf(request));
-    return chatPromptBy(render, raw ? null : asked, prompt, this.tokenizer, tools);
+    return this.read(prompt, Number.POSITIVE_INFINITY);
   }
 
   /**
@@ -329,14 +322,20 @@ export class Edge {
   ): Promise<AnswerEnd> {
     const choosing = request.answerer ?? unlessAborted(this.answerer(request.policy), leave.signal);
     const answerer = await choosing;
-    const known = answerer ? { ...request, answerer } : request;
-    const prompt = await unlessAborted(this.promptOf(known), leave.signal);
-    const promptTokens = prompt?.length ?? 0;
-    if (!answerer || !prompt) {
-      const answeredBy = this.policyOf(request).target ? "target" : "edge";
-      return { answeredBy, reason: "cancelled", promptTokens, statistics: new PipelineStatistics() };
-    }
+    const cancelled = (): AnswerEnd => {
+      const { target } = answerer?.policy ?? this.policyOf(request);
+      const statistics = new PipelineStatistics();
+      return { answeredBy: target ? "target" : "edge", reason: "cancelled", promptTokens: 0, statistics };
+    };
+    if (!answerer) return cancelled();
     const { opener, policy } = answerer;
+    const unread = this.unread({ ...request, answerer });
+    const prompt =
+      unread instanceof Int32Array
+        ? unread
+        : await unlessAborted(this.read(unread, opener.model.contextTokens), leave.signal);
+    if (!prompt) return cancelled();
+    const promptTokens = prompt.length;
     const settings = this.settingsOf(request, policy, opener.model.contextTokens - promptTokens);
     const { tokenizer } = this;
     const parts = new AnswerParts(tokenizer, request.stop ?? [], request.logprobs !== undefined, events);
@@ -370,6 +369,22 @@ export class Edge {
   templateBy({ opener, policy }: Answerer): string | null {
     const own = opener.model.chatTemplate;
     return policy.target ? (own ?? this.options.chatTemplate) : own;
+  }
+
+  private read(prompt: UnreadPrompt, contextTokens: number): Promise<Int32Array> {
+    const { tokenizer } = this;
+    const { renderTemplate: render = onThisThread } = this.options;
+    return readPrompt(prompt, { tokenizer, render, contextTokens });
+  }
+
+  private unread(
+    request: Pick<AnswerRequest, "prompt" | "tools" | "raw" | "policy" | "answerer">,
+  ): UnreadPrompt | Int32Array {
+    const { prompt, tools = [], raw = false, answerer } = request;
+    if (prompt instanceof Int32Array) return prompt;
+    if (typeof prompt === "string") return { kind: "text", text: prompt, special: false };
+    const asked = answerer ? this.templateBy(answerer) : this.templateOf(this.policyOf(request));
+    return { kind: "chat", template: raw ? null : asked, messages: prompt, tools };
   }
 
   private templateOf(policy: DecodingPolicy): string | null {

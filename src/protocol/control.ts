@@ -6,6 +6,7 @@ import { SESSION_LIMITS, SESSION_ROWS, type SessionSettings } from "../decoding/
 import { seedText, toSeed } from "../sampling/random.ts";
 import { SAMPLER_ROWS, type SamplerSettings, samplerSettings } from "../sampling/settings.ts";
 import { messageOf } from "../util/errors.ts";
+import { type JsonLimits, JsonScan } from "../util/json-scan.ts";
 import type { NumberRow, SettingRow, SettingTable } from "../util/setting.ts";
 import { ProtocolError } from "./errors.ts";
 import { sentSampler } from "./features.ts";
@@ -24,12 +25,40 @@ const orInfinity = z
   .nullable()
   .transform((value) => value ?? Number.POSITIVE_INFINITY);
 
+/** So that no control frame takes 50 ms: the most that 0.1 sends is a thousand biases, and a hello has a hundred values. */
+const CONTROL_JSON_LIMITS: JsonLimits = { depth: 32, containers: 4096, fields: 4096, values: 16_384 };
+
+/** A list, of which no element is looked at when there are too many, and none past the first wrong one. */
+function list<T>(most: number, what: string, isOne: (value: unknown) => value is T): z.ZodType<T[]> {
+  return z.unknown().transform((value, context): T[] => {
+    const wrong = (message: string, path: number[]) => {
+      context.issues.push({ code: "custom", message, path, input: value });
+      return z.NEVER;
+    };
+    if (!Array.isArray(value)) return wrong("expected a list", []);
+    if (value.length > most) return wrong(`${value.length} are too many, and ${most} the most`, []);
+    const at = value.findIndex((one) => !isOne(one));
+    return at < 0 ? value : wrong(`expected ${what}`, [at]);
+  });
+}
+
+const isCount = (value: unknown): value is number =>
+  Number.isInteger(value) && (value as number) >= 0 && (value as number) <= 2 ** 31;
+const isFeature = (value: unknown): value is string =>
+  typeof value === "string" && value.length <= PROTOCOL_LIMITS.featureUnits;
+const isPair = (value: unknown): value is [number, number] =>
+  Array.isArray(value) && value.length === 2 && value.every((number) => typeof number === "number");
+
 /** A bound of a peer. It may be larger than anything that we send. */
 const bound = z.number().int().min(1).optional();
 
 /** Default: release 0.1. Names and bounds that we do not know are ignored. */
 const growth = {
-  features: z.array(z.string().max(PROTOCOL_LIMITS.featureUnits)).max(PROTOCOL_LIMITS.features).optional(),
+  features: list(
+    PROTOCOL_LIMITS.features,
+    `a name of at most ${PROTOCOL_LIMITS.featureUnits} units`,
+    isFeature,
+  ).optional(),
   limits: z
     .object({ frameBytes: bound, promptTokens: bound, draftTokens: bound, sessions: bound })
     .optional(),
@@ -47,7 +76,7 @@ export const welcomeSchema = z.object({
     fingerprint: text,
     vocabularySize: count.min(1),
     contextTokens: count.min(1),
-    endTokens: z.array(count).max(1024),
+    endTokens: list(1024, "a count", isCount),
     chatTemplate: z.string().nullable(),
     identity: z
       .object({ weights: part, quantisation: part, library: part, backend: part, cpuBuild: part })
@@ -77,7 +106,7 @@ function valueSchema(row: SettingRow): z.ZodType {
     case "choice":
       return z.enum(row.choices);
     case "pairs":
-      return z.array(z.tuple([z.number(), z.number()]));
+      return list(CONTROL_JSON_LIMITS.containers, "a pair of numbers", isPair);
     default:
       return row satisfies never;
   }
@@ -133,6 +162,8 @@ export const goAwaySchema = z.object({ withinMs: count });
  * @throws ProtocolError `bad_frame` that says what in the JSON is off
  */
 export function parseControl<T>(schema: z.ZodType<T>, what: string, bytes: Uint8Array, session = 0): T {
+  const tooMuch = new JsonScan(CONTROL_JSON_LIMITS).push(bytes);
+  if (tooMuch) throw new ProtocolError("bad_frame", `the ${what} frame has more than ${tooMuch}`, session);
   let value: unknown;
   try {
     value = JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(bytes));

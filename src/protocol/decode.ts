@@ -151,7 +151,10 @@ export function decode(received: Uint8Array): Frame {
   const reader = new Reader(received);
   switch (reader.type) {
     case FrameType.hello:
-      return { type: "hello", ...parseControl(helloSchema, "hello", controlBytes(reader)) };
+      return {
+        type: "hello",
+        ...parseControl(helloSchema, "hello", controlBytes(reader, PROTOCOL_LIMITS.helloBytes)),
+      };
     case FrameType.welcome:
       return { type: "welcome", ...parseControl(welcomeSchema, "welcome", controlBytes(reader)) };
     case FrameType.done: {
@@ -195,9 +198,9 @@ export function decode(received: Uint8Array): Frame {
   }
 }
 
-function controlBytes(reader: Reader): Uint8Array {
+function controlBytes(reader: Reader, most: number = PROTOCOL_LIMITS.controlBytes): Uint8Array {
   const json = reader.rest();
-  if (json.length > PROTOCOL_LIMITS.controlBytes) throw bad("a control frame over its limit");
+  if (json.length > most) throw bad("a control frame over its limit");
   return json;
 }
 

@@ -13,6 +13,7 @@ export const PROTOCOL_VERSION = 1;
 export const PROTOCOL_LIMITS = {
   frameBytes: 16 * 1024 * 1024,
   controlBytes: 1024 * 1024,
+  helloBytes: 64 * 1024,
   promptTokens: 1024 * 1024,
   draftTokens: 256,
   verdictTokens: 1024,

@@ -23,6 +23,8 @@ export interface FrameLink {
   start(handlers: FrameHandlers): void;
   /** @returns payload bytes of the frame */
   send(frame: Frame): number;
+  /** The peer's hello was accepted. */
+  greeted?(): void;
   /** What was sent before still goes out. */
   close(): void;
 }
@@ -58,6 +60,7 @@ export function wireLink(transport: Transport): FrameLink {
       transport.send(bytes);
       return bytes.length;
     },
+    greeted: () => transport.greeted?.(),
     close: () => transport.close(),
   };
 }

@@ -1,35 +1,7 @@
 import { Template } from "@huggingface/jinja";
 import { messageOf, PicoSpecError } from "../util/errors.ts";
+import type { ChatMessage, ChatTool, PromptText, UnreadChat } from "./conversation.ts";
 import type { Tokenizer } from "./tokenizer.ts";
-
-/** A message in the form of OpenAI's API, which chat templates read as it is. */
-export interface ChatMessage {
-  /** `tool`: what a tool that was called returned */
-  readonly role: "system" | "user" | "assistant" | "tool";
-  readonly content: string;
-  /** tools that the assistant calls */
-  readonly tool_calls?: readonly ToolCall[];
-  /** of the call that a message of a tool answers */
-  readonly tool_call_id?: string;
-}
-
-export interface ToolCall {
-  readonly id: string;
-  readonly type: "function";
-  /** arguments: JSON as text */
-  readonly function: { readonly name: string; readonly arguments: string };
-}
-
-/** A tool that the model may call. */
-export interface ChatTool {
-  readonly type: "function";
-  readonly function: {
-    readonly name: string;
-    readonly description?: string;
-    /** a JSON Schema */
-    readonly parameters?: unknown;
-  };
-}
 
 /** The model's template does not take these messages, or costs too much. */
 export class TemplateError extends PicoSpecError {
@@ -110,29 +82,30 @@ export function chatPrompt(
   tokenizer: Tokenizer,
   tools: readonly ChatTool[] = [],
 ): Int32Array {
-  if (template === null) return plainPrompt(messages, tokenizer);
-  return renderedPrompt(renderTemplate(template, variablesOf(messages, tokenizer, tools)), tokenizer);
+  const { text, special } =
+    template === null
+      ? plainText(messages)
+      : renderedText(renderTemplate(template, variablesOf(messages, tokenizer, tools)), tokenizer);
+  return tokenizer.encode(text, special);
 }
 
-/** `chatPrompt`, with the template rendered elsewhere. @throws TemplateError */
-export async function chatPromptBy(
+/** A conversation as text, ready for the assistant to go on. @throws TemplateError */
+export async function chatTextBy(
   render: RenderTemplate,
-  template: string | null,
-  messages: readonly ChatMessage[],
-  tokenizer: Tokenizer,
-  tools: readonly ChatTool[],
-): Promise<Int32Array> {
-  if (template === null) return plainPrompt(messages, tokenizer);
-  return renderedPrompt(await render(template, variablesOf(messages, tokenizer, tools)), tokenizer);
+  { template, messages, tools }: UnreadChat,
+  tokenizer: Pick<Tokenizer, "beginText" | "endText" | "addsBegin">,
+): Promise<PromptText> {
+  if (template === null) return plainText(messages);
+  return renderedText(await render(template, variablesOf(messages, tokenizer, tools)), tokenizer);
 }
 
-function plainPrompt(messages: readonly ChatMessage[], tokenizer: Tokenizer): Int32Array {
-  return tokenizer.encode(messages.map((message) => message.content).join("\n"), false);
+function plainText(messages: readonly ChatMessage[]): PromptText {
+  return { kind: "text", text: messages.map((message) => message.content).join("\n"), special: false };
 }
 
 function variablesOf(
   messages: readonly ChatMessage[],
-  tokenizer: Tokenizer,
+  tokenizer: Pick<Tokenizer, "beginText" | "endText">,
   tools: readonly ChatTool[],
 ): TemplateVariables {
   return {
@@ -145,8 +118,10 @@ function variablesOf(
 }
 
 /** Many templates write the begin token that the tokenizer adds as well: it must not be there twice. */
-function renderedPrompt(text: string, tokenizer: Tokenizer): Int32Array {
-  const { beginText, addsBegin } = tokenizer;
-  const twice = addsBegin && beginText !== "" && text.startsWith(beginText);
-  return tokenizer.encode(twice ? text.slice(beginText.length) : text, true);
+function renderedText(
+  rendered: string,
+  { beginText, addsBegin }: Pick<Tokenizer, "beginText" | "addsBegin">,
+): PromptText {
+  const twice = addsBegin && beginText !== "" && rendered.startsWith(beginText);
+  return { kind: "text", text: twice ? rendered.slice(beginText.length) : rendered, special: true };
 }

@@ -1,3 +1,11 @@
+import { PicoSpecError } from "../util/errors.ts";
+import type { PromptText } from "./conversation.ts";
+
+/** A prompt that the model's tokenizer cannot read: `prompt_refused`; or not now: `tokenizer_busy`. */
+export class PromptError extends PicoSpecError {
+  override readonly name = "PromptError";
+}
+
 /** Text to token ids and back. One vocabulary is shared by both models of a pair. */
 export interface Tokenizer {
   /** hash of vocabulary, merges and special tokens, without trailing padding: equal means one tokenizer */
@@ -13,6 +21,17 @@ export interface Tokenizer {
    * @param special whether text such as <|user|> is read as the special token of that name
    */
   encode(text: string, special: boolean): Int32Array;
+  /**
+   * Token ids of a prompt that others wrote: it neither blocks its caller for long, nor can a text end the process. Not
+   * given: `encode` is like that.
+   * @throws PromptError
+   */
+  readUntrusted?(prompt: PromptText): Promise<Int32Array>;
+  /**
+   * Bytes of the longest token: a text of more than n times as many is more than n tokens. Not given: unknown, and a
+   * prompt is read before its length is checked.
+   */
+  readonly longestTokenBytes?: number;
   /** The bytes that a token adds to the text: a character may be spread over several tokens. Special tokens and ids past the vocabulary have none. */
   piece(token: number): Uint8Array;
 }

@@ -16,6 +16,8 @@ export interface Transport {
   send(bytes: Uint8Array): void;
   /** Bytes that were sent and have not left yet: a peer that reads slowly makes this grow. */
   readonly queuedBytes: number;
+  /** The peer has said who it is: from here on its messages may be as large as any. Not given: they always may. */
+  greeted?(): void;
   /** What was sent before still goes out. */
   close(): void;
 }

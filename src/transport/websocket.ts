@@ -11,11 +11,22 @@ export interface WebSocketLike {
   addEventListener(type: "error", listener: (event: { message?: string }) => void): void;
 }
 
+/** What a server keeps an account of. */
+export interface SocketWatch {
+  /** a message has come to its end */
+  whole(): void;
+  /** something was sent */
+  sent(): void;
+  /** the peer has said hello */
+  greet(): void;
+}
+
 /** Messages kept until a listener is set, which is at once: more than this is an attack. */
 const MOST_EARLY_MESSAGES = 16;
 
 /**
  * A transport over an open WebSocket. Text messages are refused: frames are binary.
+ * @param watch is told what happens; default: no one is
  * @example
  * import { type Transport, type WebSocketLike, webSocketTransport } from "picospec";
  *
@@ -23,7 +34,7 @@ const MOST_EARLY_MESSAGES = 16;
  *   return webSocketTransport(socket);
  * }
  */
-export function webSocketTransport(socket: WebSocketLike): Transport {
+export function webSocketTransport(socket: WebSocketLike, watch: SocketWatch | null = null): Transport {
   socket.binaryType = "arraybuffer";
   const waiting: Uint8Array[] = [];
   let handlers: TransportHandlers | null = null;
@@ -36,6 +47,9 @@ export function webSocketTransport(socket: WebSocketLike): Transport {
     handlers?.closed(reason);
   };
   socket.addEventListener("message", ({ data }) => {
+    watch?.whole();
+    // What comes after the end is of no use.
+    if (ours || closedBy !== null) return;
     if (!(data instanceof ArrayBuffer)) {
       lost("the other side sent text; it does not speak PicoSpec");
       socket.close(1003, "binary frames only");
@@ -64,12 +78,14 @@ export function webSocketTransport(socket: WebSocketLike): Transport {
     send(bytes) {
       if (ours || closedBy !== null) return;
       socket.send(bytes);
+      watch?.sent();
       if (socket.bufferedAmount > MOST_QUEUED_BYTES) {
         socket.close(1008, "reads too slowly");
         // Not from within this call: who sends is in the middle of something.
         queueMicrotask(() => lost("the other side reads too slowly"));
       }
     },
+    greeted: () => watch?.greet(),
     close() {
       ours = true;
       socket.close(1000);

@@ -3,7 +3,7 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import type { ChatMessage } from "../../src/text/chat-template.ts";
+import type { ChatMessage } from "../../src/text/conversation.ts";
 import { BIN, DRAFTER, finished, picospec, type RunningCloud, startCloud } from "../support/processes.ts";
 import { openTerminal } from "../support/terminal.ts";
 

@@ -5,8 +5,8 @@ import { BENCH_PROMPTS } from "../../lab/bench/prompts.ts";
 import { checkStory } from "../../lab/tasks/check.ts";
 import { POLICIES } from "../../src/decoding/policy.ts";
 import { readModelFile } from "../../src/engine/llama/gguf.ts";
-import type { ChatMessage } from "../../src/text/chat-template.ts";
 import { chatPrompt } from "../../src/text/chat-template.ts";
+import type { ChatMessage } from "../../src/text/conversation.ts";
 import { RealPair } from "../support/real-pair.ts";
 
 /** The shipped models are those of the model card, and answer what we tell people to ask. */

@@ -1,7 +1,8 @@
 import { describe, expect, it } from "vitest";
 import { conversation } from "../../lab/tasks/conversation.ts";
 import { chatTemplate, piecesOf } from "../../models/recipe/corpus.mjs";
-import { type ChatMessage, chatPrompt } from "../../src/text/chat-template.ts";
+import { chatPrompt } from "../../src/text/chat-template.ts";
+import type { ChatMessage } from "../../src/text/conversation.ts";
 import type { Tokenizer } from "../../src/text/tokenizer.ts";
 
 /** The chat template of the models' recipe: what models are trained on is what they are asked later. */

@@ -41,18 +41,30 @@ export interface RunningCloud {
 }
 
 /** `picospec cloud` on a free port, ready. Stopped by its own pid. */
-export function startCloud(args: readonly string[] = []): Promise<RunningCloud> {
+export function startCloud(
+  args: readonly string[] = [],
+  env: NodeJS.ProcessEnv = process.env,
+): Promise<RunningCloud> {
   const own = ["--model", TARGET, "--port", "0", "--threads", "1", "--gpu", "off"];
-  return startServer(["cloud", ...own, ...args]);
+  return startServer(["cloud", ...own, ...args], env);
 }
 
 /** `picospec edge` on a free port, ready; the URL ends in /v1. */
 export function startEdge(args: readonly string[], nodeArgs: readonly string[] = []): Promise<RunningCloud> {
-  return startServer(["edge", "--port", "0", "--threads", "1", "--gpu", "off", ...args], nodeArgs);
+  return startServer(
+    ["edge", "--port", "0", "--threads", "1", "--gpu", "off", ...args],
+    process.env,
+    nodeArgs,
+  );
 }
 
-function startServer(args: readonly string[], nodeArgs: readonly string[] = []): Promise<RunningCloud> {
-  const child = spawn(process.execPath, [...nodeArgs, BIN, ...args]);
+/** Any command that says that it listens. */
+export function startServer(
+  args: readonly string[],
+  env: NodeJS.ProcessEnv = process.env,
+  nodeArgs: readonly string[] = [],
+): Promise<RunningCloud> {
+  const child = spawn(process.execPath, [...nodeArgs, BIN, ...args], { env });
   const ended = finished(child);
   return new Promise((ready, fail) => {
     let said = "";

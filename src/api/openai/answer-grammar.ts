@@ -2,7 +2,7 @@ import type { Grammar } from "../../decoding/grammar.ts";
 import { translated } from "../../grammar/schema/prepare.ts";
 import { type Dropped, relaxedSchema } from "../../grammar/schema/relax.ts";
 import { checkSize, type SchemaBudget, schemaBudget } from "../../grammar/schema/size.ts";
-import type { ChatTool } from "../../text/chat-template.ts";
+import type { ChatTool } from "../../text/conversation.ts";
 import { CALL_TAGS } from "../../text/tool-calls.ts";
 import { SettingError } from "../../util/errors.ts";
 import { HttpError } from "../errors.ts";

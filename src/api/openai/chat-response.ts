@@ -1,5 +1,5 @@
 import type { AnswerEnd } from "../../edge/edge.ts";
-import type { ToolCall } from "../../text/chat-template.ts";
+import type { ToolCall } from "../../text/conversation.ts";
 import type { Tokenizer } from "../../text/tokenizer.ts";
 import type { WrittenCall } from "../../text/tool-calls.ts";
 import type { ChoiceEvent, WholeChoice } from "./choice.ts";

@@ -1,18 +1,19 @@
 import { z } from "zod";
 import { SESSION_ROWS } from "../../decoding/session.ts";
 import type { AnswerRequest } from "../../edge/edge.ts";
-import type { ChatMessage } from "../../text/chat-template.ts";
+import type { ChatMessage } from "../../text/conversation.ts";
 import { callsTools } from "../../text/tool-calls.ts";
 import { HttpError } from "../errors.ts";
 import { type AnswerGrammar, type CallableTool, callGrammar, formatGrammar } from "./answer-grammar.ts";
 import { formatOf, present } from "./format.ts";
+import { listOf } from "./list.ts";
 import { commonFields, parseBody, REQUEST_LIMITS, toolChoiceSchema, toolSchema } from "./request.ts";
 import { ranged } from "./sampler-fields.ts";
 
 /** A request for a chat completion: its fields, and what they ask of the edge. */
 
 const textPart = z.object({ type: z.literal("text"), text: z.string() });
-const content = z.union([z.string(), z.array(textPart)]);
+const content = z.union([z.string(), listOf(textPart, { most: REQUEST_LIMITS.parts })]);
 const toolCallSchema = z.object({
   id: z.string(),
   type: z.literal("function"),
@@ -25,18 +26,18 @@ const messageSchema = z.discriminatedUnion("role", [
   z.object({
     role: z.literal("assistant"),
     content: content.nullish(),
-    tool_calls: z.array(toolCallSchema).max(REQUEST_LIMITS.tools).nullish(),
+    tool_calls: listOf(toolCallSchema, { most: REQUEST_LIMITS.tools }).nullish(),
   }),
   z.object({ role: z.literal("tool"), content, tool_call_id: z.string() }),
 ]);
 
 const chatSchema = z.object({
   ...commonFields,
-  messages: z.array(messageSchema).min(1).max(10_000),
+  messages: listOf(messageSchema, { least: 1, most: REQUEST_LIMITS.messages }),
   max_completion_tokens: ranged(SESSION_ROWS.maxTokens.range).nullish(),
   logprobs: z.boolean().nullish(),
   top_logprobs: ranged(SESSION_ROWS.logprobs.range).nullish(),
-  tools: z.array(toolSchema).max(REQUEST_LIMITS.tools).nullish(),
+  tools: listOf(toolSchema, { most: REQUEST_LIMITS.tools }).nullish(),
   tool_choice: toolChoiceSchema.nullish(),
   parallel_tool_calls: z.boolean().nullish(),
 });

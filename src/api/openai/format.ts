@@ -2,6 +2,7 @@ import { z } from "zod";
 import type { Grammar } from "../../decoding/grammar.ts";
 import { SESSION_LIMITS } from "../../decoding/session.ts";
 import { HttpError } from "../errors.ts";
+import { listOf } from "./list.ts";
 
 /**
  * What an answer has to look like, as clients ask for it: OpenAI's `response_format`, llama.cpp's `grammar` and
@@ -17,7 +18,7 @@ const source = z.string().max(SESSION_LIMITS.grammarUnits);
 const schema = z.union([z.record(z.string(), z.unknown()), z.boolean()]);
 /** vLLM takes a schema as text as well. */
 const schemaOrText = z.union([schema, source]);
-const choices = z.array(z.string().min(1)).min(1).max(MOST_CHOICES);
+const choices = listOf(z.string().min(1), { least: 1, most: MOST_CHOICES });
 
 const responseFormat = z.discriminatedUnion("type", [
   z.object({ type: z.literal("text") }),

@@ -5,17 +5,23 @@ import type { AnswerRequest } from "../../edge/edge.ts";
 import { type Seed, toSeed } from "../../sampling/random.ts";
 import { HttpError } from "../errors.ts";
 import { formatFields } from "./format.ts";
+import { deepest, listOf } from "./list.ts";
 import { ranged, samplerFields, samplerOf } from "./sampler-fields.ts";
 
 /** What chat and plain completions have in common: OpenAI's fields, and a few more that other servers have. */
 
 /** Bounds of one request. */
 export const REQUEST_LIMITS = {
-  bodyBytes: 8 * 1024 * 1024,
   choices: 16,
   stops: 16,
   stopUnits: 256,
   tools: 128,
+  messages: 10_000,
+  /** parts of a message */
+  parts: 1000,
+  /** prompts of a plain completion, and tokens of one */
+  prompts: 32,
+  promptTokens: 300_000,
 } as const;
 
 const name = z.string().min(1).max(256);
@@ -30,7 +36,7 @@ export const commonFields = {
   seed: z.number().int().nullish(),
   n: z.number().int().min(1).max(REQUEST_LIMITS.choices).nullish(),
   max_tokens: ranged(SESSION_ROWS.maxTokens.range).nullish(),
-  stop: z.union([stopString, z.array(stopString).max(REQUEST_LIMITS.stops)]).nullish(),
+  stop: z.union([stopString, listOf(stopString, { most: REQUEST_LIMITS.stops })]).nullish(),
   user: z.string().nullish(),
   ...formatFields,
   /** name of a preset; OpenAI has no such field */
@@ -48,16 +54,6 @@ export function parseBody<T>(schema: z.ZodType<T>, body: unknown): T {
   const param = issue.path.join(".");
   const message = param === "" ? issue.message : `${param}: ${issue.message}`;
   throw new HttpError(400, "invalid_value", message, param || null);
-}
-
-/** Of a union the branch that got furthest says best what is wrong. */
-function deepest(issue: z.core.$ZodIssue): z.core.$ZodIssue {
-  if (issue.code !== "invalid_union" || issue.errors.length === 0) return issue;
-  const inner = issue.errors
-    .map((issues) => deepest(issues[0]!))
-    .sort((a, b) => b.path.length - a.path.length);
-  const best = inner[0]!;
-  return best.path.length === 0 ? issue : { ...best, path: [...issue.path, ...best.path] };
 }
 
 /** The same for each of a request's choices, but for the seed. */

@@ -1,6 +1,6 @@
 import { z } from "zod";
 import { SAMPLER_ROWS, type SamplerSettings, samplerRows } from "../../sampling/settings.ts";
-import { inRange, type NumberRange, rangeText } from "../../util/setting.ts";
+import { inRange, type NumberRange, type PairsRow, rangeText } from "../../util/setting.ts";
 
 /** The sampler's settings as fields of a request, one for each row that has a field. */
 
@@ -19,11 +19,26 @@ export function ranged(range: NumberRange): z.ZodNumber {
   });
 }
 
+/** Counted before each is checked: a wrong one costs microseconds. */
+function pairs({ mostPairs }: PairsRow, number: z.ZodNumber) {
+  const few = z.custom(
+    (given) => typeof given !== "object" || given === null || fieldCount(given) <= mostPairs,
+    {
+      error: `must have at most ${mostPairs} tokens`,
+    },
+  );
+  return few.pipe(z.record(z.string().regex(/^\d+$/), number));
+}
+
+function fieldCount(given: object): number {
+  return Object.keys(given).length;
+}
+
 export const samplerFields = Object.fromEntries(
   samplerRows.flatMap(([, row]) => {
     if (row.field === undefined) return [];
     const number = ranged(row.fieldRange ?? row.range);
-    const schema = row.kind === "number" ? number : z.record(z.string().regex(/^\d+$/), number);
+    const schema = row.kind === "number" ? number : pairs(row, number);
     return [[row.field, schema.nullish()]];
   }),
 ) as unknown as SamplerFields;

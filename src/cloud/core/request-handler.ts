@@ -23,6 +23,9 @@ import { openingRefusal } from "./admission.ts";
 import type { CloudEffect, CloudEvent, CloudSession, EngineSessions, SessionView } from "./machine.ts";
 import { errorFrame, Registry, type RegistryLimits } from "./registry.ts";
 
+/** Answers to requests for the tokenizer, on one connection. */
+const MOST_TOKENIZERS = 4;
+
 export interface HandlerOptions {
   readonly target: TargetInfo;
   /** what the welcome says of this software, for example "picospec/0.1.0" */
@@ -50,6 +53,8 @@ export class RequestHandler<Session extends CloudSession<Effect>, Event, Effect>
   private readonly helloByMs = new Map<number, number | null>();
   /** what is agreed with each edge that has said hello */
   private readonly peers = new Map<number, Peer>();
+  /** how often each edge got the tokenizer */
+  private readonly tokenizersSent = new Map<number, number>();
   private readonly tenants = new Tenants();
   private nextKey = 1;
   private closing = false;
@@ -105,6 +110,7 @@ export class RequestHandler<Session extends CloudSession<Effect>, Event, Effect>
     assert(this.helloByMs.size <= this.options.limits.connections, `${this.helloByMs.size} connections`);
     for (const [id, byMs] of this.helloByMs)
       assert((byMs === null) === this.peers.has(id), `connection ${id} has said hello, or has not`);
+    assert(this.tokenizersSent.size <= this.peers.size, "a count of tokenizers outlives its connection");
     assert(this.peers.size <= this.helloByMs.size, "what was agreed with an edge outlives its connection");
     this.tenants.checkIntegrity(this.helloByMs.size, (session) => this.registry.get(session) !== undefined);
     const left = this.helloByMs.size + this.registry.size;
@@ -175,6 +181,7 @@ export class RequestHandler<Session extends CloudSession<Effect>, Event, Effect>
   private disconnected(id: number, out: CloudEffect<Effect>[], code = "connection_lost"): void {
     this.helloByMs.delete(id);
     this.peers.delete(id);
+    this.tokenizersSent.delete(id);
     for (const session of this.registry.ofConnection(id)) {
       this.registry.run(session, out, () => session.end("failed", out), code);
     }
@@ -291,7 +298,15 @@ export class RequestHandler<Session extends CloudSession<Effect>, Event, Effect>
     return Math.min(this.options.target.contextTokens, this.tenants.contextTokensOf(id));
   }
 
+  /** An edge asks for it once; each costs up to 15 MB of output. */
   private sendTokenizer(id: number, out: CloudEffect<Effect>[]): void {
+    const asked = (this.tokenizersSent.get(id) ?? 0) + 1;
+    if (asked > MOST_TOKENIZERS) {
+      const message = `a connection gets the tokenizer ${MOST_TOKENIZERS} times at most: keep it`;
+      this.failConnection(id, new ProtocolError("unexpected_frame", message), out);
+      return;
+    }
+    this.tokenizersSent.set(id, asked);
     const most = this.peers.get(id)!.limits.frameBytes;
     const { tokenizer } = this.options;
     const frame = tokenizer && ({ type: "tokenizer", file: tokenizer } as const);

@@ -15,10 +15,15 @@ export interface ModelFile {
   readonly fingerprint: string;
   /** tokens without trailing padding */
   readonly realTokens: number;
+  /** texts that are read as one token wherever they are: the tokenizer cuts a prompt there */
+  readonly specialTexts: readonly string[];
+  /** of the longest token as the file has it: what it stands for has as many at most */
+  readonly longestTokenBytes: number;
 }
 
-/** llama.cpp's token type of padding: ids without a text. */
+/** llama.cpp's token types: ids without a text, which are padding; those that are one token wherever they are. */
 const UNUSED = 5;
+const SPECIAL = [2, 3, 4];
 
 /** A parsed header: metadata as the file has it, and what tensors there are. */
 export interface GgufHeader {
@@ -85,6 +90,8 @@ export function modelFileOf(path: string, { metadata }: GgufHeader): ModelFile {
     chatTemplate: typeof template === "string" ? template : null,
     fingerprint: fingerprint(metadata, tokens.slice(0, realTokens)),
     realTokens,
+    specialTexts: specialTexts(tokens, metadata["tokenizer.ggml.token_type"]),
+    longestTokenBytes: tokens.reduce((most, token) => Math.max(most, Buffer.byteLength(String(token))), 1),
   };
 }
 
@@ -104,6 +111,11 @@ export async function checkMagic(path: string): Promise<void> {
       `${path} is no GGUF file; PicoSpec loads models in llama.cpp's GGUF format`,
     );
   }
+}
+
+function specialTexts(tokens: readonly unknown[], types: unknown): string[] {
+  if (!Array.isArray(types)) return [];
+  return tokens.filter((token, id) => token !== "" && SPECIAL.includes(Number(types[id]))).map(String);
 }
 
 /** Models of one family pad their vocabularies differently: what is only padding at the end does not count. */

@@ -33,6 +33,7 @@ export class LlamaModel {
   private open = true;
   private contexts = 0;
   private freed = false;
+  private readonly closers: (() => void)[] = [];
 
   private constructor(file: ModelFile, library: LlamaLibrary, pointer: Pointer, gpu: GpuChoice) {
     const { api } = library;
@@ -80,9 +81,15 @@ export class LlamaModel {
     return model;
   }
 
+  /** Ends what was made for it along with it. */
+  whenClosed(act: () => void): void {
+    this.closers.push(act);
+  }
+
   /** Frees it once its last context is closed. */
   close(): void {
     this.open = false;
+    for (const act of this.closers.splice(0)) act();
     if (this.contexts === 0) this.free();
   }
 

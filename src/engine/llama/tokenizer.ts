@@ -1,6 +1,16 @@
+import type { PromptText } from "../../text/conversation.ts";
+import { isTame, SpecialTexts } from "../../text/tame.ts";
 import type { Tokenizer } from "../../text/tokenizer.ts";
 import { assert } from "../../util/assert.ts";
 import type { LlamaModel } from "./model.ts";
+import { TokenizerProcess } from "./tokenizer-process.ts";
+
+/** Longer ones are read elsewhere. */
+const FEW_UNITS = 8 * 1024;
+
+/** What special tokens may cut a prompt into, and how long that may take. */
+const MOST_PARTS = 256;
+const PARTS_MS = 10;
 
 /** The tokenizer of a GGUF file, by llama.cpp. Valid as long as the model is. */
 export class LlamaTokenizer implements Tokenizer {
@@ -9,17 +19,28 @@ export class LlamaTokenizer implements Tokenizer {
   readonly beginText: string;
   readonly endText: string;
   readonly addsBegin: boolean;
+  readonly longestTokenBytes: number;
+  private readonly aside: TokenizerProcess;
+  private readonly specials: SpecialTexts;
+  /** for the shortest text */
+  private readonly partMs: number;
   private readonly model: LlamaModel;
   private readonly pieces = new Map<number, Uint8Array>();
   private buffer = new Uint8Array(256);
 
-  constructor(model: LlamaModel) {
+  /** @param vocabulary a GGUF file without tensors, where the model's file does not stay; default: it does */
+  constructor(model: LlamaModel, vocabulary: Uint8Array | null = null) {
     this.model = model;
+    this.longestTokenBytes = model.file.longestTokenBytes;
+    this.aside = new TokenizerProcess(vocabulary ?? model.file.path);
+    model.whenClosed(() => this.aside.close());
     this.fingerprint = model.file.fingerprint;
     this.vocabularySize = model.vocabularySize;
     const { api } = model.library;
     this.beginText = this.text(api.vocabBos(model.vocab));
     this.endText = this.text(api.vocabEos(model.vocab));
+    this.specials = new SpecialTexts(model.file.specialTexts);
+    this.partMs = Math.min(...[1, 2, 3].map(() => this.timed(() => this.encode("a", false))));
     this.addsBegin = this.encode("", false)[0] === api.vocabBos(model.vocab);
   }
 
@@ -37,6 +58,21 @@ export class LlamaTokenizer implements Tokenizer {
     }
     assert(count >= 0, "llama_tokenize says how many tokens it needs");
     return tokens.slice(0, count);
+  }
+
+  /** Long prompts are read in a process of their own, which is started for the first: see tokenizer-process.ts. */
+  async readUntrusted(prompt: PromptText): Promise<Int32Array> {
+    const { text, special } = prompt;
+    if (text.length <= FEW_UNITS && isTame(text) && !this.isCutUp(text, special))
+      return this.encode(text, special);
+    return this.aside.read(prompt);
+  }
+
+  /** Some pre-tokenizers take a millisecond for each part of a text between special tokens. */
+  private isCutUp(text: string, special: boolean): boolean {
+    if (!special) return false;
+    const most = Math.min(MOST_PARTS, Math.ceil(PARTS_MS / this.partMs));
+    return this.specials.count(text, most) >= most;
   }
 
   piece(token: number): Uint8Array {
@@ -63,6 +99,12 @@ export class LlamaTokenizer implements Tokenizer {
     const ends: number[] = [];
     for (let id = 0; id < this.vocabularySize; id++) if (api.vocabIsEog(this.model.vocab, id)) ends.push(id);
     return ends;
+  }
+
+  private timed(act: () => void): number {
+    const started = performance.now();
+    act();
+    return performance.now() - started;
   }
 
   private text(token: number): string {

@@ -1,3 +1,4 @@
+import { isTame } from "../../text/tame.ts";
 import type { Tokenizer } from "../../text/tokenizer.ts";
 import { assert } from "../../util/assert.ts";
 import type { GrammarMatcher } from "../grammar.ts";
@@ -120,6 +121,8 @@ export class LlguidanceMatcher implements GrammarMatcher {
     const { tokenizer } = this;
     // A character that is cut off at the end is not forced as a whole.
     const text = new TextDecoder("utf-8", { ignoreBOM: true }).decode(bytes, { stream: true });
+    // A grammar of a stranger may dictate what tokenizers fail over: then the model says it, token by token.
+    if (!isTame(text)) return NOTHING;
     const tokens = tokenizer.encode(text, false);
     const first = tokenizer.addsBegin ? 1 : 0;
     let at = 0;

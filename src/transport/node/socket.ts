@@ -5,12 +5,20 @@ import { type WebSocket, WebSocketServer } from "ws";
 import { ConnectionError, MOST_MESSAGE_BYTES, type Transport } from "../transport.ts";
 import { webSocketTransport } from "../websocket.ts";
 import { keyOfProtocols, SUBPROTOCOL } from "./subprotocol.ts";
+import { type Flow, Traffic } from "./traffic.ts";
 
 const CLOSE_TIMEOUT_MS = 500;
 /** A peer that answers no ping for two of these is gone. */
 const HEARTBEAT_MS = 15_000;
 /** A handshake takes at most so long, TLS included. */
 const HANDSHAKE_TIMEOUT_MS = 10_000;
+/** How often handshakes are looked after. */
+const HANDSHAKE_CHECK_MS = 2000;
+/** Who was told that its connection is over has so long to let go. */
+const LET_GO_MS = 2000;
+/** Frames of one message, and pieces of one frame: the parser holds an object for each. */
+const MOST_FRAGMENTS = 1024;
+const MOST_PIECES = 16 * 1024;
 
 /** What a client says of itself before it may connect. */
 export interface Handshake {
@@ -80,12 +88,28 @@ export async function listen<Admitted = null>(options: ListenOptions<Admitted>):
     noServer: true,
     perMessageDeflate: false,
     maxPayload: MOST_MESSAGE_BYTES,
+    maxFragments: MOST_FRAGMENTS,
+    maxBufferedChunks: MOST_PIECES,
+    // One message a turn of the event loop: a peer that sends thousands at a time does not hold up another.
+    allowSynchronousEvents: false,
+    // Not in the package's types yet.
+    ...({ closeTimeout: LET_GO_MS } as object),
     handleProtocols: (offered) => offered.has(SUBPROTOCOL) && SUBPROTOCOL,
   });
+  const traffic = new Traffic();
+  const flows = new WeakMap<WebSocket, Flow>();
+  http.on(http instanceof SecureServer ? "secureConnection" : "connection", (socket) =>
+    traffic.opened(socket),
+  );
   http.on("upgrade", (request: IncomingMessage, socket: Duplex, head: Buffer) => {
-    upgrade(sockets, options, request, socket, head);
+    upgrade(sockets, options, request, socket, head, (webSocket) => {
+      const flow = traffic.upgraded(socket, webSocket);
+      flows.set(webSocket, flow);
+      socket.on("data", (piece: Buffer) => flow.piece(piece.length));
+      return flow;
+    });
   });
-  const stopHeartbeat = heartbeat(sockets);
+  const stopHeartbeat = heartbeat(sockets, flows);
   const ended = new Promise<void>((resolve) => void http.once("close", () => resolve()));
   return new Promise((resolve, reject) => {
     http.once("error", (error: NodeJS.ErrnoException) => {
@@ -114,7 +138,11 @@ function serverFor(certificate: Certificate | undefined): Server {
   const answer: Parameters<typeof createServer>[1] = (_, response) => {
     response.writeHead(426, { "content-type": "text/plain" }).end("PicoSpec cloud: WebSocket only\n");
   };
-  const timeouts = { requestTimeout: HANDSHAKE_TIMEOUT_MS, headersTimeout: HANDSHAKE_TIMEOUT_MS };
+  const timeouts = {
+    requestTimeout: HANDSHAKE_TIMEOUT_MS,
+    headersTimeout: HANDSHAKE_TIMEOUT_MS,
+    connectionsCheckingInterval: HANDSHAKE_CHECK_MS,
+  };
   if (!certificate) return createServer(timeouts, answer);
   try {
     const secure = { ...certificate, ...timeouts, handshakeTimeout: HANDSHAKE_TIMEOUT_MS };
@@ -132,6 +160,7 @@ function upgrade<Admitted>(
   request: IncomingMessage,
   socket: Duplex,
   head: Buffer,
+  flowOf: (webSocket: WebSocket) => Flow,
 ): void {
   // A peer that resets its socket in the middle of the handshake.
   socket.on("error", () => socket.destroy());
@@ -145,7 +174,7 @@ function upgrade<Admitted>(
   sockets.handleUpgrade(request, socket, head, (webSocket) => {
     sockets.emit("connection", webSocket, request);
     webSocket.on("error", () => {}); // told to the owner by the transport's own listener
-    connected(webSocketTransport(webSocket), decision.admitted);
+    connected(webSocketTransport(webSocket, flowOf(webSocket)), decision.admitted);
   });
 }
 
@@ -177,11 +206,13 @@ function listenError(error: NodeJS.ErrnoException, host: string, port: number): 
 }
 
 /** Ends connections whose other side vanished without a word. */
-function heartbeat(sockets: WebSocketServer): () => void {
+function heartbeat(sockets: WebSocketServer, flows: WeakMap<WebSocket, Flow>): () => void {
   const silent = new WeakSet<WebSocket>();
   const timer = setInterval(() => {
     for (const socket of sockets.clients) {
-      if (silent.has(socket)) socket.terminate();
+      const flow = flows.get(socket);
+      // It is not read from until it reads, so that no pong of it is heard.
+      if (flow?.deaf ? flow.stuck : silent.has(socket)) socket.terminate();
       silent.add(socket);
       socket.once("pong", () => silent.delete(socket));
       socket.ping();

@@ -1,0 +1,33 @@
+import { chatTextBy, type RenderTemplate } from "../text/chat-template.ts";
+import { promptUnits, type UnreadPrompt } from "../text/conversation.ts";
+import type { Tokenizer } from "../text/tokenizer.ts";
+import { SettingError } from "../util/errors.ts";
+
+/** How a prompt that others wrote becomes tokens: bounded by the context before it is read, and read where it may take long. */
+
+export interface PromptReader {
+  readonly tokenizer: Tokenizer;
+  readonly render: RenderTemplate;
+  /** of prompt and answer, tokens */
+  readonly contextTokens: number;
+}
+
+/**
+ * @returns token ids, Int32Array[n]
+ * @throws SettingError for more characters than the context can hold; TemplateError, PromptError
+ */
+export async function readPrompt(prompt: UnreadPrompt, reader: PromptReader): Promise<Int32Array> {
+  const { tokenizer, contextTokens } = reader;
+  // A character has a unit or more, and each unit a byte or more.
+  const mostUnits = contextTokens * (tokenizer.longestTokenBytes ?? Number.POSITIVE_INFINITY);
+  checkUnits(promptUnits(prompt), mostUnits, contextTokens);
+  const told = prompt.kind === "text" ? prompt : await chatTextBy(reader.render, prompt, tokenizer);
+  checkUnits(told.text.length, mostUnits, contextTokens);
+  return tokenizer.readUntrusted?.(told) ?? tokenizer.encode(told.text, told.special);
+}
+
+function checkUnits(units: number, most: number, contextTokens: number): void {
+  if (units <= most) return;
+  const message = `the prompt has ${units} characters, and the context of ${contextTokens} tokens holds ${most} at most; shorten the prompt`;
+  throw new SettingError("prompt", message);
+}

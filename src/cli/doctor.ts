@@ -2,6 +2,8 @@ import { Command, Option } from "commander";
 import { pings, transfers } from "../../lab/bench/probe.ts";
 import type { RemoteOpener } from "../edge/opener.ts";
 import type { ModelFile } from "../engine/llama/gguf.ts";
+import type { ConnectSettings } from "../transport/node/connect.ts";
+import { addCredentialOptions, type CredentialValues, credentialsOf } from "./credentials.ts";
 import { bounded, type Check, checkText, verdict } from "./doctor/check.ts";
 import {
   addressCheck,
@@ -22,7 +24,7 @@ import { Exit } from "./exit.ts";
 import { BUNDLED_DRAFTER, BUNDLED_TARGET } from "./node.ts";
 import { colours } from "./output.ts";
 
-interface DoctorValues {
+interface DoctorValues extends CredentialValues {
   readonly cloud?: string;
   readonly model?: readonly string[];
   readonly json?: true;
@@ -34,9 +36,10 @@ const LOAD_MS = 60_000;
 const NETWORK_MS = 30_000;
 
 export function doctorCommand(): Command {
-  return new Command("doctor")
+  const command = new Command("doctor")
     .description("checks this machine, models and a cloud, and says what is wrong and what to do about it")
-    .addOption(new Option("--cloud <url>", "check this cloud as well, and the way to it"))
+    .addOption(new Option("--cloud <url>", "check this cloud as well, and the way to it"));
+  return addCredentialOptions(command)
     .addOption(
       new Option(
         "--model <file>",
@@ -57,10 +60,11 @@ Examples:
     .action(doctor);
 }
 
-async function doctor({ cloud, model = [], json }: DoctorValues): Promise<void> {
+async function doctor({ cloud, model = [], json, ...given }: DoctorValues): Promise<void> {
+  const credentials = credentialsOf(given, cloud === undefined ? [] : [cloud]);
   const checks: Check[] = [];
   const pen = colours(process.stdout);
-  for await (const check of allChecks(cloud, model)) {
+  for await (const check of allChecks(cloud, credentials, model)) {
     checks.push(check);
     if (!json) console.log(checkText(check, pen));
   }
@@ -71,7 +75,11 @@ async function doctor({ cloud, model = [], json }: DoctorValues): Promise<void> 
 }
 
 /** One after the other, so that none disturbs the times of another. */
-async function* allChecks(cloud: string | undefined, models: readonly string[]): AsyncGenerator<Check> {
+async function* allChecks(
+  cloud: string | undefined,
+  credentials: ConnectSettings,
+  models: readonly string[],
+): AsyncGenerator<Check> {
   yield* machineChecks();
   yield* libraryChecks();
   yield await bounded("bundled pair", LOAD_MS, async (signal) => {
@@ -80,7 +88,7 @@ async function* allChecks(cloud: string | undefined, models: readonly string[]):
   });
   const files: ModelFile[] = [];
   yield* modelChecks(models, files);
-  if (cloud !== undefined) yield* cloudChecks(cloud, files);
+  if (cloud !== undefined) yield* cloudChecks(cloud, credentials, files);
 }
 
 async function* machineChecks(): AsyncGenerator<Check> {
@@ -113,18 +121,24 @@ async function* modelChecks(paths: readonly string[], files: ModelFile[]): Async
 }
 
 /** What cannot be looked at, because what comes before it is a problem, is not shown. */
-async function* cloudChecks(address: string, files: readonly ModelFile[]): AsyncGenerator<Check> {
+async function* cloudChecks(
+  address: string,
+  credentials: ConnectSettings,
+  files: readonly ModelFile[],
+): AsyncGenerator<Check> {
   const form = addressCheck(address);
   yield form;
   if (form.status === "problem") return;
-  const reach = await bounded("cloud reach", NETWORK_MS, async () => reachCheck(await reachOf(address)));
+  const reach = await bounded("cloud reach", NETWORK_MS, async () =>
+    reachCheck(await reachOf(address, credentials)),
+  );
   yield reach;
   if (reach.status === "problem") return;
   const link: { client?: RemoteOpener } = {};
   try {
     yield await bounded("cloud protocol", NETWORK_MS, async () => {
       const answer = await outcomeOf(async () => {
-        link.client = await greet(address);
+        link.client = await greet(address, credentials);
         return link.client.target;
       });
       return protocolCheck(answer);

@@ -14,13 +14,14 @@ import { Edge } from "../edge/edge.ts";
 import { systemClock } from "../transport/node/clock.ts";
 import { connect } from "../transport/node/connect.ts";
 import { SettingError } from "../util/errors.ts";
+import { addCredentialOptions, type CredentialValues, credentialsOf } from "./credentials.ts";
 import { MODEL, modelPath } from "./model-path.ts";
 import { type GpuValue, gpuOption, number, whole } from "./options.ts";
 import { figure, progressBar, table } from "./output.ts";
 import { defaultPolicies, readScenario, type SetValue, setOption } from "./simulate.ts";
 import { shortened, wrapped } from "./text.ts";
 
-interface PlanValues extends GpuValue, SetValue {
+interface PlanValues extends GpuValue, SetValue, CredentialValues {
   readonly cloud?: string;
   readonly model?: string;
   readonly scenario?: string;
@@ -36,11 +37,12 @@ const DRAWS = 12;
 const SEED = 1;
 
 export function planCommand(): Command {
-  return new Command("plan")
+  const command = new Command("plan")
     .description(
       "whether PicoSpec pays off here, and which policy to take: from a short look at a real cloud, or a scenario",
     )
-    .addOption(new Option("--cloud <url>", "measure this cloud for less than ten seconds: needs --model"))
+    .addOption(new Option("--cloud <url>", "measure this cloud for less than ten seconds: needs --model"));
+  return addCredentialOptions(command)
     .addOption(
       new Option("--model <model>", `the drafter, a GGUF model with the target's tokenizer: ${MODEL}`),
     )
@@ -135,7 +137,7 @@ async function measured(values: PlanValues): Promise<FittedScenario> {
     progress: bar.update,
   }).finally(bar.end);
   try {
-    const transport = await connect(cloud);
+    const transport = await connect(cloud, credentialsOf(values, [cloud]));
     const { tokenizer } = drafter;
     const client = await connectEdge({
       transport,

@@ -3,7 +3,8 @@ import { software } from "../../device/node.ts";
 import { connectEdge } from "../../edge/connect.ts";
 import type { RemoteOpener } from "../../edge/opener.ts";
 import { systemClock } from "../../transport/node/clock.ts";
-import { connect } from "../../transport/node/connect.ts";
+import { type ConnectSettings, connect } from "../../transport/node/connect.ts";
+import { ConnectionError } from "../../transport/transport.ts";
 import { messageOf } from "../../util/errors.ts";
 import type { Reach } from "./cloud.ts";
 
@@ -12,13 +13,17 @@ import type { Reach } from "./cloud.ts";
 const TCP_TIMEOUT_MS = 5000;
 
 /** @param address a URL of ws: or wss: */
-export async function reachOf(address: string): Promise<Reach> {
+export async function reachOf(address: string, credentials: ConnectSettings): Promise<Reach> {
   const tcp = await tcpTime(new URL(address));
   if (typeof tcp !== "number") return { stage: "tcp", ...tcp };
   try {
-    (await connect(address)).close();
+    (await connect(address, credentials)).close();
     return { stage: "open", tcpMs: tcp };
   } catch (error) {
+    // A cloud that refuses says what to do; where none answers the cause says more.
+    if (error instanceof ConnectionError && error.code !== "unreachable") {
+      return { stage: "refused", message: messageOf(error) };
+    }
     const cause = error instanceof Error && error.cause !== undefined ? error.cause : error;
     return { stage: "websocket", message: messageOf(cause) };
   }
@@ -48,9 +53,9 @@ function tcpTime(url: URL): Promise<number | { code: string; message: string }> 
 }
 
 /** A link of an edge that asks for nothing. @throws ConnectionError, CloudError */
-export async function greet(address: string): Promise<RemoteOpener> {
+export async function greet(address: string, credentials: ConnectSettings): Promise<RemoteOpener> {
   return connectEdge({
-    transport: await connect(address),
+    transport: await connect(address, credentials),
     tokenizer: { fingerprint: "" },
     drafter: null,
     clock: systemClock,

@@ -65,6 +65,13 @@ describe("the way to a cloud", () => {
   });
 
   it("is a problem where something else answers", () => {
+    expect(
+      reachCheck({ stage: "refused", message: "this cloud wants a key: give it with --cloud-key" }),
+    ).toMatchObject({
+      status: "problem",
+      detail: "this cloud wants a key",
+      advice: "give it with --cloud-key",
+    });
     expect(reachCheck({ stage: "websocket", message: "Unexpected server response: 200" })).toMatchObject({
       status: "problem",
       detail: expect.stringContaining("200"),

@@ -17,7 +17,7 @@ export function addressCheck(address: string): Check {
   if (url.protocol === "wss:") return ok(name, address);
   if (!isLoopback(url.hostname)) {
     const advice =
-      "put the cloud behind a TLS proxy and write wss://, or use a tunnel: ssh -N -L 4747:127.0.0.1:4747 HOST";
+      "give the cloud --tls-cert and --tls-key, or put it behind a TLS proxy, and write wss://; or use a tunnel: ssh -N -L 4747:127.0.0.1:4747 HOST";
     return warning(name, `${address} is not encrypted: others on the way can read along`, advice);
   }
   if (url.port === "") {
@@ -38,6 +38,8 @@ function isLoopback(host: string): boolean {
 export type Reach =
   | { readonly stage: "tcp"; readonly code: string; readonly message: string }
   | { readonly stage: "websocket"; readonly message: string }
+  /** by its key, its certificate or its origin */
+  | { readonly stage: "refused"; readonly message: string }
   | { readonly stage: "open"; readonly tcpMs: number };
 
 export function reachCheck(reach: Reach): Check {
@@ -49,6 +51,10 @@ export function reachCheck(reach: Reach): Check {
       const advice =
         "check that a picospec cloud listens there, and that a proxy before it passes WebSockets on";
       return problem(name, `the port answers, and no WebSocket opens: ${reach.message}`, advice);
+    }
+    case "refused": {
+      const [what, advice] = reach.message.split(/: (?=give |ask |its operator )/, 2);
+      return problem(name, what ?? reach.message, advice ?? "ask the operator of the cloud");
     }
     case "open":
       return ok(name, `a WebSocket opens; TCP took ${reach.tcpMs.toFixed(1)} ms`);

@@ -55,17 +55,32 @@ export class LiveSessions implements EngineSessions<LiveSession, LiveEvent, Live
     });
   }
 
-  /** Gives free runs to the sessions that wait, the oldest first. */
+  /** Gives free runs to sessions that wait: to the principal that has fewest for its weight, and there the oldest. */
   goOn(nowMs: number, out: Effects): number {
     this.dropEnded();
     let free = this.limits.runs - this.running;
-    for (const session of this.sessions.values()) {
-      if (free === 0) break;
-      if (!session.waits) continue;
-      session.run(nowMs, out);
+    for (let next = this.nextInTurn(); free > 0 && next; next = this.nextInTurn()) {
+      next.run(nowMs, out);
       free--;
     }
     return Number.POSITIVE_INFINITY;
+  }
+
+  private nextInTurn(): LiveSession | null {
+    const running = new Map<string, number>();
+    for (const { isRunning, identity } of this.sessions.values()) {
+      if (isRunning) running.set(identity.principal, (running.get(identity.principal) ?? 0) + 1);
+    }
+    let next: LiveSession | null = null;
+    let least = Number.POSITIVE_INFINITY;
+    for (const session of this.sessions.values()) {
+      const { principal, weight } = session.identity;
+      const part = (running.get(principal) ?? 0) / weight;
+      if (!session.waits || part >= least) continue;
+      next = session;
+      least = part;
+    }
+    return next;
   }
 
   views(): SessionView[] {

@@ -1,0 +1,113 @@
+import { execFile } from "node:child_process";
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { promisify } from "node:util";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { type TestAuthority, testAuthority } from "../support/certificates.ts";
+import { freePort } from "../support/free-port.ts";
+import { DRAFTER, picospec, startCloud } from "../support/processes.ts";
+import {
+  type Certificate,
+  haproxyConfiguration,
+  nginxConfiguration,
+  startHaproxy,
+  startNginx,
+} from "../support/proxies.ts";
+
+/** nginx and HAProxy with the files of deploy/: they take them, refuse what they should, and pass the rest on. */
+
+const folder = mkdtempSync(join(tmpdir(), "picospec-proxies-"));
+let authority: TestAuthority;
+let certificate: Certificate;
+beforeAll(async () => {
+  authority = await testAuthority(folder);
+  certificate = await authority.certificate("proxy", 30);
+});
+afterAll(() => rmSync(folder, { recursive: true, force: true }));
+
+const run = promisify(execFile);
+const CLOUDS: readonly [number, number] = [1, 2];
+const PROBED = CLOUDS.map((port) => ({ port, probes: port }));
+
+/** Status of a request over TLS, without the check of the certificate: it is another test's. */
+async function status(url: string, ...args: string[]): Promise<string> {
+  const own = ["-sk", "--http1.1", "-o", "/dev/null", "-w", "%{http_code}", "--max-time", "20"];
+  return (await run("curl", [...own, ...args, url.replace("wss:", "https:")])).stdout;
+}
+
+const UPGRADE = [
+  ...["-H", "Connection: Upgrade", "-H", "Upgrade: websocket"],
+  ...["-H", "Sec-WebSocket-Version: 13", "-H", "Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA=="],
+];
+
+async function answerOver(url: string): Promise<string> {
+  const question = ["run", "2 + 3?", "--model", DRAFTER, "--temperature", "0", "--max-tokens", "16"];
+  const { stdout, stderr, status } = await picospec([
+    ...question,
+    "--cloud",
+    url,
+    "--cloud-ca",
+    authority.ca,
+  ]);
+  expect(status, stderr).toBe(0);
+  return stdout;
+}
+
+describe("nginx", () => {
+  it("takes the file; the control, with a directive that there is not, is refused", async () => {
+    const path = nginxConfiguration(folder, 8443, CLOUDS, certificate);
+    const test = () => run("nginx", ["-t", "-q", "-c", path, "-p", folder, "-e", "stderr"]);
+    expect((await test()).stderr).toBe("");
+    const site = join(folder, "picospec.conf");
+    writeFileSync(site, readFileSync(site, "utf8").replace("proxy_buffering", "proxy_bufering"));
+    await expect(test()).rejects.toThrow(/unknown directive "proxy_bufering"/);
+  });
+
+  it("passes a cloud's refusal on, tells plain requests what it is for, and bounds handshakes", async () => {
+    const nowhere = await freePort();
+    const keys = join(folder, "keys");
+    await picospec(["keys", "add", "alice", "--keys", keys]);
+    const cloud = await startCloud(["--keys", keys]);
+    const nginx = await startNginx(folder, [nowhere, cloud.port], certificate);
+    try {
+      expect(await status(nginx.url)).toBe("426");
+      expect(await status(nginx.url, ...UPGRADE)).toBe("401");
+      const many = Array.from({ length: 100 }, () => [
+        "-o",
+        "/dev/null",
+        nginx.url.replace("wss:", "https:"),
+      ]);
+      const { stdout } = await run("curl", ["-sk", "--http1.1", "-w", "%{http_code}\n", ...many.flat()]);
+      expect(stdout).toContain("429");
+    } finally {
+      await nginx.stop();
+      await cloud.stop();
+    }
+  });
+});
+
+describe("HAProxy", () => {
+  it("takes the file; the control, with a keyword that there is not, is refused", async () => {
+    const path = haproxyConfiguration(folder, 8443, PROBED, certificate);
+    const test = () => run("haproxy", ["-c", "-f", path]);
+    const { stdout, stderr } = await test();
+    expect(stdout + stderr).not.toMatch(/WARNING|ALERT/);
+    writeFileSync(path, readFileSync(path, "utf8").replace("balance leastconn", "ballance leastconn"));
+    await expect(test()).rejects.toThrow(/ballance/);
+  });
+
+  it("sends edges to the cloud that says it is ready, and to none that says it is not", async () => {
+    const [first, second] = [await freePort(), await freePort()];
+    const cloud = await startCloud(["--metrics-port", String(second)]);
+    const gone = { port: await freePort(), probes: first };
+    const haproxy = await startHaproxy(folder, [gone, { port: cloud.port, probes: second }], certificate);
+    try {
+      expect(await answerOver(haproxy.url)).toBe(await answerOver(haproxy.url));
+      expect(await status(haproxy.url)).toBe("400");
+    } finally {
+      await haproxy.stop();
+      await cloud.stop();
+    }
+  });
+});

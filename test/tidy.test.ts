@@ -158,7 +158,6 @@ const LISTED: readonly Listed[] = [
       "lab/sim/sweep.ts": ["MOST_SWEEP_VALUES"],
       "src/cli/chat-input.ts": ["CHAT_COMMANDS"],
       "src/cli/doctor/machine.ts": ["LEAST_NODE"],
-      "src/cli/main.ts": ["commands"],
       "src/edge/drafters/lookup.ts": ["LOOKUP"],
     },
   },

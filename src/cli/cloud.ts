@@ -4,6 +4,7 @@ import { identityText } from "../decoding/identity.ts";
 import { CLOUD_DEFAULTS, type CreateCloudOptions, createCloud } from "../device/cloud.ts";
 import { TARGET_ENGINES } from "../device/engines.ts";
 import { SettingError } from "../util/errors.ts";
+import { configOption } from "./config.ts";
 import { readText } from "./files.ts";
 import { downloadProgress, MODEL } from "./model-path.ts";
 import { serveUntilStopped } from "./node.ts";
@@ -95,6 +96,7 @@ export function cloudCommand(): Command {
     )
     .addOption(gpuOption());
   addTrustOptions(command);
+  command.addOption(configOption());
   return addHardwareOption(command, "off")
     .addHelpText(
       "after",

@@ -4,6 +4,7 @@ import { messageOf, PicoSpecError, SettingError } from "../util/errors.ts";
 import { benchCommand } from "./bench.ts";
 import { chatCommand } from "./chat.ts";
 import { cloudCommand } from "./cloud.ts";
+import { applyConfig } from "./config.ts";
 import { demoCommand } from "./demo.ts";
 import { doctorCommand } from "./doctor.ts";
 import { evalCommand } from "./eval.ts";
@@ -59,6 +60,7 @@ Examples:
   $ picospec chat --cloud ws://127.0.0.1:4747 --model drafter.gguf
   $ picospec doctor                                       what is wrong here, and what to do about it`,
     );
+  program.hook("preSubcommand", (_, command) => applyConfig(command, args));
   for (const command of commands()) {
     program.addCommand(
       command

@@ -2,6 +2,7 @@ import { Command, Option } from "commander";
 import { createEdge, type DeviceEdge } from "../device/edge.ts";
 import { serveEndpoint } from "../device/endpoint.ts";
 import { addLinkOptions, checkLink, credentialsOf, type LinkValues } from "./ask.ts";
+import { configOption } from "./config.ts";
 import { downloadProgress } from "./model-path.ts";
 import { serveUntilStopped } from "./node.ts";
 import { whole } from "./options.ts";
@@ -48,6 +49,7 @@ export function edgeCommand(): Command {
         .argParser(whole(0, 100_000))
         .default(256),
     )
+    .addOption(configOption())
     .addHelpText(
       "after",
       `

@@ -141,13 +141,13 @@ export function refuseUnknown(what: string, given: object, table: SettingTable):
   const names = Object.keys(table);
   const unknown = Object.keys(given).find((name) => !Object.hasOwn(table, name));
   if (unknown === undefined) return;
-  const near = nearest(unknown, names);
+  const near = nearestName(unknown, names);
   const hint = near === null ? `there are ${names.join(", ")}` : `did you mean ${near}?`;
   throw new SettingError(unknown, `unknown ${what} ${shown(unknown)}; ${hint}`);
 }
 
 /** The name that `given` is a misspelling of, as far as that can be guessed; null: of none. */
-function nearest(given: string, names: readonly string[]): string | null {
+export function nearestName(given: string, names: readonly string[]): string | null {
   const plain = (name: string) => name.toLowerCase().replaceAll(/[_-]/g, "");
   const wanted = plain(given).slice(0, MOST_SHOWN);
   const most = Math.max(1, Math.floor(wanted.length / 3));

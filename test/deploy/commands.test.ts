@@ -49,7 +49,12 @@ function problems([name, ...args]: readonly string[]): string[] {
   let said = "";
   command
     .exitOverride()
-    .configureOutput({ writeErr: (text) => void (said += text), writeOut: () => {} })
+    .configureOutput({
+      writeErr: (text) => {
+        said += text;
+      },
+      writeOut: () => {},
+    })
     .action(() => {});
   try {
     command.parse([...args], { from: "user" });

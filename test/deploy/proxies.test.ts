@@ -1,5 +1,8 @@
 import { execFile } from "node:child_process";
+import { once } from "node:events";
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { createServer } from "node:http";
+import { type AddressInfo, createServer as createTcpServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { promisify } from "node:util";
@@ -54,6 +57,38 @@ async function answerOver(url: string): Promise<string> {
   return stdout;
 }
 
+/** A port that ends each connection, and one that says whether it is ready. */
+class FakeCloud {
+  ready = true;
+  connections = 0;
+  private readonly cloud = createTcpServer((socket) => {
+    this.connections++;
+    socket.on("error", () => {}).destroy();
+  });
+  private readonly health = createServer((_, response) => {
+    response.writeHead(this.ready ? 200 : 503).end();
+  });
+
+  static async start(): Promise<FakeCloud> {
+    const fake = new FakeCloud();
+    for (const server of [fake.cloud, fake.health]) await once(server.listen(0, "127.0.0.1"), "listening");
+    return fake;
+  }
+
+  get port(): number {
+    return (this.cloud.address() as AddressInfo).port;
+  }
+
+  get probes(): number {
+    return (this.health.address() as AddressInfo).port;
+  }
+
+  async stop(): Promise<void> {
+    this.health.closeAllConnections();
+    await Promise.all([this.cloud, this.health].map((server) => once(server.close(), "close")));
+  }
+}
+
 describe("nginx", () => {
   it("takes the file; the control, with a directive that there is not, is refused", async () => {
     const path = nginxConfiguration(folder, 8443, CLOUDS, certificate);
@@ -97,17 +132,39 @@ describe("HAProxy", () => {
     await expect(test()).rejects.toThrow(/ballance/);
   });
 
-  it("sends edges to the cloud that says it is ready, and to none that says it is not", async () => {
-    const [first, second] = [await freePort(), await freePort()];
-    const cloud = await startCloud(["--metrics-port", String(second)]);
-    const gone = { port: await freePort(), probes: first };
-    const haproxy = await startHaproxy(folder, [gone, { port: cloud.port, probes: second }], certificate);
+  it("sends edges to no cloud that says it is not ready; the control, one that is, gets them", async () => {
+    const cloud = await startCloud();
+    const other = await FakeCloud.start();
+    other.ready = false;
+    // The real one's probe is answered by another fake: here HAProxy is what is tested.
+    const probe = await FakeCloud.start();
+    const haproxy = await startHaproxy(
+      folder,
+      [
+        { port: other.port, probes: other.probes },
+        { port: cloud.port, probes: probe.probes },
+      ],
+      certificate,
+    );
     try {
-      expect(await answerOver(haproxy.url)).toBe(await answerOver(haproxy.url));
-      expect(await status(haproxy.url)).toBe("400");
+      await haproxy.hears("Server clouds/cloud-1 is DOWN");
+      other.connections = 0;
+      expect(await answerOver(haproxy.url)).not.toBe("");
+      for (let i = 0; i < 4; i++) await status(haproxy.url);
+      expect(other.connections).toBe(0);
+      other.ready = true;
+      await haproxy.hears("Server clouds/cloud-1 is UP");
+      for (let i = 0; i < 4; i++) await status(haproxy.url, ...UPGRADE, "--max-time", "1");
+      expect(other.connections).toBeGreaterThan(0);
     } finally {
       await haproxy.stop();
-      await cloud.stop();
+      await Promise.all([cloud.stop(), other.stop(), probe.stop()]);
     }
+  });
+
+  it("refuses what is no handshake", async () => {
+    const nowhere = { port: await freePort(), probes: await freePort() };
+    const haproxy = await startHaproxy(folder, [nowhere, nowhere], certificate);
+    expect(await status(haproxy.url).finally(() => haproxy.stop())).toBe("400");
   });
 });

@@ -1,8 +1,10 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { readFileSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { gunzipSync } from "node:zlib";
 import { describe, expect, it } from "vitest";
 import { type Finished, finished } from "../support/processes.ts";
@@ -38,14 +40,16 @@ async function audit(advisories: Advisories | null): Promise<Finished & { readon
   }).listen(0, "127.0.0.1");
   await once(server, "listening");
   const { port } = server.address() as AddressInfo;
+  // npm keeps advisories: the user's cache must not get these.
+  const cache = mkdtempSync(join(tmpdir(), "picospec-audit-"));
+  const npmFor = (registry: string) => ({
+    ...{ npm_config_registry: registry, npm_config_cache: cache, npm_config_fetch_retries: "0" },
+  });
   try {
-    const registry = `http://127.0.0.1:${port}`;
-    return {
-      ...(await script("audit", { npm_config_registry: registry, npm_config_fetch_retries: "0" })),
-      asked,
-    };
+    return { ...(await script("audit", npmFor(`http://127.0.0.1:${port}`))), asked };
   } finally {
     server.close();
+    rmSync(cache, { recursive: true, force: true });
   }
 }
 

@@ -96,6 +96,8 @@ export function execStart(unit: Unit, variables: Readonly<Record<string, string>
   return line.split(/\s+/).flatMap((word) => {
     const words = /^\$(\w+)$/.exec(word)?.[1];
     if (words !== undefined) return variable(words).split(/\s+/).filter(Boolean);
-    return [word.replaceAll(/\$\{(\w+)\}/g, (_, name: string) => variable(name)).replaceAll("%S", "/var/lib")];
+    return [
+      word.replaceAll(/\$\{(\w+)\}/g, (_, name: string) => variable(name)).replaceAll("%S", "/var/lib"),
+    ];
   });
 }

@@ -1,4 +1,5 @@
 import { type ChildProcess, spawn } from "node:child_process";
+import { EventEmitter, once } from "node:events";
 import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { freePort } from "./free-port.ts";
@@ -8,6 +9,8 @@ import { freePort } from "./free-port.ts";
 export interface RunningProxy {
   /** wss:// */
   readonly url: string;
+  /** Resolves when it has said this, on either stream. */
+  hears(word: string): Promise<void>;
   stop(): Promise<void>;
 }
 
@@ -85,7 +88,7 @@ export function haproxyConfiguration(
   { cert, key }: Certificate,
 ): string {
   const pem = join(folder, "haproxy.pem");
-  writeFileSync(pem, readFileSync(cert, "utf8") + readFileSync(key, "utf8"));
+  writeFileSync(pem, [cert, key].map((path) => `${readFileSync(path, "utf8")}\n`).join(""));
   const path = join(folder, "haproxy.cfg");
   const text = replaced(readFileSync("deploy/haproxy/haproxy.cfg", "utf8"), [
     ["bind :443 ", `bind 127.0.0.1:${port} `],
@@ -115,22 +118,28 @@ export async function startHaproxy(
 }
 
 /** @param word what it says when it is ready */
-function started(child: ChildProcess, word: string, url: string): Promise<RunningProxy> {
-  const ended = new Promise<void>((resolve) => child.once("close", () => resolve()));
-  return new Promise((ready, fail) => {
-    let said = "";
-    child.once("error", fail);
-    child.stderr?.on("data", (chunk) => {
+async function started(child: ChildProcess, word: string, url: string): Promise<RunningProxy> {
+  let said = "";
+  const heard = new EventEmitter();
+  for (const stream of [child.stdout, child.stderr]) {
+    stream?.on("data", (chunk) => {
       said += chunk;
-      if (!said.includes(word)) return;
-      ready({
-        url,
-        stop() {
-          child.kill("SIGTERM");
-          return ended;
-        },
-      });
+      heard.emit("more");
     });
-    void ended.then(() => fail(new Error(`${child.spawnfile} ended: ${said}`)));
-  });
+  }
+  const ended = once(child, "close");
+  const hears = async (awaited: string) => {
+    while (!said.includes(awaited)) {
+      const more = await Promise.race([once(heard, "more").then(() => true), ended.then(() => false)]);
+      if (!more) throw new Error(`${child.spawnfile} ended: ${said}`);
+    }
+  };
+  await hears(word);
+  return {
+    ...{ url, hears },
+    async stop() {
+      child.kill("SIGTERM");
+      await ended;
+    },
+  };
 }

@@ -46,7 +46,14 @@ function megabytes(bytes) {
 function missingFiles(paths) {
   const wanted = [
     ...["dist/src/index.js", "dist/src/node.d.ts", "dist/lab/index.js", "dist/lab/index.d.ts"],
-    ...["bin/picospec.js", "docs/architecture.md", "docs/protocol.md", "examples/library/story.mjs"],
+    ...[
+      "bin/picospec.js",
+      "docs/architecture.md",
+      "docs/protocol.md",
+      "docs/operations.md",
+      "deploy/grafana/picospec.json",
+      "examples/library/story.mjs",
+    ],
     ...["models/pico-target-q8_0.gguf", "models/pico-drafter-q8_0.gguf", "README.md", "LICENSE"],
   ];
   const needless = paths.filter((path) => /\.test\.|^test\/|(?<!\.d)\.ts$/.test(path));

@@ -3,6 +3,8 @@
  * `picospec/node` adds llama.cpp, WebSockets and a server.
  */
 
+export type { CloudObserver, PassReport } from "./cloud/core/observer.ts";
+export type { SessionEnded, SessionIdentity, SessionOpened, SessionReport } from "./cloud/core/session.ts";
 export {
   Cloud,
   type CloudLimits,
@@ -39,8 +41,10 @@ export {
   type AnswerRequest,
   Edge,
   type EdgeOptions,
+  type LinkState,
   type WholeAnswer,
 } from "./edge/edge.ts";
+export type { AnswerObserver, ObservedAnswer } from "./edge/observer.ts";
 export {
   LocalOpener,
   type LocalOpenerOptions,
@@ -110,4 +114,5 @@ export { type LinkProfile, symmetricWan, type WanProfile, wan } from "./transpor
 export { type WebSocketLike, webSocketTransport } from "./transport/websocket.ts";
 export type { CancelTimer, Clock } from "./util/clock.ts";
 export { PicoSpecError, SettingError } from "./util/errors.ts";
+export type { Log, LogFields } from "./util/log.ts";
 export { VirtualClock } from "./util/virtual-clock.ts";

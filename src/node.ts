@@ -8,6 +8,7 @@ export type { DrafterKind } from "./device/drafter.ts";
 export { type CreateEdgeOptions, createEdge, type DeviceEdge } from "./device/edge.ts";
 export { type EndpointSettings, serveEndpoint } from "./device/endpoint.ts";
 export { loadGrammars } from "./device/grammars.ts";
+export { CloudOperations, type CloudOperationsOptions } from "./device/operations.ts";
 export { type ContextOptions, LlamaContext } from "./engine/llama/context.ts";
 export type { GpuChoice } from "./engine/llama/library.ts";
 export { LlamaModel, type LoadOptions } from "./engine/llama/model.ts";

@@ -36,6 +36,8 @@ const ROOMS: Record<string, readonly string[]> = {
   "grammar/schema": ["decoding"],
   "grammar/llguidance": ["grammar", "grammar/ebnf", "grammar/schema"],
   ops: ["util"],
+  "ops/cloud": ["ops", "cloud"],
+  "ops/edge": ["ops", "edge"],
   hub: ["util"],
   engine: ["decoding", "text", "grammar"],
   "engine/llama": ["engine"],
@@ -47,14 +49,15 @@ const ROOMS: Record<string, readonly string[]> = {
   "cloud/core": ["protocol", "engine", "cloud/trust"],
   "cloud/passes": ["cloud/core"],
   "cloud/live": ["cloud/core"],
-  "cloud/server.ts": ["cloud", "transport/node", "ops"],
-  api: ["edge", "text", "ops"],
+  "cloud/server.ts": ["cloud", "transport/node"],
+  api: ["edge", "text"],
   "api/openai": ["api", "grammar/schema"],
-  "api/server.ts": ["api/openai"],
+  "api/server.ts": ["api/openai", "ops/edge"],
   device: [
     "edge",
     "cloud/server.ts",
     "api/server.ts",
+    "ops/cloud",
     "hub",
     "engine/llama",
     "grammar/llguidance",
@@ -86,6 +89,9 @@ const NODE_ROOMS = [
   "engine/llama",
   "cloud/server.ts",
   "api/server.ts",
+  "ops",
+  "ops/cloud",
+  "ops/edge",
   "hub",
   "device",
   "lab/bench",
@@ -142,6 +148,7 @@ const LISTED: readonly Listed[] = [
       "lab/tasks/draw.ts": ["splitOf"],
       "src/cli/chat-statistics.ts": ["together"],
       "src/cli/doctor/models.ts": ["neededBytes"],
+      "src/device/endpoint.ts": ["linkProblem"],
       "src/engine/llama/footprint.ts": ["attention"],
       "src/hub/listing.ts": ["filesIn", "nextPage"],
       "src/hub/request.ts": ["sha256In"],
@@ -159,6 +166,7 @@ const LISTED: readonly Listed[] = [
       "src/cli/chat-input.ts": ["CHAT_COMMANDS"],
       "src/cli/doctor/machine.ts": ["LEAST_NODE"],
       "src/edge/drafters/lookup.ts": ["LOOKUP"],
+      "src/ops/pino-log.ts": ["LOG_LIMITS"],
     },
   },
 ];
@@ -166,7 +174,7 @@ const LISTED: readonly Listed[] = [
 /** Programs that import what is built: folders, not their folders. */
 const PROGRAMS = ["bin", "scripts", "models/recipe"];
 
-const NODE_MODULES = /^(node:|ws$|koffi$)/;
+const NODE_MODULES = /^(node:|ws$|koffi$|pino$|prom-client$)/;
 
 interface SourceFile extends Module {
   readonly room: string;

@@ -60,7 +60,8 @@ export function corsHeaders(origin: string | undefined): Record<string, string> 
   return {
     "access-control-allow-origin": origin,
     "access-control-allow-methods": "GET, POST, OPTIONS",
-    "access-control-allow-headers": "authorization, content-type",
+    "access-control-allow-headers": "authorization, content-type, x-request-id",
+    "access-control-expose-headers": "x-request-id, x-picospec-relaxed",
     "access-control-max-age": "600",
     vary: "origin",
   };

@@ -2,8 +2,13 @@ import { randomBytes } from "node:crypto";
 import { once } from "node:events";
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
-import { Metrics } from "../ops/metrics.ts";
+import { answerAudit } from "../ops/edge/audit.ts";
+import { EdgeMetrics } from "../ops/edge/metrics.ts";
+import { answerObservedByAll } from "../ops/edge/together.ts";
+import { EXPOSITION_TYPE } from "../ops/registry.ts";
+import type { Clock } from "../util/clock.ts";
 import { messageOf } from "../util/errors.ts";
+import { faultFields, type Log, SILENT_LOG } from "../util/log.ts";
 import { asHttpError, HttpError } from "./errors.ts";
 import { admit, corsHeaders, type GuardOptions } from "./guard.ts";
 import { Endpoint, type EndpointOptions, type Reply } from "./openai/endpoint.ts";
@@ -11,7 +16,7 @@ import { REQUEST_LIMITS } from "./openai/request.ts";
 
 /** The endpoint on a port of this device. */
 
-export interface HttpOptions extends Omit<EndpointOptions, "freshId" | "nowSeconds" | "ended"> {
+export interface HttpOptions extends Omit<EndpointOptions, "freshId" | "nowSeconds"> {
   /** 127.0.0.1 unless said otherwise */
   readonly host: string;
   /** 0: any free one */
@@ -19,8 +24,11 @@ export interface HttpOptions extends Omit<EndpointOptions, "freshId" | "nowSecon
   readonly guard: GuardOptions;
   /** name and version of this software */
   readonly software: string;
-  /** a line for the operator */
-  readonly log?: (line: string) => void;
+  /** lines for the operator; default: none */
+  readonly log?: Log;
+  readonly clock: Clock;
+  /** for /readyz: why it cannot answer now; null: it can */
+  readonly notReady: () => string | null;
 }
 
 export interface HttpServer {
@@ -32,6 +40,7 @@ export interface HttpServer {
 }
 
 /** Between two lines of a stream that says nothing else: proxies cut what is silent. */
+const PROBES = ["/health", "/healthz", "/readyz"];
 const KEEP_ALIVE_MS = 15_000;
 const MOST_HEADER_UNITS = 1000;
 /** A body that comes more slowly than this is given up. */
@@ -48,13 +57,27 @@ const REQUEST_TIMEOUT_MS = 60_000;
  * }
  */
 export async function serveHttp(options: HttpOptions): Promise<HttpServer> {
-  const metrics = new Metrics();
-  const endpoint = new Endpoint({
+  const { edge, clock, log = SILENT_LOG, observe } = options;
+  const endpoint: Endpoint = new Endpoint({
     ...options,
-    freshId: () => randomBytes(12).toString("hex"),
+    freshId,
     nowSeconds: () => Math.floor(Date.now() / 1000),
-    ended: (end) => metrics.ended(end),
+    observe: (requestId) =>
+      answerObservedByAll([
+        metrics.observer(),
+        answerAudit(log, clock, requestId),
+        ...(observe ? [observe(requestId)] : []),
+      ]),
   });
+  const observed = {
+    get load() {
+      return endpoint.load;
+    },
+    get link() {
+      return edge.link;
+    },
+  };
+  const metrics = new EdgeMetrics(options.software.replace(/^.*\//, ""), observed, clock);
   const server = createServer((request, response) => {
     void new Exchange(request, response, options, endpoint, metrics).run();
   });
@@ -81,13 +104,24 @@ export async function serveHttp(options: HttpOptions): Promise<HttpServer> {
   };
 }
 
+function freshId(): string {
+  return randomBytes(12).toString("hex");
+}
+
+/** What a client may call its request: it comes back in a header, and is in lines of the log. */
+const REQUEST_ID = /^[\w.:/+=@-]{1,128}$/;
+
 /** One request and its response. */
 class Exchange {
   private readonly request: IncomingMessage;
   private readonly response: ServerResponse;
   private readonly options: HttpOptions;
   private readonly endpoint: Endpoint;
-  private readonly metrics: Metrics;
+  private readonly metrics: EdgeMetrics;
+  private readonly id: string;
+  private readonly startedMs: number;
+  /** of the error that it ended with; null: none */
+  private code: string | null = null;
   /** the client has gone: the rest is not wanted */
   private readonly gone = new AbortController();
   private readonly path: string;
@@ -97,13 +131,17 @@ class Exchange {
     response: ServerResponse,
     options: HttpOptions,
     endpoint: Endpoint,
-    metrics: Metrics,
+    metrics: EdgeMetrics,
   ) {
     this.request = request;
     this.response = response;
     this.options = options;
     this.endpoint = endpoint;
     this.metrics = metrics;
+    const given = request.headers["x-request-id"];
+    this.id = typeof given === "string" && REQUEST_ID.test(given) ? given : freshId();
+    this.startedMs = options.clock.nowMs();
+    response.setHeader("x-request-id", this.id);
     this.path = (request.url ?? "/").split("?")[0]!.replace(/(.)\/+$/, "$1");
     response.on("close", () => this.gone.abort());
     // A socket that breaks in the middle is a client that has gone.
@@ -112,15 +150,49 @@ class Exchange {
 
   async run(): Promise<void> {
     try {
-      admit(
-        this.request.headers,
-        this.preflight ? { ...this.options.guard, apiKey: null } : this.options.guard,
-      );
-      await this.route();
+      if (!this.probe()) {
+        admit(
+          this.request.headers,
+          this.preflight ? { ...this.options.guard, apiKey: null } : this.options.guard,
+        );
+        await this.route();
+      }
     } catch (error) {
       this.fail(error);
     }
     this.metrics.request(this.knownPath, this.response.statusCode);
+    this.tell();
+  }
+
+  /** A line of the log: what was asked where, and never what. */
+  private tell(): void {
+    const { log = SILENT_LOG, clock } = this.options;
+    const ms = Math.round(clock.nowMs() - this.startedMs);
+    const { code, id: request, knownPath: path } = this;
+    const fields = {
+      request,
+      path,
+      status: this.response.statusCode,
+      ...(code === null ? {} : { code }),
+      ms,
+    };
+    if (code !== null) log.warn(fields, "request failed");
+    else if (path.startsWith("/v1/")) log.info(fields, "request");
+    else log.debug(fields, "request");
+  }
+
+  /**
+   * Whether the process lives, and whether it can answer: for those who have neither a key nor a name of this device, and
+   * told in a word. @returns false: it was asked for something else
+   */
+  private probe(): boolean {
+    const { path } = this;
+    if (path !== "/healthz" && path !== "/readyz") return false;
+    const notReady = path === "/readyz" ? this.options.notReady() : null;
+    const status = notReady === null ? 200 : 503;
+    const body = notReady === null ? "ok\n" : `${notReady}\n`;
+    this.get(() => this.response.writeHead(status, { "content-type": "text/plain" }).end(body));
+    return true;
   }
 
   private get preflight(): boolean {
@@ -129,7 +201,7 @@ class Exchange {
 
   /** For metrics: whatever else is asked for is one thing. */
   private get knownPath(): string {
-    const known = ["/v1/chat/completions", "/v1/completions", "/v1/models", "/health", "/metrics"];
+    const known = ["/v1/chat/completions", "/v1/completions", "/v1/models", ...PROBES, "/metrics"];
     return known.includes(this.path) ? this.path : "other";
   }
 
@@ -140,22 +212,28 @@ class Exchange {
       return;
     }
     if (path === "/v1/chat/completions") {
-      await this.reply(await this.posted((body) => endpoint.chat(body, this.gone.signal)));
+      await this.reply(await this.posted((body) => endpoint.chat(body, this.gone.signal, this.id)));
     } else if (path === "/v1/completions") {
-      await this.reply(await this.posted((body) => endpoint.complete(body, this.gone.signal)));
+      await this.reply(await this.posted((body) => endpoint.complete(body, this.gone.signal, this.id)));
     } else if (path === "/v1/models") this.get(() => this.send(endpoint.models()));
     else if (path.startsWith("/v1/models/")) {
       this.get(() => this.send(endpoint.modelNamed(decodeURIComponent(path.slice("/v1/models/".length)))));
     } else if (path === "/health") {
       this.get(() => this.send({ status: "ok", software: this.options.software, ...endpoint.load }));
     } else if (path === "/metrics") {
-      this.get(() => this.write(200, "text/plain; version=0.0.4", this.metrics.text(endpoint.load)));
+      this.checkGet();
+      this.write(200, EXPOSITION_TYPE, await this.metrics.text());
     } else throw new HttpError(404, "not_found", `there is nothing at ${path}; the API is below /v1`);
   }
 
   private get(act: () => void): void {
-    if (this.request.method !== "GET" && this.request.method !== "HEAD") throw this.wrongMethod("GET");
+    this.checkGet();
     act();
+  }
+
+  /** @throws HttpError 405 */
+  private checkGet(): void {
+    if (this.request.method !== "GET" && this.request.method !== "HEAD") throw this.wrongMethod("GET");
   }
 
   private async posted(act: (body: unknown) => Promise<Reply>): Promise<Reply> {
@@ -203,7 +281,11 @@ class Exchange {
       .replace(/[^\x20-\x7e]/g, "?")
       .slice(0, MOST_HEADER_UNITS);
     this.response.setHeader("x-picospec-relaxed", list);
-    this.options.log?.(`a schema was relaxed, as the client allows: ${list}`);
+    // Their paths are names of the client's schema.
+    this.options.log?.warn(
+      { request: this.id, keywords: relaxed.length },
+      "a schema was relaxed, as its client allows",
+    );
   }
 
   /** Server-sent events. What fails before the first is an answer with a status of its own. */
@@ -221,7 +303,9 @@ class Exchange {
       await this.event("[DONE]");
     } catch (error) {
       // The status has gone out: the error is an event, and there is no [DONE].
-      if (!this.gone.signal.aborted) await this.event(JSON.stringify(asHttpError(error).body));
+      const told = asHttpError(error);
+      this.note(told, error);
+      if (!this.gone.signal.aborted) await this.event(JSON.stringify(told.body));
     } finally {
       clearInterval(keepAlive);
       this.response.end();
@@ -244,8 +328,19 @@ class Exchange {
     this.response.writeHead(status, headers).end(text);
   }
 
+  private note(error: HttpError, thrown: unknown): void {
+    this.code = error.code;
+    this.metrics.failed(error.code);
+    if (error.code !== "internal_error") return;
+    this.options.log?.error(
+      { request: this.id, ...faultFields(thrown) },
+      "a fault of PicoSpec's own, please report it",
+    );
+  }
+
   private fail(thrown: unknown): void {
     const error = asHttpError(thrown);
+    this.note(error, thrown);
     if (this.response.headersSent || this.gone.signal.aborted) {
       this.response.end();
       return;

@@ -3,11 +3,13 @@ import { Command, Option } from "commander";
 import { identityText } from "../decoding/identity.ts";
 import { CLOUD_DEFAULTS, type CreateCloudOptions, createCloud } from "../device/cloud.ts";
 import { TARGET_ENGINES } from "../device/engines.ts";
+import { CloudOperations } from "../device/operations.ts";
 import { SettingError } from "../util/errors.ts";
 import { configOption } from "./config.ts";
 import { readText } from "./files.ts";
 import { downloadProgress, MODEL } from "./model-path.ts";
 import { serveUntilStopped } from "./node.ts";
+import { addLogOptions, type LogValues, openLog, type TraceValue, traceOption } from "./operations.ts";
 import {
   addHardwareOption,
   addRenamedOption,
@@ -20,7 +22,7 @@ import {
 import { progressBar } from "./output.ts";
 import { wrapped } from "./text.ts";
 
-interface CloudValues extends GpuValue {
+interface CloudValues extends GpuValue, LogValues, TraceValue {
   readonly engine: string;
   readonly model: string;
   readonly host: string;
@@ -38,6 +40,8 @@ interface CloudValues extends GpuValue {
   readonly tlsKey?: string;
   readonly allowOrigin: readonly string[];
   readonly hardware: NamedHardware | null;
+  readonly metricsPort?: number;
+  readonly metricsHost: string;
 }
 
 export function cloudCommand(): Command {
@@ -97,7 +101,7 @@ export function cloudCommand(): Command {
     .addOption(gpuOption());
   addTrustOptions(command);
   command.addOption(configOption());
-  return addHardwareOption(command, "off")
+  return addOperationsOptions(addHardwareOption(command, "off"))
     .addHelpText(
       "after",
       `
@@ -133,16 +137,43 @@ function addTrustOptions(command: Command): void {
 
 const LOOPBACK = /^(?:localhost|127(?:\.\d{1,3}){3}|::1)$/;
 
+function addOperationsOptions(command: Command): Command {
+  return addLogOptions(command)
+    .addOption(
+      new Option(
+        "--metrics-port <number>",
+        "a port for /healthz, /readyz and /metrics; 0: any free one (default: none)",
+      ).argParser(whole(0, 65_535)),
+    )
+    .addOption(new Option("--metrics-host <address>", "its listen address").default("127.0.0.1"))
+    .addOption(traceOption("passes and sessions"));
+}
+
 async function serve(values: CloudValues): Promise<void> {
   if (values.keys === undefined && !LOOPBACK.test(values.host)) {
     console.error(
       `warning: everybody who reaches ${values.host} can use this cloud: there are no --keys (picospec keys add)`,
     );
   }
+  const log = openLog(values);
+  const { metricsPort = null, metricsHost, trace = null } = values;
+  try {
+    const operations = await CloudOperations.open({ metricsPort, metricsHost, trace, log });
+    if (operations.url !== null) console.log(`metrics on ${operations.url}/metrics`);
+    await serveModel(values, operations).finally(() => operations.close());
+  } finally {
+    log.flush();
+  }
+}
+
+async function serveModel(values: CloudValues, operations: CloudOperations): Promise<void> {
   const loading = progressBar(`loading ${values.model}`);
   const downloading = downloadProgress();
   const cloud = await createCloud({
     ...cloudOptions(values),
+    operations,
+    failed: (error) => operations.failed(error),
+    notice: (line) => operations.log.info({}, line),
     loading(fraction) {
       downloading.end();
       loading.update(fraction);
@@ -161,6 +192,7 @@ async function serve(values: CloudValues): Promise<void> {
     if (values.hardware) console.log(`emulated hardware: ${values.hardware.name}`);
     const announce = () => {
       console.log(`listening on ${cloud.url}`);
+      operations.log.info({ url: cloud.url }, "listening");
       // A parent that started this process hears the port, and takes it along when it ends.
       process.send?.({ port: cloud.port });
     };

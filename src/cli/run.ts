@@ -2,15 +2,17 @@ import { Command, Option } from "commander";
 import type { DeviceEdge } from "../device/edge.ts";
 import { freshSeed } from "../device/node.ts";
 import type { WholeAnswer } from "../edge/edge.ts";
+import type { AnswerObserver } from "../edge/observer.ts";
 import { type RunReport, runReport } from "../edge/report.ts";
 import { seedText } from "../sampling/random.ts";
 import { type AskValues, addAskOptions, openEdge } from "./ask.ts";
 import { Exit, INTERRUPTED } from "./exit.ts";
+import { openTrace, type TraceValue, traceOption } from "./operations.ts";
 import { samplerFrom } from "./options.ts";
 import { figure } from "./output.ts";
 import { printable, wrapped } from "./text.ts";
 
-interface RunValues extends AskValues {
+interface RunValues extends AskValues, TraceValue {
   readonly json?: true;
 }
 
@@ -20,6 +22,7 @@ export function runCommand(): Command {
     .argument("<prompt>", "the question; - reads it from stdin");
   return addAskOptions(command)
     .addOption(new Option("--json", "print one JSON object instead of the text"))
+    .addOption(traceOption("draft steps and frames of the answer"))
     .addHelpText(
       "after",
       `
@@ -34,15 +37,26 @@ Examples:
 }
 
 async function run(prompt: string, values: RunValues): Promise<void> {
-  const edge = await openEdge(values);
+  const trace = openTrace(values);
   try {
-    await answer(prompt === "-" ? await stdin() : prompt, values, edge);
+    const edge = await openEdge(values);
+    try {
+      const question = prompt === "-" ? await stdin() : prompt;
+      await answer(question, values, edge, trace?.edge.observer() ?? null);
+    } finally {
+      await edge.close();
+    }
   } finally {
-    await edge.close();
+    trace?.close();
   }
 }
 
-async function answer(question: string, values: RunValues, edge: DeviceEdge): Promise<void> {
+async function answer(
+  question: string,
+  values: RunValues,
+  edge: DeviceEdge,
+  observer: AnswerObserver | null,
+): Promise<void> {
   const { policy, json, maxTokens, raw = false } = values;
   const system = values.system === undefined ? [] : [{ role: "system", content: values.system } as const];
   const messages = [...system, { role: "user", content: question } as const];
@@ -55,12 +69,16 @@ async function answer(question: string, values: RunValues, edge: DeviceEdge): Pr
   try {
     const sampler = samplerFrom(values);
     const { signal } = interrupt;
-    whole = await edge.ask({ prompt: messages, raw, sampler, seed, maxTokens, signal }, (event) => {
-      if (json || event.type !== "text") return;
-      // Into a file or a pipe as it is.
-      process.stdout.write(process.stdout.isTTY ? printable(event.text) : event.text);
-      written = true;
-    });
+    const watched = observer ? { observer } : {};
+    whole = await edge.ask(
+      { prompt: messages, raw, sampler, seed, maxTokens, signal, ...watched },
+      (event) => {
+        if (json || event.type !== "text") return;
+        // Into a file or a pipe as it is.
+        process.stdout.write(process.stdout.isTTY ? printable(event.text) : event.text);
+        written = true;
+      },
+    );
   } finally {
     process.removeListener("SIGINT", onInterrupt);
     if (written) process.stdout.write("\n");

@@ -1,15 +1,25 @@
 import { Command, Option } from "commander";
 import { createEdge, type DeviceEdge } from "../device/edge.ts";
 import { serveEndpoint } from "../device/endpoint.ts";
+import type { EdgeTrace } from "../ops/edge/trace.ts";
+import type { Log } from "../util/log.ts";
 import { addLinkOptions, checkLink, credentialsOf, type LinkValues } from "./ask.ts";
 import { configOption } from "./config.ts";
 import { downloadProgress } from "./model-path.ts";
 import { serveUntilStopped } from "./node.ts";
+import {
+  addLogOptions,
+  type LogValues,
+  openLog,
+  openTrace,
+  type TraceValue,
+  traceOption,
+} from "./operations.ts";
 import { whole } from "./options.ts";
 import { progressBar } from "./output.ts";
 import { printable } from "./text.ts";
 
-interface EdgeValues extends LinkValues {
+interface EdgeValues extends LinkValues, LogValues, TraceValue {
   readonly port: number;
   readonly host: string;
   readonly allowHost: readonly string[];
@@ -22,9 +32,28 @@ interface EdgeValues extends LinkValues {
 const several = (value: string, before: readonly string[]) => [...before, value];
 
 export function edgeCommand(): Command {
-  return addLinkOptions(
+  const command = addLinkOptions(
     new Command("edge").description("an endpoint on this device that every OpenAI client can use"),
-  )
+  );
+  return addLogOptions(addEndpointOptions(command))
+    .addOption(traceOption("draft steps and frames of each answer"))
+    .addHelpText(
+      "after",
+      `
+Endpoints: /v1/chat/completions, /v1/completions, /v1/models, /healthz, /readyz, /metrics. A request may name its own
+policy, and top_k, min_p and repetition_penalty, besides what OpenAI's API has.
+
+Examples:
+  $ picospec edge --cloud wss://cloud.example --model drafter.gguf
+  $ picospec edge --cloud ws://127.0.0.1:4747 --model hf:owner/repo:Q8_0 --port 9000 --policy picospec
+  $ picospec edge --model drafter.gguf --policy edge      (the small model alone, offline)
+  $ curl http://127.0.0.1:8080/v1/chat/completions -d '{"messages":[{"role":"user","content":"Hello!"}]}'`,
+    )
+    .action(serve);
+}
+
+function addEndpointOptions(command: Command): Command {
+  return command
     .addOption(new Option("--port <number>", "0: any free one").argParser(whole(0, 65_535)).default(8080))
     .addOption(new Option("--host <address>", "listen address").default("127.0.0.1"))
     .addOption(
@@ -49,46 +78,47 @@ export function edgeCommand(): Command {
         .argParser(whole(0, 100_000))
         .default(256),
     )
-    .addOption(configOption())
-    .addHelpText(
-      "after",
-      `
-Endpoints: /v1/chat/completions, /v1/completions, /v1/models, /health, /metrics. A request may name its own policy,
-and top_k, min_p and repetition_penalty, besides what OpenAI's API has.
-
-Examples:
-  $ picospec edge --cloud wss://cloud.example --model drafter.gguf
-  $ picospec edge --cloud ws://127.0.0.1:4747 --model hf:owner/repo:Q8_0 --port 9000 --policy picospec
-  $ picospec edge --model drafter.gguf --policy edge      (the small model alone, offline)
-  $ curl http://127.0.0.1:8080/v1/chat/completions -d '{"messages":[{"role":"user","content":"Hello!"}]}'`,
-    )
-    .action(serve);
+    .addOption(configOption());
 }
 
 async function serve(values: EdgeValues): Promise<void> {
-  const { port, host, concurrent, waiting, apiKey, allowHost, allowOrigin } = values;
-  const edge = await openEdge(values);
+  const trace = openTrace(values);
+  const log = openLog(values);
   try {
-    const server = await serveEndpoint(edge, {
-      port,
-      host,
-      concurrent,
-      waiting,
-      hosts: allowHost,
-      origins: allowOrigin,
-      log: (line) => console.log(line),
-      ...(apiKey === undefined ? {} : { apiKey }),
-    });
-    const announce = () => {
-      console.log(`${printable(edge.modelName)}, policy ${values.policy.name}`);
-      console.log(`listening on ${server.url}/v1`);
-      // A parent that started this process hears the port, and takes it along when it ends.
-      process.send?.({ port: server.port });
-    };
-    await serveUntilStopped(announce, () => server.close());
+    const edge = await openEdge(values);
+    await answerUntilStopped(edge, values, log, trace?.edge ?? null).finally(() => edge.close());
   } finally {
-    await edge.close();
+    trace?.close();
+    log.flush();
   }
+}
+
+async function answerUntilStopped(
+  edge: DeviceEdge,
+  values: EdgeValues,
+  log: Log,
+  trace: EdgeTrace | null,
+): Promise<void> {
+  const { port, host, concurrent, waiting, apiKey, allowHost, allowOrigin } = values;
+  const server = await serveEndpoint(edge, {
+    port,
+    host,
+    concurrent,
+    waiting,
+    hosts: allowHost,
+    origins: allowOrigin,
+    log,
+    ...(trace ? { observe: (requestId) => trace.observer(requestId) } : {}),
+    ...(apiKey === undefined ? {} : { apiKey }),
+  });
+  const announce = () => {
+    console.log(`${printable(edge.modelName)}, policy ${values.policy.name}`);
+    console.log(`listening on ${server.url}/v1`);
+    log.info({ url: server.url, policy: values.policy.name }, "listening");
+    // A parent that started this process hears the port, and takes it along when it ends.
+    process.send?.({ port: server.port });
+  };
+  await serveUntilStopped(announce, () => server.close());
 }
 
 async function openEdge(values: EdgeValues): Promise<DeviceEdge> {

@@ -16,11 +16,13 @@ import type {
   Performer,
   SessionView,
 } from "./core/machine.ts";
+import type { CloudObserver } from "./core/observer.ts";
 import type { RegistryLimits } from "./core/registry.ts";
 import { type HandlerOptions, RequestHandler } from "./core/request-handler.ts";
 import { liveKind } from "./live/kind.ts";
 import { passKind } from "./passes/kind.ts";
 import type { KvCacheLimits, PassLimits } from "./passes/machine.ts";
+import { PassWatch } from "./passes/pass-watch.ts";
 import type { Tenant } from "./trust/tenant.ts";
 
 /** What the cloud needs of the target besides its passes. */
@@ -46,6 +48,8 @@ export interface CloudOptions {
    * all others go on. Default: the fault is thrown to whoever brought the event, as tests want it
    */
   readonly failed?: (error: unknown) => void;
+  /** counts, logs or traces what the cloud does; default: nothing does */
+  readonly observer?: CloudObserver;
 }
 
 const REGISTRY_LIMITS: RegistryLimits = {
@@ -86,6 +90,7 @@ export class Cloud {
   private readonly core: Core;
   private readonly clock: Clock;
   private readonly failed: ((error: unknown) => void) | null;
+  private readonly observer: CloudObserver | null;
   private readonly links = new Map<number, FrameLink>();
   private nextConnection = 1;
   private cancelWake: CancelTimer | null = null;
@@ -100,6 +105,8 @@ export class Cloud {
     const limits = { ...REGISTRY_LIMITS, ...options.limits };
     this.clock = clock;
     this.failed = options.failed ?? null;
+    this.observer = options.observer ?? null;
+    const watch = options.observer ? new PassWatch(options.observer, clock) : null;
     const handler = { target, server, limits, capabilities, tokenizer, grammars };
     const perform = (effect: CloudEffect<never>) => this.perform(effect);
     const guard = (act: () => void) => this.guarded(null, act);
@@ -109,7 +116,7 @@ export class Cloud {
       this.core = assemble(liveKind(model, { runs, draftTokens }), handler, clock, perform, guard);
     } else {
       this.core = assemble(
-        passKind(model, cloudLimits(model, options.limits)),
+        passKind(model, cloudLimits(model, options.limits), watch),
         handler,
         clock,
         perform,
@@ -146,13 +153,19 @@ export class Cloud {
     const connection = this.nextConnection++;
     const { driver } = this.core;
     this.links.set(connection, link);
+    this.observer?.connected?.(connection);
     driver.dispatch({ kind: "connected", connection, tenant });
     link.start({
-      frame: (frame) => this.guarded(connection, () => driver.dispatch({ kind: "frame", connection, frame })),
+      frame: (frame, payloadBytes) =>
+        this.guarded(connection, () => {
+          this.observer?.received?.(connection, frame, payloadBytes);
+          driver.dispatch({ kind: "frame", connection, frame });
+        }),
       garbage: (error) => driver.dispatch({ kind: "garbage", connection, error }),
       closed: () => {
         this.links.delete(connection);
         driver.dispatch({ kind: "disconnected", connection });
+        this.observer?.disconnected?.(connection);
       },
     });
     return connection;
@@ -210,12 +223,20 @@ export class Cloud {
 
   private perform(effect: CloudEffect<never>): void {
     switch (effect.kind) {
-      case "send":
-        this.links.get(effect.connection)?.send(effect.frame);
+      case "send": {
+        const bytes = this.links.get(effect.connection)?.send(effect.frame);
+        if (bytes !== undefined) this.observer?.sent?.(effect.connection, effect.frame, bytes);
         break;
+      }
       case "close":
         this.links.get(effect.connection)?.close();
-        this.links.delete(effect.connection);
+        if (this.links.delete(effect.connection)) this.observer?.disconnected?.(effect.connection);
+        break;
+      case "opened":
+        this.observer?.opened?.(effect.session);
+        break;
+      case "ended":
+        this.observer?.ended?.(effect.session);
         break;
       case "wake":
         this.cancelWake?.();

@@ -11,6 +11,7 @@ import {
   listen,
 } from "../transport/node/socket.ts";
 import { assert } from "../util/assert.ts";
+import type { CloudObserver } from "./core/observer.ts";
 import type { CloudLimits } from "./driver.ts";
 import { Cloud, type TargetDescription } from "./driver.ts";
 import { findKey, type KeyRecord } from "./trust/keys.ts";
@@ -38,6 +39,8 @@ export interface ServerOptions {
   readonly certificate?: Certificate;
   /** a fault of ours has thrown; see `Cloud`. Default: it ends the process */
   readonly failed?: (error: unknown) => void;
+  /** see `Cloud`; default: nothing observes */
+  readonly observer?: CloudObserver;
 }
 
 export interface CloudServer {
@@ -84,6 +87,7 @@ export async function serveCloud(options: ServerOptions): Promise<CloudServer> {
     grammars,
     ...(limits ? { limits } : {}),
     ...(options.failed ? { failed: options.failed } : {}),
+    ...(options.observer ? { observer: options.observer } : {}),
   });
   const { origins = [], certificate } = options;
   let keys = options.keys ?? null;

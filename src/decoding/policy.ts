@@ -162,6 +162,15 @@ export function policyNamed(name: string): DecodingPolicy {
   throw new SettingError("policy", `unknown policy "${name}"; there are ${Object.keys(POLICIES).join(", ")}`);
 }
 
+/** The name of a policy as logs and metrics have it: a peer may send any, and names have to be few. */
+export function policyLabel(policy: DecodingPolicy): PolicyName | "custom" {
+  const fields = Object.keys(POLICY_ROWS) as (keyof DecodingPolicy)[];
+  for (const [name, preset] of Object.entries(POLICIES)) {
+    if (fields.every((field) => preset[field] === policy[field])) return name as PolicyName;
+  }
+  return "custom";
+}
+
 /**
  * Refuses a policy that would not be exact or would never end.
  * @throws SettingError that names the field and says what it needs; of an unknown field, the nearest known

@@ -9,6 +9,7 @@ import { CloudSecrets } from "./cloud-secrets.ts";
 import { type OpenedTarget, TARGET_ENGINES } from "./engines.ts";
 import { modelFile } from "./model-file.ts";
 import { software } from "./node.ts";
+import type { CloudOperations } from "./operations.ts";
 import { need, needGpu, needWhole } from "./options.ts";
 
 /** A cloud out of a model file. */
@@ -53,6 +54,8 @@ export interface CreateCloudOptions {
   readonly hardware?: HardwareProfile | null;
   /** a fault of PicoSpec's own, which costs one connection at most. Default: a line on stderr */
   readonly failed?: (error: unknown) => void;
+  /** probes, metrics, log and trace; stays the caller's to close, after the cloud. Default: none */
+  readonly operations?: CloudOperations;
   /** of loading the model, [0, 1] */
   readonly loading?: (fraction: number) => void;
   /** of a model that comes from the hub */
@@ -99,6 +102,7 @@ export async function createCloud(options: CreateCloudOptions): Promise<DeviceCl
       origins: options.origins ?? [],
       server: software(),
       failed: options.failed ?? tellFault,
+      ...(options.operations ? { observer: options.operations.observer } : {}),
       limits: {
         sessions: settings.sessions,
         quantumRows: settings.quantumTokens,
@@ -107,7 +111,8 @@ export async function createCloud(options: CreateCloudOptions): Promise<DeviceCl
       },
     });
     secrets.watch(server, options.notice ?? ((line) => console.error(line)));
-    return new DeviceCloud(server, target, secrets);
+    options.operations?.serving(server.cloud, "pass" in target.engine ? target.engine.kvSlots : 0);
+    return new DeviceCloud(server, target, secrets, options.operations);
   } catch (error) {
     target.close();
     throw error;
@@ -164,12 +169,19 @@ export class DeviceCloud {
   private readonly server: CloudServer;
   private readonly target: OpenedTarget;
   private readonly secrets: CloudSecrets;
+  private readonly operations: CloudOperations | undefined;
   private closing: Promise<void> | null = null;
 
-  constructor(server: CloudServer, target: OpenedTarget, secrets: CloudSecrets) {
+  constructor(
+    server: CloudServer,
+    target: OpenedTarget,
+    secrets: CloudSecrets,
+    operations?: CloudOperations,
+  ) {
     this.server = server;
     this.secrets = secrets;
     this.target = target;
+    this.operations = operations;
   }
 
   /** ws://HOST:PORT or wss://HOST:PORT, for edges */
@@ -193,6 +205,7 @@ export class DeviceCloud {
    * when the time is up: `close` is the caller's next step.
    */
   drain(withinMs: number): Promise<void> {
+    this.operations?.draining();
     return this.server.drain(withinMs);
   }
 
@@ -204,6 +217,7 @@ export class DeviceCloud {
   /** Tells every edge, stops listening, and frees the target and its model, in this order. */
   close(): Promise<void> {
     this.secrets.close();
+    this.operations?.draining();
     this.closing ??= this.server.close().finally(() => this.target.close());
     return this.closing;
   }

@@ -1,5 +1,9 @@
 import { type HttpServer, serveHttp } from "../api/server.ts";
 import type { Edge } from "../edge/edge.ts";
+import type { AnswerObserver } from "../edge/observer.ts";
+import { systemClock } from "../transport/node/clock.ts";
+import type { Clock } from "../util/clock.ts";
+import { type Log, SILENT_LOG } from "../util/log.ts";
 import { freshSeed, software } from "./node.ts";
 
 /** What may be said about an endpoint; nothing has to be. */
@@ -18,8 +22,12 @@ export interface EndpointSettings {
   readonly origins?: readonly string[];
   /** clients have to bring it as a bearer token; default: not required */
   readonly apiKey?: string;
-  /** a line for the operator, such as a schema that was relaxed; default: dropped */
-  readonly log?: (line: string) => void;
+  /** lines for the operator: requests, answers, a schema that was relaxed; no text and no secrets. Default: none */
+  readonly log?: Log;
+  /** called for each answer: counts or traces it; default: nothing does */
+  readonly observe?: (requestId: string) => AnswerObserver;
+  /** for /readyz: why it cannot answer now; null: it can. Default: by the link to the cloud, if the policy needs one */
+  readonly notReady?: () => string | null;
 }
 
 /**
@@ -34,7 +42,8 @@ export interface EndpointSettings {
  */
 export function serveEndpoint(edge: Edge, settings: EndpointSettings = {}): Promise<HttpServer> {
   const { port = 0, host = "127.0.0.1", concurrent = 32, waiting = 256 } = settings;
-  const { hosts = [], origins = [], apiKey = null, log = () => {} } = settings;
+  const { hosts = [], origins = [], apiKey = null, log = SILENT_LOG, observe } = settings;
+  const { notReady = linkProblem(edge, systemClock) } = settings;
   return serveHttp({
     edge,
     freshSeed,
@@ -45,6 +54,31 @@ export function serveEndpoint(edge: Edge, settings: EndpointSettings = {}): Prom
     // Who listens to an address of the network goes by it.
     guard: { hosts: [host, ...hosts], origins, apiKey },
     software: software(),
-    log,
+    ...{ log, notReady, clock: systemClock },
+    ...(observe ? { observe } : {}),
   });
+}
+
+/** Of tries for a link that probes cause. */
+const LEAST_MS_BETWEEN_TRIES = 5000;
+
+/**
+ * Why an edge cannot answer. A link is made when an answer needs one, and who waits for readiness asks no answers: so a probe
+ * that finds no link has the edge try for one.
+ */
+export function linkProblem(
+  edge: Pick<Edge, "needsCloud" | "link" | "modelFor">,
+  clock: Clock,
+): () => string | null {
+  let triedMs = Number.NEGATIVE_INFINITY;
+  return () => {
+    if (!edge.needsCloud || edge.link?.isUp) return null;
+    const nowMs = clock.nowMs();
+    if (nowMs - triedMs >= LEAST_MS_BETWEEN_TRIES) {
+      triedMs = nowMs;
+      // What comes of it is told to the next probe.
+      edge.modelFor().catch(() => {});
+    }
+    return "no link to the cloud";
+  };
 }

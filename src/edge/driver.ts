@@ -1,6 +1,7 @@
 import type { SessionSettings, StopRule } from "../decoding/session.ts";
 import type { Grammars } from "../grammar/grammar.ts";
 import type { DoneFrame, ErrorFrame, Frame, VerdictFrame, WitnessesFrame } from "../protocol/frame.ts";
+import type { DraftSource } from "../sampling/propose.ts";
 import type { TokenLogprobs } from "../sampling/question.ts";
 import { assert, unreachable } from "../util/assert.ts";
 import type { CancelTimer, Clock } from "../util/clock.ts";
@@ -11,6 +12,7 @@ import { EdgeSession, type SequenceView } from "./core/session.ts";
 import type { PipelineStatistics } from "./core/statistics.ts";
 import type { Drafter } from "./drafters/drafter.ts";
 import { GrammarGuide } from "./drafters/grammar-guide.ts";
+import type { AnswerObserver } from "./observer.ts";
 
 /** What the owner of a session hears of it, in order. */
 export interface SessionListener {
@@ -22,6 +24,8 @@ export interface SessionListener {
   discarded?(tokens: Int32Array, position: number): void;
   /** once, last */
   finished(outcome: Outcome, statistics: PipelineStatistics): void;
+  /** counts, logs or traces the session; default: nothing does */
+  readonly observer?: AnswerObserver | undefined;
 }
 
 export interface EdgeDriverOptions {
@@ -53,6 +57,10 @@ export class EdgeDriver {
   private readonly driver: Driver<EdgeEvent>;
   /** null: drafts keep to no grammar */
   private readonly guide: GrammarGuide | null;
+  private readonly observer: AnswerObserver | null;
+  /** position of the draft that an observer knows to be under way; -1: none */
+  private observedDraft = -1;
+  private draftsAsked = 0;
   private cancelWake: CancelTimer | null = null;
   private finished = false;
 
@@ -63,6 +71,7 @@ export class EdgeDriver {
     this.id = id;
     this.owner = drafter?.newOwner() ?? 0;
     this.options = options;
+    this.observer = options.listener.observer ?? null;
     const reach = drafter?.reach ?? { contextTokens: 0, vocabularySize: 0 };
     this.session = new EdgeSession({ id, secret, settings, prompt, rule, drafter: reach, vocabularySize });
     this.driver = drive(this.session, options.clock, (effect) => this.perform(effect));
@@ -73,10 +82,14 @@ export class EdgeDriver {
   }
 
   start(): void {
+    const { id: session, secret, settings, prompt } = this.options;
+    const { statistics } = this;
+    this.observer?.opened?.({ session, secret, settings, promptTokens: prompt.length, statistics });
     this.driver.dispatch({ kind: "start" });
   }
 
-  receive(frame: VerdictFrame | WitnessesFrame | DoneFrame | ErrorFrame): void {
+  receive(frame: VerdictFrame | WitnessesFrame | DoneFrame | ErrorFrame, payloadBytes: number): void {
+    this.observer?.received?.(frame, payloadBytes);
     this.driver.dispatch({ kind: "frame", frame });
   }
 
@@ -128,6 +141,8 @@ export class EdgeDriver {
       case "rollback":
         drafter?.interrupt(this.owner, effect.length);
         this.guide?.rollback(effect.length);
+        this.noteDraft(null);
+        this.observer?.rolledBack?.(effect.length, effect.discarded.length);
         if (effect.discarded.length > 0) listener.discarded?.(effect.discarded, effect.length);
         break;
       case "emit":
@@ -155,6 +170,7 @@ export class EdgeDriver {
 
   private send(frame: EdgeFrame): void {
     const bytes = this.options.send(frame);
+    this.observer?.sent?.(frame, bytes);
     // What opens and cancels a session is not its payload.
     if (frame.type === "draft" || frame.type === "witnessRequest") this.statistics.uplinkBytes += bytes;
   }
@@ -171,10 +187,16 @@ export class EdgeDriver {
     const { drafter, settings, vocabularySize } = this.options;
     assert(drafter, "a policy that drafts needs a drafter");
     const { guide, session } = this;
+    const nth = ++this.draftsAsked;
+    if (this.observer) {
+      this.observedDraft = position;
+      this.observer.drafting?.(position);
+    }
     const { sampler, policy, seed } = settings;
     try {
       const proposal = guide?.dictated(session.prefix(position)) ?? null;
       if (proposal) {
+        this.noteDraft(proposal.source ?? "model");
         this.driver.dispatch({ kind: "drafted", version, position, proposal });
         return;
       }
@@ -192,15 +214,26 @@ export class EdgeDriver {
       vocabularySize,
       prefix: () => session.prefix(position),
       allowed: guide && ((prefix) => guide.allowed(prefix)),
-      done: (error, proposal) =>
-        error?.code === "grammar_limit"
-          ? this.giveUp(error.code, error.message)
-          : this.driver.dispatch(
-              error
-                ? { kind: "draftFailed", message: error.message }
-                : { kind: "drafted", version, position, proposal },
-            ),
+      done: (error, proposal) => {
+        // A late one was interrupted, and the observer knows.
+        if (nth === this.draftsAsked) this.noteDraft(proposal && (proposal.source ?? "model"));
+        if (error?.code === "grammar_limit") this.giveUp(error.code, error.message);
+        else {
+          this.driver.dispatch(
+            error
+              ? { kind: "draftFailed", message: error.message }
+              : { kind: "drafted", version, position, proposal },
+          );
+        }
+      },
     });
+  }
+
+  /** The draft that is under way is there, or will not come. */
+  private noteDraft(source: DraftSource | null): void {
+    if (this.observedDraft < 0) return;
+    this.observer?.drafted?.(this.observedDraft, source);
+    this.observedDraft = -1;
   }
 
   private finish(outcome: Outcome): void {
@@ -210,6 +243,8 @@ export class EdgeDriver {
     this.cancelWake = null;
     drafter?.interrupt(this.owner, Number.POSITIVE_INFINITY);
     this.guide?.close();
+    this.noteDraft(null);
+    this.observer?.finished?.(outcome);
     listener.finished(outcome, this.statistics);
   }
 }

@@ -14,6 +14,7 @@ import { Inbox } from "../util/inbox.ts";
 import { CloudError } from "./connection.ts";
 import type { TokenOrigin } from "./core/machine.ts";
 import { PipelineStatistics } from "./core/statistics.ts";
+import type { AnswerObserver } from "./observer.ts";
 import type { LocalOpener, OpenedSession, Opener, RemoteOpener, TextModel } from "./opener.ts";
 
 /** The edge as a library: questions in, answers out as events. */
@@ -39,6 +40,8 @@ export interface AnswerRequest {
   readonly logprobs?: number;
   /** ends the answer early, on both sides */
   readonly signal?: AbortSignal;
+  /** counts, logs or traces the answer; default: nothing does */
+  readonly observer?: AnswerObserver;
 }
 
 export interface AnsweredToken {
@@ -86,10 +89,21 @@ export interface EdgeOptions {
   readonly policy: DecodingPolicy;
 }
 
+/** The link to a cloud, for who looks after it. */
+export interface LinkState {
+  readonly isUp: boolean;
+  /** latest round trip of a ping, ms; -1 before the first */
+  readonly rttMs: number;
+  /** times that a link was made anew */
+  readonly reconnects: number;
+}
+
 /** One device: any number of answers at a time share its drafter and its connection, each in turn. */
 export class Edge {
   private readonly options: EdgeOptions;
   private remote: RemoteOpener | null;
+  /** of links that are gone */
+  private reconnects = 0;
   /** under way, for every answer that needs it */
   private connecting: Promise<RemoteOpener> | null = null;
   /** answers under way, by what ends them */
@@ -110,6 +124,11 @@ export class Edge {
     return this.options.local !== null;
   }
 
+  /** The default policy has a target. */
+  get needsCloud(): boolean {
+    return this.options.policy.target;
+  }
+
   /** Of the default policy's model. */
   get chatTemplate(): string | null {
     return this.templateOf(this.options.policy);
@@ -123,6 +142,14 @@ export class Edge {
   /** Most tokens of prompt and answer together, under the default policy. */
   get contextTokens(): number {
     return this.known(this.options.policy)?.contextTokens ?? 0;
+  }
+
+  /** The link to the cloud as it is; null: none has been made. */
+  get link(): LinkState | null {
+    const { remote } = this;
+    if (!remote) return null;
+    const { isUp, rttMs } = remote;
+    return { isUp: isUp && !remote.gone, rttMs, reconnects: this.reconnects + remote.reconnects };
   }
 
   /**
@@ -235,7 +262,8 @@ export class Edge {
     const settings = this.settingsOf(request, policy, opener.model.contextTokens - promptTokens);
     const { tokenizer } = this;
     const parts = new AnswerParts(tokenizer, request.stop ?? [], request.logprobs !== undefined, events);
-    return { ...(await collect(opener, settings, prompt, parts, leave)), promptTokens };
+    const { observer } = request;
+    return { ...(await collect(opener, settings, prompt, parts, leave, observer)), promptTokens };
   }
 
   private settingsOf(request: AnswerRequest, policy: DecodingPolicy, roomTokens: number): SessionSettings {
@@ -280,8 +308,10 @@ export class Edge {
     this.connecting ??= reconnect().finally(() => {
       this.connecting = null;
     });
-    this.remote = await this.connecting;
-    return this.remote;
+    const made = await this.connecting;
+    if (remote && made !== this.remote) this.reconnects += remote.reconnects + 1;
+    this.remote = made;
+    return made;
   }
 }
 
@@ -292,6 +322,7 @@ function collect(
   prompt: Int32Array,
   parts: AnswerParts,
   { signal }: AbortController,
+  observer: AnswerObserver | undefined,
 ): Promise<Omit<AnswerEnd, "promptTokens">> {
   return new Promise((resolve, reject) => {
     let session: OpenedSession | null = null;
@@ -313,6 +344,7 @@ function collect(
         parts.end();
         resolve({ reason: parts.stopped ? "stop" : outcome.reason, statistics });
       },
+      observer,
     });
     if (signal.aborted || parts.stopped) cancel();
     else signal.addEventListener("abort", cancel);

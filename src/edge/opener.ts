@@ -109,6 +109,7 @@ class Sessions {
           this.changed();
           listener.finished(outcome, statistics);
         },
+        observer: listener.observer,
       },
     });
     this.byId.set(id, session);
@@ -152,6 +153,7 @@ export class RemoteOpener implements Opener {
   private knownTarget: TargetInfo | null = null;
   private peer: Peer | null = null;
   private failure: CloudError | null = null;
+  private relinks = 0;
   private tokenizerAsked: ((error: CloudError | null, file: Uint8Array) => void) | null = null;
 
   constructor(options: RemoteOpenerOptions) {
@@ -184,6 +186,16 @@ export class RemoteOpener implements Opener {
 
   get gone(): boolean {
     return this.failure !== null;
+  }
+
+  /** The cloud can be spoken to. */
+  get isUp(): boolean {
+    return this.connection.isUp;
+  }
+
+  /** Times that a link which broke was made anew. */
+  get reconnects(): number {
+    return this.relinks;
   }
 
   /** Latest round trip of a ping, ms; -1 before the first. */
@@ -283,6 +295,7 @@ export class RemoteOpener implements Opener {
       this.options.ready(null, this);
       return;
     }
+    this.relinks++;
     for (const session of this.sessions.all()) this.resume(session, peer);
     if (this.tokenizerAsked) this.connection.send({ type: "tokenizerRequest" });
   }
@@ -315,7 +328,7 @@ export class RemoteOpener implements Opener {
           }
           session.statistics.downlinkBytes += bytes;
         }
-        session.receive(frame);
+        session.receive(frame, bytes);
         break;
       }
       case "tokenizer":

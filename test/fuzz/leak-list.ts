@@ -205,8 +205,8 @@ const CLOUD: readonly Leak[] = [
     what: "secrets of sessions that are over are kept",
     world: "pass",
     method: "remove",
-    instead: (self, real, [session], own) => {
-      real(session);
+    instead: (self, real, [session, ...how], own) => {
+      real(session, ...how);
       const { secret } = session.identity;
       if (secret !== null) self[own("bySecret")].set(secret, session);
     },

@@ -1,3 +1,4 @@
+import type { CloudObserver } from "../../src/cloud/core/observer.ts";
 import type { CloudLimits } from "../../src/cloud/driver.ts";
 import { Cloud } from "../../src/cloud/driver.ts";
 import type { Tenant } from "../../src/cloud/trust/tenant.ts";
@@ -149,6 +150,8 @@ export interface WorldOptions {
   readonly link?: (transport: Transport, clock: VirtualClock) => Transport;
   /** of both sides */
   readonly grammars?: Grammars;
+  /** of the cloud, made with the world's clock */
+  readonly observer?: (clock: VirtualClock) => CloudObserver;
 }
 
 export interface Run {
@@ -184,6 +187,7 @@ export class World {
       server: "test",
       limits: schedule.limits,
       grammars: options.grammars ?? null,
+      ...(options.observer ? { observer: options.observer(this.clock) } : {}),
     });
   }
 

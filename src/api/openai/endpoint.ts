@@ -1,4 +1,5 @@
-import type { AnswerEnd, AnswerRequest, Edge } from "../../edge/edge.ts";
+import type { AnswerRequest, Edge } from "../../edge/edge.ts";
+import type { AnswerObserver } from "../../edge/observer.ts";
 import type { Seed } from "../../sampling/random.ts";
 import { Turnstile } from "../../util/turnstile.ts";
 import { HttpError } from "../errors.ts";
@@ -21,8 +22,8 @@ export interface EndpointOptions {
   /** answers that are made at a time; others wait, up to `waiting` of them */
   readonly concurrent: number;
   readonly waiting: number;
-  /** each answer that finished */
-  readonly ended?: (end: AnswerEnd) => void;
+  /** called for each answer of a request: counts, logs or traces it; default: nothing does */
+  readonly observe?: (requestId: string) => AnswerObserver;
 }
 
 export type Reply = (
@@ -59,7 +60,7 @@ export class Endpoint {
   }
 
   /** @throws HttpError, SettingError, TemplateError, CloudError */
-  async chat(body: unknown, signal: AbortSignal): Promise<Reply> {
+  async chat(body: unknown, signal: AbortSignal, requestId: string): Promise<Reply> {
     const { edge, freshId, freshSeed } = this.options;
     const chat = parseChat(body);
     const { readsCalls, relaxed, ...demand } = chatDemand(chat, edge.chatTemplate);
@@ -72,7 +73,7 @@ export class Endpoint {
       wantsLogprobs: chat.logprobs ?? false,
       callId: () => `call_${freshId()}`,
     };
-    const events = this.run(requests, readsCalls, signal);
+    const events = this.run(this.observed(requests, requestId), readsCalls, signal);
     if (!chat.stream) {
       return { kind: "object", body: chatCompletion(head, await gathered(count, events), shape), relaxed };
     }
@@ -81,7 +82,7 @@ export class Endpoint {
   }
 
   /** @throws HttpError, SettingError, CloudError */
-  async complete(body: unknown, signal: AbortSignal): Promise<Reply> {
+  async complete(body: unknown, signal: AbortSignal, requestId: string): Promise<Reply> {
     const { edge, freshSeed } = this.options;
     const given = parseCompletion(body);
     const common = commonRequest(given, freshSeed);
@@ -93,7 +94,7 @@ export class Endpoint {
     );
     const head = this.head("cmpl");
     const shape = { tokenizer: edge.tokenizer, logprobs: given.logprobs ?? null, choicesPerPrompt: each };
-    const events = this.run(requests, false, signal);
+    const events = this.run(this.observed(requests, requestId), false, signal);
     if (!given.stream) {
       return {
         kind: "object",
@@ -107,6 +108,11 @@ export class Endpoint {
       chunks: completionChunks(head, requests.length, events, includeUsage, shape),
       relaxed,
     };
+  }
+
+  private observed(requests: readonly AnswerRequest[], requestId: string): AnswerRequest[] {
+    const { observe } = this.options;
+    return requests.map((request) => (observe ? { ...request, observer: observe(requestId) } : request));
   }
 
   private head(kind: string): ResponseHead {
@@ -134,10 +140,7 @@ export class Endpoint {
   ): AsyncGenerator<ChoiceEvent, void, undefined> {
     await this.turnstile.enter(requests.length, signal);
     try {
-      for await (const event of allChoices(this.options.edge, requests, readsCalls, signal)) {
-        if (event.kind === "end") this.options.ended?.(event.end);
-        yield event;
-      }
+      yield* allChoices(this.options.edge, requests, readsCalls, signal);
     } finally {
       this.turnstile.leave(requests.length);
     }

@@ -1,4 +1,4 @@
-import type { SessionSettings, StopRule } from "../../decoding/session.ts";
+import type { CloudUsage, SessionSettings, StopRule } from "../../decoding/session.ts";
 import type { GrammarMatcher } from "../../grammar/grammar.ts";
 import type { ProtocolError } from "../../protocol/errors.ts";
 import type { Frame } from "../../protocol/frame.ts";
@@ -80,6 +80,8 @@ export interface SessionView {
   readonly cached: number;
   /** in a pass */
   readonly busy: boolean;
+  /** what it has taken so far */
+  readonly usage: CloudUsage;
 }
 
 /** All sessions over one engine, and what they share of it. */

@@ -74,22 +74,25 @@ export class Registry<Session extends CloudSession<Effect>, Effect> {
     this.byConnection.set(connection, siblings.set(id, session));
   }
 
-  /** Lets a session act. One that breaks a rule is ended, and only that one; one that has ended is forgotten. */
-  run(session: Session, out: CloudEffect<Effect>[], act: () => void): void {
+  /**
+   * Lets a session act. One that breaks a rule is ended, and only that one; one that has ended is forgotten.
+   * @param code why it ends, where it does
+   */
+  run(session: Session, out: CloudEffect<Effect>[], act: () => void, code: string | null = null): void {
     try {
       act();
     } catch (error) {
       if (!(error instanceof ProtocolError)) throw error;
       this.fail(session, error, out);
     }
-    if (session.ended) this.remove(session);
+    if (session.ended) this.remove(session, code, out);
   }
 
   /** Ends a session and tells its edge why. */
   fail(session: Session, error: ProtocolError, out: CloudEffect<Effect>[]): void {
     if (session.ended) return;
     session.end("failed", out);
-    this.remove(session);
+    this.remove(session, error.code, out);
     const { connection, id } = session.identity;
     out.push({ kind: "send", connection, frame: errorFrame(id, error) });
   }
@@ -140,9 +143,12 @@ export class Registry<Session extends CloudSession<Effect>, Effect> {
     }
   }
 
-  private remove(session: Session): void {
-    const { key, connection, id, secret, principal } = session.identity;
+  private remove(session: Session, code: string | null, out: CloudEffect<Effect>[]): void {
+    const { identity } = session;
+    const { key, connection, id, secret, principal } = identity;
     if (!this.sessions.delete(key)) return;
+    const { reason, usage } = session.report();
+    out.push({ kind: "ended", session: { identity, code, reason, usage } });
     const others = this.countOf(principal) - 1;
     if (others > 0) this.ofPrincipals.set(principal, others);
     else this.ofPrincipals.delete(principal);

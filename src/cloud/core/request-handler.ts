@@ -172,11 +172,11 @@ export class RequestHandler<Session extends CloudSession<Effect>, Event, Effect>
     }
   }
 
-  private disconnected(id: number, out: CloudEffect<Effect>[]): void {
+  private disconnected(id: number, out: CloudEffect<Effect>[], code = "connection_lost"): void {
     this.helloByMs.delete(id);
     this.peers.delete(id);
     for (const session of this.registry.ofConnection(id)) {
-      this.registry.run(session, out, () => session.end("failed", out));
+      this.registry.run(session, out, () => session.end("failed", out), code);
     }
     this.tenants.disconnected(id);
     this.sessions.forget(id, this.nowMs);
@@ -208,7 +208,7 @@ export class RequestHandler<Session extends CloudSession<Effect>, Event, Effect>
   /** Tells an edge what it did wrong and lets go of it. */
   private failConnection(id: number, error: ProtocolError, out: CloudEffect<Effect>[]): void {
     if (!this.helloByMs.has(id)) return;
-    this.disconnected(id, out);
+    this.disconnected(id, out, error.code);
     out.push({ kind: "send", connection: id, frame: errorFrame(0, error) });
     out.push({ kind: "close", connection: id });
   }
@@ -334,7 +334,7 @@ export class RequestHandler<Session extends CloudSession<Effect>, Event, Effect>
       return;
     }
     // Its link is dead, and only the edge has noticed so far.
-    if (orphan) this.registry.run(orphan, out, () => orphan.end("failed", out));
+    if (orphan) this.registry.run(orphan, out, () => orphan.end("failed", out), "superseded");
     const { endTokens, vocabularySize } = this.options.target;
     const contextTokens = this.contextTokensFor(id);
     const rule: StopRule = {
@@ -360,6 +360,10 @@ export class RequestHandler<Session extends CloudSession<Effect>, Event, Effect>
     );
     this.registry.add(session);
     this.tenants.opened(identity.key, id, tokens.length, orphan !== undefined, nowMs);
+    out.push({
+      kind: "opened",
+      session: { identity, policy: settings.policy, promptTokens: rule.promptLength, tokens: tokens.length },
+    });
     this.registry.run(session, out, () => session.start(nowMs, out));
   }
 

@@ -1,4 +1,5 @@
-import type { StopReason } from "../../decoding/session.ts";
+import type { DecodingPolicy } from "../../decoding/policy.ts";
+import type { CloudUsage, StopReason } from "../../decoding/session.ts";
 import type { DraftFrame, Frame, WitnessRequestFrame } from "../../protocol/frame.ts";
 
 /** One session, whichever way its engine verifies. A ProtocolError that it throws ends it, and nothing else. */
@@ -17,6 +18,8 @@ export interface CloudSession<Effect> {
   witnessRequest(frame: WitnessRequestFrame, nowMs: number, out: CloudEffect<Effect>[]): void;
   /** Ends it. `failed`: the edge is gone or is told by an error, so there is no done frame. */
   end(reason: StopReason | "failed", out: CloudEffect<Effect>[]): void;
+  /** What it has taken so far. */
+  report(): SessionReport;
   /** @throws AssertionError on a broken invariant */
   checkIntegrity(): void;
 }
@@ -37,6 +40,28 @@ export interface SessionIdentity {
   readonly epoch: number;
 }
 
+export interface SessionReport {
+  /** why it ended; null: it goes on */
+  readonly reason: StopReason | "failed" | null;
+  readonly usage: CloudUsage;
+}
+
+/** A session that begins, for who observes. */
+export interface SessionOpened {
+  readonly identity: SessionIdentity;
+  readonly policy: DecodingPolicy;
+  readonly promptTokens: number;
+  /** tokens that it begins with: the prompt, and what a resumed session had committed elsewhere */
+  readonly tokens: number;
+}
+
+/** A session that is over, for who observes. */
+export interface SessionEnded extends SessionReport {
+  readonly identity: SessionIdentity;
+  /** of the error that ended it; null: none did */
+  readonly code: string | null;
+}
+
 /** @typeParam Effect on the engine, such as a pass to run */
 export type CloudEffect<Effect> =
   | { readonly kind: "send"; readonly connection: number; readonly frame: Frame }
@@ -45,5 +70,8 @@ export type CloudEffect<Effect> =
   | { readonly kind: "engine"; readonly effect: Effect }
   /** a drain has come to its end: no session is open. Once */
   | { readonly kind: "drained" }
+  /** for who observes: a session begins, before its first frame; or is over */
+  | { readonly kind: "opened"; readonly session: SessionOpened }
+  | { readonly kind: "ended"; readonly session: SessionEnded }
   /** replaces an earlier one */
   | { readonly kind: "wake"; readonly atMs: number };

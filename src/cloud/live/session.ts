@@ -7,6 +7,7 @@ import type { TokenLogprobs } from "../../sampling/question.ts";
 import { assert } from "../../util/assert.ts";
 import type { CloudEffect, CloudSession, Opening, SessionIdentity, SessionView } from "../core/machine.ts";
 import { DraftedSequence } from "../core/sequence.ts";
+import type { SessionReport } from "../core/session.ts";
 import { SessionUsage } from "../core/usage.ts";
 import type { LiveEffect, LiveLimits } from "./machine.ts";
 
@@ -48,6 +49,7 @@ export class LiveSession implements CloudSession<LiveEffect> {
   private readonly sequence: DraftedSequence;
   private readonly grammar: GrammarMatcher | null;
   private readonly usage = new SessionUsage();
+  private reason: SessionReport["reason"] = null;
   private phase: Phase = WAITING;
   private runs = 0;
   private stepStartedMs = 0;
@@ -166,6 +168,7 @@ export class LiveSession implements CloudSession<LiveEffect> {
     this.grammar?.close();
     const wasRunning = this.isRunning;
     this.phase = ENDED;
+    this.reason = reason;
     if (reason !== "failed") this.send(this.doneFrame(reason), out);
     if (wasRunning) this.engine({ kind: "cancelRun", session: this.identity.key }, out);
   }
@@ -174,7 +177,14 @@ export class LiveSession implements CloudSession<LiveEffect> {
     const { identity, ended, sequence, isRunning: busy } = this;
     const committed = sequence.view(sequence.committed);
     const promptTokens = this.rule.promptLength;
-    return { identity, ended, promptTokens, committed, slot: -1, cached: 0, busy };
+    const { usage } = this.report();
+    return { identity, ended, promptTokens, committed, slot: -1, cached: 0, busy, usage };
+  }
+
+  report(): SessionReport {
+    const { promptLength } = this.rule;
+    const usage = this.usage.report(promptLength, this.sequence.committed - promptLength);
+    return { reason: this.reason, usage };
   }
 
   checkIntegrity(): void {
@@ -234,8 +244,6 @@ export class LiveSession implements CloudSession<LiveEffect> {
   }
 
   private doneFrame(reason: StopReason): Frame {
-    const { promptLength } = this.rule;
-    const usage = this.usage.report(promptLength, this.sequence.committed - promptLength);
-    return { type: "done", session: this.identity.id, reason, usage };
+    return { type: "done", session: this.identity.id, reason, usage: this.report().usage };
   }
 }

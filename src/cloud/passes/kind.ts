@@ -2,6 +2,7 @@ import type { PassEngine } from "../../engine/engine.ts";
 import { assert } from "../../util/assert.ts";
 import type { EngineKind } from "../core/machine.ts";
 import type { KvCacheLimits, PassEffect, PassEvent, PassLimits } from "./machine.ts";
+import type { PassWatch } from "./pass-watch.ts";
 import type { PassSession } from "./session.ts";
 import { PassSessions } from "./sessions.ts";
 import { Verifier } from "./verifier.ts";
@@ -10,6 +11,7 @@ import { Verifier } from "./verifier.ts";
 export function passKind(
   model: PassEngine,
   limits: PassLimits & KvCacheLimits,
+  watch: PassWatch | null = null,
 ): EngineKind<PassSession, PassEvent, PassEffect> {
   let sessions: PassSessions | null = null;
   return {
@@ -18,9 +20,14 @@ export function passKind(
       return sessions;
     },
     performer: (tell) =>
-      new Verifier(model, tell, () => {
-        assert(sessions, "a verifier is for the sessions of its kind");
-        return sessions.heldRows;
-      }),
+      new Verifier(
+        model,
+        tell,
+        () => {
+          assert(sessions, "a verifier is for the sessions of its kind");
+          return sessions.heldRows;
+        },
+        watch,
+      ),
   };
 }

@@ -6,6 +6,7 @@ import type { DraftFrame, Frame, WitnessRequestFrame } from "../../protocol/fram
 import type { Answer, Question, Rejection, TokenLogprobs } from "../../sampling/question.ts";
 import { assert } from "../../util/assert.ts";
 import type { CloudEffect, CloudSession, Opening, SessionIdentity, SessionView } from "../core/machine.ts";
+import type { SessionReport } from "../core/session.ts";
 import { SessionUsage } from "../core/usage.ts";
 import { CachedSequence } from "./cached-sequence.ts";
 import { LaunchTiming } from "./launch-timing.ts";
@@ -69,6 +70,7 @@ export class PassSession implements CloudSession<PassEffect> {
   /** the prompt has been fed once */
   private primed = false;
   private readonly usage = new SessionUsage();
+  private reason: SessionReport["reason"] = null;
   private readonly grammar: GrammarMatcher | null;
 
   /**
@@ -320,6 +322,7 @@ export class PassSession implements CloudSession<PassEffect> {
     this.grammar?.close();
     if (this.holdsRow) this.releaseRow(out);
     this.phase = this.inPass ? LEAVING : ENDED;
+    this.reason = reason;
     if (reason !== "failed") this.send(this.doneFrame(reason), out);
   }
 
@@ -327,6 +330,7 @@ export class PassSession implements CloudSession<PassEffect> {
   view(slot: number): SessionView {
     const { identity, ended, promptLength: promptTokens, sequence, inPass: busy } = this;
     const { cached } = sequence;
+    const { usage } = this.report();
     return {
       identity,
       ended,
@@ -335,7 +339,13 @@ export class PassSession implements CloudSession<PassEffect> {
       slot,
       cached,
       busy,
+      usage,
     };
+  }
+
+  report(): SessionReport {
+    const committedTokens = this.sequence.committed - this.promptLength;
+    return { reason: this.reason, usage: this.usage.report(this.promptLength, committedTokens) };
   }
 
   checkIntegrity(): void {
@@ -507,8 +517,6 @@ export class PassSession implements CloudSession<PassEffect> {
   }
 
   private doneFrame(reason: StopReason): Frame {
-    const committedTokens = this.sequence.committed - this.promptLength;
-    const usage = this.usage.report(this.promptLength, committedTokens);
-    return { type: "done", session: this.identity.id, reason, usage };
+    return { type: "done", session: this.identity.id, reason, usage: this.report().usage };
   }
 }

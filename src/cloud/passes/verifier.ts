@@ -4,6 +4,7 @@ import { assert, unreachable } from "../../util/assert.ts";
 import { messageOf, PicoSpecError } from "../../util/errors.ts";
 import type { Performer } from "../core/machine.ts";
 import type { PassEffect, PassEvent, PassShare } from "./machine.ts";
+import type { PassWatch } from "./pass-watch.ts";
 
 /**
  * Carries passes and questions to the target and keeps the rows that outlive their pass, one a session. Whether a row
@@ -13,17 +14,25 @@ export class Verifier implements Performer<PassEffect> {
   private readonly model: PassEngine;
   private readonly tell: (event: PassEvent) => void;
   private readonly heldRows: () => number;
+  private readonly watch: PassWatch | null;
   private readonly rows = new Map<number, HeldRow>();
   private passes = 0;
 
   /**
    * @param tell gets what comes of the effects
    * @param heldRows how many sessions believe that a row is held for them
+   * @param watch null: nothing observes
    */
-  constructor(model: PassEngine, tell: (event: PassEvent) => void, heldRows: () => number) {
+  constructor(
+    model: PassEngine,
+    tell: (event: PassEvent) => void,
+    heldRows: () => number,
+    watch: PassWatch | null = null,
+  ) {
     this.model = model;
     this.tell = tell;
     this.heldRows = heldRows;
+    this.watch = watch;
   }
 
   /** A pass is under way. */
@@ -55,8 +64,10 @@ export class Verifier implements Performer<PassEffect> {
 
   private pass(shares: readonly PassShare[]): void {
     this.passes++;
+    this.watch?.began();
     this.model.pass(shares, (error, results) => {
       this.passes--;
+      this.watch?.ended(shares, error ? null : results);
       if (error) {
         this.tell({ kind: "passFailed", message: error.message });
         return;
@@ -78,7 +89,9 @@ export class Verifier implements Performer<PassEffect> {
     const row = this.rows.get(session);
     assert(row, "a session asks about a row that it holds");
     try {
-      return { kind: "answered", session, answer: row.answer(question) };
+      const answer = row.answer(question);
+      this.watch?.asked(session, question, answer);
+      return { kind: "answered", session, answer };
     } catch (error) {
       if (!(error instanceof PicoSpecError)) throw error;
       return { kind: "answerFailed", session, message: messageOf(error) };

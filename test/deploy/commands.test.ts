@@ -176,8 +176,8 @@ describe("paths", () => {
     const named = [...readme.matchAll(/`(deploy\/[\w./-]+)`/g)].map(([, path]) => path!);
     expect(named.length).toBeGreaterThan(5);
     for (const path of named) expect(existsSync(path), path).toBe(true);
-    const folders = filesIn("deploy", "").map((path) => path.split("/").slice(0, 2).join("/"));
-    for (const folder of new Set(folders)) expect(readme, folder).toContain(folder);
+    const folders = filesIn("deploy", "").map((path) => path.split("/").slice(0, -1));
+    for (const [deploy, folder] of folders) if (folder) expect(readme).toContain(`${deploy}/${folder}`);
   });
 });
 

@@ -1,11 +1,12 @@
-import { execFile } from "node:child_process";
+import { execFile, spawn } from "node:child_process";
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { promisify } from "node:util";
 import { afterAll, describe, expect, it } from "vitest";
-import { systemdUnit } from "../support/deployment.ts";
-import { BIN } from "../support/processes.ts";
+import { environmentFile, execStart, systemdUnit } from "../support/deployment.ts";
+import { freePort } from "../support/free-port.ts";
+import { BIN, finished, picospec, TARGET } from "../support/processes.ts";
 
 /** The units, as systemd itself reads them: `systemd-analyze` needs no running systemd. */
 
@@ -63,4 +64,26 @@ describe.each(["cloud", "edge"])("picospec-%s.service", (name) => {
     }
     expect(unit.get("Service.DynamicUser")).toEqual(["yes"]);
   });
+});
+
+it("what the cloud's unit runs listens, answers its probes, and ends at its signal with 0", async () => {
+  const [port, metrics, keys] = [await freePort(), await freePort(), join(folder, "keys.txt")];
+  await picospec(["keys", "add", "alice", "--keys", keys]);
+  const variables = environmentFile("deploy/systemd/cloud.env");
+  const unit = systemdUnit("deploy/systemd/picospec-cloud.service");
+  const [program, ...args] = execStart(unit, { ...variables, MODEL: TARGET, PORT: String(port) })
+    .map((word) => word.replace("/usr/local/bin/picospec", BIN))
+    .map((word) => word.replace("/var/lib/picospec-cloud/keys.txt", keys).replace("9464", String(metrics)));
+  const child = spawn(program!, args);
+  const ended = finished(child);
+  const listening = new Promise<void>((resolve) => {
+    child.stdout.on("data", (chunk: Buffer) => chunk.toString().includes("listening on ") && resolve());
+  });
+  await Promise.race([listening, ended]);
+  const ready = await fetch(`http://127.0.0.1:${metrics}/readyz`);
+  child.kill(unit.get("Service.KillSignal")![0] as NodeJS.Signals);
+  const { status, stdout, stderr } = await ended;
+  expect(ready.status).toBe(200);
+  expect(stdout).toContain(`listening on ws://127.0.0.1:${port}`);
+  expect(status, stderr).toBe(0);
 });

@@ -25,7 +25,7 @@ export {
 } from "./decoding/policy.ts";
 export type { CloudUsage, SessionSettings, StopReason } from "./decoding/session.ts";
 export { type ConnectOptions, connectEdge, type ResumeOptions } from "./edge/connect.ts";
-export { CloudError, type Reconnect } from "./edge/connection.ts";
+export { CloudError } from "./edge/connection.ts";
 export type { Outcome, TokenOrigin } from "./edge/core/machine.ts";
 export type { DrafterReach } from "./edge/core/reach.ts";
 export type { SequenceView } from "./edge/core/session.ts";
@@ -38,16 +38,19 @@ export {
   type AnswerEnd,
   type AnswerEvent,
   type AnsweredToken,
+  type Answerer,
   type AnswerRequest,
   Edge,
   type EdgeOptions,
   type LinkState,
+  type OfflineMode,
   type WholeAnswer,
 } from "./edge/edge.ts";
+export { type CloudState, Keeper, type KeeperOptions } from "./edge/keeper.ts";
+export type { Reconnect } from "./edge/links.ts";
+export { LocalOpener, type LocalOpenerOptions } from "./edge/local-opener.ts";
 export type { AnswerObserver, ObservedAnswer } from "./edge/observer.ts";
 export {
-  LocalOpener,
-  type LocalOpenerOptions,
   type OpenedSession,
   type Opener,
   RemoteOpener,

@@ -6,6 +6,7 @@ export { type CloudServer, type ServerOptions, serveCloud } from "./cloud/server
 export { type CreateCloudOptions, createCloud, type DeviceCloud } from "./device/cloud.ts";
 export type { DrafterKind } from "./device/drafter.ts";
 export { type CreateEdgeOptions, createEdge, type DeviceEdge } from "./device/edge.ts";
+export { type CreateEdgesOptions, createEdges } from "./device/edges.ts";
 export { type EndpointSettings, serveEndpoint } from "./device/endpoint.ts";
 export { loadGrammars } from "./device/grammars.ts";
 export { CloudOperations, type CloudOperationsOptions } from "./device/operations.ts";

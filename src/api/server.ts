@@ -2,6 +2,7 @@ import { randomBytes } from "node:crypto";
 import { once } from "node:events";
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
+import type { Edge } from "../edge/edge.ts";
 import { answerAudit } from "../ops/edge/audit.ts";
 import { EdgeMetrics } from "../ops/edge/metrics.ts";
 import { answerObservedByAll } from "../ops/edge/together.ts";
@@ -29,6 +30,8 @@ export interface HttpOptions extends Omit<EndpointOptions, "freshId" | "nowSecon
   readonly clock: Clock;
   /** for /readyz: why it cannot answer now; null: it can */
   readonly notReady: () => string | null;
+  /** the last resort: a fault of ours, which costs its request. Default: only the log is told */
+  readonly failed?: (error: unknown) => void;
 }
 
 export interface HttpServer {
@@ -74,12 +77,16 @@ export async function serveHttp(options: HttpOptions): Promise<HttpServer> {
       return endpoint.load;
     },
     get link() {
-      return edge.link;
+      return firstOf(edge).link;
     },
   };
   const metrics = new EdgeMetrics(options.software.replace(/^.*\//, ""), observed, clock);
   const server = createServer((request, response) => {
-    void new Exchange(request, response, options, endpoint, metrics).run();
+    const exchange = new Exchange(request, response, options, endpoint, metrics);
+    exchange.run().catch((error: unknown) => {
+      options.failed?.(error);
+      response.destroy();
+    });
   });
   server.requestTimeout = REQUEST_TIMEOUT_MS;
   server.headersTimeout = REQUEST_TIMEOUT_MS;
@@ -102,6 +109,11 @@ export async function serveHttp(options: HttpOptions): Promise<HttpServer> {
       await closed;
     },
   };
+}
+
+/** The default model's. */
+function firstOf(edge: HttpOptions["edge"]): Edge {
+  return Array.isArray(edge) ? edge[0] : (edge as Edge);
 }
 
 function freshId(): string {
@@ -219,7 +231,7 @@ class Exchange {
     else if (path.startsWith("/v1/models/")) {
       this.get(() => this.send(endpoint.modelNamed(decodeURIComponent(path.slice("/v1/models/".length)))));
     } else if (path === "/health") {
-      this.get(() => this.send({ status: "ok", software: this.options.software, ...endpoint.load }));
+      this.get(() => this.send({ status: "ok", software: this.options.software, ...endpoint.health }));
     } else if (path === "/metrics") {
       this.checkGet();
       this.write(200, EXPOSITION_TYPE, await this.metrics.text());
@@ -268,6 +280,7 @@ class Exchange {
   }
 
   private async reply(reply: Reply): Promise<void> {
+    this.response.setHeader("x-picospec-answered-by", reply.answeredBy);
     if (reply.relaxed && reply.relaxed.length > 0) this.tellRelaxed(reply.relaxed);
     if (reply.kind === "object") this.send(reply.body);
     else await this.stream(reply.chunks);
@@ -332,6 +345,7 @@ class Exchange {
     this.code = error.code;
     this.metrics.failed(error.code);
     if (error.code !== "internal_error") return;
+    this.options.failed?.(thrown);
     this.options.log?.error(
       { request: this.id, ...faultFields(thrown) },
       "a fault of PicoSpec's own, please report it",
@@ -346,6 +360,8 @@ class Exchange {
       return;
     }
     if (error.status === 429) this.response.setHeader("retry-after", "1");
+    // The cloud is away; it is looked for every few seconds.
+    if (error.status === 503) this.response.setHeader("retry-after", "5");
     // What is left of the body is not read.
     if (error.status === 413) this.response.setHeader("connection", "close");
     const origin = error.code === "origin_not_allowed" ? undefined : this.request.headers.origin;

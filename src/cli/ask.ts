@@ -2,11 +2,12 @@ import { availableParallelism } from "node:os";
 import { type Command, Option } from "commander";
 import { Device } from "../device/device.ts";
 import type { DrafterKind } from "../device/drafter.ts";
-import { DeviceEdge } from "../device/edge.ts";
+import { DeviceEdge, OFFLINE_MODES } from "../device/edge.ts";
 import { DRAFTERS } from "../device/engines.ts";
-import type { ConnectSettings } from "../transport/node/connect.ts";
+import { tellFault } from "../device/options.ts";
+import type { Answerer, OfflineMode } from "../edge/edge.ts";
 import { SettingError } from "../util/errors.ts";
-import { readText } from "./files.ts";
+import { addCredentialOptions, type CredentialValues, credentialsOf } from "./credentials.ts";
 import { MODEL, modelPath } from "./model-path.ts";
 import {
   addSamplerOptions,
@@ -26,15 +27,14 @@ import { progressBar } from "./output.ts";
 /** What the commands that ask a cloud share: their options, the drafter, and the link. */
 
 /** Which models, and the way to the cloud. */
-export interface LinkValues extends GpuValue {
-  readonly cloud?: string;
-  readonly cloudKey?: string;
-  readonly cloudCa?: string;
+export interface LinkValues extends GpuValue, CredentialValues {
+  readonly cloud?: readonly string[];
   readonly model?: string;
   readonly policy: NamedPolicy;
   readonly drafter: DrafterKind;
   readonly threads: number;
   readonly reconnect: number;
+  readonly offline?: OfflineMode;
 }
 
 export interface AskValues extends LinkValues, SeedValue, SamplerOptionValues {
@@ -43,15 +43,30 @@ export interface AskValues extends LinkValues, SeedValue, SamplerOptionValues {
   readonly maxTokens: number;
 }
 
+/** Values of an option that can be repeated. */
+export function several(value: string, before: readonly string[] = []): readonly string[] {
+  return [...before, value];
+}
+
+/** @param fallback "": the cloud has to be there when the command starts */
+export function offlineOption(fallback: OfflineMode | ""): Option {
+  const option = new Option(
+    "--offline <what>",
+    `while the cloud is away questions wait for it, the small model alone answers (edge), or they fail${
+      fallback === "" ? " (default: the cloud has to be there at the start)" : ""
+    }`,
+  ).choices(OFFLINE_MODES);
+  return fallback === "" ? option : option.default(fallback);
+}
+
 export function addLinkOptions(command: Command): Command {
-  return command
-    .addOption(new Option("--cloud <url>", "the cloud, ws:// or wss:// (not needed for --policy edge)"))
-    .addOption(new Option("--cloud-key <key>", "the cloud's key for this edge").env("PICOSPEC_CLOUD_KEY"))
-    .addOption(
-      new Option("--cloud-ca <file>", "certificates of an authority that vouches for the cloud, PEM").env(
-        "PICOSPEC_CLOUD_CA",
-      ),
-    )
+  command.addOption(
+    new Option(
+      "--cloud <url>",
+      "the cloud, ws:// or wss:// (not needed for --policy edge); can be repeated, for clouds with the same model",
+    ).argParser(several),
+  );
+  return addCredentialOptions(command)
     .addOption(
       new Option(
         "--model <model>",
@@ -83,6 +98,7 @@ export function addLinkOptions(command: Command): Command {
 export function addAskOptions(command: Command): Command {
   addLinkOptions(command)
     .addOption(new Option("--system <text>", "a system message before the prompt"))
+    .addOption(offlineOption(""))
     .addOption(new Option("--raw", "send the prompt as it is, without the model's chat template"))
     .addOption(maxTokensOption(1_000_000, 512))
     .addOption(seedOption());
@@ -95,41 +111,29 @@ export function addAskOptions(command: Command): Command {
  */
 export async function openEdge(values: LinkValues): Promise<DeviceEdge> {
   checkLink(values);
-  const { policy, cloud, model, drafter, threads, gpu, reconnect } = values;
+  const { policy, cloud = [], model, drafter, threads, gpu, reconnect, offline } = values;
   const bar = progressBar(`loading ${model ?? "the tokenizer"}`);
+  const reconnectMs = reconnect * 1000;
   const device = await Device.open({
-    cloud: cloud ?? null,
-    credentials: credentialsOf(values),
+    clouds: cloud,
+    credentials: credentialsOf(values, cloud),
     model: model === undefined ? null : await modelPath(model),
     // Alone, the small model itself has to speak.
     drafter: !policy.policy.target && drafter === "lookup" ? "model" : drafter,
     threads,
     gpu,
-    reconnectMs: reconnect * 1000,
+    reconnectMs,
     progress: bar.update,
+    failed: tellFault,
+    tokenizerWithinMs: offline === "wait" ? reconnectMs : 0,
   }).finally(bar.end);
   try {
-    return await DeviceEdge.of(device, policy.policy);
+    const asked = { policy: policy.policy, reconnectMs };
+    return await DeviceEdge.of(device, offline ? { ...asked, offline } : asked);
   } catch (error) {
     device.close();
     throw error;
   }
-}
-
-/** @throws PicoSpecError `bad_file` for certificates that cannot be read */
-export function credentialsOf({ cloud, cloudKey, cloudCa }: LinkValues): ConnectSettings {
-  if (cloudKey !== undefined && cloud !== undefined && isOpenWire(cloud)) {
-    console.error(`${cloud} is not encrypted: who is on the way to it reads the key; prefer wss://`);
-  }
-  return {
-    ...(cloudKey === undefined ? {} : { key: cloudKey }),
-    ...(cloudCa === undefined ? {} : { ca: readText(cloudCa, "a PEM file") }),
-  };
-}
-
-/** What is sent there can be read by others. */
-function isOpenWire(url: string): boolean {
-  return /^ws:\/\//i.test(url) && !/^ws:\/\/(?:localhost|127\.|\[::1\])/i.test(url);
 }
 
 /** @throws SettingError for another policy than that of the options, where they do not do for it */
@@ -141,8 +145,13 @@ export function checkPolicyChange(policy: NamedPolicy, { cloud }: LinkValues, ed
 }
 
 /** @throws SettingError for options that do not go together, in the words of the command line */
-export function checkLink({ policy, cloud, model, drafter }: LinkValues): void {
+export function checkLink({ policy, cloud, model, drafter, offline }: LinkValues): void {
   if (policy.policy.target && cloud === undefined) throw noCloud(policy);
+  if (offline === "edge" && (model === undefined || drafter === "lookup")) {
+    const message =
+      "--offline edge needs a small model that answers: give --model FILE, and no --drafter lookup";
+    throw new SettingError("offline", message);
+  }
   if (model !== undefined) return;
   if (!policy.policy.target || (policy.policy.segmentTokens > 0 && drafter !== "lookup")) {
     throw new SettingError("model", "give --model FILE, or --drafter lookup to draft without a model");
@@ -151,4 +160,9 @@ export function checkLink({ policy, cloud, model, drafter }: LinkValues): void {
 
 function noCloud({ name }: NamedPolicy): SettingError {
   return new SettingError("cloud", `policy ${name} needs a cloud: give --cloud ws://HOST:PORT`);
+}
+
+/** What a person is told where another model answers than was asked for; null: nothing. */
+export function standInNotice({ standsIn }: Answerer): string | null {
+  return standsIn ? "[the cloud is away: the small model alone answers]" : null;
 }

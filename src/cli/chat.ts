@@ -6,9 +6,10 @@ import { freshSeed } from "../device/node.ts";
 import { CloudError } from "../edge/connection.ts";
 import type { WholeAnswer } from "../edge/edge.ts";
 import { type Seed, seedText } from "../sampling/random.ts";
+import { unlessAborted } from "../util/abort.ts";
 import { unreachable } from "../util/assert.ts";
 import { messageOf, PicoSpecError } from "../util/errors.ts";
-import { type AskValues, addAskOptions, checkPolicyChange, openEdge } from "./ask.ts";
+import { type AskValues, addAskOptions, checkPolicyChange, openEdge, standInNotice } from "./ask.ts";
 import {
   type ChatCommand,
   type ChatInput,
@@ -255,14 +256,18 @@ class Chat {
     const { edge, values } = this;
     const { maxTokens, raw = false } = values;
     const { policy } = this.policy;
-    const { contextTokens } = await edge.modelFor(policy);
-    const room = promptRoom(contextTokens, maxTokens);
+    const answerer = await unlessAborted(edge.answerer(policy), signal);
+    // Interrupted while the cloud was away.
+    if (!answerer) return edge.ask({ prompt: messagesOf(this.conversation), raw, policy, signal });
+    const room = promptRoom(answerer.opener.model.contextTokens, maxTokens);
     const { messages, dropped } = fitting(this.conversation, room, (some) => {
-      return edge.promptOf({ prompt: some, raw, policy }).length;
+      return edge.promptOf({ prompt: some, raw, answerer }).length;
     });
     this.tellDropped(dropped);
+    const notice = standInNotice(answerer);
+    if (notice !== null) note(notice);
     const sampler = samplerFrom(values);
-    return edge.ask({ prompt: messages, raw, policy, sampler, seed, maxTokens, signal }, (event) => {
+    return edge.ask({ prompt: messages, raw, answerer, sampler, seed, maxTokens, signal }, (event) => {
       if (event.type === "text") writer.write(event.text);
     });
   }

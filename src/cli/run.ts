@@ -5,11 +5,12 @@ import type { WholeAnswer } from "../edge/edge.ts";
 import type { AnswerObserver } from "../edge/observer.ts";
 import { type RunReport, runReport } from "../edge/report.ts";
 import { seedText } from "../sampling/random.ts";
-import { type AskValues, addAskOptions, openEdge } from "./ask.ts";
+import { unlessAborted } from "../util/abort.ts";
+import { type AskValues, addAskOptions, openEdge, standInNotice } from "./ask.ts";
 import { Exit, INTERRUPTED } from "./exit.ts";
 import { openTrace, type TraceValue, traceOption } from "./operations.ts";
 import { samplerFrom } from "./options.ts";
-import { figure } from "./output.ts";
+import { colours, figure } from "./output.ts";
 import { printable, wrapped } from "./text.ts";
 
 interface RunValues extends AskValues, TraceValue {
@@ -69,21 +70,22 @@ async function answer(
   try {
     const sampler = samplerFrom(values);
     const { signal } = interrupt;
-    const watched = observer ? { observer } : {};
-    whole = await edge.ask(
-      { prompt: messages, raw, sampler, seed, maxTokens, signal, ...watched },
-      (event) => {
-        if (json || event.type !== "text") return;
-        // Into a file or a pipe as it is.
-        process.stdout.write(process.stdout.isTTY ? printable(event.text) : event.text);
-        written = true;
-      },
-    );
+    const answerer = await unlessAborted(edge.answerer(), signal);
+    const notice = answerer && standInNotice(answerer);
+    if (notice !== null) console.error(colours(process.stderr).dim(notice));
+    const more = { ...(answerer ? { answerer } : {}), ...(observer ? { observer } : {}) };
+    whole = await edge.ask({ prompt: messages, raw, sampler, seed, maxTokens, signal, ...more }, (event) => {
+      if (json || event.type !== "text") return;
+      // Into a file or a pipe as it is.
+      process.stdout.write(process.stdout.isTTY ? printable(event.text) : event.text);
+      written = true;
+    });
   } finally {
     process.removeListener("SIGINT", onInterrupt);
     if (written) process.stdout.write("\n");
   }
-  const report = runReport(policy.name, whole.text, whole.statistics);
+  const answered = whole.answeredBy === "edge" ? "edge" : policy.name;
+  const report = runReport(answered, whole.text, whole.statistics);
   if (json) console.log(JSON.stringify({ ...report, seed: seedText(seed) }, null, 2));
   else console.error(summary(report, whole, seedText(seed)));
   if (whole.reason === "cancelled") throw new Exit(INTERRUPTED);

@@ -1,11 +1,12 @@
 import { Command, Option } from "commander";
-import { createEdge, type DeviceEdge } from "../device/edge.ts";
+import type { DeviceEdge } from "../device/edge.ts";
+import { closeEdges } from "../device/edges.ts";
 import { serveEndpoint } from "../device/endpoint.ts";
 import type { EdgeTrace } from "../ops/edge/trace.ts";
 import type { Log } from "../util/log.ts";
-import { addLinkOptions, checkLink, credentialsOf, type LinkValues } from "./ask.ts";
+import { addLinkOptions, offlineOption, several } from "./ask.ts";
 import { configOption } from "./config.ts";
-import { downloadProgress } from "./model-path.ts";
+import { catchFaults, faultCounter } from "./last-resort.ts";
 import { serveUntilStopped } from "./node.ts";
 import {
   addLogOptions,
@@ -16,10 +17,10 @@ import {
   traceOption,
 } from "./operations.ts";
 import { whole } from "./options.ts";
-import { progressBar } from "./output.ts";
+import { type ModelsValues, openModels } from "./serve-models.ts";
 import { printable } from "./text.ts";
 
-interface EdgeValues extends LinkValues, LogValues, TraceValue {
+interface EdgeValues extends ModelsValues, LogValues, TraceValue {
   readonly port: number;
   readonly host: string;
   readonly allowHost: readonly string[];
@@ -28,8 +29,6 @@ interface EdgeValues extends LinkValues, LogValues, TraceValue {
   readonly concurrent: number;
   readonly waiting: number;
 }
-
-const several = (value: string, before: readonly string[]) => [...before, value];
 
 export function edgeCommand(): Command {
   const command = addLinkOptions(
@@ -41,11 +40,14 @@ export function edgeCommand(): Command {
       "after",
       `
 Endpoints: /v1/chat/completions, /v1/completions, /v1/models, /healthz, /readyz, /metrics. A request may name its own
-policy, and top_k, min_p and repetition_penalty, besides what OpenAI's API has.
+policy, and top_k, min_p and repetition_penalty, besides what OpenAI's API has. It starts also while the cloud is away,
+and connects when it comes; /readyz says how it is. Clouds with the same model are replicas: answers go on at another
+where one goes away. Clouds with other models are listed in /v1/models, and requests name them.
 
 Examples:
   $ picospec edge --cloud wss://cloud.example --model drafter.gguf
   $ picospec edge --cloud ws://127.0.0.1:4747 --model hf:owner/repo:Q8_0 --port 9000 --policy picospec
+  $ picospec edge --cloud ws://10.0.0.1:4747 --cloud ws://10.0.0.2:4747 --model drafter.gguf --offline edge
   $ picospec edge --model drafter.gguf --policy edge      (the small model alone, offline)
   $ curl http://127.0.0.1:8080/v1/chat/completions -d '{"messages":[{"role":"user","content":"Hello!"}]}'`,
     )
@@ -78,29 +80,49 @@ function addEndpointOptions(command: Command): Command {
         .argParser(whole(0, 100_000))
         .default(256),
     )
+    .addOption(offlineOption("wait"))
     .addOption(configOption());
 }
 
 async function serve(values: EdgeValues): Promise<void> {
   const trace = openTrace(values);
   const log = openLog(values);
+  const failed = faultCounter({
+    say: (line) => log.error({}, line),
+    nowMs: () => performance.now(),
+    end: () => {
+      log.flush();
+      process.exit(1);
+    },
+  });
   try {
-    const edge = await openEdge(values);
-    await answerUntilStopped(edge, values, log, trace?.edge ?? null).finally(() => edge.close());
+    const edges = await openModels(values, log, failed);
+    const release = catchFaults(failed);
+    try {
+      await answerUntilStopped(edges, values, { log, trace: trace?.edge ?? null, failed });
+    } finally {
+      await closeEdges(edges);
+      release();
+    }
   } finally {
     trace?.close();
     log.flush();
   }
 }
 
+interface Watchers {
+  readonly log: Log;
+  readonly trace: EdgeTrace | null;
+  readonly failed: (error: unknown) => void;
+}
+
 async function answerUntilStopped(
-  edge: DeviceEdge,
+  edges: readonly DeviceEdge[],
   values: EdgeValues,
-  log: Log,
-  trace: EdgeTrace | null,
+  { log, trace, failed }: Watchers,
 ): Promise<void> {
   const { port, host, concurrent, waiting, apiKey, allowHost, allowOrigin } = values;
-  const server = await serveEndpoint(edge, {
+  const server = await serveEndpoint(edges, {
     port,
     host,
     concurrent,
@@ -108,43 +130,19 @@ async function answerUntilStopped(
     hosts: allowHost,
     origins: allowOrigin,
     log,
+    failed,
     ...(trace ? { observe: (requestId) => trace.observer(requestId) } : {}),
     ...(apiKey === undefined ? {} : { apiKey }),
   });
   const announce = () => {
-    console.log(`${printable(edge.modelName)}, policy ${values.policy.name}`);
+    for (const edge of edges) {
+      const name = edge.model === null ? "a model that is not known yet" : edge.modelName;
+      console.log(`${printable(name)}, policy ${values.policy.name}`);
+    }
     console.log(`listening on ${server.url}/v1`);
     log.info({ url: server.url, policy: values.policy.name }, "listening");
     // A parent that started this process hears the port, and takes it along when it ends.
     process.send?.({ port: server.port });
   };
   await serveUntilStopped(announce, () => server.close());
-}
-
-async function openEdge(values: EdgeValues): Promise<DeviceEdge> {
-  checkLink(values);
-  const { key, ca } = credentialsOf(values);
-  const { cloud, model, policy, drafter, threads, gpu, reconnect } = values;
-  const loading = progressBar(`loading ${model ?? "the tokenizer"}`);
-  const downloading = downloadProgress();
-  return createEdge({
-    ...(cloud === undefined ? {} : { cloud }),
-    ...(key === undefined ? {} : { cloudKey: key }),
-    ...(ca === undefined ? {} : { cloudCa: ca }),
-    ...(model === undefined ? {} : { model }),
-    policy: policy.policy,
-    drafter,
-    threads,
-    gpu,
-    reconnectMs: reconnect * 1000,
-    loading(fraction) {
-      downloading.end();
-      loading.update(fraction);
-      if (fraction === 1) loading.end();
-    },
-    downloading: downloading.show,
-  }).finally(() => {
-    loading.end();
-    downloading.end();
-  });
 }

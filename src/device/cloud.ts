@@ -10,7 +10,7 @@ import { type OpenedTarget, TARGET_ENGINES } from "./engines.ts";
 import { modelFile } from "./model-file.ts";
 import { software } from "./node.ts";
 import type { CloudOperations } from "./operations.ts";
-import { need, needGpu, needWhole } from "./options.ts";
+import { need, needGpu, needWhole, tellFault } from "./options.ts";
 
 /** A cloud out of a model file. */
 
@@ -117,12 +117,6 @@ export async function createCloud(options: CreateCloudOptions): Promise<DeviceCl
     target.close();
     throw error;
   }
-}
-
-function tellFault(error: unknown): void {
-  console.error(
-    `a fault of PicoSpec's own, please report it: ${error instanceof Error ? error.stack : error}`,
-  );
 }
 
 /** @throws SettingError for an engine whose steps are its own business */

@@ -1,20 +1,27 @@
 import { connectEdge } from "../edge/connect.ts";
+import { CloudError } from "../edge/connection.ts";
+import type { Drafter } from "../edge/drafters/drafter.ts";
 import { LookupDrafter } from "../edge/drafters/lookup-drafter.ts";
-import { LocalOpener, type RemoteOpener } from "../edge/opener.ts";
+import { type CloudState, Keeper } from "../edge/keeper.ts";
+import { isPassing } from "../edge/links.ts";
+import { LocalOpener } from "../edge/local-opener.ts";
+import type { RemoteOpener } from "../edge/opener.ts";
 import type { GpuChoice } from "../engine/llama/library.ts";
 import type { Grammars } from "../grammar/grammar.ts";
+import type { TargetInfo } from "../protocol/frame.ts";
 import type { Tokenizer } from "../text/tokenizer.ts";
 import { systemClock } from "../transport/node/clock.ts";
 import { type ConnectSettings, connect } from "../transport/node/connect.ts";
-import { ConnectionError } from "../transport/transport.ts";
-import { SettingError } from "../util/errors.ts";
+import { ConnectionError, type Transport } from "../transport/transport.ts";
+import { assert } from "../util/assert.ts";
+import { PicoSpecError } from "../util/errors.ts";
 import { cloudTokenizer, type DrafterKind, type LoadedDrafter, loadDrafter } from "./drafter.ts";
 import { freshSecret, software } from "./node.ts";
 
 export interface DeviceOptions {
-  /** ws:// or wss://; null: there is none */
-  readonly cloud: string | null;
-  /** what the cloud asks of an edge, and who vouches for the cloud */
+  /** ws:// or wss://, replicas of one target; empty: there is none */
+  readonly clouds: readonly string[];
+  /** what the clouds ask of an edge, and who vouches for them */
   readonly credentials: ConnectSettings;
   /** path of a GGUF file; null: the lookup drafts, with the tokenizer that the cloud gives away */
   readonly model: string | null;
@@ -26,20 +33,36 @@ export interface DeviceOptions {
   readonly reconnectMs: number;
   /** of loading the model, [0, 1] */
   readonly progress: (fraction: number) => void;
+  /** the last resort: a fault of ours, which costs an answer at most */
+  readonly failed: (error: unknown) => void;
+  /** how the cloud is has changed. Default: not told */
+  readonly cloudChanged?: (state: CloudState) => void;
+  /** a drafter that another device has loaded, and closes. Default: it is loaded */
+  readonly loaded?: LoadedDrafter;
+  /** that the clouds have to serve. Default: what the first one serves */
+  readonly expected?: TargetInfo;
+  /** how long to wait for a cloud that is not there, where its tokenizer is needed, ms. Default: 0 */
+  readonly tokenizerWithinMs?: number;
 }
 
-/** The drafter of this device and its link to a cloud, which is made when it is needed. */
+/** The drafter of this device and its links to a target, which are made when they are needed. */
 export class Device {
   readonly loaded: LoadedDrafter;
+  /** null: there is no cloud */
+  readonly keeper: Keeper | null;
   private readonly options: DeviceOptions;
-  private client: RemoteOpener | null;
   private grammars: Grammars | null = null;
+  /** that every cloud has to serve; null: any */
+  private target: TargetInfo | null;
   private closed = false;
 
-  private constructor(options: DeviceOptions, loaded: LoadedDrafter, client: RemoteOpener | null) {
+  private constructor(options: DeviceOptions, loaded: LoadedDrafter, keeper: Keeper | null) {
+    const open = (changed: () => void) =>
+      this.openClient(this.loaded.tokenizer, this.loaded.drafter, changed);
     this.options = options;
+    this.target = options.expected ?? null;
     this.loaded = loaded;
-    this.client = client;
+    this.keeper = keeper ?? (options.clouds.length > 0 ? keeperOf(options, open) : null);
   }
 
   /**
@@ -47,98 +70,145 @@ export class Device {
    * @throws EngineError for the model; without a model ConnectionError and CloudError
    */
   static async open(options: DeviceOptions): Promise<Device> {
-    const { model, threads, gpu, drafter: kind, progress } = options;
+    const { model, threads, gpu, drafter: kind, progress, loaded } = options;
+    if (loaded) return new Device(options, { ...loaded, close() {} }, null);
     if (model !== null) {
-      const loaded = await loadDrafter({ file: model, threads, gpu, hardware: null, kind, progress });
-      return new Device(options, loaded, null);
+      const own = await loadDrafter({ file: model, threads, gpu, hardware: null, kind, progress });
+      return new Device(options, own, null);
     }
+    return Device.withoutModel(options);
+  }
+
+  /** With the tokenizer of a cloud, which has to be there for that. */
+  private static async withoutModel(options: DeviceOptions): Promise<Device> {
     const drafter = new LookupDrafter();
-    const client = await openClient(options, { fingerprint: "" }, drafter, null);
+    const keeper = keeperOf(options, (changed) =>
+      openClient({ ...options, tokenizer: { fingerprint: "" }, drafter, grammars: null, changed }),
+    );
     try {
-      return new Device(options, { drafter, own: null, ...(await cloudTokenizer(client)) }, client);
-    } catch (error) {
-      client.close();
-      throw error;
+      const client = await keeper.wait(options.tokenizerWithinMs ?? 0);
+      return new Device(options, { drafter, own: null, ...(await cloudTokenizer(client)) }, null);
+    } finally {
+      keeper.close();
     }
   }
 
-  /** The link, made now if there is none. @throws SettingError without a cloud; ConnectionError, CloudError */
+  /** An opener that is not gone, made now if there is none. @throws ConnectionError, CloudError */
   async connected(): Promise<RemoteOpener> {
-    this.checkOpen();
-    const { tokenizer, drafter } = this.loaded;
-    const client = this.client ?? (await openClient(this.options, tokenizer, drafter, this.grammars));
-    if (this.closed) client.close();
-    this.checkOpen();
-    this.client = client;
-    return client;
+    assert(this.keeper, "there is a cloud");
+    return this.keeper.wait(0);
   }
 
-  /** There is a cloud to connect to. */
-  get hasCloud(): boolean {
-    return this.options.cloud !== null;
-  }
-
-  /** The link, where one was made. */
-  get link(): RemoteOpener | null {
-    return this.client;
+  /**
+   * Keeps the cloud connected from now on, and tries it once: whether it is there or not is for `keeper.state`.
+   * @throws for a cloud that refuses this edge, since it would for ever; ConnectionError `bad_url`
+   */
+  async begin(): Promise<void> {
+    const { keeper } = this;
+    assert(keeper, "there is a cloud");
+    keeper.start();
+    try {
+      await keeper.wait(0);
+    } catch (error) {
+      if (!(error instanceof PicoSpecError) || !isPassing(error.code)) throw error;
+    }
   }
 
   /** The small model alone; null: there is none. */
   local(): LocalOpener | null {
     const { own, tokenizer, chatTemplate } = this.loaded;
     if (!own) return null;
-    const endTokens = tokenizer.endTokens();
-    const { grammars } = this;
     return new LocalOpener({
       drafter: own,
       name: "edge",
-      endTokens,
+      endTokens: tokenizer.endTokens(),
       chatTemplate,
-      grammars,
+      grammars: this.grammars,
       clock: systemClock,
+      failed: this.options.failed,
     });
   }
 
   /** From now on drafts keep to grammars where a question has one. A link made before knows nothing of them. */
   useGrammars(grammars: Grammars): void {
     this.grammars = grammars;
-    this.disconnect();
-  }
-
-  /** Gives up a link that is of no use any more: what needs one makes another. */
-  disconnect(): void {
-    this.client?.close();
-    this.client = null;
   }
 
   close(): void {
     if (this.closed) return;
     this.closed = true;
-    this.disconnect();
+    this.keeper?.close();
     this.loaded.close();
   }
 
-  private checkOpen(): void {
+  private async openClient(
+    tokenizer: Pick<Tokenizer, "fingerprint">,
+    drafter: Drafter,
+    changed: () => void,
+  ): Promise<RemoteOpener> {
     if (this.closed) throw new ConnectionError("closed", "this edge was closed; make another");
+    const { grammars, options, target } = this;
+    const expected = target ? { expected: target } : {};
+    const client = await openClient({ ...options, ...expected, tokenizer, drafter, grammars, changed });
+    // One cloud may be given another model; among several, those with another are no replicas.
+    if (options.clouds.length > 1) this.target = client.target;
+    return client;
   }
 }
 
-async function openClient(
-  { cloud, credentials, reconnectMs }: DeviceOptions,
-  tokenizer: Pick<Tokenizer, "fingerprint">,
-  drafter: LoadedDrafter["drafter"],
-  grammars: Grammars | null,
-): Promise<RemoteOpener> {
-  if (cloud === null) throw new SettingError("cloud", "there is no cloud: give its address, ws://HOST:PORT");
-  const transport = await connect(cloud, credentials);
-  const resume = { reconnect: () => connect(cloud, credentials), withinMs: reconnectMs, secret: freshSecret };
+function keeperOf(
+  { cloudChanged }: DeviceOptions,
+  open: (changed: () => void) => Promise<RemoteOpener>,
+): Keeper {
+  return new Keeper({
+    ...{ open, clock: systemClock, random: Math.random },
+    ...(cloudChanged ? { changed: cloudChanged } : {}),
+  });
+}
+
+interface ClientOptions
+  extends Pick<DeviceOptions, "clouds" | "credentials" | "reconnectMs" | "failed" | "expected"> {
+  readonly tokenizer: Pick<Tokenizer, "fingerprint">;
+  readonly drafter: Drafter | null;
+  readonly grammars: Grammars | null;
+  readonly changed?: () => void;
+}
+
+/** One try at each cloud, in their order. @throws what the first one said for which another try may do, or else the first */
+export async function openClient(options: ClientOptions): Promise<RemoteOpener> {
+  const { clouds } = options;
+  let first: PicoSpecError | null = null;
+  for (const place of clouds.keys()) {
+    try {
+      return await openAt(place, options);
+    } catch (error) {
+      // Whether it is down or refuses: another one may not.
+      const known = error instanceof ConnectionError || error instanceof CloudError;
+      if (!known || error.code === "bad_url") throw error;
+      if (!first || (isPassing(error.code) && !isPassing(first.code))) first = error;
+    }
+  }
+  throw first;
+}
+
+async function openAt(place: number, options: ClientOptions): Promise<RemoteOpener> {
+  const { clouds, credentials, reconnectMs, expected, tokenizer, drafter, grammars } = options;
+  const { changed, failed } = options;
+  const dial = (replica: number): Promise<Transport> => connect(clouds[replica]!, credentials);
   return connectEdge({
-    transport,
-    tokenizer,
-    drafter,
+    transport: await dial(place),
+    ...{ tokenizer, drafter, grammars, failed },
     clock: systemClock,
     client: software(),
-    resume,
-    grammars,
+    resume: {
+      reconnect: dial,
+      withinMs: reconnectMs,
+      secret: freshSecret,
+      replicas: () => clouds.length,
+      replica: place,
+      random: Math.random,
+      ...(expected ? { expected } : {}),
+    },
+    ...(changed ? { changed } : {}),
   });
 }

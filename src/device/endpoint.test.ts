@@ -1,13 +1,16 @@
 import { expect, it } from "vitest";
+import type { OfflineMode } from "../edge/edge.ts";
+import type { CloudState } from "../edge/keeper.ts";
 import { VirtualClock } from "../util/virtual-clock.ts";
 import { linkProblem } from "./endpoint.ts";
 
-function edgeOf(needsCloud: boolean) {
+function edgeOf(needsCloud: boolean, offline: OfflineMode = "wait") {
   const edge = {
     needsCloud,
-    link: null as { isUp: boolean; rttMs: number; reconnects: number } | null,
+    offline,
+    cloud: null as CloudState | null,
     tries: 0,
-    modelFor(): Promise<never> {
+    answerer(): Promise<never> {
       edge.tries++;
       return Promise.reject(new Error("no cloud answers"));
     },
@@ -17,21 +20,28 @@ function edgeOf(needsCloud: boolean) {
 
 it("an edge whose policy needs no cloud can always answer", () => {
   const edge = edgeOf(false);
-  expect(linkProblem(edge, new VirtualClock())()).toBe(null);
+  expect(linkProblem([edge], new VirtualClock())()).toBe(null);
   expect(edge.tries).toBe(0);
 });
 
 it("a probe that finds no link has the edge try for one, and many probes no oftener than every five seconds", () => {
   const edge = edgeOf(true);
   const clock = new VirtualClock();
-  const problem = linkProblem(edge, clock);
+  const problem = linkProblem([edge], clock);
   for (let i = 0; i < 100; i++) {
     clock.schedule(i * 100, () => expect(problem()).toBe("no link to the cloud"));
   }
   clock.run();
   expect(edge.tries).toBe(2);
-  edge.link = { isUp: true, rttMs: 1, reconnects: 0 };
+  edge.cloud = { up: true, error: null };
   expect(problem()).toBe(null);
-  edge.link = { isUp: false, rttMs: 1, reconnects: 0 };
+  edge.cloud = { up: false, error: null };
   expect(problem()).toBe("no link to the cloud");
+});
+
+it("an edge whose small model stands in is ready without its cloud, and so is one of several that has its cloud", () => {
+  expect(linkProblem([edgeOf(true, "edge")], new VirtualClock())()).toBe(null);
+  const [away, there] = [edgeOf(true), edgeOf(true)];
+  there.cloud = { up: true, error: null };
+  expect(linkProblem([away, there], new VirtualClock())()).toBe(null);
 });

@@ -5,6 +5,7 @@ import { systemClock } from "../transport/node/clock.ts";
 import type { Clock } from "../util/clock.ts";
 import { type Log, SILENT_LOG } from "../util/log.ts";
 import { freshSeed, software } from "./node.ts";
+import { tellFault } from "./options.ts";
 
 /** What may be said about an endpoint; nothing has to be. */
 export interface EndpointSettings {
@@ -28,10 +29,12 @@ export interface EndpointSettings {
   readonly observe?: (requestId: string) => AnswerObserver;
   /** for /readyz: why it cannot answer now; null: it can. Default: by the link to the cloud, if the policy needs one */
   readonly notReady?: () => string | null;
+  /** a fault of PicoSpec's own, which costs a request at most. Default: a line on stderr */
+  readonly failed?: (error: unknown) => void;
 }
 
 /**
- * OpenAI's API over HTTP, answered by an edge. The caller closes the server, and then the edge.
+ * OpenAI's API over HTTP, answered by an edge, or by several that requests name by their models. The caller closes the server, and then the edge.
  * @throws HttpError `cannot_listen`
  * @example
  * import { createEdge, serveEndpoint } from "picospec";
@@ -40,10 +43,14 @@ export interface EndpointSettings {
  * const server = await serveEndpoint(edge, { port: 8080 });
  * console.log(`${server.url}/v1`);
  */
-export function serveEndpoint(edge: Edge, settings: EndpointSettings = {}): Promise<HttpServer> {
+export function serveEndpoint(
+  edge: Edge | readonly Edge[],
+  settings: EndpointSettings = {},
+): Promise<HttpServer> {
   const { port = 0, host = "127.0.0.1", concurrent = 32, waiting = 256 } = settings;
-  const { hosts = [], origins = [], apiKey = null, log = SILENT_LOG, observe } = settings;
-  const { notReady = linkProblem(edge, systemClock) } = settings;
+  const { hosts = [], origins = [], apiKey = null, log = SILENT_LOG, observe, failed = tellFault } = settings;
+  const edges: readonly Edge[] = Array.isArray(edge) ? edge : [edge as Edge];
+  const { notReady = linkProblem(edges, systemClock) } = settings;
   return serveHttp({
     edge,
     freshSeed,
@@ -54,7 +61,7 @@ export function serveEndpoint(edge: Edge, settings: EndpointSettings = {}): Prom
     // Who listens to an address of the network goes by it.
     guard: { hosts: [host, ...hosts], origins, apiKey },
     software: software(),
-    ...{ log, notReady, clock: systemClock },
+    ...{ log, notReady, failed, clock: systemClock },
     ...(observe ? { observe } : {}),
   });
 }
@@ -63,21 +70,21 @@ export function serveEndpoint(edge: Edge, settings: EndpointSettings = {}): Prom
 const LEAST_MS_BETWEEN_TRIES = 5000;
 
 /**
- * Why an edge cannot answer. A link is made when an answer needs one, and who waits for readiness asks no answers: so a probe
- * that finds no link has the edge try for one.
+ * Why no edge of an endpoint can answer. A link is made when an answer needs one, and who waits for readiness asks no
+ * answers: so a probe that finds no link has the edges try for one.
  */
 export function linkProblem(
-  edge: Pick<Edge, "needsCloud" | "link" | "modelFor">,
+  edges: readonly Pick<Edge, "needsCloud" | "cloud" | "offline" | "answerer">[],
   clock: Clock,
 ): () => string | null {
   let triedMs = Number.NEGATIVE_INFINITY;
   return () => {
-    if (!edge.needsCloud || edge.link?.isUp) return null;
+    if (edges.some((edge) => !edge.needsCloud || edge.cloud?.up || edge.offline === "edge")) return null;
     const nowMs = clock.nowMs();
     if (nowMs - triedMs >= LEAST_MS_BETWEEN_TRIES) {
       triedMs = nowMs;
       // What comes of it is told to the next probe.
-      edge.modelFor().catch(() => {});
+      for (const edge of edges) edge.answerer().catch(() => {});
     }
     return "no link to the cloud";
   };

@@ -18,3 +18,10 @@ export function needWhole(setting: string, value: number, low: number, high: num
 export function needGpu(gpu: GpuChoice): void {
   need(["auto", "off"].includes(gpu), "gpu", "is auto or off", gpu);
 }
+
+/** The last resort where a program gives no other: a line on stderr. */
+export function tellFault(error: unknown): void {
+  console.error(
+    `a fault of PicoSpec's own, please report it: ${error instanceof Error ? error.stack : error}`,
+  );
+}

@@ -1,9 +1,11 @@
-import type { DecodingPolicy } from "../decoding/policy.ts";
+import { checkPolicy, type DecodingPolicy } from "../decoding/policy.ts";
 import type { SessionSettings } from "../decoding/session.ts";
 import { neededFeatures, type Peer } from "../protocol/features.ts";
-import type { VerdictFrame, WitnessesFrame } from "../protocol/frame.ts";
+import { PROTOCOL_LIMITS, type VerdictFrame, type WitnessesFrame } from "../protocol/frame.ts";
 import type { Rejection } from "../sampling/question.ts";
+import { samplerSettings } from "../sampling/sampler.ts";
 import { SettingError } from "../util/errors.ts";
+import type { Drafter } from "./drafters/drafter.ts";
 
 /** What the edge checks of a cloud's frames once it knows the vocabulary; past this they are right. */
 
@@ -87,4 +89,52 @@ export function checkPeer(
     const message = `prompt and answer of ${mostTokens} tokens with their settings may be more than the cloud accepts (${limits.promptTokens} tokens, ${limits.frameBytes} bytes); shorten the prompt, or ask for less`;
     throw new SettingError("prompt", message);
   }
+}
+
+/**
+ * What every session has to keep to. Refuses here what the cloud would refuse: over there it could cost more than this
+ * session.
+ * @throws SettingError
+ */
+export function checkRequest(
+  { policy, sampler, maxTokens }: SessionSettings,
+  prompt: Int32Array,
+  { contextTokens, vocabularySize }: { readonly contextTokens: number; readonly vocabularySize: number },
+  drafter: Drafter | null,
+): void {
+  checkPolicy(policy);
+  samplerSettings(sampler);
+  if (policy.segmentTokens > 0 && !drafter) {
+    throw new SettingError("policy", "this policy drafts, and there is no drafter: give a --model");
+  }
+  if (!policy.target && !drafter?.alwaysProposes) {
+    throw new SettingError("policy", "the policy edge needs a model of its own: give a --model");
+  }
+  const cloudGoesOn = policy.patienceMs < Number.POSITIVE_INFINITY;
+  if (policy.segmentTokens > 0 && !cloudGoesOn && !drafter?.alwaysProposes) {
+    const message =
+      "this policy needs a drafter that always has a draft, and prompt lookup does not: take race";
+    throw new SettingError("policy", message);
+  }
+  if (!Number.isInteger(maxTokens) || maxTokens < 1 || maxTokens >= PROTOCOL_LIMITS.counter) {
+    throw new SettingError("maxTokens", `maxTokens must be a whole number of 1 or more, not ${maxTokens}`);
+  }
+  if (prompt.length === 0) throw new SettingError("prompt", "the prompt is empty");
+  const stranger = prompt.find((token) => token < 0 || token >= vocabularySize);
+  if (stranger !== undefined) {
+    throw new SettingError("prompt", `there is no token ${stranger}: the model has ${vocabularySize}`);
+  }
+  if (prompt.length >= Math.min(contextTokens, PROTOCOL_LIMITS.promptTokens)) {
+    const message = `the prompt has ${prompt.length} tokens, and the context of ${contextTokens} leaves no room for an answer; shorten the prompt`;
+    throw new SettingError("prompt", message);
+  }
+}
+
+/** Most tokens that an `open` of the session holds: the prompt's, and after a resumption the answer's. */
+export function mostTokens(
+  { maxTokens }: SessionSettings,
+  prompt: Int32Array,
+  contextTokens: number,
+): number {
+  return Math.min(prompt.length + maxTokens, contextTokens, PROTOCOL_LIMITS.promptTokens);
 }

@@ -1,10 +1,11 @@
 import type { Grammars } from "../grammar/grammar.ts";
+import type { TargetInfo } from "../protocol/frame.ts";
 import { wireLink } from "../protocol/link.ts";
 import type { Tokenizer } from "../text/tokenizer.ts";
 import type { Transport } from "../transport/transport.ts";
 import type { Clock } from "../util/clock.ts";
-import type { Reconnect } from "./connection.ts";
 import type { Drafter } from "./drafters/drafter.ts";
+import type { Reconnect } from "./links.ts";
 import { RemoteOpener } from "./opener.ts";
 
 /** A connection to a cloud as a promise: for callers that do not live under a clock of their own. */
@@ -22,15 +23,27 @@ export interface ConnectOptions {
   readonly grammars?: Grammars | null;
   /** sessions outlive a link that breaks when this is given */
   readonly resume?: ResumeOptions;
+  /** the opener is up, down or gone. Default: not told */
+  readonly changed?: () => void;
+  /** the last resort; see `RemoteOpenerOptions.failed`. Default: faults are thrown to whoever brought the event */
+  readonly failed?: (error: unknown) => void;
 }
 
 export interface ResumeOptions {
-  /** makes a link anew, to the same cloud or one like it */
-  readonly reconnect: () => Promise<Transport>;
+  /** makes a link anew, to the same cloud or one like it: the one at this place in the list of replicas */
+  readonly reconnect: (replica: number) => Promise<Transport>;
   /** how long to try for before giving up, ms */
   readonly withinMs: number;
   /** a fresh secret, 16 characters or more that cannot be guessed */
   readonly secret: () => string;
+  /** how many clouds serve the target. Default: 1 */
+  readonly replicas?: () => number;
+  /** which of them `transport` leads to. Default: 0 */
+  readonly replica?: number;
+  /** for the jitter of waits, [0, 1). Default: no jitter */
+  readonly random?: () => number;
+  /** what the clouds have to serve. Default: what the first one serves */
+  readonly expected?: TargetInfo;
 }
 
 /**
@@ -53,10 +66,11 @@ export interface ResumeOptions {
  * });
  */
 export function connectEdge(options: ConnectOptions): Promise<RemoteOpener> {
-  const { transport, tokenizer, resume, drafter, clock, client, grammars = null } = options;
+  const { transport, tokenizer, resume, drafter, clock, client, grammars = null, changed, failed } = options;
+  const { replicas, replica, random, expected } = resume ?? {};
   const reconnect: Reconnect | null = resume
-    ? (done) =>
-        void resume.reconnect().then(
+    ? (done, place) =>
+        void resume.reconnect(place).then(
           (again) => done(null, wireLink(again)),
           (error: Error) => done(error, null),
         )
@@ -68,8 +82,15 @@ export function connectEdge(options: ConnectOptions): Promise<RemoteOpener> {
       reconnectWithinMs: resume?.withinMs ?? 0,
       secret: resume?.secret ?? null,
       ...{ drafter, clock, client, grammars },
+      ...given({ replicas, replica, random, expected, changed, failed }),
       fingerprint: tokenizer.fingerprint,
       ready: (error, ready) => (error ? reject(error) : resolve(ready)),
     });
   });
+}
+
+/** Without the fields that are not given. */
+function given<T extends object>(fields: T): { [Name in keyof T]?: Exclude<T[Name], undefined> } {
+  const there = Object.entries(fields).filter(([, value]) => value !== undefined);
+  return Object.fromEntries(there) as { [Name in keyof T]?: Exclude<T[Name], undefined> };
 }

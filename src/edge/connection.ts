@@ -1,4 +1,3 @@
-import { identityDifference, type TargetIdentity } from "../decoding/identity.ts";
 import { FEATURES, OWN_LIMITS, type Peer, peerOf } from "../protocol/features.ts";
 import {
   type Frame,
@@ -17,31 +16,37 @@ export class CloudError extends PicoSpecError {
   override readonly name = "CloudError";
 }
 
-/** Makes a link anew; tells once. */
-export type Reconnect = (done: (error: Error | null, link: FrameLink | null) => void) => void;
-
 export interface ConnectionOptions {
   /** the connection's from here on; it closes it */
   readonly link: FrameLink;
-  /** null: a link that broke stays broken */
-  readonly reconnect: Reconnect | null;
-  /** how long to try for a new link before giving up */
-  readonly reconnectWithinMs: number;
   /** of the drafter's tokenizer */
   readonly fingerprint: string;
   /** name and version of this software */
   readonly client: string;
   readonly clock: Clock;
+  /** the last resort, for a fault of ours: it costs this link. null: it is thrown to whoever brought the event */
+  readonly failed: ((error: unknown) => void) | null;
+}
+
+/** Why a link is of no use any more. */
+export interface Loss {
+  /** the cloud's own where it gave one */
+  readonly code: string;
+  readonly reason: string;
+  /** another try before this many ms is in vain; 0: not known */
+  readonly retryAfterMs: number;
 }
 
 export interface ConnectionHandlers {
-  /** the cloud has accepted the edge: for the first time, or again */
+  /** the cloud has accepted the edge */
   up(target: TargetInfo, peer: Peer): void;
-  /** the link broke and is being made anew */
-  down(): void;
   frame(frame: Frame, payloadBytes: number): void;
-  /** for good; nothing follows */
-  failed(error: CloudError): void;
+  /** the cloud will end the link within so long, and takes no more sessions */
+  goAway(withinMs: number): void;
+  /** from time to time while something is expected of the cloud, which is there */
+  watched(): void;
+  /** once, last: the link is closed */
+  lost(loss: Loss): void;
 }
 
 /** @param roundTripMs meaningless with an error */
@@ -60,49 +65,65 @@ const HANDSHAKE_TIMEOUT_MS = 15_000;
 /** How often the cloud is asked whether it is there, while something is expected of it. */
 const PING_MS = 5_000;
 const SILENT_AFTER_MS = 20_000;
-/** Tries for a new link: soon at first, then less and less often. */
-const FIRST_RETRY_MS = 100;
-const LONGEST_RETRY_MS = 5_000;
-
-/** What a cloud says for which another try, or another server, may do. */
-const PASSING = new Set(["connection_lost", "unreachable", "shutting_down", "server_full", "slow_peer"]);
 
 /**
- * The edge's end of the link to its cloud: handshake, pings, and a new link where one broke. It calls back and is no
- * machine with effects: nearly all that it does is a frame, a timer or a link, and `send` has to say its bytes at once.
+ * The edge's end of one link to a cloud: handshake, pings, silence. It calls back and is no machine with effects: nearly
+ * all that it does is a frame or a timer, and `send` has to say its bytes at once.
  */
 export class Connection {
   private readonly options: ConnectionOptions;
   private readonly handlers: ConnectionHandlers;
-  private link: FrameLink | null = null;
-  private target: TargetInfo | null = null;
   /** what is agreed with the cloud; null: it has not answered yet */
   private peer: Peer | null = null;
-  /** the last that a cloud told: one that tells none is taken for the same */
-  private identity: TargetIdentity | null = null;
-  /** the cloud has answered the hello on this link */
-  private greeted = false;
   private ended = false;
   private expecting = false;
-  private lastHeardMs = 0;
+  private lastHeardMs: number;
+  private greetedAtMs = -1;
   private roundTripMs = -1;
-  /** since when there is no link; -1: there is one */
-  private downSinceMs = -1;
-  private tries = 0;
   /** what `ping` has out, oldest first */
   private pings: AskedPing[] = [];
-  /** the one timer: handshake, silence or the next try */
+  /** the one timer: handshake or silence */
   private cancelTimer: CancelTimer | null = null;
 
   constructor(options: ConnectionOptions, handlers: ConnectionHandlers) {
     this.options = options;
     this.handlers = handlers;
-    this.take(options.link);
+    this.lastHeardMs = options.clock.nowMs();
+  }
+
+  /** Says hello. */
+  start(): void {
+    const { link, client, fingerprint } = this.options;
+    this.timer(HANDSHAKE_TIMEOUT_MS, () =>
+      this.lose("unreachable", "the cloud does not answer; is it a PicoSpec cloud?"),
+    );
+    link.start({
+      frame: (frame, bytes) => this.guarded(() => this.receive(frame, bytes)),
+      garbage: (error) => this.guarded(() => this.lose("bad_frame", messageOf(error))),
+      closed: (reason) => this.guarded(() => this.lose("connection_lost", reason)),
+    });
+    link.send({
+      type: "hello",
+      protocol: PROTOCOL_VERSION,
+      ...{ client, fingerprint },
+      features: FEATURES,
+      limits: { frameBytes: OWN_LIMITS.frameBytes },
+    });
   }
 
   /** The cloud can be spoken to. */
   get isUp(): boolean {
-    return this.greeted && !this.ended;
+    return this.peer !== null && !this.ended;
+  }
+
+  /** Something is expected of the cloud. */
+  get expects(): boolean {
+    return this.expecting;
+  }
+
+  /** Since the cloud accepted the edge, ms; 0: it has not. */
+  get upForMs(): number {
+    return this.greetedAtMs < 0 ? 0 : this.options.clock.nowMs() - this.greetedAtMs;
   }
 
   /** Latest round trip of a ping, ms; -1 before the first. */
@@ -110,9 +131,9 @@ export class Connection {
     return this.roundTripMs;
   }
 
-  /** @returns payload bytes; 0 where there is no link, and what was said is lost */
+  /** @returns payload bytes; 0 where the cloud has not answered yet, or the link is gone: what was said is lost */
   send(frame: Frame): number {
-    return this.greeted && this.link ? this.link.send(this.readable(frame)) : 0;
+    return this.isUp ? this.options.link.send(this.readable(frame)) : 0;
   }
 
   /** The frame as this cloud can read it. */
@@ -125,17 +146,12 @@ export class Connection {
   expect(something: boolean): void {
     if (this.expecting === something) return;
     this.expecting = something;
-    if (!this.greeted) return;
+    if (!this.isUp) return;
     this.lastHeardMs = this.options.clock.nowMs();
     this.watch();
   }
 
-  /**
-   * Asks for a pong, with padding to measure bandwidth by.
-   * @param echo the padding comes back as well
-   * @param done called once, with the round trip in ms, or with `connection_lost` where there is no link or it breaks
-   * first, and `too_many_pings` where 64 are out
-   */
+  /** Asks for a pong: see `RemoteOpener.ping`. */
   ping(paddingBytes: number, echo: boolean, done: PingDone): void {
     if (!this.isUp) done(new CloudError("connection_lost", "there is no link to the cloud"), 0);
     else if (this.pings.length === MOST_PINGS) {
@@ -147,11 +163,15 @@ export class Connection {
     }
   }
 
-  close(): void {
+  /** Lets go of the link; nothing is told of it. */
+  close(reason = "this connection was closed"): void {
+    if (this.ended) return;
     this.ended = true;
     this.stopTimer();
-    this.link?.close();
-    this.dropPings("this connection was closed");
+    this.options.link.close();
+    const { pings } = this;
+    this.pings = [];
+    for (const { done } of pings) done(new CloudError("connection_lost", reason), 0);
   }
 
   /**
@@ -160,55 +180,30 @@ export class Connection {
    */
   checkIntegrity(expected: boolean): void {
     const { ended, pings, expecting, isUp, cancelTimer } = this;
+    assert(!ended, "a connection that is over is kept");
     assert(
       expecting === expected,
       expected ? "silence would go unnoticed" : "the cloud is watched for nothing",
     );
     assert(pings.length <= MOST_PINGS, `${pings.length} pings are out`);
     assert(isUp || pings.length === 0, "pings wait for a link that is gone");
-    assert(!isUp || (this.link !== null && this.target !== null), "there is no link, or it leads nowhere");
-    assert(!(ended && cancelTimer), "a timer outlives its connection");
+    assert(isUp || cancelTimer, "a cloud that does not answer would be waited for");
     assert(!isUp || !expecting || cancelTimer, "silence would go unnoticed");
     assert(!isUp || expecting || !cancelTimer, "the cloud is watched for nothing");
   }
 
-  private dropPings(reason: string): void {
-    const { pings } = this;
-    this.pings = [];
-    for (const { done } of pings) done(new CloudError("connection_lost", reason), 0);
-  }
-
-  private take(link: FrameLink): void {
-    const { clock, client, fingerprint } = this.options;
-    this.link = link;
-    this.greeted = false;
-    this.lastHeardMs = clock.nowMs();
-    this.timer(HANDSHAKE_TIMEOUT_MS, () =>
-      this.lost("unreachable", "the cloud does not answer; is it a PicoSpec cloud?"),
-    );
-    // What an earlier link still says is of no account.
-    const current = () => this.link === link && !this.ended;
-    link.start({
-      frame: (frame, bytes) => current() && this.receive(frame, bytes),
-      garbage: (error) => current() && this.fail("bad_frame", messageOf(error)),
-      closed: (reason) => current() && this.lost("connection_lost", reason),
-    });
-    link.send({
-      type: "hello",
-      protocol: PROTOCOL_VERSION,
-      ...{ client, fingerprint },
-      features: FEATURES,
-      limits: { frameBytes: OWN_LIMITS.frameBytes },
-    });
-  }
-
   private receive(frame: Frame, payloadBytes: number): void {
+    // What it still says after its end is of no account.
+    if (this.ended) return;
     this.lastHeardMs = this.options.clock.nowMs();
     if (frame.type === "welcome") this.welcomed(frame);
     else if (frame.type === "pong") this.ponged(frame);
-    else if (frame.type === "error" && frame.session === 0) this.lost(frame.code, frame.message);
-    else if (this.greeted) this.handlers.frame(frame, payloadBytes);
-    else this.fail("unexpected_frame", `a cloud begins with welcome, not ${frame.type}`);
+    else if (frame.type === "error" && frame.session === 0) {
+      this.lose(frame.code, frame.message, frame.retryAfterMs);
+    } else if (!this.isUp) {
+      this.lose("unexpected_frame", `a cloud begins with welcome, not ${frame.type}`);
+    } else if (frame.type === "goAway") this.handlers.goAway(frame.withinMs);
+    else this.handlers.frame(frame, payloadBytes);
   }
 
   private ponged({ sentAtMs, paddingBytes }: PingFrame): void {
@@ -222,27 +217,15 @@ export class Connection {
   }
 
   private welcomed(frame: WelcomeFrame): void {
-    if (this.greeted) return;
+    if (this.peer) return;
     const { protocol, target } = frame;
     if (protocol !== PROTOCOL_VERSION) {
-      this.fail(
-        "protocol_version",
-        `the cloud speaks protocol ${protocol}, and this edge ${PROTOCOL_VERSION}`,
-      );
-      return;
-    }
-    const difference = this.target && targetDifference(this.target, this.identity, target);
-    if (difference) {
-      const message = `the cloud came back with another target, ${target.name}: ${difference}. The text would not go on as it began; ask again`;
-      this.fail("other_target", message);
+      const message = `the cloud speaks protocol ${protocol}, and this edge ${PROTOCOL_VERSION}`;
+      this.lose("protocol_version", message);
       return;
     }
     this.peer = peerOf(frame);
-    this.target = target;
-    this.identity = target.identity ?? this.identity;
-    this.greeted = true;
-    this.downSinceMs = -1;
-    this.tries = 0;
+    this.greetedAtMs = this.options.clock.nowMs();
     this.watch();
     this.handlers.up(target, this.peer);
   }
@@ -254,46 +237,39 @@ export class Connection {
     if (!this.expecting) return;
     const silentMs = clock.nowMs() - this.lastHeardMs;
     if (silentMs > SILENT_AFTER_MS) {
-      this.lost("connection_lost", `the cloud has said nothing for ${Math.round(silentMs / 1000)} s`);
+      this.lose("connection_lost", `the cloud has said nothing for ${Math.round(silentMs / 1000)} s`);
       return;
     }
     this.send({ type: "ping", sentAtMs: clock.nowMs(), paddingBytes: 0, echo: false });
-    this.timer(PING_MS, () => this.watch());
-  }
-
-  /** The link is of no use any more: another one may be. */
-  private lost(code: string, reason: string): void {
-    const { clock, reconnect, reconnectWithinMs } = this.options;
-    this.link?.close();
-    this.link = null;
-    const wasUp = this.greeted;
-    this.greeted = false;
-    this.stopTimer();
-    this.dropPings(reason);
-    if (this.downSinceMs < 0) this.downSinceMs = clock.nowMs();
-    const waitMs = Math.min(LONGEST_RETRY_MS, FIRST_RETRY_MS * 2 ** this.tries++);
-    const tooLate = clock.nowMs() + waitMs > this.downSinceMs + reconnectWithinMs;
-    // A cloud that was never there is not waited for: the address may be wrong.
-    if (!reconnect || !this.target || !PASSING.has(code) || tooLate) {
-      this.fail(code, reason);
-      return;
-    }
-    this.timer(waitMs, () => this.tryAgain(reconnect, reason));
-    if (wasUp) this.handlers.down();
-  }
-
-  private tryAgain(reconnect: Reconnect, reason: string): void {
-    reconnect((error, link) => {
-      if (this.ended) link?.close();
-      else if (link) this.take(link);
-      else this.lost("connection_lost", error ? messageOf(error) : reason);
+    this.timer(PING_MS, () => {
+      this.watch();
+      if (this.isUp) this.handlers.watched();
     });
   }
 
-  private fail(code: string, message: string): void {
+  private lose(code: string, reason: string, retryAfterMs = 0): void {
     if (this.ended) return;
-    this.close();
-    this.handlers.failed(new CloudError(code, message));
+    this.close(reason);
+    this.handlers.lost({ code, reason, retryAfterMs });
+  }
+
+  /** @param act what may throw by a fault of ours */
+  private guarded(act: () => void): void {
+    const { failed } = this.options;
+    if (!failed) {
+      act();
+      return;
+    }
+    try {
+      act();
+    } catch (error) {
+      failed(error);
+      try {
+        this.lose("internal", "PicoSpec itself has failed over this link; ask again, and please report it");
+      } catch (again) {
+        failed(again);
+      }
+    }
   }
 
   private timer(afterMs: number, callback: () => void): void {
@@ -301,7 +277,7 @@ export class Connection {
     this.stopTimer();
     this.cancelTimer = clock.schedule(clock.nowMs() + afterMs, () => {
       this.cancelTimer = null;
-      callback();
+      this.guarded(callback);
     });
   }
 
@@ -309,27 +285,4 @@ export class Connection {
     this.cancelTimer?.();
     this.cancelTimer = null;
   }
-}
-
-/**
- * What differs between the target that answered before and the one that does now, in words; null: nothing that is known.
- * @param identity of the earlier; null: no cloud told one
- */
-function targetDifference(
-  before: TargetInfo,
-  identity: TargetIdentity | null,
-  now: TargetInfo,
-): string | null {
-  if (before.fingerprint !== now.fingerprint)
-    return `tokenizer (${now.fingerprint}, before: ${before.fingerprint})`;
-  if (before.vocabularySize !== now.vocabularySize) {
-    return `vocabulary (${now.vocabularySize} tokens, before: ${before.vocabularySize})`;
-  }
-  if (before.contextTokens !== now.contextTokens) {
-    return `context (${now.contextTokens} tokens, before: ${before.contextTokens})`;
-  }
-  if (before.endTokens.join() !== now.endTokens.join()) {
-    return `end tokens (${now.endTokens.join(" ")}, before: ${before.endTokens.join(" ")})`;
-  }
-  return identity && now.identity ? identityDifference(identity, now.identity) : null;
 }

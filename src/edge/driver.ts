@@ -44,6 +44,8 @@ export interface EdgeDriverOptions {
   readonly secret: string | null;
   /** @returns payload bytes */
   readonly send: (frame: Frame) => number;
+  /** the last resort, for a fault of ours: it costs this session. null: it is thrown to whoever brought the event */
+  readonly failed: ((error: unknown) => void) | null;
   readonly listener: SessionListener;
 }
 
@@ -85,35 +87,35 @@ export class EdgeDriver {
     const { id: session, secret, settings, prompt } = this.options;
     const { statistics } = this;
     this.observer?.opened?.({ session, secret, settings, promptTokens: prompt.length, statistics });
-    this.driver.dispatch({ kind: "start" });
+    this.dispatch({ kind: "start" });
   }
 
   receive(frame: VerdictFrame | WitnessesFrame | DoneFrame | ErrorFrame, payloadBytes: number): void {
     this.observer?.received?.(frame, payloadBytes);
-    this.driver.dispatch({ kind: "frame", frame });
+    this.dispatch({ kind: "frame", frame });
   }
 
   /** The link broke, and another is being made. */
   suspend(): void {
-    this.driver.dispatch({ kind: "suspend" });
+    this.dispatch({ kind: "suspend" });
   }
 
   resume(): void {
-    this.driver.dispatch({ kind: "resume" });
+    this.dispatch({ kind: "resume" });
   }
 
   /** What the cloud said cannot be. */
   giveUp(code: string, message: string): void {
-    this.driver.dispatch({ kind: "giveUp", code, message });
+    this.dispatch({ kind: "giveUp", code, message });
   }
 
   /** The connection failed, and `code` says how. */
   lost(code: string, reason: string): void {
-    this.driver.dispatch({ kind: "lost", code, reason });
+    this.dispatch({ kind: "lost", code, reason });
   }
 
   cancel(): void {
-    this.driver.dispatch({ kind: "cancel" });
+    this.dispatch({ kind: "cancel" });
   }
 
   get over(): boolean {
@@ -133,6 +135,41 @@ export class EdgeDriver {
     if (!this.finished) return;
     assert(this.cancelWake === null, "a timer outlives its session");
     assert(!this.guide || this.guide.closed, "a grammar outlives its session");
+  }
+
+  private dispatch(event: EdgeEvent): void {
+    const { failed } = this.options;
+    if (!failed) {
+      this.driver.dispatch(event);
+      return;
+    }
+    // A session that a fault has ended hears nothing more.
+    if (this.finished) return;
+    try {
+      this.driver.dispatch(event);
+    } catch (error) {
+      failed(error);
+      this.endByFault(failed);
+    }
+  }
+
+  /** By the machine, where it still can; otherwise without it. */
+  private endByFault(failed: (error: unknown) => void): void {
+    const code = "internal";
+    const message = "PicoSpec itself has failed in this answer; ask again, and please report it";
+    const ends = [
+      () => this.driver.dispatch({ kind: "giveUp", code, message }),
+      () => this.options.send({ type: "cancel", session: this.id }),
+      () => this.finish({ kind: "failed", code, message }),
+    ];
+    for (const end of ends) {
+      if (this.finished) return;
+      try {
+        end();
+      } catch (error) {
+        failed(error);
+      }
+    }
   }
 
   private perform(effect: EdgeEffect): void {
@@ -179,7 +216,7 @@ export class EdgeDriver {
     this.cancelWake?.();
     this.cancelWake = this.options.clock.schedule(atMs, () => {
       this.cancelWake = null;
-      this.driver.dispatch({ kind: "wake" });
+      this.dispatch({ kind: "wake" });
     });
   }
 
@@ -197,7 +234,7 @@ export class EdgeDriver {
       const proposal = guide?.dictated(session.prefix(position)) ?? null;
       if (proposal) {
         this.noteDraft(proposal.source ?? "model");
-        this.driver.dispatch({ kind: "drafted", version, position, proposal });
+        this.dispatch({ kind: "drafted", version, position, proposal });
         return;
       }
     } catch (error) {
@@ -219,7 +256,7 @@ export class EdgeDriver {
         if (nth === this.draftsAsked) this.noteDraft(proposal && (proposal.source ?? "model"));
         if (error?.code === "grammar_limit") this.giveUp(error.code, error.message);
         else {
-          this.driver.dispatch(
+          this.dispatch(
             error
               ? { kind: "draftFailed", message: error.message }
               : { kind: "drafted", version, position, proposal },
@@ -241,10 +278,14 @@ export class EdgeDriver {
     this.finished = true;
     this.cancelWake?.();
     this.cancelWake = null;
-    drafter?.interrupt(this.owner, Number.POSITIVE_INFINITY);
-    this.guide?.close();
-    this.noteDraft(null);
-    this.observer?.finished?.(outcome);
-    listener.finished(outcome, this.statistics);
+    // The owner hears of the end whatever else fails.
+    try {
+      drafter?.interrupt(this.owner, Number.POSITIVE_INFINITY);
+      this.guide?.close();
+      this.noteDraft(null);
+      this.observer?.finished?.(outcome);
+    } finally {
+      listener.finished(outcome, this.statistics);
+    }
   }
 }

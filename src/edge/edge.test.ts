@@ -11,7 +11,9 @@ import { systemClock } from "../transport/node/clock.ts";
 import { connectEdge } from "./connect.ts";
 import { ParallelDrafter } from "./drafters/parallel-drafter.ts";
 import { type AnswerEvent, type AnswerRequest, Edge } from "./edge.ts";
-import { LocalOpener, type LocalOpenerOptions, type RemoteOpener } from "./opener.ts";
+import { Keeper } from "./keeper.ts";
+import { LocalOpener, type LocalOpenerOptions } from "./local-opener.ts";
+import type { RemoteOpener } from "./opener.ts";
 
 const language: ToyLanguage = {
   seed: toSeed(4),
@@ -47,14 +49,17 @@ async function edgeAndClients(
   const { contextTokens = language.contextTokens, ...model } = own;
   const drafter = new ParallelDrafter(new ToyDraftModel({ ...language, contextTokens }, systemClock));
   const clients: RemoteOpener[] = [];
-  const reconnect = async () => {
+  const open = async (changed: () => void) => {
     const [transport, far] = memoryPair(systemClock);
     cloud.accept(far);
-    clients.push(await connectEdge({ transport, tokenizer, drafter, clock: systemClock, client: "test" }));
+    const options = { transport, tokenizer, drafter, clock: systemClock, client: "test", changed };
+    clients.push(await connectEdge(options));
     return clients.at(-1)!;
   };
+  const keeper = new Keeper({ open, clock: systemClock, random: null });
+  await keeper.wait(0);
   const here = new Edge({
-    ...{ remote: await reconnect(), reconnect, tokenizer, chatTemplate: null },
+    ...{ remote: null, keeper, tokenizer, chatTemplate: null },
     local: new LocalOpener({
       ...{ drafter, name: "small", endTokens: [], chatTemplate: null, grammars: null, clock: systemClock },
       ...model,
@@ -168,8 +173,8 @@ describe("an edge", () => {
     expect(alone).toMatchObject({ reason: "end", promptTokens: 8 });
     const target = endOf(await all(here.answer({ ...request, policy: "race" })));
     expect(target).toMatchObject({ reason: "length", promptTokens: 3, statistics: { tokens: 117 } });
-    expect((await here.modelFor("edge")).contextTokens).toBe(60);
-    expect((await here.modelFor()).contextTokens).toBe(120);
+    expect((await here.answerer("edge")).opener.model.contextTokens).toBe(60);
+    expect((await here.answerer()).opener.model.contextTokens).toBe(120);
     here.checkIntegrity();
   });
 

@@ -1,5 +1,5 @@
 import { type Grammar, grammarOf } from "../decoding/grammar.ts";
-import { type DecodingPolicy, type PolicyName, policyNamed } from "../decoding/policy.ts";
+import { type DecodingPolicy, POLICIES, type PolicyName, policyNamed } from "../decoding/policy.ts";
 import type { SessionSettings, StopReason } from "../decoding/session.ts";
 import type { TokenLogprobs } from "../sampling/question.ts";
 import { type Seed, toSeed } from "../sampling/random.ts";
@@ -8,14 +8,17 @@ import { type ChatMessage, type ChatTool, chatPrompt } from "../text/chat-templa
 import { StopStrings } from "../text/stop-strings.ts";
 import { StreamingText, type Tokenizer } from "../text/tokenizer.ts";
 import { ConnectionError } from "../transport/transport.ts";
+import { unlessAborted } from "../util/abort.ts";
 import { AssertionError, assert } from "../util/assert.ts";
 import { SettingError } from "../util/errors.ts";
 import { Inbox } from "../util/inbox.ts";
 import { CloudError } from "./connection.ts";
 import type { TokenOrigin } from "./core/machine.ts";
 import { PipelineStatistics } from "./core/statistics.ts";
+import type { CloudState, Keeper } from "./keeper.ts";
+import type { LocalOpener } from "./local-opener.ts";
 import type { AnswerObserver } from "./observer.ts";
-import type { LocalOpener, OpenedSession, Opener, RemoteOpener, TextModel } from "./opener.ts";
+import type { OpenedSession, Opener, RemoteOpener, TextModel } from "./opener.ts";
 
 /** The edge as a library: questions in, answers out as events. */
 
@@ -27,6 +30,8 @@ export interface AnswerRequest {
   readonly raw?: boolean;
   readonly tools?: readonly ChatTool[];
   readonly policy?: PolicyName | DecodingPolicy;
+  /** the model that answers, as `Edge.answerer` chose it, in place of a policy. Default: it is chosen by the policy */
+  readonly answerer?: Answerer;
   readonly sampler?: Partial<SamplerSettings>;
   /** the default is a fresh one */
   readonly seed?: Seed | number | bigint;
@@ -61,7 +66,26 @@ export type AnswerEvent =
   /** once, last */
   | { readonly type: "end"; readonly end: AnswerEnd };
 
+/** Which model gives an answer, and how. One answer never mixes two. */
+export interface Answerer {
+  readonly opener: Opener;
+  readonly policy: DecodingPolicy;
+  /** the small model alone answers, since the cloud is away */
+  readonly standsIn: boolean;
+}
+
+/** What becomes of questions for the target while its cloud is away. */
+export type OfflineMode =
+  /** they wait for it */
+  | "wait"
+  /** the small model alone answers them, and says so */
+  | "edge"
+  /** they fail at once */
+  | "fail";
+
 export interface AnswerEnd {
+  /** whose text it is: the target's, or the small model's alone */
+  readonly answeredBy: "target" | "edge";
   /** `stop`: a stop string came */
   readonly reason: StopReason | "stop";
   readonly promptTokens: number;
@@ -74,10 +98,14 @@ export interface WholeAnswer extends AnswerEnd {
 }
 
 export interface EdgeOptions {
-  /** null: none yet, where `reconnect` makes one when it is needed; else only the policy `edge` */
+  /** null: there is a keeper, or only the policy `edge` */
   readonly remote: RemoteOpener | null;
-  /** makes another when that one is gone; null, the default: then so is the cloud */
-  readonly reconnect?: (() => Promise<RemoteOpener>) | null;
+  /** makes openers when they are needed, in place of `remote`. The caller closes it. Default: there is none */
+  readonly keeper?: Keeper | null;
+  /** what becomes of questions while there is no link; with a keeper. Default: `wait` */
+  readonly offline?: OfflineMode;
+  /** how long a question waits for the cloud, ms; the cloud is tried once at least. Default: 0 */
+  readonly patienceMs?: number;
   /** the model of this device, alone: for the policy `edge`; null: there is none */
   readonly local: LocalOpener | null;
   readonly tokenizer: Tokenizer;
@@ -101,18 +129,17 @@ export interface LinkState {
 /** One device: any number of answers at a time share its drafter and its connection, each in turn. */
 export class Edge {
   private readonly options: EdgeOptions;
-  private remote: RemoteOpener | null;
-  /** of links that are gone */
-  private reconnects = 0;
-  /** under way, for every answer that needs it */
-  private connecting: Promise<RemoteOpener> | null = null;
   /** answers under way, by what ends them */
   private readonly running = new Map<AbortController, Promise<void>>();
   private closed = false;
 
   constructor(options: EdgeOptions) {
     this.options = options;
-    this.remote = options.remote;
+  }
+
+  private get remote(): RemoteOpener | null {
+    const { keeper, remote } = this.options;
+    return keeper ? keeper.latest : remote;
   }
 
   get tokenizer(): Tokenizer {
@@ -149,26 +176,63 @@ export class Edge {
     const { remote } = this;
     if (!remote) return null;
     const { isUp, rttMs } = remote;
-    return { isUp: isUp && !remote.gone, rttMs, reconnects: this.reconnects + remote.reconnects };
+    const before = this.options.keeper?.earlierLinks ?? 0;
+    return { isUp: isUp && !remote.gone, rttMs, reconnects: before + remote.reconnects };
+  }
+
+  /** The model whose text the default policy gives, as far as it is known: a cloud that was never there told nothing. */
+  get model(): TextModel | null {
+    return this.known(this.options.policy);
+  }
+
+  /** How the cloud is; null: there is none. */
+  get cloud(): CloudState | null {
+    const { keeper, remote } = this.options;
+    return keeper?.state ?? (remote && { up: remote.isUp, error: remote.failed });
+  }
+
+  get offline(): OfflineMode {
+    return this.options.offline ?? "wait";
   }
 
   /**
-   * The model that answers under a policy; connects to the cloud where that is needed.
-   * @throws SettingError where there is none; ConnectionError, CloudError
+   * The model that answers under a policy, now; connects to the cloud, or waits for it, where that is needed.
+   * @throws SettingError where there is none; ConnectionError, CloudError while the cloud is away
    */
-  async modelFor(policy?: PolicyName | DecodingPolicy): Promise<TextModel> {
-    return (await this.opener(this.policyOf({ ...(policy ? { policy } : {}) }))).model;
+  async answerer(policy?: PolicyName | DecodingPolicy): Promise<Answerer> {
+    const wanted = this.policyOf({ ...(policy ? { policy } : {}) });
+    const { remote, keeper, local, offline, patienceMs = 0 } = this.options;
+    const alone = (standsIn: boolean): Answerer => {
+      if (!local) throw new SettingError("policy", "this policy needs a model on this device");
+      return { opener: local, policy: standsIn ? POLICIES.edge : wanted, standsIn };
+    };
+    if (!wanted.target) return alone(false);
+    if (!keeper && !remote) throw new SettingError("policy", "this policy needs a cloud, and there is none");
+    const waits = offline === undefined || offline === "wait";
+    const opener = waits && keeper ? await keeper.wait(patienceMs) : keeper ? keeper.up : remote;
+    if (opener) return { opener, policy: wanted, standsIn: false };
+    if (offline === "edge") return alone(true);
+    const { error } = keeper!.state;
+    throw new CloudError(
+      error?.code ?? "unreachable",
+      error?.message ?? "the cloud is away; ask again later",
+    );
   }
 
   /**
    * Token ids of a prompt, Int32Array[n], by what is known of the model that answers.
    * @throws TemplateError when the chat template refuses the messages
    */
-  promptOf(request: Pick<AnswerRequest, "prompt" | "tools" | "raw" | "policy">): Int32Array {
+  promptOf(request: Pick<AnswerRequest, "prompt" | "tools" | "raw" | "policy" | "answerer">): Int32Array {
     const { prompt, tools = [], raw = false } = request;
     if (prompt instanceof Int32Array) return prompt;
     if (typeof prompt === "string") return this.tokenizer.encode(prompt, false);
-    const template = raw ? null : this.templateOf(this.policyOf(request));
+    const { answerer } = request;
+    const template = raw
+      ? null
+      : answerer
+        ? this.templateBy(answerer)
+        : this.templateOf(this.policyOf(request));
     return chatPrompt(template, prompt, this.tokenizer, tools);
   }
 
@@ -254,16 +318,22 @@ export class Edge {
     events: Inbox<AnswerEvent>,
     leave: AbortController,
   ): Promise<AnswerEnd> {
-    const policy = this.policyOf(request);
-    const opener = await unlessAborted(this.opener(policy), leave.signal);
-    const prompt = this.promptOf(request);
+    const choosing = request.answerer ?? unlessAborted(this.answerer(request.policy), leave.signal);
+    const answerer = await choosing;
+    if (!answerer) {
+      const promptTokens = this.promptOf(request).length;
+      const answeredBy = this.policyOf(request).target ? "target" : "edge";
+      return { answeredBy, reason: "cancelled", promptTokens, statistics: new PipelineStatistics() };
+    }
+    const { opener, policy } = answerer;
+    const prompt = this.promptOf({ ...request, answerer });
     const promptTokens = prompt.length;
-    if (!opener) return { reason: "cancelled", promptTokens, statistics: new PipelineStatistics() };
     const settings = this.settingsOf(request, policy, opener.model.contextTokens - promptTokens);
     const { tokenizer } = this;
     const parts = new AnswerParts(tokenizer, request.stop ?? [], request.logprobs !== undefined, events);
     const { observer } = request;
-    return { ...(await collect(opener, settings, prompt, parts, leave, observer)), promptTokens };
+    const answeredBy = policy.target ? "target" : "edge";
+    return { ...(await collect(opener, settings, prompt, parts, leave, observer)), promptTokens, answeredBy };
   }
 
   private settingsOf(request: AnswerRequest, policy: DecodingPolicy, roomTokens: number): SessionSettings {
@@ -287,31 +357,15 @@ export class Edge {
     return (target ? this.remote : this.options.local)?.model ?? null;
   }
 
-  private templateOf(policy: DecodingPolicy): string | null {
-    const own = this.known(policy)?.chatTemplate ?? null;
+  /** Chat template of the model that answers. */
+  templateBy({ opener, policy }: Answerer): string | null {
+    const own = opener.model.chatTemplate;
     return policy.target ? (own ?? this.options.chatTemplate) : own;
   }
 
-  private async opener({ target }: DecodingPolicy): Promise<Opener> {
-    if (target) return this.connected();
-    const { local } = this.options;
-    if (!local) throw new SettingError("policy", "this policy needs a model on this device");
-    return local;
-  }
-
-  /** The cloud may have been away: the next answer finds out whether it is there again. */
-  private async connected(): Promise<RemoteOpener> {
-    const { reconnect = null } = this.options;
-    const { remote } = this;
-    if (remote && !(remote.gone && reconnect)) return remote;
-    if (!reconnect) throw new SettingError("policy", "this policy needs a cloud, and there is none");
-    this.connecting ??= reconnect().finally(() => {
-      this.connecting = null;
-    });
-    const made = await this.connecting;
-    if (remote && made !== this.remote) this.reconnects += remote.reconnects + 1;
-    this.remote = made;
-    return made;
+  private templateOf(policy: DecodingPolicy): string | null {
+    const own = this.known(policy)?.chatTemplate ?? null;
+    return policy.target ? (own ?? this.options.chatTemplate) : own;
   }
 }
 
@@ -323,7 +377,7 @@ function collect(
   parts: AnswerParts,
   { signal }: AbortController,
   observer: AnswerObserver | undefined,
-): Promise<Omit<AnswerEnd, "promptTokens">> {
+): Promise<Omit<AnswerEnd, "promptTokens" | "answeredBy">> {
   return new Promise((resolve, reject) => {
     let session: OpenedSession | null = null;
     const cancel = () => session?.cancel();
@@ -348,15 +402,6 @@ function collect(
     });
     if (signal.aborted || parts.stopped) cancel();
     else signal.addEventListener("abort", cancel);
-  });
-}
-
-/** null: it was aborted first. */
-async function unlessAborted<T>(promise: Promise<T>, signal: AbortSignal): Promise<T | null> {
-  return new Promise((resolve, reject) => {
-    if (signal.aborted) resolve(null);
-    signal.addEventListener("abort", () => resolve(null), { once: true });
-    promise.then(resolve, reject);
   });
 }
 

@@ -1,21 +1,26 @@
-import { checkPolicy } from "../decoding/policy.ts";
 import type { SessionSettings } from "../decoding/session.ts";
 import type { Grammars } from "../grammar/grammar.ts";
 import type { Peer } from "../protocol/features.ts";
-import { type Frame, PROTOCOL_LIMITS, type TargetInfo } from "../protocol/frame.ts";
-import { samplerSettings } from "../sampling/sampler.ts";
+import type {
+  DoneFrame,
+  ErrorFrame,
+  Frame,
+  TargetInfo,
+  VerdictFrame,
+  WitnessesFrame,
+} from "../protocol/frame.ts";
 import { assert, unreachable } from "../util/assert.ts";
-import type { Clock } from "../util/clock.ts";
 import { messageOf, SettingError } from "../util/errors.ts";
-import { checkDraftSize, checkPeer, frameProblem } from "./boundary.ts";
-import { CloudError, Connection, type ConnectionOptions, type PingDone } from "./connection.ts";
+import { checkDraftSize, checkPeer, checkRequest, frameProblem, mostTokens } from "./boundary.ts";
+import { CloudError, type Connection, type PingDone } from "./connection.ts";
 import type { SequenceView } from "./core/session.ts";
 import type { Drafter, OpenSequences } from "./drafters/drafter.ts";
 import { EdgeDriver, type EdgeDriverOptions, type SessionListener } from "./driver.ts";
+import { Links, type LinksOptions } from "./links.ts";
 
 /**
  * The token-level way in, with callbacks, and the only place that makes edge sessions. A remote opener has a cloud
- * verify the drafts; a local one lets the drafter speak alone, for the policy `edge`.
+ * verify the drafts; a local one (local-opener.ts) lets the drafter speak alone, for the policy `edge`.
  */
 
 /** The model whose text the sessions of an opener give. */
@@ -64,7 +69,7 @@ export interface Opener {
 }
 
 /** The sessions of an opener that are not over. */
-class Sessions {
+export class Sessions {
   private readonly byId = new Map<number, EdgeDriver>();
   private readonly changed: () => void;
   private nextId = 1;
@@ -87,7 +92,12 @@ class Sessions {
     return this.byId.get(id);
   }
 
-  start(model: TextModel, options: Omit<EdgeDriverOptions, "id" | "rule" | "vocabularySize">): EdgeDriver {
+  /** @param made it is there, and has not begun */
+  start(
+    model: TextModel,
+    options: Omit<EdgeDriverOptions, "id" | "rule" | "vocabularySize">,
+    made: (session: EdgeDriver) => void = () => {},
+  ): EdgeDriver {
     const { settings, prompt, listener } = options;
     const id = this.nextId++;
     const session = new EdgeDriver({
@@ -113,6 +123,7 @@ class Sessions {
       },
     });
     this.byId.set(id, session);
+    made(session);
     this.changed();
     session.start();
     return session;
@@ -131,7 +142,7 @@ class Sessions {
   }
 }
 
-export interface RemoteOpenerOptions extends ConnectionOptions {
+export interface RemoteOpenerOptions extends LinksOptions {
   /** null: only policies that draft nothing */
   readonly drafter: Drafter | null;
   /** a fresh secret for each session, 16 characters or more that cannot be guessed; null: none is resumed */
@@ -140,33 +151,52 @@ export interface RemoteOpenerOptions extends ConnectionOptions {
   readonly grammars?: Grammars | null;
   /** the cloud has accepted the edge, or has not; called once */
   readonly ready: (error: CloudError | null, opener: RemoteOpener) => void;
+  /** it is up, or down, or gone: for who tells how the cloud is. Default: not told */
+  readonly changed?: () => void;
 }
 
-/** One connection to a cloud, with any number of sessions over it; a link that broke is made anew. */
+/** What a session asks of a cloud, and over which link. */
+interface Asked {
+  readonly settings: SessionSettings;
+  /** see `checkPeer` */
+  readonly tokens: number;
+  /** null: there is none now */
+  link: Connection | null;
+  /** when something was last committed, or the session was opened over a link */
+  toldMs: number;
+}
+
+/** A cloud that answers pings, and commits nothing of a session for so long, has forgotten it. */
+const SILENT_SESSION_MS = 600_000;
+
+/** Any number of sessions with the clouds of one target; a link that broke is made anew. */
 export class RemoteOpener implements Opener {
   readonly drafter: Drafter | null;
   private readonly options: RemoteOpenerOptions;
-  private readonly sessions = new Sessions(() => this.noteExpected());
-  private readonly connection: Connection;
-  /** what each session asks of a cloud; see `checkPeer` */
-  private readonly asked = new WeakMap<EdgeDriver, { settings: SessionSettings; tokens: number }>();
+  private readonly sessions = new Sessions(() => this.links.noteExpected());
+  private readonly links: Links;
+  private readonly asked = new WeakMap<EdgeDriver, Asked>();
   private knownTarget: TargetInfo | null = null;
   private peer: Peer | null = null;
   private failure: CloudError | null = null;
   private relinks = 0;
   private tokenizerAsked: ((error: CloudError | null, file: Uint8Array) => void) | null = null;
+  private roundTripMs = -1;
+  private answers = 0;
 
   constructor(options: RemoteOpenerOptions) {
     this.options = options;
     this.drafter = options.drafter;
-    this.connection = new Connection(options, {
+    this.links = new Links(options, {
       up: (target, peer) => this.up(target, peer),
-      down: () => {
-        for (const session of this.sessions.all()) session.suspend();
-      },
-      frame: (frame, bytes) => this.take(frame, bytes),
-      failed: (error) => this.failed(error),
+      expects: (link) => this.expects(link),
+      draining: () => this.options.changed?.(),
+      down: (link) => this.down(link),
+      frame: (link, frame, bytes) => this.take(link, frame, bytes),
+      watched: (link) => this.watched(link),
+      failed: (error) => this.end(error),
     });
+    this.links.start();
   }
 
   /** What the cloud said of its target; only once it is ready. */
@@ -188,24 +218,41 @@ export class RemoteOpener implements Opener {
     return this.failure !== null;
   }
 
-  /** The cloud can be spoken to. */
-  get isUp(): boolean {
-    return this.connection.isUp;
-  }
-
   /** Times that a link which broke was made anew. */
   get reconnects(): number {
     return this.relinks;
   }
 
-  /** Latest round trip of a ping, ms; -1 before the first. */
-  get rttMs(): number {
-    return this.connection.rttMs;
+  /** Why it is gone; null: it is not. */
+  get failed(): CloudError | null {
+    return this.failure;
   }
 
-  /** Measures the link: see `Connection.ping`. */
+  /** There is a link over which new sessions are opened. */
+  get isUp(): boolean {
+    return this.links.current !== null;
+  }
+
+  /** Answers that the cloud has finished. */
+  get finishedAnswers(): number {
+    return this.answers;
+  }
+
+  /** Latest round trip of a ping, ms; -1 before the first. */
+  get rttMs(): number {
+    return this.links.current?.rttMs ?? this.roundTripMs;
+  }
+
+  /**
+   * Asks for a pong, with padding to measure bandwidth by.
+   * @param echo the padding comes back as well
+   * @param done called once, with the round trip in ms, or with `connection_lost` where there is no link or it breaks
+   * first, and `too_many_pings` where 64 are out
+   */
   ping(paddingBytes: number, echo: boolean, done: PingDone): void {
-    this.connection.ping(paddingBytes, echo, done);
+    const { current } = this.links;
+    if (current) current.ping(paddingBytes, echo, done);
+    else done(new CloudError("connection_lost", "there is no link to the cloud"), 0);
   }
 
   /**
@@ -222,18 +269,24 @@ export class RemoteOpener implements Opener {
       return;
     }
     this.tokenizerAsked = done;
-    this.noteExpected();
-    this.connection.send({ type: "tokenizerRequest" });
+    this.links.noteExpected();
+    this.links.current?.send({ type: "tokenizerRequest" });
   }
 
-  private noteExpected(): void {
-    this.connection.expect(this.sessions.size > 0 || this.tokenizerAsked !== null);
+  /** Something is expected over this link; over the newest also what waits for one. */
+  private expects(link: Connection): boolean {
+    const isNewest = this.links.isNewest(link);
+    if (isNewest && this.tokenizerAsked !== null) return true;
+    return this.sessions.all().some((session) => {
+      const over = this.asked.get(session)!.link;
+      return over === link || (over === null && isNewest);
+    });
   }
 
   private tokenizerCame(error: CloudError | null, file: Uint8Array): void {
     const asked = this.tokenizerAsked;
     this.tokenizerAsked = null;
-    this.noteExpected();
+    this.links.noteExpected();
     asked?.(error, file);
   }
 
@@ -242,7 +295,7 @@ export class RemoteOpener implements Opener {
     if (this.failure) throw this.failure;
     const { drafter } = this;
     const { target, peer } = this.welcomed();
-    const { clock, secret, grammars = null } = this.options;
+    const { clock, secret, grammars = null, failed = null } = this.options;
     if (!settings.policy.target) {
       throw new SettingError("policy", "this policy takes no cloud: open it with a local opener");
     }
@@ -254,15 +307,16 @@ export class RemoteOpener implements Opener {
     checkDraftSize(settings.policy, target.vocabularySize, peer.limits.frameBytes);
     const tokens = mostTokens(settings, prompt, target.contextTokens);
     checkPeer(settings, tokens, peer);
-    const session = this.sessions.start(target, {
-      ...{ settings, prompt, listener, clock, grammars },
+    const asked: Asked = { settings, tokens, link: this.links.current, toldMs: clock.nowMs() };
+    const options = {
+      ...{ settings, prompt, listener, clock, grammars, failed },
       secret: secret?.() ?? null,
       drafter: settings.policy.segmentTokens > 0 ? drafter : null,
-      send: (frame) => this.connection.send(frame),
-    });
-    this.asked.set(session, { settings, tokens });
+      send: (frame: Frame) => asked.link?.send(frame) ?? 0,
+    };
+    const session = this.sessions.start(target, options, (made) => this.asked.set(made, asked));
     // It is opened when there is a link again.
-    if (!this.connection.isUp) session.suspend();
+    if (!asked.link) session.suspend();
     return session;
   }
 
@@ -271,40 +325,74 @@ export class RemoteOpener implements Opener {
   }
 
   checkIntegrity(): void {
-    const { sessions, failure, tokenizerAsked } = this;
-    this.connection.checkIntegrity(sessions.size > 0 || tokenizerAsked !== null);
+    const { sessions, failure, tokenizerAsked, links } = this;
+    links.checkIntegrity();
     assert(
       !failure || (sessions.size === 0 && !tokenizerAsked),
       "something waits for a connection that is gone",
     );
+    const there = links.all();
+    for (const session of sessions.all()) {
+      const { link } = this.asked.get(session)!;
+      assert(!link || there.includes(link), `session ${session.id} is over a link that is gone`);
+      assert(link || !links.current, `session ${session.id} waits for a link that is there`);
+    }
     sessions.checkIntegrity();
   }
 
   /** Ends every session and the connection. */
   close(): void {
     for (const session of this.sessions.all()) session.cancel();
-    this.connection.close();
-    this.failed(new CloudError("closed", "this connection was closed"));
+    this.links.close();
+    this.end(new CloudError("closed", "this connection was closed"));
   }
 
   private up(target: TargetInfo, peer: Peer): void {
     const first = this.knownTarget === null;
     this.knownTarget = target;
     this.peer = peer;
-    if (first) {
-      this.options.ready(null, this);
-      return;
+    if (first) this.options.ready(null, this);
+    else {
+      this.relinks++;
+      this.resumeAll();
+      if (this.tokenizerAsked) this.links.current?.send({ type: "tokenizerRequest" });
     }
-    this.relinks++;
-    for (const session of this.sessions.all()) this.resume(session, peer);
-    if (this.tokenizerAsked) this.connection.send({ type: "tokenizerRequest" });
+    this.options.changed?.();
+  }
+
+  private down(link: Connection): void {
+    this.roundTripMs = link.rttMs;
+    for (const session of this.sessions.all()) {
+      if (this.asked.get(session)!.link === link) this.leave(session);
+    }
+    this.links.noteExpected();
+    this.resumeAll();
+    this.options.changed?.();
+  }
+
+  /** It has no link now. */
+  private leave(session: EdgeDriver): void {
+    this.asked.get(session)!.link = null;
+    session.suspend();
+  }
+
+  /** Every session that has no link goes on over the current one, if there is one. */
+  private resumeAll(): void {
+    const { current } = this.links;
+    const { peer } = this;
+    if (!current || !peer) return;
+    for (const session of this.sessions.all()) {
+      const asked = this.asked.get(session)!;
+      if (asked.link === null) this.resume(session, asked, current, peer);
+    }
   }
 
   /** The link may lead to a cloud of another release now. */
-  private resume(session: EdgeDriver, peer: Peer): void {
-    const { settings, tokens } = this.asked.get(session)!;
+  private resume(session: EdgeDriver, asked: Asked, link: Connection, peer: Peer): void {
+    asked.link = link;
+    asked.toldMs = this.options.clock.nowMs();
     try {
-      checkPeer(settings, tokens, peer);
+      checkPeer(asked.settings, asked.tokens, peer);
     } catch (error) {
       session.giveUp("unsupported", messageOf(error));
       return;
@@ -312,26 +400,20 @@ export class RemoteOpener implements Opener {
     session.resume();
   }
 
-  private take(frame: Frame, bytes: number): void {
+  private take(link: Connection, frame: Frame, bytes: number): void {
     switch (frame.type) {
       case "verdict":
       case "witnesses":
       case "done":
       case "error": {
         const session = this.sessions.get(frame.session);
-        if (!session) break; // it was cancelled while the frame was on its way
-        if (frame.type === "verdict" || frame.type === "witnesses") {
-          const problem = frameProblem(frame, this.target.vocabularySize);
-          if (problem) {
-            session.giveUp("bad_verdict", problem);
-            break;
-          }
-          session.statistics.downlinkBytes += bytes;
-        }
-        session.receive(frame, bytes);
+        // It was cancelled while the frame was on its way, or goes on over another link.
+        if (!session || this.asked.get(session)?.link !== link) break;
+        this.tell(session, link, frame, bytes);
         break;
       }
       case "tokenizer":
+        this.links.finished(link);
         this.tokenizerCame(null, frame.file.slice());
         break;
       case "tokenizerRequest":
@@ -350,122 +432,53 @@ export class RemoteOpener implements Opener {
     }
   }
 
-  private failed(error: CloudError): void {
+  private tell(
+    session: EdgeDriver,
+    link: Connection,
+    frame: VerdictFrame | WitnessesFrame | DoneFrame | ErrorFrame,
+    bytes: number,
+  ): void {
+    if (frame.type === "verdict" || frame.type === "witnesses") {
+      const problem = frameProblem(frame, this.target.vocabularySize);
+      if (problem) {
+        session.giveUp("bad_verdict", problem);
+        return;
+      }
+      session.statistics.downlinkBytes += bytes;
+    } else if (frame.type === "done") {
+      this.answers++;
+      this.links.finished(link);
+    } else if (frame.code === "shutting_down" && !this.links.isNewest(link)) {
+      // Its open and the cloud's goAway crossed: it belongs to the next link.
+      this.leave(session);
+      this.links.noteExpected();
+      this.resumeAll();
+      return;
+    }
+    const before = session.statistics.tokens;
+    session.receive(frame, bytes);
+    if (session.statistics.tokens === before) return;
+    this.links.progressed();
+    this.asked.get(session)!.toldMs = this.options.clock.nowMs();
+  }
+
+  /** The cloud behind a link is there: does it do anything for those who wait? */
+  private watched(link: Connection): void {
+    const nowMs = this.options.clock.nowMs();
+    for (const session of this.sessions.all()) {
+      const asked = this.asked.get(session)!;
+      if (asked.link !== link || nowMs - asked.toldMs <= SILENT_SESSION_MS) continue;
+      const message = `the cloud has committed nothing for ${SILENT_SESSION_MS / 1000} s, though it answers pings: ask again`;
+      session.giveUp("silent_cloud", message);
+    }
+  }
+
+  private end(error: CloudError): void {
     if (this.failure) return;
     this.failure = error;
     if (this.tokenizerAsked) this.tokenizerCame(error, new Uint8Array(0));
     for (const session of this.sessions.all()) session.lost(error.code, error.message);
     if (!this.knownTarget) this.options.ready(error, this);
+    this.options.changed?.();
   }
-}
-
-export interface LocalOpenerOptions {
-  /** one that always proposes: the small model itself */
-  readonly drafter: Drafter;
-  readonly name: string;
-  /** the drafter's own */
-  readonly endTokens: readonly number[];
-  /** the drafter's own, Jinja source; null where it has none */
-  readonly chatTemplate: string | null;
-  /** over the drafter's vocabulary; null: answers cannot keep to a grammar */
-  readonly grammars: Grammars | null;
-  readonly clock: Clock;
-}
-
-/** The drafter alone, without a cloud: the policy `edge`. */
-export class LocalOpener implements Opener {
-  readonly model: TextModel;
-  readonly drafter: Drafter;
-  private readonly options: LocalOpenerOptions;
-  private readonly sessions = new Sessions(() => {});
-  private closed = false;
-
-  constructor(options: LocalOpenerOptions) {
-    const { drafter, name, endTokens, chatTemplate } = options;
-    const { vocabularySize, contextTokens } = drafter.reach;
-    this.options = options;
-    this.drafter = drafter;
-    this.model = { name, vocabularySize, contextTokens, endTokens, chatTemplate };
-  }
-
-  get gone(): boolean {
-    return this.closed;
-  }
-
-  open(settings: SessionSettings, prompt: Int32Array, listener: SessionListener): OpenedSession {
-    const { drafter, model } = this;
-    const { clock, grammars } = this.options;
-    if (this.closed) throw new CloudError("closed", "this opener was closed");
-    if (settings.policy.target) throw new SettingError("policy", "this policy needs a cloud");
-    if (settings.grammar !== undefined && !grammars) {
-      throw new SettingError("grammar", "no grammar engine is loaded here: ask without a grammar");
-    }
-    if (settings.logprobs !== undefined) {
-      throw new SettingError("logprobs", "logprobs are the target's, and the policy edge asks none");
-    }
-    checkRequest(settings, prompt, model, drafter);
-    return this.sessions.start(model, {
-      ...{ settings, prompt, listener, clock, grammars, drafter },
-      secret: null,
-      send: () => 0,
-    });
-  }
-
-  sequences(): OpenSequences {
-    return this.sessions.sequences();
-  }
-
-  close(): void {
-    this.closed = true;
-    for (const session of this.sessions.all()) session.cancel();
-  }
-
-  checkIntegrity(): void {
-    assert(!this.closed || this.sessions.size === 0, "a session outlives its opener");
-    this.sessions.checkIntegrity();
-  }
-}
-
-/**
- * What every session has to keep to. Refuses here what the cloud would refuse: over there it could cost more than this
- * session.
- * @throws SettingError
- */
-function checkRequest(
-  { policy, sampler, maxTokens }: SessionSettings,
-  prompt: Int32Array,
-  { contextTokens, vocabularySize }: TextModel,
-  drafter: Drafter | null,
-): void {
-  checkPolicy(policy);
-  samplerSettings(sampler);
-  if (policy.segmentTokens > 0 && !drafter) {
-    throw new SettingError("policy", "this policy drafts, and there is no drafter: give a --model");
-  }
-  if (!policy.target && !drafter?.alwaysProposes) {
-    throw new SettingError("policy", "the policy edge needs a model of its own: give a --model");
-  }
-  const cloudGoesOn = policy.patienceMs < Number.POSITIVE_INFINITY;
-  if (policy.segmentTokens > 0 && !cloudGoesOn && !drafter?.alwaysProposes) {
-    const message =
-      "this policy needs a drafter that always has a draft, and prompt lookup does not: take race";
-    throw new SettingError("policy", message);
-  }
-  if (!Number.isInteger(maxTokens) || maxTokens < 1 || maxTokens >= PROTOCOL_LIMITS.counter) {
-    throw new SettingError("maxTokens", `maxTokens must be a whole number of 1 or more, not ${maxTokens}`);
-  }
-  if (prompt.length === 0) throw new SettingError("prompt", "the prompt is empty");
-  const stranger = prompt.find((token) => token < 0 || token >= vocabularySize);
-  if (stranger !== undefined) {
-    throw new SettingError("prompt", `there is no token ${stranger}: the model has ${vocabularySize}`);
-  }
-  if (prompt.length >= Math.min(contextTokens, PROTOCOL_LIMITS.promptTokens)) {
-    const message = `the prompt has ${prompt.length} tokens, and the context of ${contextTokens} leaves no room for an answer; shorten the prompt`;
-    throw new SettingError("prompt", message);
-  }
-}
-
-/** Most tokens that an `open` of the session holds: the prompt's, and after a resumption the answer's. */
-function mostTokens({ maxTokens }: SessionSettings, prompt: Int32Array, contextTokens: number): number {
-  return Math.min(prompt.length + maxTokens, contextTokens, PROTOCOL_LIMITS.promptTokens);
 }

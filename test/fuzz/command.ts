@@ -1,5 +1,5 @@
 import { parseArgs } from "node:util";
-import { trySeed } from "./search.ts";
+import { type EngineKind, trySeed } from "./search.ts";
 
 /** `npm run fuzz`: the fault search over as many seeds as one likes, and one seed again. */
 
@@ -8,13 +8,14 @@ const USAGE = `npm run fuzz -- [options]
   --from S      the first seed (0)
   --seed S      one world
   --timeline    everything that happens in it, with --seed
-  --live        over engines that decode by themselves`;
+  --live        over engines that decode by themselves
+  --drain       over replicas that are drained`;
 
 interface Request {
   readonly from: number;
   readonly seeds: number;
   readonly timeline: boolean;
-  readonly live: boolean;
+  readonly kind: EngineKind;
   readonly help: boolean;
 }
 
@@ -42,14 +43,23 @@ export function fuzz(args: readonly string[]): number {
 export function requestOf(args: readonly string[]): Request | string {
   const text = { type: "string" } as const;
   const flag = { type: "boolean", default: false } as const;
-  const options = { seeds: text, from: text, seed: text, timeline: flag, live: flag, help: flag };
+  const options = {
+    seeds: text,
+    from: text,
+    seed: text,
+    timeline: flag,
+    live: flag,
+    drain: flag,
+    help: flag,
+  };
   let values: ReturnType<typeof parseArgs<{ options: typeof options }>>["values"];
   try {
     values = parseArgs({ args: [...args], options }).values;
   } catch (error) {
     return (error as Error).message.split("\n")[0]!.replace(/\.$/, "");
   }
-  const { seed, timeline, live, help } = values;
+  const { seed, timeline, live, drain, help } = values;
+  const kind = drain ? "drain" : live ? "live" : "pass";
   if (seed !== undefined && (values.seeds ?? values.from) !== undefined)
     return "--seed is one world: no --seeds, no --from";
   if (timeline && seed === undefined) return "--timeline is of one world: give its --seed";
@@ -61,13 +71,13 @@ export function requestOf(args: readonly string[]): Request | string {
   }
   const [from, seeds] = [Number(counts.from), seed === undefined ? Number(counts.seeds) : 1];
   if (seeds === 0) return "--seeds is 1 or more";
-  return { from, seeds, timeline, live, help };
+  return { from, seeds, timeline, kind, help };
 }
 
 /** One world, with all that there is to see of it. */
-function one({ from, timeline, live }: Request): number {
+function one({ from, timeline, kind }: Request): number {
   try {
-    const { sessions, happened } = trySeed(from, timeline ? console.log : undefined, live ? "live" : "pass");
+    const { sessions, happened } = trySeed(from, timeline ? console.log : undefined, kind);
     console.log(`seed ${from}: nothing found in ${sessions} sessions (${list(happened)})`);
     return 0;
   } catch (error) {
@@ -76,7 +86,7 @@ function one({ from, timeline, live }: Request): number {
   }
 }
 
-function many({ from, seeds, live }: Request): number {
+function many({ from, seeds, kind }: Request): number {
   const happened = new Map<string, number>();
   const startedMs = Date.now();
   let [sessions, failed, toldMs] = [0, 0, startedMs];
@@ -86,7 +96,7 @@ function many({ from, seeds, live }: Request): number {
   };
   for (let seed = from; seed < from + seeds && failed < MOST_FAILURES; seed++) {
     try {
-      const found = trySeed(seed, undefined, live ? "live" : "pass");
+      const found = trySeed(seed, undefined, kind);
       sessions += found.sessions;
       for (const [name, count] of found.happened) happened.set(name, (happened.get(name) ?? 0) + count);
     } catch (error) {

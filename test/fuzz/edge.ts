@@ -1,8 +1,9 @@
-import { CloudError, type Reconnect } from "../../src/edge/connection.ts";
+import { CloudError } from "../../src/edge/connection.ts";
 import { PipelineStatistics } from "../../src/edge/core/statistics.ts";
 import type { Drafter } from "../../src/edge/drafters/drafter.ts";
 import { LookupDrafter, TwoDrafters } from "../../src/edge/drafters/lookup-drafter.ts";
 import { ParallelDrafter } from "../../src/edge/drafters/parallel-drafter.ts";
+import type { Reconnect } from "../../src/edge/links.ts";
 import { RemoteOpener } from "../../src/edge/opener.ts";
 import { pacedDrafter } from "../../src/engine/paced.ts";
 import { ToyDraftModel } from "../../src/engine/toy/draft-model.ts";
@@ -126,14 +127,18 @@ export class FuzzEdge {
     const { world, process, plan } = this;
     const number = ++this.clientNumber;
     this.opened = 0;
-    world.connect(this, (error, link) => {
+    const connected = (error: Error | null, link: FaultyLink | null) => {
       if (this.closed) return link?.edge.close();
       if (error || !link) return this.tryAgain();
       this.ready = false;
       this.link = link;
       this.client = new RemoteOpener({
         link: wireLink(link.edge),
-        reconnect: plan.reconnectWithinMs === null ? null : (done) => this.reconnect(number, done),
+        reconnect:
+          plan.reconnectWithinMs === null ? null : (done, replica) => this.reconnect(number, done, replica),
+        ...(world.plan.replicas
+          ? { replicas: () => world.servers.length, replica: plan.homeServer, random: world.random }
+          : {}),
         reconnectWithinMs: plan.reconnectWithinMs ?? 0,
         secret: plan.secrets ? () => `secret-of-${this.name}-${`${this.secrets++}`.padStart(4, "0")}` : null,
         fingerprint: "toy",
@@ -146,7 +151,8 @@ export class FuzzEdge {
           for (const run of this.waiting.splice(0)) this.open(run);
         },
       });
-    });
+    };
+    world.connect(this, connected, world.plan.replicas ? plan.homeServer : null);
   }
 
   private tryAgain(): void {
@@ -156,12 +162,16 @@ export class FuzzEdge {
     process.schedule(process.nowMs() + TRY_AGAIN_MS, () => this.waiting.length > 0 && this.connect());
   }
 
-  private reconnect(clientNumber: number, done: Parameters<Reconnect>[0]): void {
-    this.world.connect(this, (error, link) => {
-      // A client that gave up meanwhile closes it.
-      if (link && clientNumber === this.clientNumber) this.link = link;
-      done(error, link && wireLink(link.edge));
-    });
+  private reconnect(clientNumber: number, done: Parameters<Reconnect>[0], replica: number): void {
+    this.world.connect(
+      this,
+      (error, link) => {
+        // A client that gave up meanwhile closes it.
+        if (link && clientNumber === this.clientNumber) this.link = link;
+        done(error, link && wireLink(link.edge));
+      },
+      this.world.plan.replicas ? replica : null,
+    );
   }
 
   /** The session that waits for the draft may fail. */

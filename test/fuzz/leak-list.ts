@@ -22,7 +22,9 @@ import { ParallelDrafter } from "../../src/edge/drafters/parallel-drafter.ts";
 import { SpeculativeKvCache } from "../../src/edge/drafters/speculative-kv-cache.ts";
 import { EdgeDriver } from "../../src/edge/driver.ts";
 import { Edge } from "../../src/edge/edge.ts";
-import { LocalOpener, RemoteOpener } from "../../src/edge/opener.ts";
+import { Links } from "../../src/edge/links.ts";
+import { LocalOpener } from "../../src/edge/local-opener.ts";
+import { RemoteOpener, Sessions } from "../../src/edge/opener.ts";
 import type { Inside, Leak } from "./leaks.ts";
 
 /** One planted leak or more for each stateful owner; test/fuzz/owners.ts says which owners there are. */
@@ -110,17 +112,24 @@ const EDGE: readonly Leak[] = [
     },
   },
   {
-    owner: RemoteOpener,
-    what: "sessions that are over are kept",
+    owner: Sessions,
+    what: "those that are over are kept",
     world: "pass",
-    method: "open",
+    method: "start",
     instead: (self, real, args, own) => {
-      self[own("sessions")][own("byId")].delete = () => false;
+      self[own("byId")].delete = () => false;
       return real(...args);
     },
   },
   {
     owner: RemoteOpener,
+    what: "sessions keep a link that is gone",
+    world: "pass",
+    method: "down",
+    instead: () => {},
+  },
+  {
+    owner: Links,
     what: "the cloud is not watched while something is expected of it",
     world: "pass",
     method: "noteExpected",

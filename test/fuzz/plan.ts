@@ -59,7 +59,9 @@ export interface EdgePlan {
 export type ServerEvent =
   | { readonly kind: "crash"; readonly atMs: number; readonly silent: boolean; readonly downMs: number }
   | { readonly kind: "shutdown"; readonly atMs: number; readonly graceMs: number; readonly downMs: number }
-  | { readonly kind: "stall"; readonly atMs: number; readonly forMs: number };
+  | { readonly kind: "stall"; readonly atMs: number; readonly forMs: number }
+  /** it says goAway, takes no new connection, and shuts down when the time is over */
+  | { readonly kind: "drain"; readonly atMs: number; readonly withinMs: number; readonly downMs: number };
 
 export interface WorldPlan {
   readonly seed: number;
@@ -79,6 +81,8 @@ export interface WorldPlan {
   readonly tight: boolean;
   /** the servers' engines decode by themselves; default: they run passes */
   readonly live?: LivePlan;
+  /** edges choose among the servers, which are replicas; default: chance does, as behind a load balancer */
+  readonly replicas?: boolean;
 }
 
 /** Which kinds of harm a world has: some only links that break, some everything. */

@@ -1,3 +1,4 @@
+import { drainPlanOf } from "./drain.ts";
 import { livePlanOf } from "./live.ts";
 import { planOf } from "./plan.ts";
 import { FuzzWorld } from "./world.ts";
@@ -8,19 +9,21 @@ export interface Found {
   readonly happened: ReadonlyMap<string, number>;
 }
 
-/** Engines that the worlds of a search have. */
-export type EngineKind = "pass" | "live";
+/** Worlds of a search: over engines that run passes or that decode by themselves, or over replicas that are drained. */
+export type EngineKind = "pass" | "live" | "drain";
+
+const PLANS = { pass: planOf, live: livePlanOf, drain: drainPlanOf };
 
 /** @throws Error that names the command which replays the seed, with what did not hold as its cause */
 export function trySeed(seed: number, note?: (line: string) => void, kind: EngineKind = "pass"): Found {
   try {
-    const plan = kind === "live" ? livePlanOf(seed) : planOf(seed);
+    const plan = PLANS[kind](seed);
     const world = new FuzzWorld(plan, { judges: true, ...(note ? { note } : {}) });
     world.run();
     return { sessions: world.runs.length, happened: world.happened };
   } catch (error) {
     const why = error instanceof Error ? error.message : String(error);
-    const replay = `npm run fuzz -- --seed ${seed}${kind === "live" ? " --live" : ""} --timeline`;
+    const replay = `npm run fuzz -- --seed ${seed}${kind === "pass" ? "" : ` --${kind}`} --timeline`;
     throw new Error(`seed ${seed}: ${why}; replay it with: ${replay}`, { cause: error });
   }
 }

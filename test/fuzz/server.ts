@@ -4,6 +4,7 @@ import type { LiveEngine } from "../../src/engine/live-engine.ts";
 import { pacedTarget } from "../../src/engine/paced.ts";
 import { ToyLiveEngine } from "../../src/engine/toy/live-engine.ts";
 import { ToyPassEngine } from "../../src/engine/toy/pass-engine.ts";
+import { encode } from "../../src/protocol/encode.ts";
 import { END_TOKEN } from "../support/world.ts";
 import { failingTarget } from "./engines.ts";
 import type { FaultyLink } from "./link.ts";
@@ -27,6 +28,8 @@ export class FuzzServer {
   readonly name: string;
   /** null while it is down */
   life: Life | null = null;
+  /** it takes no new connection */
+  draining = false;
   private readonly world: FuzzWorld;
 
   constructor(world: FuzzWorld, name: string) {
@@ -69,6 +72,21 @@ export class FuzzServer {
       if (closed && world.judges) checkClosed(this.name, life);
       this.die(life, false);
       world.later(downMs, () => this.start());
+    });
+  }
+
+  /** As an operator does before a restart. */
+  drain(withinMs: number, downMs: number): void {
+    const { life, world } = this;
+    if (!life || this.draining) return;
+    world.note(() => `${this.name} is drained within ${withinMs} ms`);
+    this.draining = true;
+    life.process.run(() => {
+      for (const { cloud } of life.links.values()) cloud.send(encode({ type: "goAway", withinMs }));
+    });
+    world.later(withinMs, () => {
+      this.draining = false;
+      if (this.life === life) this.shutDown(0, downMs);
     });
   }
 

@@ -108,13 +108,21 @@ export class FuzzWorld {
       hold(run.over, "outcome", () => `${run.name} never ends (${run.describe()})`);
   }
 
-  /** Makes a link for an edge to one of the servers; tells it within its own process. */
-  connect(edge: FuzzEdge, done: (error: Error | null, link: FaultyLink | null) => void): void {
+  /**
+   * Makes a link for an edge to one of the servers; tells it within its own process.
+   * @param replica the edge's choice; null: chance decides, or where it is at home
+   */
+  connect(
+    edge: FuzzEdge,
+    done: (error: Error | null, link: FaultyLink | null) => void,
+    replica: number | null = null,
+  ): void {
     const { pick, random, servers } = this;
     const { faithful, homeServer } = edge.plan;
-    const server = servers[faithful ? homeServer : Math.floor(random() * servers.length)]!;
+    const place = replica ?? (faithful ? homeServer : Math.floor(random() * servers.length));
+    const server = servers[place]!;
     this.later(pick(0, 10, 200), () => {
-      const { life } = server;
+      const life = server.draining ? null : server.life;
       if (!life && random() < 0.5) {
         this.note(() => `${edge.name} finds no cloud at ${server.name}`);
         edge.process.run(() => done(new Error("the connection was refused"), null));
@@ -188,6 +196,7 @@ export class FuzzWorld {
     this.note(() => `link ${link.number} ${way} ${moment}: ${brief(bytes)}`);
     const { edge, clientNumber } = this.routes.get(link)!;
     if (moment === "arrived") this.count(`frame ${name}`);
+    if (moment === "arrived" && way === "down" && edge.link !== link) this.count(`old link ${name}`);
     if (moment === "arrived" && way === "up" && edge.link !== link) this.count(`late ${name}`);
     if (!["open", "error", "witnessRequest", "witnesses"].includes(name)) return;
     const frame = decode(bytes.slice());
@@ -206,6 +215,7 @@ export class FuzzWorld {
         this.count(`server ${event.kind}`);
         if (event.kind === "crash") server.crash(event.silent, event.downMs);
         else if (event.kind === "shutdown") server.shutDown(event.graceMs, event.downMs);
+        else if (event.kind === "drain") server.drain(event.withinMs, event.downMs);
         else server.stall(event.forMs);
       });
     }

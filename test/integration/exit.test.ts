@@ -14,6 +14,7 @@ const USAGE = [
   ...COMMANDS.map((name) => `${name} --no-such-option`),
   ...["fly", "demo --rtt fast", "demo --hardware warp", "demo --policy none", "demo --max-tokens 0"],
   ...["cloud", `cloud --model ${TARGET} --port 70000`, `cloud --model ${TARGET} --threads 0`],
+  `edge --cloud ${NO_CLOUD} --drafter lookup --offline edge`,
   ...["edge", `edge --model ${DRAFTER}`, `edge --cloud ${NO_CLOUD}`, "edge --policy edge"],
   ...["run", "run x", `run x --cloud ${NO_CLOUD}`, `run x --model ${DRAFTER}`, "run x --seed soon"],
   ...["run x --temperature -1", "chat", `chat --model ${DRAFTER}`, "chat --gpu maybe"],
@@ -36,7 +37,9 @@ const USAGE = [
 
 const FAILURE = [
   "cloud --model none.gguf",
-  ...["edge", "run x", "chat"].map((name) => `${name} --cloud ${NO_CLOUD} --model ${DRAFTER} --reconnect 0`),
+  ...["run x", "chat"].map((name) => `${name} --cloud ${NO_CLOUD} --model ${DRAFTER} --reconnect 0`),
+  `run x --cloud ${NO_CLOUD} --model ${DRAFTER} --reconnect 1 --offline wait`,
+  `edge --cloud localhost --model ${DRAFTER}`,
   ...["edge", "run x", "chat"].map((name) => `${name} --model none.gguf --policy edge`),
   `plan --cloud ${NO_CLOUD} --model ${DRAFTER}`,
   ...["doctor --model none.gguf", `doctor --cloud ${NO_CLOUD}`],

@@ -12,6 +12,7 @@ import { LookupDrafter, TwoDrafters } from "../../src/edge/drafters/lookup-draft
 import { ParallelDrafter } from "../../src/edge/drafters/parallel-drafter.ts";
 import { SpeculativeKvCache } from "../../src/edge/drafters/speculative-kv-cache.ts";
 import { EdgeDriver } from "../../src/edge/driver.ts";
+import { Links } from "../../src/edge/links.ts";
 import { Broken, type Invariant } from "../fuzz/hold.ts";
 import { trySeed } from "../fuzz/search.ts";
 
@@ -135,9 +136,9 @@ const RESUMING: readonly Control[] = [
   ],
   [
     "an edge that gives up when its link breaks",
-    Connection,
+    Links,
     "tryAgain",
-    (self) => self.fail("connection_lost", "the link broke"),
+    (self) => self.fail({ code: "connection_lost", reason: "the link broke", retryAfterMs: 0 }),
     /outcome: .* fails for no reason: connection_lost/,
   ],
   [

@@ -111,7 +111,7 @@ describe("the oracle", () => {
 
 describe("npm run fuzz", () => {
   it("knows what is wanted", () => {
-    expect(requestOf([])).toEqual({ from: 0, seeds: 20_000, timeline: false, live: false, help: false });
+    expect(requestOf([])).toEqual({ from: 0, seeds: 20_000, timeline: false, kind: "pass", help: false });
     expect(requestOf(["--seeds", "5", "--from", "7"])).toMatchObject({ from: 7, seeds: 5 });
     expect(requestOf(["--seed", "1234", "--timeline"])).toMatchObject({
       from: 1234,

@@ -2,7 +2,7 @@ import { expect, it, vi } from "vitest";
 import { PassSession } from "../../src/cloud/passes/session.ts";
 import { POLICIES } from "../../src/decoding/policy.ts";
 import { ParallelDrafter } from "../../src/edge/drafters/parallel-drafter.ts";
-import { LocalOpener } from "../../src/edge/opener.ts";
+import { LocalOpener } from "../../src/edge/local-opener.ts";
 import { ToyDraftModel } from "../../src/engine/toy/draft-model.ts";
 import type { ToyLanguage } from "../../src/engine/toy/language.ts";
 import type { Grammars } from "../../src/grammar/grammar.ts";

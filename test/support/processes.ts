@@ -47,12 +47,12 @@ export function startCloud(args: readonly string[] = []): Promise<RunningCloud> 
 }
 
 /** `picospec edge` on a free port, ready; the URL ends in /v1. */
-export function startEdge(args: readonly string[]): Promise<RunningCloud> {
-  return startServer(["edge", "--port", "0", "--threads", "1", "--gpu", "off", ...args]);
+export function startEdge(args: readonly string[], nodeArgs: readonly string[] = []): Promise<RunningCloud> {
+  return startServer(["edge", "--port", "0", "--threads", "1", "--gpu", "off", ...args], nodeArgs);
 }
 
-function startServer(args: readonly string[]): Promise<RunningCloud> {
-  const child = spawn(process.execPath, [BIN, ...args]);
+function startServer(args: readonly string[], nodeArgs: readonly string[] = []): Promise<RunningCloud> {
+  const child = spawn(process.execPath, [...nodeArgs, BIN, ...args]);
   const ended = finished(child);
   return new Promise((ready, fail) => {
     let said = "";

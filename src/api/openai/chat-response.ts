@@ -14,6 +14,15 @@ export interface ResponseHead {
   /** seconds since 1970 */
   readonly created: number;
   readonly model: string;
+  /** only where the small model alone answers */
+  readonly system_fingerprint?: string;
+}
+
+/** In each object of a response. */
+export function fingerprintOf({
+  system_fingerprint,
+}: ResponseHead): Pick<ResponseHead, "system_fingerprint"> {
+  return system_fingerprint === undefined ? {} : { system_fingerprint };
 }
 
 export interface ChatShape {
@@ -24,16 +33,14 @@ export interface ChatShape {
 }
 
 export function chatCompletion(
-  { id, created, model }: ResponseHead,
+  head: ResponseHead,
   choices: readonly (WholeChoice & { readonly end: AnswerEnd })[],
   shape: ChatShape,
 ): unknown {
   const ends = choices.map(({ end }) => end);
   return {
-    id,
-    object: "chat.completion",
-    created,
-    model,
+    ...{ id: head.id, object: "chat.completion", created: head.created, model: head.model },
+    ...fingerprintOf(head),
     choices: choices.map(({ text, tokens, calls, end }, index) => ({
       index,
       message: {
@@ -64,6 +71,7 @@ export async function* chatChunks(
   const ends = new Array<AnswerEnd>(count);
   const chunk = (choices: unknown[], more: object = {}) => ({
     ...{ id: head.id, object: "chat.completion.chunk", created: head.created, model: head.model },
+    ...fingerprintOf(head),
     choices,
     ...(includeUsage ? { usage: null } : {}),
     ...more,

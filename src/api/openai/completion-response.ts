@@ -1,6 +1,6 @@
 import type { AnswerEnd } from "../../edge/edge.ts";
 import type { Tokenizer } from "../../text/tokenizer.ts";
-import type { ResponseHead } from "./chat-response.ts";
+import { fingerprintOf, type ResponseHead } from "./chat-response.ts";
 import type { ChoiceEvent, WholeChoice } from "./choice.ts";
 import { plainLogprobs } from "./logprobs.ts";
 import { finishReason, timingsOf, usageOf } from "./usage.ts";
@@ -16,16 +16,14 @@ export interface CompletionShape {
 }
 
 export function completion(
-  { id, created, model }: ResponseHead,
+  head: ResponseHead,
   choices: readonly (WholeChoice & { readonly end: AnswerEnd })[],
   shape: CompletionShape,
 ): unknown {
   const ends = choices.map(({ end }) => end);
   return {
-    id,
-    object: "text_completion",
-    created,
-    model,
+    ...{ id: head.id, object: "text_completion", created: head.created, model: head.model },
+    ...fingerprintOf(head),
     choices: choices.map(({ text, tokens, end }, index) => ({
       index,
       text,
@@ -38,7 +36,7 @@ export function completion(
 }
 
 export async function* completionChunks(
-  { id, created, model }: ResponseHead,
+  head: ResponseHead,
   count: number,
   events: AsyncIterable<ChoiceEvent>,
   includeUsage: boolean,
@@ -47,7 +45,8 @@ export async function* completionChunks(
   const offsets = new Array<number>(count).fill(0);
   const ends = new Array<AnswerEnd>(count);
   const chunk = (choices: unknown[], more: object = {}) => ({
-    ...{ id, object: "text_completion", created, model, choices },
+    ...{ id: head.id, object: "text_completion", created: head.created, model: head.model, choices },
+    ...fingerprintOf(head),
     ...(includeUsage ? { usage: null } : {}),
     ...more,
   });

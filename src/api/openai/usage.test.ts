@@ -16,7 +16,7 @@ function end(promptTokens: number, tokens: number, reusedTokens: number | null):
       ...{ prefillPasses: 1, fedTokens: 1, evictions: 0, reusedTokens },
     };
   }
-  return { reason: "length", promptTokens, statistics };
+  return { answeredBy: "target", reason: "length", promptTokens, statistics };
 }
 
 /** Two prompts, of 10 and of 20 tokens, with two choices each; 4 and 16 tokens were in the cache before. */

@@ -1,70 +1,17 @@
 import { describe, expect, it } from "vitest";
+import { FakeClock, FakeLink, welcome } from "../../test/support/fake-link.ts";
 import { TARGET } from "../../test/support/target.ts";
 import type { TargetIdentity } from "../decoding/identity.ts";
 import { POLICIES } from "../decoding/policy.ts";
 import type { SessionSettings } from "../decoding/session.ts";
 import type { Frame, TargetInfo, WelcomeFrame } from "../protocol/frame.ts";
-import { PROTOCOL_VERSION, pongFor } from "../protocol/frame.ts";
-import type { FrameHandlers, FrameLink } from "../protocol/link.ts";
+import { pongFor } from "../protocol/frame.ts";
 import { toSeed } from "../sampling/random.ts";
 import { samplerSettings } from "../sampling/sampler.ts";
-import type { CancelTimer, Clock } from "../util/clock.ts";
-import { TimerQueue } from "../util/timer-queue.ts";
 import type { CloudError } from "./connection.ts";
 import { RemoteOpener } from "./opener.ts";
 
 /** What is asked of a cloud outside any session is answered, or comes back with an error, also where links break. */
-
-class FakeClock implements Clock {
-  private timeMs = 0;
-  private readonly queue = new TimerQueue();
-
-  nowMs(): number {
-    return this.timeMs;
-  }
-
-  schedule(atMs: number, callback: () => void): CancelTimer {
-    return this.queue.add(Math.max(atMs, this.timeMs), callback);
-  }
-
-  runTo(untilMs: number): void {
-    for (let due = this.queue.takeDue(untilMs); due; due = this.queue.takeDue(untilMs)) {
-      this.timeMs = due.atMs;
-      due.callback();
-    }
-    this.timeMs = untilMs;
-  }
-}
-
-class FakeLink implements FrameLink {
-  readonly sent: Frame[] = [];
-  private handlers!: FrameHandlers;
-
-  start(handlers: FrameHandlers): void {
-    this.handlers = handlers;
-  }
-
-  send(frame: Frame): number {
-    this.sent.push(frame);
-    return 8;
-  }
-
-  close(): void {}
-
-  says(frame: Frame): void {
-    this.handlers.frame(frame, 8);
-  }
-
-  breaks(): void {
-    this.handlers.closed("unplugged");
-  }
-
-  count(type: Frame["type"]): number {
-    return this.sent.filter((frame) => frame.type === type).length;
-  }
-}
-
-const welcome: WelcomeFrame = { type: "welcome", protocol: PROTOCOL_VERSION, server: "s", target: TARGET };
 
 /** An edge that is connected, and every link that it makes. */
 function connected(target: TargetInfo = TARGET, growth: Partial<WelcomeFrame> = {}) {

@@ -6,7 +6,7 @@ import { type AddressInfo, createServer as createTcpServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { promisify } from "node:util";
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
 import { type TestAuthority, testAuthority } from "../support/certificates.ts";
 import { freePort } from "../support/free-port.ts";
 import { DRAFTER, picospec, startCloud } from "../support/processes.ts";
@@ -28,6 +28,16 @@ beforeAll(async () => {
   certificate = await authority.certificate("proxy", 30);
 });
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
+
+/** What a test has started, and is stopped after it, however it ended; the last first. */
+const started: { stop(): Promise<unknown> }[] = [];
+const own = <T extends { stop(): Promise<unknown> }>(one: T): T => {
+  started.push(one);
+  return one;
+};
+afterEach(async () => {
+  for (const one of started.splice(0).reverse()) await one.stop();
+});
 
 const run = promisify(execFile);
 const CLOUDS: readonly [number, number] = [1, 2];
@@ -105,25 +115,16 @@ describe("nginx", () => {
     const nowhere = await freePort();
     const keys = join(folder, "keys");
     await picospec(["keys", "add", "alice", "--keys", keys]);
-    const cloud = await startCloud(["--keys", keys]);
-    const nginx = await startNginx(folder, [nowhere, cloud.port], certificate);
-    try {
-      expect(await status(nginx.url)).toBe("426");
-      expect(await status(nginx.url, ...UPGRADE)).toBe("401");
-      // 60 at once and 10 a second are let through.
-      const many = Array.from({ length: 400 }, () => [
-        "-o",
-        "/dev/null",
-        nginx.url.replace("wss:", "https:"),
-      ]);
-      const together = ["-sk", "--http1.1", "-Z", "--parallel-max", "40", "-w", "%{http_code}\n"];
-      const { stdout } = await run("curl", [...together, ...UPGRADE, ...many.flat()]);
-      expect(stdout).toMatch(/^401$/m);
-      expect(stdout).toMatch(/^429$/m);
-    } finally {
-      await nginx.stop();
-      await cloud.stop();
-    }
+    const cloud = own(await startCloud(["--keys", keys]));
+    const nginx = own(await startNginx(folder, [nowhere, cloud.port], certificate));
+    expect(await status(nginx.url)).toBe("426");
+    expect(await status(nginx.url, ...UPGRADE)).toBe("401");
+    // 60 at once and 10 a second are let through.
+    const many = Array.from({ length: 400 }, () => ["-o", "/dev/null", nginx.url.replace("wss:", "https:")]);
+    const together = ["-sk", "--http1.1", "-Z", "--parallel-max", "40", "-w", "%{http_code}\n"];
+    const { stdout } = await run("curl", [...together, ...UPGRADE, ...many.flat()]);
+    expect(stdout).toMatch(/^401$/m);
+    expect(stdout).toMatch(/^429$/m);
   });
 });
 
@@ -138,38 +139,35 @@ describe("HAProxy", () => {
   });
 
   it("sends edges to no cloud that says it is not ready; the control, one that is, gets them", async () => {
-    const cloud = await startCloud();
-    const other = await FakeCloud.start();
+    const cloud = own(await startCloud());
+    const other = own(await FakeCloud.start());
     other.ready = false;
     // The real one's probe is answered by another fake: here HAProxy is what is tested.
-    const probe = await FakeCloud.start();
-    const haproxy = await startHaproxy(
-      folder,
-      [
-        { port: other.port, probes: other.probes },
-        { port: cloud.port, probes: probe.probes },
-      ],
-      certificate,
+    const probe = own(await FakeCloud.start());
+    const haproxy = own(
+      await startHaproxy(
+        folder,
+        [
+          { port: other.port, probes: other.probes },
+          { port: cloud.port, probes: probe.probes },
+        ],
+        certificate,
+      ),
     );
-    try {
-      await haproxy.hears("Server clouds/cloud-1 is DOWN");
-      other.connections = 0;
-      expect(await answerOver(haproxy.url)).not.toBe("");
-      for (let i = 0; i < 4; i++) await status(haproxy.url);
-      expect(other.connections).toBe(0);
-      other.ready = true;
-      await haproxy.hears("Server clouds/cloud-1 is UP");
-      for (let i = 0; i < 4; i++) await status(haproxy.url, ...UPGRADE, "--max-time", "1");
-      expect(other.connections).toBeGreaterThan(0);
-    } finally {
-      await haproxy.stop();
-      await Promise.all([cloud.stop(), other.stop(), probe.stop()]);
-    }
+    await haproxy.hears("Server clouds/cloud-1 is DOWN");
+    other.connections = 0;
+    expect(await answerOver(haproxy.url)).not.toBe("");
+    for (let i = 0; i < 4; i++) await status(haproxy.url);
+    expect(other.connections).toBe(0);
+    other.ready = true;
+    await haproxy.hears("Server clouds/cloud-1 is UP");
+    for (let i = 0; i < 4; i++) await status(haproxy.url, ...UPGRADE, "--max-time", "1");
+    expect(other.connections).toBeGreaterThan(0);
   });
 
   it("refuses what is no handshake", async () => {
     const nowhere = { port: await freePort(), probes: await freePort() };
-    const haproxy = await startHaproxy(folder, [nowhere, nowhere], certificate);
-    expect(await status(haproxy.url).finally(() => haproxy.stop())).toBe("400");
+    const haproxy = own(await startHaproxy(folder, [nowhere, nowhere], certificate));
+    expect(await status(haproxy.url)).toBe("400");
   });
 });

@@ -107,6 +107,7 @@ export {
   type ChatMessage,
   type ChatTool,
   chatPrompt,
+  type RenderTemplate,
   TemplateError,
   type ToolCall,
 } from "./text/chat-template.ts";

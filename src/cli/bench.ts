@@ -22,7 +22,7 @@ import { gridText } from "./bench-grid.ts";
 import { benchJson, jsonText } from "./bench-json.ts";
 import { paperText } from "./bench-paper.ts";
 import { scaleText } from "./bench-scale.ts";
-import { MODEL, modelPath } from "./model-path.ts";
+import { checkedModelPath, MODEL } from "./model-path.ts";
 import { BUNDLED_DRAFTER, BUNDLED_TARGET } from "./node.ts";
 import { whole } from "./options.ts";
 import { progressBar, table } from "./output.ts";
@@ -123,11 +123,17 @@ async function bench(suites: readonly Suite[], values: BenchValues): Promise<voi
   if (wanted("own-code")) report.ownCode = benchOwnCode();
   if (wanted("rows")) report.rows = benchRows();
   if (wanted("engine")) {
-    report.engine = await benchEngine(await modelPath(values.model), await modelPath(values.drafter));
+    report.engine = await benchEngine(
+      await checkedModelPath(values.model),
+      await checkedModelPath(values.drafter),
+    );
   }
   if (wanted("predict")) report.predict = await predictAll(values);
   if (wanted("json")) {
-    report.json = await benchJson(await modelPath(values.model), await modelPath(values.drafter));
+    report.json = await benchJson(
+      await checkedModelPath(values.model),
+      await checkedModelPath(values.drafter),
+    );
   }
   if (wanted("grid")) report.grid = gridWithBar(values);
   if (wanted("paper")) report.paper = paperReport();
@@ -190,8 +196,8 @@ async function predictAll({ model, drafter, tokens }: BenchValues): Promise<Pred
     prompts: BENCH_PROMPTS,
     tokens,
     temperature: 1,
-    targetFile: await modelPath(model),
-    drafterFile: await modelPath(drafter),
+    targetFile: await checkedModelPath(model),
+    drafterFile: await checkedModelPath(drafter),
     progress: ({ setting, policy, tokensPerSecond, fromTrace, traceError }) => {
       const at = `RTT ${setting.rttMs} pass ${setting.passMs} draft ${setting.draftMs} ms, ${policy}`;
       const error = `${(100 * traceError).toFixed(1)}%`;

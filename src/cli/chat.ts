@@ -260,8 +260,8 @@ class Chat {
     // Interrupted while the cloud was away.
     if (!answerer) return edge.ask({ prompt: messagesOf(this.conversation), raw, policy, signal });
     const room = promptRoom(answerer.opener.model.contextTokens, maxTokens);
-    const { messages, dropped } = fitting(this.conversation, room, (some) => {
-      return edge.promptOf({ prompt: some, raw, answerer }).length;
+    const { messages, dropped } = await fitting(this.conversation, room, async (some) => {
+      return (await edge.promptOf({ prompt: some, raw, answerer })).length;
     });
     this.tellDropped(dropped);
     const notice = standInNotice(answerer);

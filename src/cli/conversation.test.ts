@@ -68,34 +68,39 @@ describe("a conversation", () => {
 describe("what fits of a conversation", () => {
   const conversation = talk("ss", "aaa", "bbb", "ccc", "ddd", "eee");
 
-  it("is all of it where there is room", () => {
-    expect(fitting(conversation, 23, count)).toEqual({ messages: messagesOf(conversation), dropped: 0 });
+  const counted = async (messages: readonly ChatMessage[]) => count(messages);
+
+  it("is all of it where there is room", async () => {
+    expect(await fitting(conversation, 23, counted)).toEqual({
+      messages: messagesOf(conversation),
+      dropped: 0,
+    });
   });
 
-  it("leaves out whole turns, the oldest first, and never the system message", () => {
-    const contents = (room: number) =>
-      fitting(conversation, room, count).messages.map(({ content }) => content);
-    expect(contents(22)).toEqual(["ss", "ccc", "ddd", "eee"]);
-    expect(contents(15)).toEqual(["ss", "ccc", "ddd", "eee"]);
-    expect(contents(14)).toEqual(["ss", "eee"]);
+  it("leaves out whole turns, the oldest first, and never the system message", async () => {
+    const contents = async (room: number) =>
+      (await fitting(conversation, room, counted)).messages.map(({ content }) => content);
+    expect(await contents(22)).toEqual(["ss", "ccc", "ddd", "eee"]);
+    expect(await contents(15)).toEqual(["ss", "ccc", "ddd", "eee"]);
+    expect(await contents(14)).toEqual(["ss", "eee"]);
   });
 
-  it("keeps the last question even where that alone is too long", () => {
-    const { messages, dropped } = fitting(conversation, 1, count);
+  it("keeps the last question even where that alone is too long", async () => {
+    const { messages, dropped } = await fitting(conversation, 1, counted);
     expect([messages.map(({ content }) => content), dropped]).toEqual([["ss", "eee"], 2]);
-    expect(fitting(talk(null, "long"), 1, count)).toEqual({
+    expect(await fitting(talk(null, "long"), 1, counted)).toEqual({
       messages: [{ role: "user", content: "long" }],
       dropped: 0,
     });
   });
 
-  it("is the longest end that fits, whatever the lengths, with few counts", () => {
+  it("is the longest end that fits, whatever the lengths, with few counts", async () => {
     const texts = fc.array(fc.string({ maxLength: 9 }), { minLength: 1, maxLength: 41 });
-    fc.assert(
-      fc.property(texts, fc.integer({ min: 0, max: 300 }), (all, room) => {
+    await fc.assert(
+      fc.asyncProperty(texts, fc.integer({ min: 0, max: 300 }), async (all, room) => {
         const value = talk("sys", ...(all.length % 2 === 0 ? all.slice(1) : all));
         let counts = 0;
-        const { messages, dropped } = fitting(value, room, (some) => {
+        const { messages, dropped } = await fitting(value, room, async (some) => {
           counts++;
           return count(some);
         });

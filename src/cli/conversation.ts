@@ -60,20 +60,20 @@ export interface Fitting {
  * @param roomTokens most tokens of the prompt
  * @param count tokens of the prompt that messages make; more turns never make fewer. Called about log2(turns) times
  */
-export function fitting(
+export async function fitting(
   conversation: Conversation,
   roomTokens: number,
-  count: (messages: readonly ChatMessage[]) => number,
-): Fitting {
+  count: (messages: readonly ChatMessage[]) => Promise<number>,
+): Promise<Fitting> {
   const { turns } = conversation;
   const without = (dropped: number) => messagesOf({ ...conversation, turns: turns.slice(dropped) });
-  const fits = (dropped: number) => count(without(dropped)) <= roomTokens;
-  if (turns.length < 2 || fits(0)) return { messages: without(0), dropped: 0 };
+  const fits = async (dropped: number) => (await count(without(dropped))) <= roomTokens;
+  if (turns.length < 2 || (await fits(0))) return { messages: without(0), dropped: 0 };
   // Without `high` turns it fits, or no more can be dropped; without `low` it does not fit.
   let [low, high] = [0, turns.length - 1];
   while (high - low > 1) {
     const middle = (low + high) >> 1;
-    if (fits(middle)) high = middle;
+    if (await fits(middle)) high = middle;
     else low = middle;
   }
   return { messages: without(high), dropped: high };

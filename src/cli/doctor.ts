@@ -1,5 +1,6 @@
 import { Command, Option } from "commander";
 import { pings, transfers } from "../../lab/bench/probe.ts";
+import { outcomeOf } from "../device/isolation/outcome.ts";
 import type { RemoteOpener } from "../edge/opener.ts";
 import type { ModelFile } from "../engine/llama/gguf.ts";
 import type { ConnectSettings } from "../transport/node/connect.ts";
@@ -19,7 +20,6 @@ import { cpuFacts, libraryFacts, memoryFacts, modelFacts, timerFacts } from "./d
 import { gpuCheck, type LibraryFacts, libraryCheck } from "./doctor/library.ts";
 import { clockCheck, cpuCheck, memoryCheck, nodeCheck } from "./doctor/machine.ts";
 import { bundledCheck, modelCheck, pairCheck } from "./doctor/models.ts";
-import { outcomeOf } from "./doctor/outcome.ts";
 import { Exit } from "./exit.ts";
 import { BUNDLED_DRAFTER, BUNDLED_TARGET } from "./node.ts";
 import { colours } from "./output.ts";
@@ -83,8 +83,8 @@ async function* allChecks(
   yield* machineChecks();
   yield* libraryChecks();
   yield await bounded("bundled pair", LOAD_MS, async (signal) => {
-    const target = await modelFacts(BUNDLED_TARGET, "whole", signal);
-    return bundledCheck(target, await modelFacts(BUNDLED_DRAFTER, "whole", signal));
+    const target = await modelFacts(BUNDLED_TARGET, signal);
+    return bundledCheck(target, await modelFacts(BUNDLED_DRAFTER, signal));
   });
   const files: ModelFile[] = [];
   yield* modelChecks(models, files);
@@ -111,7 +111,7 @@ async function* libraryChecks(): AsyncGenerator<Check> {
 async function* modelChecks(paths: readonly string[], files: ModelFile[]): AsyncGenerator<Check> {
   for (const path of paths) {
     yield await bounded("model", LOAD_MS, async (signal) => {
-      const facts = await modelFacts(path, "vocabulary", signal);
+      const facts = await modelFacts(path, signal);
       if (facts.ok) files.push(facts.value.file);
       return modelCheck(path, facts, memoryFacts());
     });

@@ -16,7 +16,7 @@ import { llamaDraftModel } from "../engine/llama/models.ts";
 import { toSeed } from "../sampling/random.ts";
 import type { ChatMessage, ChatTool } from "../text/chat-template.ts";
 import { withLocalPair } from "./local-pair.ts";
-import { MODEL, modelPath } from "./model-path.ts";
+import { checkedModelPath, MODEL, modelPath } from "./model-path.ts";
 import { BUNDLED_DRAFTER, BUNDLED_TARGET } from "./node.ts";
 import {
   addHardwareOption,
@@ -91,7 +91,7 @@ Examples:
 async function runEval(values: EvalValues): Promise<void> {
   const { rtt, hardware, json } = values;
   const target = await modelPath(values.target);
-  const model = await modelPath(values.model);
+  const model = await checkedModelPath(values.model);
   const pair = { target, drafter: model, rtt, jitter: 0, mbps: Number.POSITIVE_INFINITY, hardware };
   const result = await withLocalPair(pair, async (open) => {
     // Along greedy text alone: elsewhere it would say more about the draws than about the models.
@@ -137,8 +137,10 @@ function ask(values: EvalValues, edge: Edge, follower: DraftModel | null): Promi
     answer,
     agreement:
       follower &&
-      ((task, tokens) =>
-        agreement(follower, edge.promptOf({ ...question(task), policy: values.policy[0]!.policy }), tokens)),
+      (async (task, tokens) => {
+        const { policy } = values.policy[0]!;
+        return agreement(follower, await edge.promptOf({ ...question(task), policy }), tokens);
+      }),
     progress: (done, of) => bar.update(done / of),
   }).finally(bar.end);
 }

@@ -1,10 +1,12 @@
 import { POLICIES } from "../decoding/policy.ts";
 import { type LoadedDrafter, loadDrafter } from "../device/drafter.ts";
+import { IsolatedTemplates } from "../device/isolation/templates.ts";
 import { freshSeed, software } from "../device/node.ts";
 import { connectEdge } from "../edge/connect.ts";
 import { Edge } from "../edge/edge.ts";
 import { LocalOpener } from "../edge/local-opener.ts";
 import type { RemoteOpener } from "../edge/opener.ts";
+import type { RenderTemplate } from "../text/chat-template.ts";
 import { systemClock } from "../transport/node/clock.ts";
 import { connect } from "../transport/node/connect.ts";
 import { symmetricWan, wan } from "../transport/wan.ts";
@@ -56,9 +58,11 @@ export async function withLocalPair<T>(
         clock: systemClock,
         client: software(),
       });
+      const templates = new IsolatedTemplates();
       try {
-        return await use(edgeOf(client, loaded));
+        return await use(edgeOf(client, loaded, templates.render));
       } finally {
+        templates.close();
         client.close();
       }
     } finally {
@@ -69,7 +73,11 @@ export async function withLocalPair<T>(
   }
 }
 
-function edgeOf(remote: RemoteOpener, { drafter, tokenizer, chatTemplate }: LoadedDrafter): Edge {
+function edgeOf(
+  remote: RemoteOpener,
+  { drafter, tokenizer, chatTemplate }: LoadedDrafter,
+  renderTemplate: RenderTemplate,
+): Edge {
   return new Edge({
     remote,
     local: new LocalOpener({
@@ -82,6 +90,7 @@ function edgeOf(remote: RemoteOpener, { drafter, tokenizer, chatTemplate }: Load
     }),
     tokenizer,
     chatTemplate: null,
+    renderTemplate,
     freshSeed,
     policy: POLICIES.race,
   });

@@ -1,3 +1,4 @@
+import { checkFile } from "../device/isolation/check.ts";
 import { hubOptions, modelFile } from "../device/model-file.ts";
 import { parseHubName } from "../hub/name.ts";
 import { bytesText } from "../hub/pick.ts";
@@ -11,6 +12,13 @@ export const MODEL = "FILE|hf:owner/repo[:quant]";
 export async function modelPath(nameOrFile: string): Promise<string> {
   const { show, end } = downloadProgress();
   return modelFile(nameOrFile, show).finally(end);
+}
+
+/** The same, of a model that this process loads by itself: checked, as `createEdge` does. @throws EngineError too */
+export async function checkedModelPath(nameOrFile: string): Promise<string> {
+  const path = await modelPath(nameOrFile);
+  await checkFile(path, "whole");
+  return path;
 }
 
 /** From the hub or the cache, with its progress on stderr. @throws HubError, SettingError */

@@ -9,6 +9,7 @@ import type { RemoteOpener } from "../edge/opener.ts";
 import type { GpuChoice } from "../engine/llama/library.ts";
 import type { Grammars } from "../grammar/grammar.ts";
 import type { TargetInfo } from "../protocol/frame.ts";
+import type { RenderTemplate } from "../text/chat-template.ts";
 import type { Tokenizer } from "../text/tokenizer.ts";
 import { systemClock } from "../transport/node/clock.ts";
 import { type ConnectSettings, connect } from "../transport/node/connect.ts";
@@ -16,6 +17,7 @@ import { ConnectionError, type Transport } from "../transport/transport.ts";
 import { assert } from "../util/assert.ts";
 import { PicoSpecError } from "../util/errors.ts";
 import { cloudTokenizer, type DrafterKind, type LoadedDrafter, loadDrafter } from "./drafter.ts";
+import { IsolatedTemplates } from "./isolation/templates.ts";
 import { freshSecret, software } from "./node.ts";
 
 export interface DeviceOptions {
@@ -51,6 +53,7 @@ export class Device {
   /** null: there is no cloud */
   readonly keeper: Keeper | null;
   private readonly options: DeviceOptions;
+  private readonly templates = new IsolatedTemplates();
   private grammars: Grammars | null = null;
   /** that every cloud has to serve; null: any */
   private target: TargetInfo | null;
@@ -63,6 +66,8 @@ export class Device {
     this.target = options.expected ?? null;
     this.loaded = loaded;
     this.keeper = keeper ?? (options.clouds.length > 0 ? keeperOf(options, open) : null);
+    // The first question does not wait for it then.
+    this.templates.warm();
   }
 
   /**
@@ -91,6 +96,11 @@ export class Device {
     } finally {
       keeper.close();
     }
+  }
+
+  /** Renders chat templates, the cloud's and the model's, in a process of its own. */
+  get renderTemplate(): RenderTemplate {
+    return this.templates.render;
   }
 
   /** An opener that is not gone, made now if there is none. @throws ConnectionError, CloudError */
@@ -138,6 +148,7 @@ export class Device {
     if (this.closed) return;
     this.closed = true;
     this.keeper?.close();
+    this.templates.close();
     this.loaded.close();
   }
 

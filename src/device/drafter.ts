@@ -1,6 +1,7 @@
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { CloudError } from "../edge/connection.ts";
 import type { Drafter } from "../edge/drafters/drafter.ts";
 import { ParallelDrafter } from "../edge/drafters/parallel-drafter.ts";
 import type { RemoteOpener } from "../edge/opener.ts";
@@ -11,7 +12,9 @@ import { llamaDraftModel } from "../engine/llama/models.ts";
 import { LlamaTokenizer } from "../engine/llama/tokenizer.ts";
 import { type HardwareProfile, pacedDrafter } from "../engine/paced.ts";
 import { systemClock } from "../transport/node/clock.ts";
+import { messageOf } from "../util/errors.ts";
 import { DRAFTERS } from "./engines.ts";
+import { type CheckFile, checkFile, checkTokenizer } from "./isolation/check.ts";
 
 export type DrafterKind = "model" | "lookup" | "both";
 
@@ -37,12 +40,16 @@ export interface DrafterOptions {
   readonly watch?: (model: DraftModel) => DraftModel;
   /** of loading the file, [0, 1] */
   readonly progress?: (fraction: number) => void;
+  /** looks at the file before this process opens it; a test can do without. Default: `checkFile` */
+  readonly check?: CheckFile;
 }
 
 /** @throws EngineError for a file that is not there, is no GGUF, or is no model for this */
 export async function loadDrafter(options: DrafterOptions): Promise<LoadedDrafter> {
   const { file, threads, gpu, hardware, watch, progress, kind = "model" } = options;
   const { needsModel, make } = DRAFTERS.named(kind);
+  const { check = checkFile } = options;
+  await check(file, needsModel ? "whole" : "vocabulary");
   const model = await LlamaModel.load(file, {
     gpu,
     ...(progress ? { progress } : {}),
@@ -72,8 +79,15 @@ export async function loadDrafter(options: DrafterOptions): Promise<LoadedDrafte
   };
 }
 
-/** The target's tokenizer, from the cloud: for a device without a model. */
-export async function cloudTokenizer(client: RemoteOpener): Promise<Omit<LoadedDrafter, "drafter" | "own">> {
+/**
+ * The target's tokenizer, from the cloud: for a device without a model.
+ * @param check looks at the bytes, and at a file of them, before this process opens it
+ * @throws CloudError, `bad_tokenizer` for one that cannot be used
+ */
+export async function cloudTokenizer(
+  client: RemoteOpener,
+  check = checkTokenizer,
+): Promise<Omit<LoadedDrafter, "drafter" | "own">> {
   const bytes = await new Promise<Uint8Array>((resolve, reject) => {
     client.requestTokenizer((error, file) => (error ? reject(error) : resolve(file)));
   });
@@ -81,6 +95,10 @@ export async function cloudTokenizer(client: RemoteOpener): Promise<Omit<LoadedD
   try {
     const path = join(folder, "tokenizer.gguf");
     await writeFile(path, bytes);
+    await check(bytes, path).catch((error) => {
+      const message = `the cloud's tokenizer cannot be used: ${messageOf(error)}`;
+      throw new CloudError("bad_tokenizer", message, { cause: error });
+    });
     const model = await LlamaModel.load(path, { gpu: "off", vocabularyOnly: true });
     const tokenizer = new LlamaTokenizer(model);
     return { tokenizer, chatTemplate: model.file.chatTemplate, close: () => model.close() };

@@ -224,6 +224,7 @@ export class DeviceEdge extends Edge {
       tokenizer: loaded.tokenizer,
       chatTemplate: loaded.chatTemplate,
       ...(offline ? { offline, patienceMs: reconnectMs } : {}),
+      renderTemplate: device.renderTemplate,
     };
     return new DeviceEdge(device, edge, name);
   }

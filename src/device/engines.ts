@@ -12,6 +12,7 @@ import { Registry } from "../engine/registry.ts";
 import type { Grammars } from "../grammar/grammar.ts";
 import { assert } from "../util/assert.ts";
 import { loadGrammars } from "./grammars.ts";
+import { type CheckFile, checkFile } from "./isolation/check.ts";
 
 /** What is wired on this machine: engines of targets, and drafters, by name. Another one is registered here. */
 
@@ -26,6 +27,8 @@ export interface TargetRequest {
   readonly gpu: GpuChoice;
   /** of loading the model, [0, 1] */
   readonly progress: (fraction: number) => void;
+  /** looks at the file before this process opens it; a test can do without. Default: `checkFile` */
+  readonly check?: CheckFile;
 }
 
 /** A target that is ready to serve, with what a cloud has to know of its model. */
@@ -50,7 +53,8 @@ export type OpenTarget = (request: TargetRequest) => Promise<OpenedTarget>;
 export const TARGET_ENGINES = new Registry<OpenTarget>("engine").register("llama", openLlama);
 
 async function openLlama(request: TargetRequest): Promise<OpenedTarget> {
-  const { file, kvSlots, contextTokens, threads, gpu, progress } = request;
+  const { file, kvSlots, contextTokens, threads, gpu, progress, check = checkFile } = request;
+  await check(file, "whole");
   const model = await LlamaModel.load(file, { gpu, progress });
   let engine: PassEngine | null = null;
   try {

@@ -166,9 +166,11 @@ describe("an edge", () => {
       contextTokens: 60,
     });
     const request = { prompt: [{ role: "user", content: "abc" }], seed: toSeed(7) } as const;
-    expect(here.promptOf({ ...request, policy: "edge" })).toEqual(tokenizer.encode("smallabc", true));
-    expect(here.promptOf({ ...request, policy: "edge", raw: true })).toEqual(tokenizer.encode("abc", true));
-    expect(here.promptOf({ ...request, policy: "race" })).toEqual(tokenizer.encode("abc", true));
+    expect(await here.promptOf({ ...request, policy: "edge" })).toEqual(tokenizer.encode("smallabc", true));
+    expect(await here.promptOf({ ...request, policy: "edge", raw: true })).toEqual(
+      tokenizer.encode("abc", true),
+    );
+    expect(await here.promptOf({ ...request, policy: "race" })).toEqual(tokenizer.encode("abc", true));
     const alone = endOf(await all(here.answer({ ...request, policy: "edge" })));
     expect(alone).toMatchObject({ reason: "end", promptTokens: 8 });
     const target = endOf(await all(here.answer({ ...request, policy: "race" })));

@@ -4,7 +4,13 @@ import type { SessionSettings, StopReason } from "../decoding/session.ts";
 import type { TokenLogprobs } from "../sampling/question.ts";
 import { type Seed, toSeed } from "../sampling/random.ts";
 import { type SamplerSettings, samplerSettings } from "../sampling/sampler.ts";
-import { type ChatMessage, type ChatTool, chatPrompt } from "../text/chat-template.ts";
+import {
+  type ChatMessage,
+  type ChatTool,
+  chatPromptBy,
+  type RenderTemplate,
+  renderTemplate,
+} from "../text/chat-template.ts";
 import { StopStrings } from "../text/stop-strings.ts";
 import { StreamingText, type Tokenizer } from "../text/tokenizer.ts";
 import { ConnectionError } from "../transport/transport.ts";
@@ -111,6 +117,11 @@ export interface EdgeOptions {
   readonly tokenizer: Tokenizer;
   /** Jinja source, where the target brings none */
   readonly chatTemplate: string | null;
+  /**
+   * Renders chat templates where one that loops or grows can be stopped, such as a worker. Default: on this thread, which
+   * such a template keeps for ever
+   */
+  readonly renderTemplate?: RenderTemplate;
   /** 64 fresh random bits, for requests without a seed */
   readonly freshSeed: () => Seed;
   /** of requests that name none */
@@ -223,17 +234,15 @@ export class Edge {
    * Token ids of a prompt, Int32Array[n], by what is known of the model that answers.
    * @throws TemplateError when the chat template refuses the messages
    */
-  promptOf(request: Pick<AnswerRequest, "prompt" | "tools" | "raw" | "policy" | "answerer">): Int32Array {
-    const { prompt, tools = [], raw = false } = request;
+  async promptOf(
+    request: Pick<AnswerRequest, "prompt" | "tools" | "raw" | "policy" | "answerer">,
+  ): Promise<Int32Array> {
+    const { prompt, tools = [], raw = false, answerer } = request;
     if (prompt instanceof Int32Array) return prompt;
     if (typeof prompt === "string") return this.tokenizer.encode(prompt, false);
-    const { answerer } = request;
-    const template = raw
-      ? null
-      : answerer
-        ? this.templateBy(answerer)
-        : this.templateOf(this.policyOf(request));
-    return chatPrompt(template, prompt, this.tokenizer, tools);
+    const { renderTemplate: render = onThisThread } = this.options;
+    const asked = answerer ? this.templateBy(answerer) : this.templateOf(this.policyOf(request));
+    return chatPromptBy(render, raw ? null : asked, prompt, this.tokenizer, tools);
   }
 
   /**
@@ -320,14 +329,14 @@ export class Edge {
   ): Promise<AnswerEnd> {
     const choosing = request.answerer ?? unlessAborted(this.answerer(request.policy), leave.signal);
     const answerer = await choosing;
-    if (!answerer) {
-      const promptTokens = this.promptOf(request).length;
+    const known = answerer ? { ...request, answerer } : request;
+    const prompt = await unlessAborted(this.promptOf(known), leave.signal);
+    const promptTokens = prompt?.length ?? 0;
+    if (!answerer || !prompt) {
       const answeredBy = this.policyOf(request).target ? "target" : "edge";
       return { answeredBy, reason: "cancelled", promptTokens, statistics: new PipelineStatistics() };
     }
     const { opener, policy } = answerer;
-    const prompt = this.promptOf({ ...request, answerer });
-    const promptTokens = prompt.length;
     const settings = this.settingsOf(request, policy, opener.model.contextTokens - promptTokens);
     const { tokenizer } = this;
     const parts = new AnswerParts(tokenizer, request.stop ?? [], request.logprobs !== undefined, events);
@@ -367,6 +376,10 @@ export class Edge {
     const own = this.known(policy)?.chatTemplate ?? null;
     return policy.target ? (own ?? this.options.chatTemplate) : own;
   }
+}
+
+async function onThisThread(...all: Parameters<RenderTemplate>): Promise<string> {
+  return renderTemplate(...all);
 }
 
 /** One session, from its opening to its end, told to `parts`. */

@@ -57,7 +57,10 @@ export function hubSettings(environment: Environment, platform: string, home: st
   return {
     endpoint: endpointOf(environment.PICOSPEC_HF_ENDPOINT || "https://huggingface.co", token),
     token,
-    cacheFolder: cacheFolder(environment, platform, home),
+    cacheFolder: (platform === "win32" ? win32 : posix).join(
+      cacheFolder(environment, platform, home),
+      "models",
+    ),
   };
 }
 
@@ -79,14 +82,14 @@ function endpointOf(text: string, token: string | null): string {
   return `${url.origin}${url.pathname}`.replace(/\/+$/, "");
 }
 
-/** The platform's place for what can be downloaded again. */
-function cacheFolder(environment: Environment, platform: string, home: string): string {
+/** The platform's place for what can be had again. */
+export function cacheFolder(environment: Environment, platform: string, home: string): string {
   const { join, resolve, isAbsolute } = platform === "win32" ? win32 : posix;
   const { PICOSPEC_CACHE, XDG_CACHE_HOME, LOCALAPPDATA } = environment;
-  if (PICOSPEC_CACHE) return join(resolve(PICOSPEC_CACHE), "models");
-  if (platform === "win32") return join(LOCALAPPDATA || join(home, "AppData", "Local"), "picospec", "models");
-  if (platform === "darwin") return join(home, "Library", "Caches", "picospec", "models");
+  if (PICOSPEC_CACHE) return resolve(PICOSPEC_CACHE);
+  if (platform === "win32") return join(LOCALAPPDATA || join(home, "AppData", "Local"), "picospec");
+  if (platform === "darwin") return join(home, "Library", "Caches", "picospec");
   // The XDG specification: a relative path is to be ignored.
   const base = XDG_CACHE_HOME && isAbsolute(XDG_CACHE_HOME) ? XDG_CACHE_HOME : join(home, ".cache");
-  return join(base, "picospec", "models");
+  return join(base, "picospec");
 }

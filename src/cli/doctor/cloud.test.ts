@@ -1,4 +1,5 @@
 import { describe, expect, it } from "vitest";
+import type { Outcome } from "../../device/isolation/outcome.ts";
 import type { ModelFile } from "../../engine/llama/gguf.ts";
 import { PROTOCOL_VERSION, type TargetInfo } from "../../protocol/frame.ts";
 import {
@@ -10,7 +11,6 @@ import {
   targetCheck,
   tokenizerCheck,
 } from "./cloud.ts";
-import type { Outcome } from "./outcome.ts";
 
 const TARGET: TargetInfo = {
   ...{ name: "large.gguf", fingerprint: "gpt2-9-aa", vocabularySize: 9, contextTokens: 4096 },

@@ -1,9 +1,9 @@
 import { fitBandwidth, quantile, type RateEstimate, type TransferSample } from "../../../lab/models/fit.ts";
 import { identityText } from "../../decoding/identity.ts";
+import type { Failure, Outcome } from "../../device/isolation/outcome.ts";
 import type { ModelFile } from "../../engine/llama/gguf.ts";
 import { PROTOCOL_VERSION, type TargetInfo } from "../../protocol/frame.ts";
 import { type Check, ok, problem, warning } from "./check.ts";
-import type { Failure, Outcome } from "./outcome.ts";
 
 /** Checks of a cloud and the way to it, on facts that come from elsewhere. */
 

@@ -3,15 +3,13 @@ import { existsSync } from "node:fs";
 import { readFile } from "node:fs/promises";
 import { availableParallelism, cpus, freemem, totalmem } from "node:os";
 import { promisify } from "node:util";
-import { readFootprint } from "../../engine/llama/footprint.ts";
-import { readModelFile } from "../../engine/llama/gguf.ts";
+import { inspected, inspectedLibrary } from "../../device/isolation/check.ts";
+import type { Outcome } from "../../device/isolation/outcome.ts";
+import type { ModelReport } from "../../device/isolation/requests.ts";
 import { platformBuilds } from "../../engine/llama/library.ts";
 import { systemClock } from "../../transport/node/clock.ts";
-import type { LibraryFacts, LoadedLibrary } from "./library.ts";
+import type { LibraryFacts } from "./library.ts";
 import { type CpuFacts, cpuFeatures, type MemoryFacts, type TimerFacts } from "./machine.ts";
-import type { ModelFacts } from "./models.ts";
-import { inNativeProcess } from "./native-process.ts";
-import { type Outcome, outcomeOf } from "./outcome.ts";
 
 /** What this machine says of itself: the facts that the checks judge. */
 
@@ -80,25 +78,16 @@ function lateness(): Promise<number> {
 }
 
 export async function libraryFacts(signal: AbortSignal): Promise<LibraryFacts> {
-  const auto = await inNativeProcess<LoadedLibrary>(["library", "auto"], signal);
+  const auto = await inspectedLibrary("auto", signal);
   return {
     builds: platformBuilds(),
     auto,
-    off: auto.ok ? auto : await inNativeProcess<LoadedLibrary>(["library", "off"], signal),
+    off: auto.ok ? auto : await inspectedLibrary("off", signal),
     nvidia: existsSync("/proc/driver/nvidia/version"),
   };
 }
 
-/** @param extent what is loaded of it: its vocabulary says whether llama.cpp knows it, and takes no memory */
-export function modelFacts(
-  path: string,
-  extent: "whole" | "vocabulary",
-  signal: AbortSignal,
-): Promise<Outcome<ModelFacts>> {
-  return outcomeOf(async () => ({
-    path,
-    file: await readModelFile(path),
-    footprint: await readFootprint(path),
-    loads: await inNativeProcess(["model", extent, path], signal),
-  }));
+/** What the check of `cloud`, `edge` and `run` says of a file; it is looked at anew, also where it is known. */
+export function modelFacts(path: string, signal: AbortSignal): Promise<Outcome<ModelReport>> {
+  return inspected(path, "whole", signal);
 }

@@ -1,8 +1,9 @@
 import { describe, expect, it } from "vitest";
+import type { Outcome } from "../../device/isolation/outcome.ts";
+import type { LoadedLibrary } from "../../device/isolation/requests.ts";
 import { PINNED_PACKAGE_VERSIONS } from "../../engine/llama/abi.ts";
 import type { PlatformBuilds } from "../../engine/llama/library.ts";
-import { gpuCheck, type LibraryFacts, type LoadedLibrary, libraryCheck } from "./library.ts";
-import type { Outcome } from "./outcome.ts";
+import { gpuCheck, type LibraryFacts, libraryCheck } from "./library.ts";
 
 const CPU = "@node-llama-cpp/linux-x64";
 const CUDA = "@node-llama-cpp/linux-x64-cuda";

@@ -1,16 +1,10 @@
+import type { Failure, Outcome } from "../../device/isolation/outcome.ts";
+import type { LoadedLibrary } from "../../device/isolation/requests.ts";
 import { PINNED_PACKAGE_VERSIONS } from "../../engine/llama/abi.ts";
 import type { InstalledBuild, PlatformBuilds } from "../../engine/llama/library.ts";
 import { type Check, ok, problem, warning } from "./check.ts";
-import type { Failure, Outcome } from "./outcome.ts";
 
 /** Checks of the llama.cpp library, on facts that come from elsewhere. */
-
-/** What loading it said. */
-export interface LoadedLibrary {
-  readonly build: string;
-  readonly version: string;
-  readonly usesGpu: boolean;
-}
 
 export interface LibraryFacts {
   /** null: there is none for this platform */

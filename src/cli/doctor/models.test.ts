@@ -1,8 +1,9 @@
 import { describe, expect, it } from "vitest";
+import type { Outcome } from "../../device/isolation/outcome.ts";
+import type { ModelReport } from "../../device/isolation/requests.ts";
 import type { Footprint } from "../../engine/llama/footprint.ts";
 import type { ModelFile } from "../../engine/llama/gguf.ts";
-import { bundledCheck, type ModelFacts, modelCheck, neededBytes, pairCheck } from "./models.ts";
-import type { Outcome } from "./outcome.ts";
+import { bundledCheck, modelCheck, neededBytes, pairCheck } from "./models.ts";
 
 const MIB = 2 ** 20;
 const MEMORY = { totalBytes: 1000 * MIB, availableBytes: 500 * MIB };
@@ -14,14 +15,14 @@ const file = (given: Partial<ModelFile> = {}): ModelFile => ({
 });
 
 const footprint = (given: Partial<Footprint> = {}): Footprint => ({
-  ...{ fileBytes: 100 * MIB, promisedBytes: 100 * MIB, contextTokens: 1024, kvBytesPerToken: 1024 },
+  ...{ fileBytes: 100 * MIB, contextTokens: 1024, kvBytesPerToken: 1024 },
   ...given,
 });
 
-const facts = (given: Partial<ModelFacts> = {}): Outcome<ModelFacts> => ({
+const facts = (given: Partial<ModelReport> = {}): Outcome<ModelReport> => ({
   ok: true,
   value: {
-    ...{ path: "m.gguf", file: file(), footprint: footprint(), loads: { ok: true, value: null } },
+    ...{ file: file(), footprint: footprint() },
     ...given,
   },
 });
@@ -32,7 +33,7 @@ const failure = (code: string, message = "it is broken"): Outcome<never> => ({
 });
 
 describe("a model file", () => {
-  const check = (given: Outcome<ModelFacts>) => modelCheck("m.gguf", given, MEMORY);
+  const check = (given: Outcome<ModelReport>) => modelCheck("m.gguf", given, MEMORY);
 
   it("says its architecture, tokenizer and size", () => {
     expect(check(facts())).toMatchObject({
@@ -53,16 +54,8 @@ describe("a model file", () => {
     });
   });
 
-  it("is a problem where a download broke off", () => {
-    const short = footprint({ promisedBytes: 150 * MIB });
-    expect(check(facts({ footprint: short }))).toMatchObject({
-      status: "problem",
-      detail: "m.gguf ends 50.0 MiB too early",
-    });
-  });
-
   it("is a problem where llama.cpp does not take it", () => {
-    expect(check(facts({ loads: failure("unsupported_model") }))).toMatchObject({
+    expect(check(failure("unsupported_model"))).toMatchObject({
       status: "problem",
       advice: expect.stringContaining("decoder-only"),
     });
@@ -107,7 +100,7 @@ describe("the bundled pair", () => {
       status: "problem",
       detail: "gone",
     });
-    expect(bundledCheck(facts(), facts({ loads: failure("no_engine", "no library") }))).toMatchObject({
+    expect(bundledCheck(facts(), failure("no_engine", "no library"))).toMatchObject({
       status: "problem",
       detail: "no library",
       advice: expect.stringContaining("llama.cpp above"),

@@ -1,19 +1,12 @@
+import type { Failure, Outcome } from "../../device/isolation/outcome.ts";
+import type { ModelReport } from "../../device/isolation/requests.ts";
 import type { Footprint } from "../../engine/llama/footprint.ts";
 import type { ModelFile } from "../../engine/llama/gguf.ts";
 import { bytesText } from "./bytes.ts";
 import { type Check, ok, problem, warning } from "./check.ts";
 import type { MemoryFacts } from "./machine.ts";
-import type { Failure, Outcome } from "./outcome.ts";
 
 /** Checks of model files, on facts that come from elsewhere. */
-
-export interface ModelFacts {
-  readonly path: string;
-  readonly file: ModelFile;
-  readonly footprint: Footprint;
-  /** whether llama.cpp takes it: its architecture is known, and its state can be rolled back */
-  readonly loads: Outcome<unknown>;
-}
 
 /** As many tokens of context as `cloud` and `run` take at most without being told. */
 const USUAL_CONTEXT_TOKENS = 8192;
@@ -24,15 +17,10 @@ export function neededBytes({ fileBytes, contextTokens, kvBytesPerToken }: Footp
 }
 
 /** @param path as it was given */
-export function modelCheck(path: string, facts: Outcome<ModelFacts>, memory: MemoryFacts): Check {
+export function modelCheck(path: string, facts: Outcome<ModelReport>, memory: MemoryFacts): Check {
   const name = "model";
   if (!facts.ok) return problem(name, facts.failure.message, fileAdvice(facts.failure));
-  const { file, footprint, loads } = facts.value;
-  if (footprint.promisedBytes > footprint.fileBytes) {
-    const missing = bytesText(footprint.promisedBytes - footprint.fileBytes);
-    return problem(name, `${path} ends ${missing} too early`, "download it again: it is not whole");
-  }
-  if (!loads.ok) return problem(name, loads.failure.message, fileAdvice(loads.failure));
+  const { file, footprint } = facts.value;
   const needed = neededBytes(footprint);
   const size = `about ${bytesText(needed)} with one KV slot`;
   const detail = `${path}: ${file.architecture}, tokenizer ${file.fingerprint}, ${size}`;
@@ -83,11 +71,10 @@ export function pairCheck(a: ModelFile, b: ModelFile): Check {
 }
 
 /** @param facts of the target and the drafter that come with the package */
-export function bundledCheck(target: Outcome<ModelFacts>, drafter: Outcome<ModelFacts>): Check {
+export function bundledCheck(target: Outcome<ModelReport>, drafter: Outcome<ModelReport>): Check {
   const name = "bundled pair";
   for (const facts of [target, drafter]) {
-    const outcome = facts.ok ? facts.value.loads : facts;
-    if (!outcome.ok) return problem(name, outcome.failure.message, bundledAdvice(outcome.failure));
+    if (!facts.ok) return problem(name, facts.failure.message, bundledAdvice(facts.failure));
   }
   const [large, small] = [target, drafter].map((facts) => (facts.ok ? facts.value.file : null));
   if (large?.fingerprint !== small?.fingerprint) {

@@ -17,8 +17,12 @@ export type Pointer = bigint;
 export interface ModelParams {
   n_gpu_layers: number;
   progress_callback: Pointer | null;
+  /** enum llama_load_mode; 0: read, -1: llama.cpp's choice */
+  load_mode: number;
   vocab_only: boolean;
   use_extra_bufts: boolean;
+  /** everything but the weights is there: buffers are only measured. Not together with mapping */
+  no_alloc: boolean;
 }
 
 /** struct llama_context_params */

@@ -29,10 +29,15 @@ export interface ModelDetails extends ModelFile {
 export async function readModelDetails(paths: readonly [string, ...string[]]): Promise<ModelDetails> {
   const files: WeightsFile[] = [];
   for (const path of paths) files.push({ path, header: await readHeader(path) });
-  const first = files[0]!.header;
+  return modelDetails(files);
+}
+
+/** @throws EngineError `bad_model` */
+export async function modelDetails(files: readonly WeightsFile[]): Promise<ModelDetails> {
+  const { path, header: first } = files[0]!;
   const { metadata } = first;
-  const file = modelFileOf(paths[0], first);
-  const sizes = await Promise.all(paths.map((path) => stat(path)));
+  const file = modelFileOf(path, first);
+  const sizes = await Promise.all(files.map((part) => stat(part.path)));
   const tensors = files.flatMap(({ header }) => header.tensors);
   const count = (key: string) => {
     const value = metadata[`${file.architecture}.${key}`];

@@ -1,47 +1,32 @@
-import { stat } from "node:fs/promises";
-import { type GGUFTensorInfo, gguf } from "@huggingface/gguf";
-import { messageOf } from "../../util/errors.ts";
-import { EngineError } from "../engine.ts";
+import type { GGUFTensorInfo } from "@huggingface/gguf";
+import type { GgufHeader } from "./gguf.ts";
 
 /**
  * Bits a weight by ggml's number of the format: bytes of a block over weights of a block, from ggml-common.h. F32, F16,
- * Q4_0, Q4_1, Q5_0, Q5_1, Q8_0, Q2_K to Q6_K, BF16.
+ * Q4_0, Q4_1, Q5_0, Q5_1, Q8_0; Q2_K to Q6_K; IQ2_XXS to IQ4_XS; I8 to I64, F64; IQ1_M, BF16, TQ1_0, TQ2_0, MXFP4.
  */
 const BITS_PER_WEIGHT: Readonly<Record<number, number>> = {
   ...{ 0: 32, 1: 16, 2: 4.5, 3: 5, 6: 5.5, 7: 6, 8: 8.5 },
-  ...{ 10: 2.625, 11: 3.4375, 12: 4.5, 13: 5.5, 14: 6.5625, 30: 16 },
+  ...{ 10: 2.625, 11: 3.4375, 12: 4.5, 13: 5.5, 14: 6.5625 },
+  ...{ 16: 2.0625, 17: 2.3125, 18: 3.0625, 19: 1.5625, 20: 4.5, 21: 3.4375, 22: 2.5625, 23: 4.25 },
+  ...{ 24: 8, 25: 16, 26: 32, 27: 64, 28: 64, 29: 1.75, 30: 16, 34: 1.6875, 35: 2.0625, 39: 4.25 },
 };
 
 /** How much of a machine a GGUF file takes, from its header alone. */
 export interface Footprint {
   readonly fileBytes: number;
-  /** bytes that the header says are in the file, at least: fewer are there where a download broke off */
-  readonly promisedBytes: number;
   /** context that it was trained for, tokens; 0: it does not say */
   readonly contextTokens: number;
   /** keys and values of one token in all layers at F16; 0: it does not say */
   readonly kvBytesPerToken: number;
 }
 
-/** @throws EngineError `bad_model` for what is no whole header */
-export async function readFootprint(path: string): Promise<Footprint> {
-  try {
-    const { size } = await stat(path);
-    const { metadata, tensorInfos, tensorDataOffset } = await gguf(path, { allowLocalFile: true });
-    const ends = tensorInfos.map((tensor) => Number(tensorDataOffset + tensor.offset) + tensorBytes(tensor));
-    return {
-      fileBytes: size,
-      promisedBytes: Math.max(Number(tensorDataOffset), ...ends),
-      ...attention(metadata as unknown as Record<string, unknown>),
-    };
-  } catch (error) {
-    const message = `${path} is a damaged GGUF file: ${messageOf(error)}`;
-    throw new EngineError("bad_model", message, { cause: error });
-  }
+export function footprintOf(fileBytes: number, { metadata }: GgufHeader): Footprint {
+  return { fileBytes, ...attention(metadata) };
 }
 
 /** 0 for a format that is not in the list: where it begins still says how long the file is at least. */
-function tensorBytes({ shape, dtype }: GGUFTensorInfo): number {
+export function tensorBytes({ shape, dtype }: GGUFTensorInfo): number {
   const bitsPerWeight = BITS_PER_WEIGHT[dtype] ?? 0;
   return (shape.reduce((product, size) => product * Number(size), 1) * bitsPerWeight) / 8;
 }

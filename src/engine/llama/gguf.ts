@@ -50,6 +50,26 @@ export async function readHeader(path: string): Promise<GgufHeader> {
   }
 }
 
+/** More are no model, but a name that was made up. */
+const MOST_PARTS = 200;
+
+/** All files of the model that llama.cpp loads by its first one. @throws EngineError `bad_model` */
+export function partsOf(path: string): [string, ...string[]] {
+  const match = /-00001-of-(\d{5})(?=\.gguf$)/i.exec(path);
+  if (!match) return [path];
+  const count = Number(match[1]);
+  if (count > MOST_PARTS) {
+    throw new EngineError(
+      "bad_model",
+      `${path} is one of ${count} parts, and a model has at most ${MOST_PARTS}`,
+    );
+  }
+  const others = Array.from({ length: Math.max(0, count - 1) }, (_, i) =>
+    path.replace(match[0], `-${String(i + 2).padStart(5, "0")}-of-${match[1]}`),
+  );
+  return [path, ...others];
+}
+
 /** @throws EngineError `bad_model` */
 export function modelFileOf(path: string, { metadata }: GgufHeader): ModelFile {
   const tokens = metadata["tokenizer.ggml.tokens"];
@@ -68,7 +88,8 @@ export function modelFileOf(path: string, { metadata }: GgufHeader): ModelFile {
   };
 }
 
-async function checkMagic(path: string): Promise<void> {
+/** Reads four bytes, and cannot fail in another way. @throws EngineError `no_model`, `not_gguf` */
+export async function checkMagic(path: string): Promise<void> {
   const found = await stat(path).catch(() => null);
   if (!found) throw new EngineError("no_model", `there is no model file at ${path}`);
   if (!found.isFile()) throw new EngineError("no_model", `${path} is no file; give the path of a .gguf file`);

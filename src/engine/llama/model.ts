@@ -9,6 +9,10 @@ export interface LoadOptions {
   readonly gpu?: GpuChoice;
   /** only the tokenizer: nothing can be computed with it */
   readonly vocabularyOnly?: boolean;
+  /** all but the weights, which are not read: contexts can be made, and nothing can be computed with them */
+  readonly structureOnly?: boolean;
+  /** what its header says, where it was read already: with 150,000 tokens that takes half a second */
+  readonly file?: ModelFile;
   /** how much is loaded, 0 to 1 */
   readonly progress?: (fraction: number) => void;
 }
@@ -47,8 +51,8 @@ export class LlamaModel {
    * @throws EngineError `no_model`, `not_gguf`, `bad_model`, `unsupported_model`, `no_engine`, `engine_version`
    */
   static async load(path: string, options: LoadOptions = {}): Promise<LlamaModel> {
-    const { gpu = "auto", vocabularyOnly = false, progress } = options;
-    const file = await readModelFile(path);
+    const { gpu = "auto", vocabularyOnly = false, structureOnly = false, progress } = options;
+    const file = options.file ?? (await readModelFile(path));
     const library = loadLibrary(gpu);
     const { api } = library;
     const callback = progress
@@ -59,6 +63,7 @@ export class LlamaModel {
       : null;
     const params = { ...api.modelDefaultParams(), progress_callback: callback, vocab_only: vocabularyOnly };
     if (gpu === "off") params.n_gpu_layers = 0;
+    if (structureOnly) Object.assign(params, { load_mode: 0, no_alloc: true });
     const pointer = await new Promise<Pointer | null>((resolve, reject) => {
       api.modelLoad.async(path, params, (error, loaded) => (error ? reject(error) : resolve(loaded)));
     }).finally(() => callback !== null && koffi.unregister(callback));

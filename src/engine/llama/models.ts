@@ -14,6 +14,7 @@ import {
 import { RowAnswers } from "../rows.ts";
 import { closedError, LlamaContext } from "./context.ts";
 import { readModelDetails } from "./details.ts";
+import { partsOf } from "./gguf.ts";
 import type { LlamaModel } from "./model.ts";
 
 export interface EngineOptions {
@@ -45,16 +46,6 @@ async function identityOf({ file, library, onCpu }: LlamaModel): Promise<TargetI
 /** Of a platform package such as `@node-llama-cpp/linux-x64-cuda`. */
 function gpuOf(build: string): string {
   return build.slice(build.lastIndexOf("-") + 1);
-}
-
-/** All files of the model that llama.cpp loads by its first one. */
-function partsOf(path: string): [string, ...string[]] {
-  const match = /-00001-of-(\d{5})(?=\.gguf$)/i.exec(path);
-  if (!match) return [path];
-  const others = Array.from({ length: Number(match[1]) - 1 }, (_, i) =>
-    path.replace(match[0], `-${String(i + 2).padStart(5, "0")}-of-${match[1]}`),
-  );
-  return [path, ...others];
 }
 
 /**

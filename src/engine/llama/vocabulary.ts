@@ -52,6 +52,9 @@ function metadataOf(bytes: Buffer, path: string): Metadata {
     else if (kind === ARRAY) {
       for (let i = 0; i < count; i++) {
         const inner = type();
+        // Arrays in arrays are allowed, and used by no model: each level costs the reader one of its stack.
+        if (inner === ARRAY)
+          throw new EngineError("bad_model", `the metadata of ${path} has arrays in arrays`);
         skip(inner, size());
       }
     } else need(count * (TYPE_BYTES[kind] ?? bytes.length));

@@ -157,7 +157,7 @@ describe("HAProxy", () => {
     await haproxy.hears("Server clouds/cloud-1 is DOWN");
     other.connections = 0;
     expect(await answerOver(haproxy.url)).not.toBe("");
-    for (let i = 0; i < 4; i++) await status(haproxy.url);
+    for (let i = 0; i < 4; i++) await status(haproxy.url, ...UPGRADE, "--max-time", "1");
     expect(other.connections).toBe(0);
     other.ready = true;
     await haproxy.hears("Server clouds/cloud-1 is UP");

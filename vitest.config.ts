@@ -36,6 +36,17 @@ export default defineConfig({
         },
       },
       {
+        // Apart from `npm test`: it needs nginx, HAProxy and systemd, which only those need who change deploy/.
+        test: {
+          name: "deploy",
+          include: ["test/deploy/**/*.test.ts"],
+          globalSetup: "test/support/build.ts",
+          testTimeout: 300_000,
+          hookTimeout: 300_000,
+          maxWorkers: 2,
+        },
+      },
+      {
         test: {
           name: "slow",
           include: slow,

@@ -16,6 +16,8 @@ const PAGES = [
   "README.md",
   "CONTRIBUTING.md",
   "CHANGELOG.md",
+  "SECURITY.md",
+  "deploy/README.md",
   "models/README.md",
   "examples/README.md",
   ...readdirSync("docs")

@@ -21,9 +21,18 @@ export class HttpError extends PicoSpecError {
   readonly type: string;
   /** of the request's body, for example "messages.0.role" */
   readonly param: string | null;
+  /** another try before this many ms is in vain; undefined: not known */
+  readonly retryAfterMs: number | undefined;
 
-  constructor(status: number, code: string, message: string, param: string | null = null) {
+  constructor(
+    status: number,
+    code: string,
+    message: string,
+    param: string | null = null,
+    retryAfterMs?: number,
+  ) {
     super(code, message);
+    this.retryAfterMs = retryAfterMs;
     this.status = status;
     this.type = TYPES[status] ?? (status < 500 ? "invalid_request_error" : "server_error");
     this.param = param;
@@ -47,6 +56,7 @@ const CLOUD_STATUS: Readonly<Record<string, readonly [status: number, code: stri
   unsupported: [400, "unsupported"],
   prompt_too_long: [400, "context_length_exceeded"],
   grammar_limit: [400, "grammar_limit"],
+  quota_exceeded: [429, "quota_exceeded"],
   server_full: [429, "rate_limit_exceeded"],
   too_many_sessions: [429, "rate_limit_exceeded"],
 };
@@ -69,7 +79,7 @@ export function asHttpError(error: unknown): HttpError {
     // A code is what a peer says: any text, also the name of something that every object has.
     const known = Object.hasOwn(CLOUD_STATUS, error.code) ? CLOUD_STATUS[error.code] : undefined;
     const [status, code] = known ?? [503, error.code];
-    return new HttpError(status, code, message);
+    return new HttpError(status, code, message, null, error.retryAfterMs);
   }
   if (error instanceof ConnectionError) return new HttpError(503, error.code, message);
   if (error instanceof PromptError) {

@@ -133,6 +133,13 @@ function freshId(): string {
   return randomBytes(12).toString("hex");
 }
 
+/** null: another try is not better */
+function retryAfterSeconds({ status, retryAfterMs }: HttpError): number | null {
+  if (retryAfterMs !== undefined) return Math.ceil(retryAfterMs / 1000);
+  // A cloud that is away is looked for every few seconds.
+  return status === 429 ? 1 : status === 503 ? 5 : null;
+}
+
 /** What a client may call its request: it comes back in a header, and is in lines of the log. */
 const REQUEST_ID = /^[\w.:/+=@-]{1,128}$/;
 
@@ -465,9 +472,8 @@ class Exchange {
       this.response.end();
       return;
     }
-    if (error.status === 429) this.response.setHeader("retry-after", "1");
-    // The cloud is away; it is looked for every few seconds.
-    if (error.status === 503) this.response.setHeader("retry-after", "5");
+    const retryAfter = retryAfterSeconds(error);
+    if (retryAfter !== null) this.response.setHeader("retry-after", `${retryAfter}`);
     // What is left of the body is not read.
     if (!this.request.complete) this.response.setHeader("connection", "close");
     const origin = error.code === "origin_not_allowed" ? undefined : this.request.headers.origin;

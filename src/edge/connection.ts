@@ -14,6 +14,17 @@ import { messageOf, PicoSpecError } from "../util/errors.ts";
 /** The cloud refused the edge, went away, or broke the protocol. `code` is the cloud's own where it gave one. */
 export class CloudError extends PicoSpecError {
   override readonly name = "CloudError";
+  /** another try before this many ms is in vain; undefined: not known */
+  readonly retryAfterMs: number | undefined;
+
+  constructor(
+    code: string,
+    message: string,
+    options: { cause?: unknown; retryAfterMs?: number | undefined } = {},
+  ) {
+    super(code, message, options);
+    this.retryAfterMs = options.retryAfterMs;
+  }
 }
 
 export interface ConnectionOptions {

@@ -420,7 +420,7 @@ function collect(
       finished(outcome, statistics) {
         signal.removeEventListener("abort", cancel);
         if (outcome.kind === "failed") {
-          reject(new CloudError(outcome.code, outcome.message));
+          reject(new CloudError(outcome.code, outcome.message, outcome));
           return;
         }
         parts.end();

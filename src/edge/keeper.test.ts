@@ -123,6 +123,29 @@ describe("a keeper", () => {
     expect([told.at(-1)!.up, cloud.openers.length, told.length]).toEqual([true, 2, 4]);
   });
 
+  it("tries soon for a question that comes between two tries, however many come", async () => {
+    const { cloud, keeper, runTo } = kept();
+    keeper.start();
+    await runTo(26_000);
+    expect(cloud.triedAtMs.at(-1)).toBe(25_500);
+    cloud.away = null;
+    // The next try of its own would be at 35,500.
+    const asked = Array.from({ length: 50 }, () => outcome(keeper.wait(1000)));
+    await runTo(26_000);
+    expect(asked.map(({ value }) => value)).toEqual(Array(50).fill("there"));
+    expect(cloud.triedAtMs.length).toBe(8);
+  });
+
+  it("does not dial a cloud that is away at once again, however many ask", async () => {
+    const { cloud, keeper, runTo } = kept();
+    keeper.start();
+    for (let ms = 0; ms < 60_000; ms += 10) {
+      await runTo(ms);
+      keeper.wait(1).catch(() => {});
+    }
+    expect(cloud.triedAtMs.length).toBeLessThanOrEqual(121);
+  });
+
   it("does not dial a cloud that welcomes and drops at once again, until it has finished an answer", async () => {
     for (const finished of [0, 1]) {
       const { cloud, keeper, runTo } = kept();

@@ -51,6 +51,10 @@ export class Keeper {
   /** it tries by itself, also while no answer waits */
   private always = false;
   private opening = false;
+  /** when the last try began */
+  private triedMs = Number.NEGATIVE_INFINITY;
+  /** of the retry that is due; only with `cancelRetry` */
+  private retryAtMs = 0;
   private closed = false;
   private told: CloudState | null = null;
   /** links of openers before the latest */
@@ -132,7 +136,8 @@ export class Keeper {
       if (withinMs > 0 && Number.isFinite(withinMs)) {
         waiter.cancelTimer = clock.schedule(untilMs, () => this.outOfTime(waiter));
       }
-      if (!this.cancelRetry) this.tryNow();
+      if (this.cancelRetry) this.trySoon();
+      else this.tryNow();
     });
   }
 
@@ -160,6 +165,7 @@ export class Keeper {
     this.cancelRetry?.();
     this.cancelRetry = null;
     this.opening = true;
+    this.triedMs = this.options.clock.nowMs();
     void this.options.open(this.noteChanged).then(
       (opener) => this.opened(opener),
       (error: unknown) => this.notOpened(error),
@@ -199,7 +205,20 @@ export class Keeper {
     const { clock } = this.options;
     if (this.cancelRetry || this.opening) return;
     const waitMs = this.retries.lost(clock.nowMs(), refused ? REFUSED_RETRY_MS : 0)!;
-    this.cancelRetry = clock.schedule(clock.nowMs() + waitMs, () => {
+    this.retryAt(clock.nowMs() + waitMs);
+  }
+
+  /** A question waits: the cloud may be there by now, but however many ask, it is not dialled without a pause. */
+  private trySoon(): void {
+    const soonMs = Math.max(this.options.clock.nowMs(), this.triedMs + FIRST_RETRY_MS);
+    if (soonMs >= this.retryAtMs) return;
+    this.cancelRetry?.();
+    this.retryAt(soonMs);
+  }
+
+  private retryAt(atMs: number): void {
+    this.retryAtMs = atMs;
+    this.cancelRetry = this.options.clock.schedule(atMs, () => {
       this.cancelRetry = null;
       if (this.always || this.waiters.size > 0) this.tryNow();
     });

@@ -251,7 +251,7 @@ describe("bad input ends in one clear line and a non-zero exit", () => {
 
   it.each(["SIGTERM", "SIGKILL"] as const)("a cloud that goes away in mid-answer (%s)", async (signal) => {
     const { spawn } = await import("node:child_process");
-    const slow = await startCloud(["--hardware", "standard"]);
+    const slow = await startCloud(["--hardware", "standard", "--drain-seconds", "0"]);
     const args = ["--cloud", slow.url, "--model", DRAFTER, "--reconnect", "0"];
     const child = spawn(process.execPath, [BIN, "run", QUESTION, ...args]);
     child.stdout.once("data", () => void slow.stop(signal));

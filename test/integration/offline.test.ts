@@ -263,7 +263,7 @@ describe("the last resort of a process", () => {
     const { status, stderr } = await edge.ended;
     expect([status, stderr]).toEqual([
       1,
-      expect.stringMatching(/50 faults in 60 s: this process gives up\n$/),
+      expect.stringMatching(/50 faults in 60 s: this process gives up"\}\n$/),
     ]);
   });
 });

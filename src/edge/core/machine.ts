@@ -60,7 +60,13 @@ export type TokenOrigin = "draft" | "correction" | "target";
 
 export type Outcome =
   | { readonly kind: "done"; readonly reason: StopReason; readonly usage: CloudUsage | null }
-  | { readonly kind: "failed"; readonly code: string; readonly message: string };
+  | {
+      readonly kind: "failed";
+      readonly code: string;
+      readonly message: string;
+      /** another try before this many ms is in vain; default: not known */
+      readonly retryAfterMs?: number | undefined;
+    };
 
 /** What a session tells the cloud. */
 export type EdgeFrame = OpenFrame | DraftFrame | WitnessRequestFrame | CancelFrame;

@@ -289,7 +289,7 @@ export class EdgeSession implements Machine<EdgeEvent, EdgeEffect> {
         this.finish({ kind: "done", reason: frame.reason, usage: frame.usage });
         break;
       case "error":
-        this.fail(frame.code, frame.message);
+        this.fail(frame.code, frame.message, frame.retryAfterMs);
         break;
       default:
         unreachable(frame);
@@ -461,8 +461,9 @@ export class EdgeSession implements Machine<EdgeEvent, EdgeEffect> {
     this.fail(code, message);
   }
 
-  private fail(code: string, message: string): void {
-    this.finish({ kind: "failed", code, message });
+  private fail(code: string, message: string, retryAfterMs?: number): void {
+    const later = retryAfterMs === undefined ? {} : { retryAfterMs };
+    this.finish({ kind: "failed", code, message, ...later });
   }
 
   /** All of the text is here: that the last word of the cloud is missing costs the user nothing. */

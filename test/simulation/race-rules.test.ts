@@ -56,7 +56,16 @@ class CloudSide {
   private resident = 0;
 
   constructor(policy: DecodingPolicy = RACE, maxTokens = 1000, contextTokens = 2000) {
-    const identity = { key: 1, connection: 1, weight: 1, principal: "one", id: 1, secret: null, epoch: 0 };
+    const identity = {
+      key: 1,
+      connection: 1,
+      weight: 1,
+      principal: "one",
+      id: 1,
+      secret: null,
+      resumeKey: null,
+      epoch: 0,
+    };
     const rule = ruleOf(maxTokens, contextTokens);
     const settings = settingsOf(policy, maxTokens);
     const opening = {

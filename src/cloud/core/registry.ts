@@ -24,7 +24,7 @@ export class Registry<Session extends CloudSession<Effect>, Effect> {
   private readonly sessions = new Map<number, Session>();
   /** connection, then the edge's id */
   private readonly byConnection = new Map<number, Map<number, Session>>();
-  private readonly bySecret = new Map<string, Session>();
+  private readonly byResumeKey = new Map<string, Session>();
   private readonly ofPrincipals = new Map<string, number>();
   private readonly removed: (session: Session) => void;
 
@@ -46,8 +46,8 @@ export class Registry<Session extends CloudSession<Effect>, Effect> {
     return this.byConnection.get(connection)?.get(id);
   }
 
-  withSecret(secret: string): Session | undefined {
-    return this.bySecret.get(secret);
+  resumable(resumeKey: string): Session | undefined {
+    return this.byResumeKey.get(resumeKey);
   }
 
   ofConnection(connection: number): Session[] {
@@ -65,11 +65,11 @@ export class Registry<Session extends CloudSession<Effect>, Effect> {
   }
 
   add(session: Session): void {
-    const { key, connection, id, secret, principal } = session.identity;
+    const { key, connection, id, resumeKey, principal } = session.identity;
     assert(!this.find(connection, id), "a session id is open once");
     this.sessions.set(key, session);
     this.ofPrincipals.set(principal, this.countOf(principal) + 1);
-    if (secret !== null) this.bySecret.set(secret, session);
+    if (resumeKey !== null) this.byResumeKey.set(resumeKey, session);
     const siblings = this.byConnection.get(connection) ?? new Map<number, Session>();
     this.byConnection.set(connection, siblings.set(id, session));
   }
@@ -130,14 +130,14 @@ export class Registry<Session extends CloudSession<Effect>, Effect> {
     assert(this.sessions.size <= this.limits.sessions, `${this.sessions.size} sessions are open`);
     const counted = [...this.ofPrincipals.values()].reduce((sum, count) => sum + count, 0);
     assert(counted === this.sessions.size, `${counted} of ${this.sessions.size} sessions have a principal`);
-    for (const session of this.bySecret.values()) {
+    for (const session of this.byResumeKey.values()) {
       const { key } = session.identity;
       assert(this.sessions.get(key) === session, `the secret of session ${key} outlives it`);
     }
     for (const [key, session] of this.sessions) {
       assert(!session.ended, `session ${key} has ended and is still listed`);
-      const { secret } = session.identity;
-      const newest = secret === null ? session : this.bySecret.get(secret);
+      const { resumeKey } = session.identity;
+      const newest = resumeKey === null ? session : this.byResumeKey.get(resumeKey);
       assert(newest === session, `session ${key} goes on beside the one that resumed it`);
       session.checkIntegrity();
     }
@@ -145,14 +145,14 @@ export class Registry<Session extends CloudSession<Effect>, Effect> {
 
   private remove(session: Session, code: string | null, out: CloudEffect<Effect>[]): void {
     const { identity } = session;
-    const { key, connection, id, secret, principal } = identity;
+    const { key, connection, id, resumeKey, principal } = identity;
     if (!this.sessions.delete(key)) return;
     const { reason, usage } = session.report();
     out.push({ kind: "ended", session: { identity, code, reason, usage } });
     const others = this.countOf(principal) - 1;
     if (others > 0) this.ofPrincipals.set(principal, others);
     else this.ofPrincipals.delete(principal);
-    if (secret !== null && this.bySecret.get(secret) === session) this.bySecret.delete(secret);
+    if (resumeKey !== null && this.byResumeKey.get(resumeKey) === session) this.byResumeKey.delete(resumeKey);
     const siblings = this.byConnection.get(connection);
     siblings?.delete(id);
     if (siblings?.size === 0) this.byConnection.delete(connection);

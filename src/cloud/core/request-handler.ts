@@ -331,9 +331,9 @@ export class RequestHandler<Session extends CloudSession<Effect>, Event, Effect>
       this.failConnection(id, shuttingDown(), out);
       return;
     }
-    const { tokens, settings, resume } = frame;
-    const secret = frame.secret === null ? null : this.tenants.secretOf(id, frame.secret);
-    const orphan = secret === null ? undefined : this.registry.withSecret(secret);
+    const { tokens, settings, resume, secret } = frame;
+    const resumeKey = secret === null ? null : this.tenants.resumeKeyOf(id, secret);
+    const orphan = resumeKey === null ? undefined : this.registry.resumable(resumeKey);
     const refusal = this.refusal(id, frame, orphan) ?? this.tenantRefusal(id, frame, orphan, nowMs);
     if (refusal) {
       out.push({ kind: "send", connection: id, frame: errorFrame(frame.session, refusal) });
@@ -366,6 +366,7 @@ export class RequestHandler<Session extends CloudSession<Effect>, Event, Effect>
       weight: this.tenants.weightOf(id),
       id: frame.session,
       secret,
+      resumeKey,
       epoch: resume?.epoch ?? 0,
     };
     const lineage = resume?.lineage ?? 0;

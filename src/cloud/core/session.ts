@@ -36,6 +36,8 @@ export interface SessionIdentity {
   readonly id: number;
   /** with it the session can be resumed, by the same tenant; null: it cannot */
   readonly secret: string | null;
+  /** by which it is found again: the secret, of its tenant */
+  readonly resumeKey: string | null;
   /** how often it was resumed before it came here */
   readonly epoch: number;
 }

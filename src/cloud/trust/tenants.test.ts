@@ -51,7 +51,7 @@ describe("Tenants", () => {
     tenants.connected(2, tenant("b"), 0);
     tenants.connected(3, tenant("a"), 0);
     tenants.connected(4, null, 0);
-    const secrets = [1, 2, 3, 4].map((connection) => tenants.secretOf(connection, "s".repeat(16)));
+    const secrets = [1, 2, 3, 4].map((connection) => tenants.resumeKeyOf(connection, "s".repeat(16)));
     expect(secrets[0]).toBe(secrets[2]);
     expect(new Set(secrets).size).toBe(3);
   });

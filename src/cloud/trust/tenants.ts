@@ -61,8 +61,8 @@ export class Tenants {
     return this.party(connection).contextTokens;
   }
 
-  /** The secret of a session as it is known here: it proves nothing to another tenant. */
-  secretOf(connection: number, secret: string): string {
+  /** What a session's secret finds: it proves nothing to another tenant. */
+  resumeKeyOf(connection: number, secret: string): string {
     return `${this.party(connection).tenant?.name ?? ""} ${secret}`;
   }
 

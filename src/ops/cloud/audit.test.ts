@@ -81,7 +81,16 @@ describe("the audit", () => {
   it("names a session by a part of its secret's hash: both sides alike, and never the secret", () => {
     const secret = "a-secret-that-resumes-a-session";
     const identity: SessionIdentity = {
-      ...{ key: 7, connection: 2, weight: 1, principal: "team-a", id: 4, secret, epoch: 0 },
+      ...{
+        key: 7,
+        connection: 2,
+        weight: 1,
+        principal: "team-a",
+        id: 4,
+        secret,
+        resumeKey: secret,
+        epoch: 0,
+      },
     };
     const { log, lines } = written();
     const observer: CloudObserver = new CloudAudit(log, new VirtualClock());

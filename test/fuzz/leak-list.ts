@@ -10,6 +10,8 @@ import { KvCache } from "../../src/cloud/passes/kv-cache.ts";
 import { PassSession } from "../../src/cloud/passes/session.ts";
 import { PassSessions } from "../../src/cloud/passes/sessions.ts";
 import { Verifier } from "../../src/cloud/passes/verifier.ts";
+import { FairShares } from "../../src/cloud/trust/fair-shares.ts";
+import { Tenants } from "../../src/cloud/trust/tenants.ts";
 import { Connection } from "../../src/edge/connection.ts";
 import { Adaptation } from "../../src/edge/core/adaptation.ts";
 import { RejectionSampler } from "../../src/edge/core/residual.ts";
@@ -216,8 +218,8 @@ const CLOUD: readonly Leak[] = [
     method: "remove",
     instead: (self, real, [session, ...how], own) => {
       real(session, ...how);
-      const { secret } = session.identity;
-      if (secret !== null) self[own("bySecret")].set(secret, session);
+      const { resumeKey } = session.identity;
+      if (resumeKey !== null) self[own("byResumeKey")].set(resumeKey, session);
     },
   },
   {
@@ -230,6 +232,20 @@ const CLOUD: readonly Leak[] = [
       real(id, ...rest);
       if (peer) self[own("peers")].set(id, peer);
     },
+  },
+  {
+    owner: Tenants,
+    what: "whose connections were is kept past their end",
+    world: "pass",
+    method: "disconnected",
+    instead: () => {},
+  },
+  {
+    owner: FairShares,
+    what: "principals are kept for sessions that are over",
+    world: "pass",
+    method: "leave",
+    instead: () => {},
   },
   {
     owner: DraftedSequence,

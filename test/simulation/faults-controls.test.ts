@@ -108,7 +108,7 @@ const RESUMING: readonly Control[] = [
   [
     "an orphan that goes on beside the session that resumed it",
     Registry,
-    "withSecret",
+    "resumable",
     () => undefined,
     /integrity: .* goes on beside the one that resumed it/,
   ],
@@ -350,10 +350,10 @@ const REST: readonly Control[] = [
     "a cloud that keeps the secrets of sessions that are gone",
     Registry,
     "remove",
-    (self, real, [session]) => {
-      real(session);
-      const { secret } = session.identity;
-      if (secret !== null) self.bySecret.set(secret, session);
+    (self, real, [session, ...how]) => {
+      real(session, ...how);
+      const { resumeKey } = session.identity;
+      if (resumeKey !== null) self.byResumeKey.set(resumeKey, session);
     },
     /integrity: .* secret of session \d+ outlives it/,
   ],

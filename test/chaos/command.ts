@@ -1,5 +1,6 @@
 import { parseArgs } from "node:util";
 import { chaos } from "./chaos.ts";
+import { manyEdges } from "./edges.ts";
 
 /** `npm run chaos`. */
 export async function main(): Promise<number> {
@@ -18,4 +19,15 @@ export async function main(): Promise<number> {
   console.log(`${right} right texts, ${wrong} wrong, ${failed} failed, in ${seconds} s`);
   console.log(`links (emulated): ${faults.drop} dropped, ${faults.stall} stalled, ${faults.reset} reset`);
   return right === generations ? 0 : 1;
+}
+
+/** `npm run soak:edges`. @param given seconds, edges */
+export async function soak(given: readonly string[]): Promise<number> {
+  const [seconds = 300, edges = 64] = given.map(Number);
+  const { answers, wrong, failed, passP99, residentMb } = await manyEdges(edges, seconds, console.log);
+  console.log(`${edges} edges, ${seconds} s: ${answers} right answers, ${wrong} wrong, ${failed} failed`);
+  console.log(
+    `p99 of a pass, by quarters: at most ${passP99.join(", ")} s; resident memory ${residentMb.join(", ")} MB`,
+  );
+  return wrong + failed === 0 ? 0 : 1;
 }

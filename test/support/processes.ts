@@ -36,6 +36,8 @@ export interface RunningCloud {
   readonly url: string;
   readonly port: number;
   readonly pid: number;
+  /** what it said until it was ready */
+  readonly said: string;
   readonly ended: Promise<Finished>;
   stop(signal?: NodeJS.Signals): Promise<Finished>;
 }
@@ -76,6 +78,7 @@ export function startServer(
         url: match[1]!,
         port: Number(match[2]),
         pid: child.pid!,
+        said,
         ended,
         stop(signal = "SIGTERM") {
           child.kill(signal);

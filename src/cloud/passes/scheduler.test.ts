@@ -270,6 +270,10 @@ describe("nextPass, between principals", () => {
     const stale = { cost: { ...cost, isStale: true } };
     expect(tokens(beside([record(1, { principal: "modest" }), ...long], stale), "greedy")).toBe(0);
     expect(tokens(beside(long, stale), "greedy")).toBeGreaterThan(0);
+    const short = greedy(3, { prefillTokens: 9 });
+    expect(tokens(beside([record(1, { principal: "modest" }), ...short], stale), "greedy")).toBeGreaterThan(
+      0,
+    );
     const alone = { shares: new Map([["greedy", { weight: 1, served: 0 }]]) };
     const one = record(1, { principal: "greedy" });
     expect(tokens(beside([one, ...long], { ...stale, ...alone }), "greedy")).toBeGreaterThan(100);

@@ -135,7 +135,13 @@ class PassBuilder {
     this.rowsLeft = state.limits.passRows;
     const decodes = ({ need, prefillTokens, rows, slot }: SessionRecord) =>
       need === "now" && slot >= 0 && prefillTokens === 0 && rows > 0;
-    const learns = shares.size > 1 && cost.isStale && state.sessions.some(decodes);
+    const prompts = state.sessions.reduce((sum, { prefillTokens }) => sum + prefillTokens, 0);
+    // Short prompts hold nobody up.
+    const learns =
+      shares.size > 1 &&
+      cost.isStale &&
+      prompts >= state.limits.prefillTokens &&
+      state.sessions.some(decodes);
     this.prefillLeft = learns ? 0 : state.limits.prefillTokens;
   }
 

@@ -1,4 +1,4 @@
-import { mkdtempSync, rmSync } from "node:fs";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -218,6 +218,25 @@ describe("clouds with several models", () => {
     ]);
     const { stderr } = await edge.stop();
     expect(stderr.match(/the drafter has another tokenizer/g)).toHaveLength(1);
+  });
+
+  it("can each have a name and a drafter of their own, in a file of options", async () => {
+    const config = join(folder, "config.json");
+    const models = [
+      { name: "story", cloud: clouds[0]!.url, model: DRAFTER },
+      { name: "small", cloud: [clouds[2]!.url], drafter: "lookup" },
+    ];
+    writeFileSync(config, JSON.stringify({ edge: { models, concurrent: 4 } }));
+    const edge = await kept(startEdge(["--config", config]));
+    const list = (await (await fetch(`${edge.url}/models`)).json()) as { data: { id: string }[] };
+    expect(list.data.map(({ id }) => id)).toEqual(["story", "small"]);
+    const texts = await Promise.all(
+      ["story", "small"].map(async (model) => textOf(await ask(edge, { model }))),
+    );
+    expect(new Set(texts).size).toBe(2);
+    expect(texts[0]).toBe(await textOf(await ask(edge)));
+    expect((await ask(edge, { model: "nemo" })).status).toBe(404);
+    await edge.stop();
   });
 
   it("control: an edge of one model answers whatever name is asked", async () => {

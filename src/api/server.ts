@@ -12,6 +12,7 @@ import { messageOf } from "../util/errors.ts";
 import { JsonScan } from "../util/json-scan.ts";
 import { faultFields, type Log, SILENT_LOG } from "../util/log.ts";
 import { BODY_JSON_LIMITS, BodyBudget } from "./body-budget.ts";
+import { discardRest } from "./discard.ts";
 import { asHttpError, HttpError } from "./errors.ts";
 import { admit, corsHeaders, type GuardOptions } from "./guard.ts";
 import { Endpoint, type EndpointOptions, type Reply } from "./openai/endpoint.ts";
@@ -242,7 +243,7 @@ class Exchange {
         await this.route();
       }
     } catch (error) {
-      this.fail(error);
+      await this.fail(error);
     }
     this.metrics.request(this.knownPath, this.response.statusCode);
     this.tell();
@@ -465,7 +466,7 @@ class Exchange {
     );
   }
 
-  private fail(thrown: unknown): void {
+  private async fail(thrown: unknown): Promise<void> {
     const error = asHttpError(thrown);
     this.note(error, thrown);
     if (this.response.headersSent || this.gone.signal.aborted) {
@@ -474,6 +475,7 @@ class Exchange {
     }
     const retryAfter = retryAfterSeconds(error);
     if (retryAfter !== null) this.response.setHeader("retry-after", `${retryAfter}`);
+    if (error.status === 413) await discardRest(this.request, this.options.clock);
     // What is left of the body is not read.
     if (!this.request.complete) this.response.setHeader("connection", "close");
     const origin = error.code === "origin_not_allowed" ? undefined : this.request.headers.origin;

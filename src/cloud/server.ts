@@ -94,7 +94,11 @@ export async function serveCloud(options: ServerOptions): Promise<CloudServer> {
   const listener: Listener = await listen<Tenant | null>({
     ...{ host, port },
     ...(certificate ? { certificate } : {}),
-    admit: (handshake) => admit(handshake, keys, origins),
+    admit: (handshake) => {
+      const decision = admit(handshake, keys, origins);
+      if ("code" in decision) options.observer?.refused?.(decision.code);
+      return decision;
+    },
     connected: (transport, tenant) => cloud.accept(transport, tenant),
   });
   const name = host.includes(":") ? `[${host}]` : host;

@@ -12,6 +12,7 @@ import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import WS from "ws";
 import { type TestAuthority, testAuthority } from "../support/certificates.ts";
+import { readExposition } from "../support/exposition.ts";
 import { DRAFTER, picospec, type RunningCloud, startCloud, startEdge } from "../support/processes.ts";
 
 /** Keys, TLS and origins, as an operator and a user meet them: real processes, real certificates. */
@@ -86,7 +87,7 @@ describe("a cloud with keys", () => {
     small = await newKey("small", "--prompt-tokens", "5");
     metered = await newKey("metered", "--tokens-per-minute", "10");
     revoked = await newKey("revoked");
-    cloud = await startCloud(["--keys", file("keys"), "--hardware", "standard"]);
+    cloud = await startCloud(["--keys", file("keys"), "--hardware", "standard", "--metrics-port", "0"]);
   });
   afterAll(() => cloud.stop());
 
@@ -103,6 +104,9 @@ describe("a cloud with keys", () => {
     const wrong = await ask(cloud, "--cloud-key", `${good}x`);
     expect(wrong.stderr).toBe("picospec: this cloud does not know the key: ask its operator for another\n");
     expect([without.status, wrong.status]).toEqual([1, 1]);
+    const url = /metrics on (http:\S+)/.exec(cloud.said)![1]!;
+    const { samples } = readExposition(await (await fetch(url)).text());
+    expect(samples.get('picospec_cloud_handshakes_refused_total{code="bad_key"}')).toBe(2);
   });
 
   it("refuses what is over a key's limits", async () => {

@@ -24,6 +24,8 @@ export interface PassReport {
 export interface CloudObserver {
   connected?(connection: number): void;
   disconnected?(connection: number): void;
+  /** An edge was refused at the door, before there was a connection: by its key or its origin. */
+  refused?(code: string): void;
   /** before the cloud reacts to it */
   received?(connection: number, frame: Frame, payloadBytes: number): void;
   sent?(connection: number, frame: Frame, payloadBytes: number): void;

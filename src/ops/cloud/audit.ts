@@ -25,6 +25,10 @@ export class CloudAudit implements CloudObserver {
     this.log.debug({ connection }, "disconnected");
   }
 
+  refused(code: string): void {
+    this.log.warn({ code }, "refused at the door");
+  }
+
   sent(connection: number, frame: Frame): void {
     // Its message may quote what the edge sent.
     if (frame.type !== "error") return;

@@ -43,7 +43,7 @@ export class CloudMetrics implements CloudObserver {
   private readonly in = way();
   private readonly out = way();
   private readonly errors = new Tally(MOST_VALUES);
-  private readonly refused = new Tally(MOST_VALUES);
+  private readonly refusals = new Tally(MOST_VALUES);
   /** connections that have not been welcomed */
   private readonly strangers = new Set<number>();
   private readonly sessions = new SessionCounts();
@@ -94,13 +94,17 @@ export class CloudMetrics implements CloudObserver {
     this.in.bytes.add(type, payloadBytes);
   }
 
+  refused(code: string): void {
+    this.refusals.add(code);
+  }
+
   sent(connection: number, frame: Frame, payloadBytes: number): void {
     this.out.frames.add(frame.type);
     this.out.bytes.add(frame.type, payloadBytes);
     if (frame.type === "welcome") this.strangers.delete(connection);
     if (frame.type !== "error") return;
     this.errors.add(frame.code);
-    if (this.strangers.has(connection)) this.refused.add(frame.code);
+    if (this.strangers.has(connection)) this.refusals.add(frame.code);
   }
 
   opened(session: SessionOpened): void {
@@ -137,7 +141,7 @@ export class CloudMetrics implements CloudObserver {
   }
 
   private registerTraffic(): void {
-    const { counts, errors, refused } = this;
+    const { counts, errors, refusals } = this;
     const type = ["type"];
     this.gauge("connections", "edges that are connected", () => this.cloud.connections);
     this.counter("connections_total", "connections accepted", () => one(counts.connections));
@@ -146,8 +150,8 @@ export class CloudMetrics implements CloudObserver {
     this.counter("received_bytes_total", "payload of edges", () => samples(this.in.bytes, "type"), type);
     this.counter("sent_bytes_total", "payload for edges", () => samples(this.out.bytes, "type"), type);
     this.counter("errors_total", "errors sent to edges", () => samples(errors, "code"), ["code"]);
-    const help = "errors before a welcome: edges that were refused";
-    this.counter("handshakes_refused_total", help, () => samples(refused, "code"), ["code"]);
+    const help = "edges that were refused, at the door or before a welcome";
+    this.counter("handshakes_refused_total", help, () => samples(refusals, "code"), ["code"]);
   }
 
   private registerPasses(): void {

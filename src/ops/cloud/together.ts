@@ -9,6 +9,9 @@ export function observedByAll(observers: readonly CloudObserver[]): CloudObserve
     disconnected: (connection) => {
       for (const one of observers) one.disconnected?.(connection);
     },
+    refused: (code) => {
+      for (const one of observers) one.refused?.(code);
+    },
     received: (connection, frame, bytes) => {
       for (const one of observers) one.received?.(connection, frame, bytes);
     },

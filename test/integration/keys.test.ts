@@ -131,8 +131,8 @@ describe("a cloud with keys", () => {
       expect(await response.json()).toMatchObject({
         error: { code: "quota_exceeded", type: "rate_limit_error" },
       });
-      // 10 tokens a minute: at least the tokens of one answer have to be made up for.
-      expect(Number(response.headers.get("retry-after"))).toBeGreaterThan(60);
+      // 10 tokens a minute: the tokens of the answer before have to be made up for. Without a word of the cloud it is 1.
+      expect(Number(response.headers.get("retry-after"))).toBeGreaterThan(5);
     } finally {
       await edge.stop();
     }

@@ -45,7 +45,8 @@ describe("within 80 columns", () => {
   });
 
   it("the start of a cloud, and the statistics of run and chat", async () => {
-    const cloud = await startCloud(["--hardware", "standard"]);
+    // Lines of the log are as long as what they say, and on no terminal JSON.
+    const cloud = await startCloud(["--hardware", "standard", "--log-level", "warn"]);
     const link = ["--cloud", cloud.url, "--model", DRAFTER, "--max-tokens", "4"];
     const run = await picospec(["run", "A story?", ...link]);
     const chat = await picospec(["chat", ...link], { stdin: "A story?\n/stats\n/help\n" });

@@ -11,6 +11,15 @@ import { furthestSteps, readWeights, type Weights, withDoubledScales } from "../
 
 /** The whole recipe at a tiny size: what it makes is what the engine reads. */
 
+/**
+ * The library's AMX kernels give not-a-number for the tiny drafter in Q8_0: measured on a sapphirerapids machine, in rows
+ * of two of eight texts, where the same file has the right rows with haswell. So AVX2 computes there: it is the files
+ * that are tested here.
+ */
+if (existsSync("/proc/cpuinfo") && readFileSync("/proc/cpuinfo", "utf8").includes("amx_int8")) {
+  process.env.PICOSPEC_CPU_BUILD ??= "haswell";
+}
+
 const folder = mkdtempSync(join(tmpdir(), "picospec-recipe-"));
 const make = (...args: string[]) =>
   spawnSync(process.execPath, ["models/recipe/make.mjs", "--out", folder, ...args], { encoding: "utf8" });
@@ -52,14 +61,7 @@ const CUTS = [0, 7, 14, 21, 28, 35, 42, 49];
  * far rows of different texts are apart. Measured: 0.014 and 0.022 for target and drafter, equal to three digits with
  * x64, sse42, ivybridge and haswell; with icelake, rows were less than 0.05 of a logit off, which is 0.1 or less.
  */
-const MOST_OFF_USUALLY = 0.1;
-/**
- * Kernels that compute otherwise, by `LlamaLibrary.cpuBuild`. sapphirerapids has AMX kernels for Q8_0; measured once, a
- * row of this recipe was 0.287 of a logit off, about a third of the way to another text's, and SmolLM2 in Q4_1 was
- * nearer to float32 (0.19, root mean square) than with icelake (0.33). Only that one number is known, so the bound is
- * wide, and what tells right from wrong there is whose row each is nearest to.
- */
-const MOST_OFF: Readonly<Record<string, number>> = { sapphirerapids: 0.9 };
+const MOST_OFF = 0.1;
 
 interface Closeness {
   /** root mean square over all rows, as a share of that between rows of different texts */
@@ -131,7 +133,6 @@ describe("the recipe at a tiny size", () => {
 
   it("writes Q8_0 that the engine reads, as closely as the kernel at hand computes", async () => {
     const { cpuBuild } = loadLibrary("off");
-    const bound = MOST_OFF[cpuBuild] ?? MOST_OFF_USUALLY;
     const { ids } = read("rows.json");
     const right: Record<string, Closeness> = {};
     const controls: Record<string, Closeness> = {};
@@ -148,10 +149,9 @@ describe("the recipe at a tiny size", () => {
     }
     // All at once: a kernel that is new here shows all its numbers.
     const said = `${cpuBuild}: ${JSON.stringify({ right, controls })}`;
-    for (const found of Object.values(right)) expect(isRead(found, bound), said).toBe(true);
+    for (const found of Object.values(right)) expect(isRead(found, MOST_OFF), said).toBe(true);
     // The controls fail whatever the kernel.
-    const loosest = Math.max(MOST_OFF_USUALLY, ...Object.values(MOST_OFF));
-    for (const found of Object.values(controls)) expect(isRead(found, loosest), said).toBe(false);
+    for (const found of Object.values(controls)) expect(isRead(found, MOST_OFF), said).toBe(false);
   });
 
   it("tokenizes as the engine does, in both files", async () => {

@@ -66,7 +66,7 @@ export function applyConfig(command: Command, args: readonly string[]): void {
       const near = nearestName(key, [...options.keys()]);
       throw wrong(
         path,
-        `${place} is no option of picospec ${name}${near === null ? "" : `; is it ${near}?`}`,
+        `${place} is no option of picospec ${name}${near === null ? `; see picospec ${name} --help` : `; is it ${near}?`}`,
       );
     }
     command.setOptionValueWithSource(key, optionValue(option, value, path, place), "config");

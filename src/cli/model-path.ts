@@ -28,8 +28,26 @@ export async function pull(text: string): Promise<PulledModel> {
   return pullModel(name, { ...hubOptions(), progress: show }).finally(end);
 }
 
+/** Of a model that is downloaded where it is not there, and then loaded: bars on stderr, one after the other. */
+export function loadingProgress(label: string) {
+  const loading = progressBar(label);
+  const downloading = downloadProgress();
+  return {
+    loading(fraction: number): void {
+      downloading.end();
+      loading.update(fraction);
+      if (fraction === 1) loading.end();
+    },
+    downloading: downloading.show,
+    end(): void {
+      loading.end();
+      downloading.end();
+    },
+  };
+}
+
 /** A download. A bar on a terminal; elsewhere, such as in a log, a line for each tenth. */
-export function downloadProgress(): { show(progress: PullProgress): void; end(): void } {
+function downloadProgress(): { show(progress: PullProgress): void; end(): void } {
   let bar: ReturnType<typeof progressBar> | null = null;
   let shown = "";
   let tenth = -1;

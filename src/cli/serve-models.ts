@@ -5,8 +5,7 @@ import type { Log } from "../util/log.ts";
 import { checkLink, type LinkValues } from "./ask.ts";
 import type { ConfiguredModel } from "./config.ts";
 import { credentialsOf } from "./credentials.ts";
-import { downloadProgress } from "./model-path.ts";
-import { progressBar } from "./output.ts";
+import { loadingProgress } from "./model-path.ts";
 import { printable } from "./text.ts";
 
 /** The models that an edge serves, out of its options. */
@@ -49,8 +48,7 @@ async function openEdges(
   checkLink(values);
   const { key, ca } = credentialsOf(values, values.cloud ?? []);
   const { cloud = [], model, policy, drafter, threads, gpu, reconnect, offline } = values;
-  const loading = progressBar(`loading ${model ?? "the tokenizer"}`);
-  const downloading = downloadProgress();
+  const { loading, downloading, end } = loadingProgress(`loading ${model ?? "the tokenizer"}`);
   return createEdges({
     clouds: cloud,
     ...(values.name === undefined ? {} : { name: values.name }),
@@ -65,14 +63,7 @@ async function openEdges(
     reconnectMs: reconnect * 1000,
     failed,
     log: (line) => log.info({}, printable(line)),
-    loading(fraction) {
-      downloading.end();
-      loading.update(fraction);
-      if (fraction === 1) loading.end();
-    },
-    downloading: downloading.show,
-  }).finally(() => {
-    loading.end();
-    downloading.end();
-  });
+    loading,
+    downloading,
+  }).finally(end);
 }

@@ -148,6 +148,7 @@ const LISTED: readonly Listed[] = [
       "lab/tasks/draw.ts": ["splitOf"],
       "src/cli/chat-statistics.ts": ["together"],
       "src/cli/doctor/models.ts": ["neededBytes"],
+      "src/cli/last-resort.ts": ["faultCounter"],
       "src/device/edges.ts": ["plansOf"],
       "src/device/endpoint.ts": ["linkProblem"],
       "src/engine/llama/footprint.ts": ["attention"],

@@ -32,7 +32,7 @@ export interface HttpOptions extends Omit<EndpointOptions, "freshId" | "nowSecon
   readonly clock: Clock;
   /** for /readyz: why it cannot answer now; null: it can */
   readonly notReady: () => string | null;
-  /** the last resort: a fault of ours, which costs its request. Default: only the log is told */
+  /** the last resort: a fault of ours, which costs its request. Default: the log is told */
   readonly failed?: (error: unknown) => void;
 }
 
@@ -459,11 +459,10 @@ class Exchange {
     this.code = error.code;
     this.metrics.failed(error.code);
     if (error.code !== "internal_error") return;
-    this.options.failed?.(thrown);
-    this.options.log?.error(
-      { request: this.id, ...faultFields(thrown) },
-      "a fault of PicoSpec's own, please report it",
-    );
+    const { failed, log = SILENT_LOG } = this.options;
+    if (failed) failed(thrown);
+    else
+      log.error({ request: this.id, ...faultFields(thrown) }, "a fault of PicoSpec's own, please report it");
   }
 
   private async fail(thrown: unknown): Promise<void> {

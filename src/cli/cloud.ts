@@ -7,7 +7,8 @@ import { CloudOperations } from "../device/operations.ts";
 import { SettingError } from "../util/errors.ts";
 import { configOption } from "./config.ts";
 import { readText } from "./files.ts";
-import { downloadProgress, MODEL } from "./model-path.ts";
+import { catchFaults, processFaults } from "./last-resort.ts";
+import { loadingProgress, MODEL } from "./model-path.ts";
 import { serveUntilStopped } from "./node.ts";
 import { addLogOptions, type LogValues, openLog, type TraceValue, traceOption } from "./operations.ts";
 import {
@@ -19,7 +20,6 @@ import {
   number,
   whole,
 } from "./options.ts";
-import { progressBar } from "./output.ts";
 import { wrapped } from "./text.ts";
 
 interface CloudValues extends GpuValue, LogValues, TraceValue {
@@ -157,33 +157,31 @@ async function serve(values: CloudValues): Promise<void> {
   }
   const log = openLog(values);
   const { metricsPort = null, metricsHost, trace = null } = values;
+  const failed = processFaults(log);
   try {
     const operations = await CloudOperations.open({ metricsPort, metricsHost, trace, log });
     if (operations.url !== null) console.log(`metrics on ${operations.url}/metrics`);
-    await serveModel(values, operations).finally(() => operations.close());
+    await serveModel(values, operations, failed).finally(() => operations.close());
   } finally {
     log.flush();
   }
 }
 
-async function serveModel(values: CloudValues, operations: CloudOperations): Promise<void> {
-  const loading = progressBar(`loading ${values.model}`);
-  const downloading = downloadProgress();
+async function serveModel(
+  values: CloudValues,
+  operations: CloudOperations,
+  failed: (error: unknown) => void,
+): Promise<void> {
+  const { loading, downloading, end } = loadingProgress(`loading ${values.model}`);
   const cloud = await createCloud({
     ...cloudOptions(values),
     operations,
-    failed: (error) => operations.failed(error),
+    failed,
     notice: (line) => operations.log.info({}, line),
-    loading(fraction) {
-      downloading.end();
-      loading.update(fraction);
-      if (fraction === 1) loading.end();
-    },
-    downloading: downloading.show,
-  }).finally(() => {
-    loading.end();
-    downloading.end();
-  });
+    loading,
+    downloading,
+  }).finally(end);
+  catchFaults(failed);
   try {
     const { name, fingerprint, vocabularySize, contextTokens, library, identity } = cloud.served;
     console.log(`${name}: ${vocabularySize} tokens (${fingerprint}), context ${contextTokens}`);

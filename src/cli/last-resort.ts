@@ -1,13 +1,14 @@
-import { messageOf } from "../util/errors.ts";
+import type { OpenLog } from "../ops/pino-log.ts";
+import { faultFields, type Log } from "../util/log.ts";
 
 /**
  * The last resort of a process that serves: what no handler caught is told, and costs no more than what it happened in.
  * A process that fails again and again has lost its state for good: it ends, for whatever started it to start it anew.
  */
 
-export interface LastResortOptions {
-  /** a line for the operator */
-  readonly say: (line: string) => void;
+interface LastResortOptions {
+  /** gets where each fault was thrown, without its message: that may quote a prompt */
+  readonly log: Pick<Log, "error">;
   readonly nowMs: () => number;
   /** ends the process with a failure */
   readonly end: () => void;
@@ -17,25 +18,29 @@ const MOST_FAULTS = 50;
 const WITHIN_MS = 60_000;
 
 /** What hears of faults: it tells of each, and ends the process at too many in a minute. */
-export function faultCounter({ say, nowMs, end }: LastResortOptions): (error: unknown) => void {
+export function faultCounter({ log, nowMs, end }: LastResortOptions): (error: unknown) => void {
   let recent: number[] = [];
+  let over = false;
   return (error) => {
+    if (over) return;
     const at = nowMs();
     recent = [...recent.filter((atMs) => atMs > at - WITHIN_MS), at];
-    const where = error instanceof Error ? (error.stack ?? error.message) : messageOf(error);
-    say(`a fault of PicoSpec's own, please report it: ${where}`);
+    log.error(faultFields(error), "a fault of PicoSpec's own, please report it");
     if (recent.length < MOST_FAULTS) return;
-    say(`${MOST_FAULTS} faults in ${WITHIN_MS / 1000} s: this process gives up`);
+    log.error({}, `${MOST_FAULTS} faults in ${WITHIN_MS / 1000} s: this process gives up`);
+    over = true;
     end();
   };
 }
 
-/** Installs it for what no handler in this process catches. @returns what removes it */
-export function catchFaults(fault: (error: unknown) => void): () => void {
+/** The counter of this process, whose log is written out before it ends. */
+export function processFaults(log: Pick<OpenLog, "error" | "finish">): (error: unknown) => void {
+  const end = () => log.finish(() => process.exit(1));
+  return faultCounter({ log, nowMs: () => performance.now(), end });
+}
+
+/** Installs it for what no handler in this process catches, until it ends: a fault while it closes costs no more. */
+export function catchFaults(fault: (error: unknown) => void): void {
   process.on("uncaughtException", fault);
   process.on("unhandledRejection", fault);
-  return () => {
-    process.removeListener("uncaughtException", fault);
-    process.removeListener("unhandledRejection", fault);
-  };
 }

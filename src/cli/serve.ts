@@ -6,7 +6,7 @@ import type { EdgeTrace } from "../ops/edge/trace.ts";
 import type { Log } from "../util/log.ts";
 import { addLinkOptions, offlineOption, several } from "./ask.ts";
 import { configOption } from "./config.ts";
-import { catchFaults, faultCounter } from "./last-resort.ts";
+import { catchFaults, processFaults } from "./last-resort.ts";
 import { serveUntilStopped } from "./node.ts";
 import {
   addLogOptions,
@@ -87,22 +87,14 @@ function addEndpointOptions(command: Command): Command {
 async function serve(values: EdgeValues): Promise<void> {
   const trace = openTrace(values);
   const log = openLog(values);
-  const failed = faultCounter({
-    say: (line) => log.error({}, line),
-    nowMs: () => performance.now(),
-    end: () => {
-      log.flush();
-      process.exit(1);
-    },
-  });
+  const failed = processFaults(log);
   try {
     const edges = await openModels(values, log, failed);
-    const release = catchFaults(failed);
+    catchFaults(failed);
     try {
       await answerUntilStopped(edges, values, { log, trace: trace?.edge ?? null, failed });
     } finally {
       await closeEdges(edges);
-      release();
     }
   } finally {
     trace?.close();

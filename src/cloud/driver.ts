@@ -8,6 +8,7 @@ import type { Transport } from "../transport/transport.ts";
 import { assert, unreachable } from "../util/assert.ts";
 import type { CancelTimer, Clock } from "../util/clock.ts";
 import { type Driver, drive } from "../util/driver.ts";
+import { guarded } from "../util/last-resort.ts";
 import type {
   CloudEffect,
   CloudEvent,
@@ -207,18 +208,11 @@ export class Cloud {
 
   /** @param connection that brought the event; null: the clock or the engine did */
   private guarded(connection: number | null, act: () => void): void {
-    if (!this.failed) {
-      act();
-      return;
-    }
-    try {
-      act();
-    } catch (error) {
-      this.failed(error);
+    guarded(this.failed, act, () => {
       if (connection === null || !this.links.has(connection)) return;
       const told = new ProtocolError("internal", "the cloud has failed over this connection; connect again");
       this.core.driver.dispatch({ kind: "garbage", connection, error: told });
-    }
+    });
   }
 
   private perform(effect: CloudEffect<never>): void {

@@ -6,7 +6,7 @@ import { CloudTrace } from "../ops/cloud/trace.ts";
 import { listenForOps, type OpsListener } from "../ops/listener.ts";
 import { TraceFile } from "../ops/trace-file.ts";
 import { systemClock } from "../transport/node/clock.ts";
-import { faultFields, type Log, SILENT_LOG } from "../util/log.ts";
+import { type Log, SILENT_LOG } from "../util/log.ts";
 import { version } from "./node.ts";
 import { need, needWhole } from "./options.ts";
 
@@ -82,11 +82,6 @@ export class CloudOperations {
   /** No more sessions are taken: /readyz says so. */
   draining(): void {
     this.state.problem = "draining";
-  }
-
-  /** A fault of PicoSpec's own. */
-  failed(error: unknown): void {
-    this.log.error(faultFields(error), "a fault of PicoSpec's own, please report it");
   }
 
   async close(): Promise<void> {

@@ -10,6 +10,7 @@ import type { FrameLink } from "../protocol/link.ts";
 import { assert } from "../util/assert.ts";
 import type { CancelTimer, Clock } from "../util/clock.ts";
 import { messageOf, PicoSpecError } from "../util/errors.ts";
+import { guarded } from "../util/last-resort.ts";
 
 /** The cloud refused the edge, went away, or broke the protocol. `code` is the cloud's own where it gave one. */
 export class CloudError extends PicoSpecError {
@@ -266,21 +267,8 @@ export class Connection {
 
   /** @param act what may throw by a fault of ours */
   private guarded(act: () => void): void {
-    const { failed } = this.options;
-    if (!failed) {
-      act();
-      return;
-    }
-    try {
-      act();
-    } catch (error) {
-      failed(error);
-      try {
-        this.lose("internal", "PicoSpec itself has failed over this link; ask again, and please report it");
-      } catch (again) {
-        failed(again);
-      }
-    }
+    const reason = "PicoSpec itself has failed over this link; ask again, and please report it";
+    guarded(this.options.failed, act, () => this.lose("internal", reason));
   }
 
   private timer(afterMs: number, callback: () => void): void {

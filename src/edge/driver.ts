@@ -7,6 +7,7 @@ import { assert, unreachable } from "../util/assert.ts";
 import type { CancelTimer, Clock } from "../util/clock.ts";
 import { type Driver, drive } from "../util/driver.ts";
 import { PicoSpecError } from "../util/errors.ts";
+import { guarded } from "../util/last-resort.ts";
 import type { EdgeEffect, EdgeEvent, EdgeFrame, Outcome, TokenOrigin } from "./core/machine.ts";
 import { EdgeSession, type SequenceView } from "./core/session.ts";
 import type { PipelineStatistics } from "./core/statistics.ts";
@@ -139,22 +140,18 @@ export class EdgeDriver {
 
   private dispatch(event: EdgeEvent): void {
     const { failed } = this.options;
-    if (!failed) {
-      this.driver.dispatch(event);
-      return;
-    }
     // A session that a fault has ended hears nothing more.
-    if (this.finished) return;
-    try {
-      this.driver.dispatch(event);
-    } catch (error) {
-      failed(error);
-      this.endByFault(failed);
-    }
+    if (failed && this.finished) return;
+    guarded(
+      failed,
+      () => this.driver.dispatch(event),
+      () => this.endByFault(),
+    );
   }
 
   /** By the machine, where it still can; otherwise without it. */
-  private endByFault(failed: (error: unknown) => void): void {
+  private endByFault(): void {
+    const { failed } = this.options;
     const code = "internal";
     const message = "PicoSpec itself has failed in this answer; ask again, and please report it";
     const ends = [
@@ -164,11 +161,7 @@ export class EdgeDriver {
     ];
     for (const end of ends) {
       if (this.finished) return;
-      try {
-        end();
-      } catch (error) {
-        failed(error);
-      }
+      guarded(failed, end, () => {});
     }
   }
 

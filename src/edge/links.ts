@@ -6,6 +6,7 @@ import { ConnectionError } from "../transport/transport.ts";
 import { assert } from "../util/assert.ts";
 import type { CancelTimer, Clock } from "../util/clock.ts";
 import { messageOf } from "../util/errors.ts";
+import { guarded } from "../util/last-resort.ts";
 import { CloudError, Connection, type Loss } from "./connection.ts";
 import { Replicas } from "./core/replicas.ts";
 import { Retries } from "./core/retries.ts";
@@ -326,18 +327,8 @@ export class Links {
 
   /** @param act what may throw by a fault of ours */
   private guarded(act: () => void): void {
-    const { failed } = this.options;
-    if (!failed) {
-      act();
-      return;
-    }
-    try {
-      act();
-    } catch (error) {
-      failed(error);
-      const reason = "PicoSpec itself has failed over its links; ask again, and please report it";
-      this.fail({ code: "internal", reason, retryAfterMs: 0 });
-    }
+    const reason = "PicoSpec itself has failed over its links; ask again, and please report it";
+    guarded(this.options.failed, act, () => this.fail({ code: "internal", reason, retryAfterMs: 0 }));
   }
 
   private forget(connection: Connection): void {

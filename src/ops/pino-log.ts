@@ -16,6 +16,8 @@ export const LOG_LIMITS = {
   linesPerSecond: 200,
   /** of what a reader has not taken: more is dropped, and the process goes on */
   unreadBytes: 1024 * 1024,
+  /** to write the last lines in */
+  finishMs: 1000,
   /** of one value: some are what a peer chose */
   valueUnits: 256,
 } as const;
@@ -34,6 +36,12 @@ const SECRETS = ["authorization", "apiKey", "secret", "password", "token", "head
 export interface OpenLog extends Log {
   /** What is not written yet is written now. */
   flush(): void;
+  /**
+   * The last lines of a process that is about to end: written in their order, also behind one that is under way. Nothing
+   * may be logged after it.
+   * @param done called once, when they are written, or when that takes too long
+   */
+  finish(done: () => void): void;
 }
 
 export function pinoLog({ level, format, clock, write }: LogOptions): OpenLog {
@@ -68,6 +76,21 @@ export function pinoLog({ level, format, clock, write }: LogOptions): OpenLog {
       } catch {
         // Not open yet, or nothing reads it any more.
       }
+    },
+    finish(done) {
+      gate.tell();
+      if (!stderr) {
+        done();
+        return;
+      }
+      let over = false;
+      const once = () => {
+        if (!over) done();
+        over = true;
+      };
+      clock.schedule(clock.nowMs() + LOG_LIMITS.finishMs, once);
+      stderr.once("close", once);
+      stderr.end();
     },
   };
 }

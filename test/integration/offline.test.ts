@@ -253,7 +253,7 @@ describe("clouds with several models", () => {
 });
 
 describe("the last resort of a process", () => {
-  const PLANTED = `data:text/javascript,process.on("SIGUSR2",()=>{setTimeout(()=>{throw new TypeError("planted throw")});Promise.reject(new TypeError("planted rejection"))})`;
+  const PLANTED = `data:text/javascript,process.on("SIGUSR2",()=>{setImmediate(function planted(){throw new TypeError(["a","secret"].join("-"))});Promise.reject(new RangeError(["a","secret"].join("-")))})`;
   /** Two faults each time; a process that has ended hears no more. */
   const plant = async (edge: RunningCloud, times: number) => {
     for (let i = 0; i < times; i++) {
@@ -266,14 +266,24 @@ describe("the last resort of a process", () => {
     }
   };
 
-  it("tells what no handler caught, and goes on", async () => {
-    const edge = await kept(startEdge(["--model", DRAFTER, "--policy", "edge"], ["--import", PLANTED]));
-    await plant(edge, 3);
-    expect((await ask(edge)).status).toBe(200);
-    const { status, stderr } = await edge.stop();
+  it.each([
+    ["an edge", () => startEdge(["--model", DRAFTER, "--policy", "edge"], ["--import", PLANTED])],
+    ["a cloud", () => startCloud([], process.env, ["--import", PLANTED])],
+  ])("of %s tells what no handler caught, without its message, and goes on", async (_, start) => {
+    const one = await kept(start());
+    for (let i = 0; i < 3; i++) {
+      process.kill(one.pid, "SIGUSR2");
+      // It answers after the signal, and after what that planted.
+      const { status } = await fetch(one.url.replace(/^ws/, "http").replace("/v1", "/health"));
+      expect(status).toBe(one.url.startsWith("ws") ? 426 : 200);
+    }
+    const { status, stderr } = await one.stop();
     expect(status).toBe(0);
-    expect(stderr).toMatch(/a fault of PicoSpec's own, please report it: TypeError: planted throw/);
-    expect(stderr).toMatch(/a fault of PicoSpec's own, please report it: TypeError: planted rejection/);
+    for (const error of ["TypeError", "RangeError"]) {
+      expect(stderr).toMatch(new RegExp(`"error":"${error}".*a fault of PicoSpec's own, please report it`));
+    }
+    expect(stderr).toMatch(/"at":"[^"]*planted/);
+    expect(stderr).not.toContain("a-secret");
   });
 
   it("ends a process that fails again and again", async () => {

@@ -46,9 +46,10 @@ export interface RunningCloud {
 export function startCloud(
   args: readonly string[] = [],
   env: NodeJS.ProcessEnv = process.env,
+  nodeArgs: readonly string[] = [],
 ): Promise<RunningCloud> {
   const own = ["--model", TARGET, "--port", "0", "--threads", "1", "--gpu", "off"];
-  return startServer(["cloud", ...own, ...args], env);
+  return startServer(["cloud", ...own, ...args], env, nodeArgs);
 }
 
 /** `picospec edge` on a free port, ready; the URL ends in /v1. */

@@ -61,7 +61,11 @@ export class BodyBudget {
     this.readingBytes += bytes + BODY_LIMITS.pieceBytes;
     if (reader.bytes > BODY_LIMITS.bytes) throw tooLarge(`${BODY_LIMITS.bytes} bytes`);
     if (reader.pieces > BODY_LIMITS.pieces + reader.bytes / BODY_LIMITS.bytesAPiece) {
-      throw tooLarge(`a piece for each ${BODY_LIMITS.bytesAPiece} bytes: send larger ones`);
+      throw new HttpError(
+        413,
+        "body_in_pieces",
+        `a request has at most a piece for each ${BODY_LIMITS.bytesAPiece} bytes: send larger ones`,
+      );
     }
     while (this.readingBytes > BODY_LIMITS.readingBytes) {
       const largest = [...this.readers].reduce((most, other) => (other.bytes > most.bytes ? other : most));

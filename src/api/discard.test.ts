@@ -36,11 +36,14 @@ it("the rest of a refused request is read until it ends, and not for long", asyn
   expect(await ended(waited)).toBe(true);
 });
 
-it("the rest of a refused request is read up to a bound", async () => {
+it.each([
+  ["bytes", 1024 * 1024, 32],
+  ["pieces", 1, 4096],
+])("the rest of a refused request is read up to a bound of %s", async (_, pieceBytes, pieces) => {
   const request = new Request();
   const discarded = discardRest(request, new VirtualClock());
-  const piece = new Uint8Array(1024 * 1024);
-  for (let i = 0; i < 32; i++) request.emit("data", piece);
+  const piece = new Uint8Array(pieceBytes);
+  for (let i = 0; i < pieces; i++) request.emit("data", piece);
   expect(await ended(discarded)).toBe(false);
   request.emit("data", piece);
   expect(await ended(discarded)).toBe(true);

@@ -11,7 +11,12 @@ export interface RefusedRequest {
 }
 
 /** A client that writes more, or more slowly, does not hear why it was refused. */
-const DISCARD_LIMITS = { bytes: 32 * 1024 * 1024, ms: 2000 } as const;
+const DISCARD_LIMITS = {
+  bytes: 32 * 1024 * 1024,
+  ms: 2000,
+  /** a piece costs as much as some KB: an ordinary client's have 16 KB and more */
+  pieces: 4096,
+} as const;
 
 /**
  * Reads what is left of a request and drops it, within bounds. A client that is still writing when its connection is closed
@@ -20,7 +25,7 @@ const DISCARD_LIMITS = { bytes: 32 * 1024 * 1024, ms: 2000 } as const;
 export function discardRest(request: RefusedRequest, clock: Clock): Promise<void> {
   if (request.complete) return Promise.resolve();
   return new Promise((resolve) => {
-    let bytes = 0;
+    let [bytes, pieces] = [0, 0];
     const end = () => {
       cancel();
       request.off("data", drop);
@@ -29,7 +34,8 @@ export function discardRest(request: RefusedRequest, clock: Clock): Promise<void
     };
     const drop = (chunk: Uint8Array) => {
       bytes += chunk.length;
-      if (bytes > DISCARD_LIMITS.bytes) end();
+      pieces++;
+      if (bytes > DISCARD_LIMITS.bytes || pieces > DISCARD_LIMITS.pieces) end();
     };
     const cancel = clock.schedule(clock.nowMs() + DISCARD_LIMITS.ms, end);
     request.on("data", drop);

@@ -474,7 +474,8 @@ class Exchange {
     }
     const retryAfter = retryAfterSeconds(error);
     if (retryAfter !== null) this.response.setHeader("retry-after", `${retryAfter}`);
-    if (error.status === 413) await discardRest(this.request, this.options.clock);
+    // One that comes in tiny pieces costs more to read than it is worth.
+    if (error.code === "body_too_large") await discardRest(this.request, this.options.clock);
     // What is left of the body is not read.
     if (!this.request.complete) this.response.setHeader("connection", "close");
     const origin = error.code === "origin_not_allowed" ? undefined : this.request.headers.origin;

@@ -39,3 +39,13 @@ it("control: the reader of these tests refuses what a scraper would", () => {
   const falls = '# TYPE h histogram\nh_bucket{le="1"} 2\nh_bucket{le="+Inf"} 1\nh_sum 1\nh_count 1\n';
   expect(() => readExposition(falls)).toThrow("falls");
 });
+
+it("one scrape is made for all that ask while it is under way, and a new one for the next", async () => {
+  const registry = serverRegistry("1");
+  let scrapes = 0;
+  pulledGauge(registry, { name: "y", help: "y" }, () => one(++scrapes));
+  const texts = await Promise.all(Array.from({ length: 50 }, () => exposition(registry)));
+  expect([new Set(texts).size, scrapes]).toEqual([1, 1]);
+  await exposition(registry);
+  expect(scrapes).toBe(2);
+});

@@ -62,8 +62,19 @@ function processRegistry(): Registry {
 
 export const EXPOSITION_TYPE = Registry.PROMETHEUS_CONTENT_TYPE;
 
+/** Scrapes under way: a scrape takes some ms, and however many ask at a time, one is made for them. */
+const underWay = new WeakMap<Registry, Promise<string>>();
+
 /** All metrics of a server and of its process in Prometheus' text format. */
-export async function exposition(registry: Registry): Promise<string> {
+export function exposition(registry: Registry): Promise<string> {
+  const known = underWay.get(registry);
+  if (known) return known;
+  const made = scrape(registry).finally(() => underWay.delete(registry));
+  underWay.set(registry, made);
+  return made;
+}
+
+async function scrape(registry: Registry): Promise<string> {
   const [own, ofProcess] = await Promise.all([registry.metrics(), processRegistry().metrics()]);
   // prom-client writes "Nan" where nothing was measured yet.
   return `${own}\n${ofProcess.replaceAll(/ Nan$/gm, " NaN")}`;

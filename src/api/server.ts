@@ -230,7 +230,7 @@ class Exchange {
     this.path = (request.url ?? "/").split("?")[0]!.replace(/(.)\/+$/, "$1");
     response.on("close", () => this.gone.abort());
     // A socket that breaks in the middle is a client that has gone.
-    response.on("error", () => this.gone.abort());
+    for (const side of [request, response]) side.on("error", () => this.gone.abort());
   }
 
   async run(): Promise<void> {
@@ -386,8 +386,10 @@ class Exchange {
       request.on("data", more);
       request.once("end", () => resolve(chunks));
       request.once("refused", fail);
-      request.once("error", fail);
-      request.once("close", () => fail(new HttpError(499, "cancelled", "the client has gone")));
+      // It also fails where its client goes in the middle: that is no fault of ours.
+      for (const event of ["error", "close"]) {
+        request.once(event, () => fail(new HttpError(499, "cancelled", "the client has gone")));
+      }
     });
   }
 

@@ -1,5 +1,6 @@
 import { execFile } from "node:child_process";
 import { readFileSync } from "node:fs";
+import { connect } from "node:net";
 import { promisify } from "node:util";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { DRAFTER, type RunningCloud, startCloud, startEdge } from "../support/processes.ts";
@@ -87,6 +88,22 @@ describe("the endpoint", () => {
       413,
     );
     expect(await status("/v1/models", {})).toBe(200);
+  });
+
+  it("takes a client that goes in the middle of its request for no fault of its own, however many do", async () => {
+    const { hostname, port } = new URL(root());
+    const leave = () =>
+      new Promise<void>((resolve) => {
+        const socket = connect({ host: hostname, port: Number(port) });
+        const head = "POST /v1/chat/completions HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1000\r\n\r\n{";
+        socket.on("error", () => {}).on("close", () => resolve());
+        socket.write(head, () => setImmediate(() => socket.resetAndDestroy()));
+      });
+    // More than the faults after which a process gives up.
+    for (let i = 0; i < 80; i++) await leave();
+    const status = await (await fetch(`${root()}/metrics`)).text();
+    expect(status).not.toMatch(/code="internal_error"/);
+    expect(await said({ max_tokens: 4 })).not.toBe("");
   });
 
   it("answers 48 requests at a time, each with its own text, and loses none", async () => {

@@ -7,7 +7,7 @@ import { CloudOperations } from "../device/operations.ts";
 import { SettingError } from "../util/errors.ts";
 import { configOption } from "./config.ts";
 import { readText } from "./files.ts";
-import { catchFaults, processFaults } from "./last-resort.ts";
+import { catchFaults } from "./last-resort.ts";
 import { loadingProgress, MODEL } from "./model-path.ts";
 import { serveUntilStopped } from "./node.ts";
 import { addLogOptions, type LogValues, openLog, type TraceValue, traceOption } from "./operations.ts";
@@ -157,7 +157,7 @@ async function serve(values: CloudValues): Promise<void> {
   }
   const log = openLog(values);
   const { metricsPort = null, metricsHost, trace = null } = values;
-  const failed = processFaults(log);
+  const failed = catchFaults(log);
   try {
     const operations = await CloudOperations.open({ metricsPort, metricsHost, trace, log });
     if (operations.url !== null) console.log(`metrics on ${operations.url}/metrics`);
@@ -181,7 +181,6 @@ async function serveModel(
     loading,
     downloading,
   }).finally(end);
-  catchFaults(failed);
   try {
     const { name, fingerprint, vocabularySize, contextTokens, library, identity } = cloud.served;
     console.log(`${name}: ${vocabularySize} tokens (${fingerprint}), context ${contextTokens}`);

@@ -14,10 +14,11 @@ interface LastResortOptions {
   readonly end: () => void;
 }
 
+const FAULT = "a fault of PicoSpec's own, please report it";
 const MOST_FAULTS = 50;
 const WITHIN_MS = 60_000;
 
-/** What hears of faults: it tells of each, and ends the process at too many in a minute. */
+/** What hears of faults that no handler caught: it tells of each, and ends the process at too many in a minute. */
 export function faultCounter({ log, nowMs, end }: LastResortOptions): (error: unknown) => void {
   let recent: number[] = [];
   let over = false;
@@ -25,7 +26,7 @@ export function faultCounter({ log, nowMs, end }: LastResortOptions): (error: un
     if (over) return;
     const at = nowMs();
     recent = [...recent.filter((atMs) => atMs > at - WITHIN_MS), at];
-    log.error(faultFields(error), "a fault of PicoSpec's own, please report it");
+    log.error(faultFields(error), FAULT);
     if (recent.length < MOST_FAULTS) return;
     log.error({}, `${MOST_FAULTS} faults in ${WITHIN_MS / 1000} s: this process gives up`);
     over = true;
@@ -33,14 +34,15 @@ export function faultCounter({ log, nowMs, end }: LastResortOptions): (error: un
   };
 }
 
-/** The counter of this process, whose log is written out before it ends. */
-export function processFaults(log: Pick<OpenLog, "error" | "finish">): (error: unknown) => void {
+/**
+ * Catches what no handler in this process does, until it ends: a fault while it closes costs no more.
+ * @returns what hears of faults that a handler has caught: those cost one session or connection, and do not count. Else a
+ * peer that knows of one could end the process by bringing it about again and again.
+ */
+export function catchFaults(log: Pick<OpenLog, "error" | "finish">): (error: unknown) => void {
   const end = () => log.finish(() => process.exit(1));
-  return faultCounter({ log, nowMs: () => performance.now(), end });
-}
-
-/** Installs it for what no handler in this process catches, until it ends: a fault while it closes costs no more. */
-export function catchFaults(fault: (error: unknown) => void): void {
-  process.on("uncaughtException", fault);
-  process.on("unhandledRejection", fault);
+  const uncaught = faultCounter({ log, nowMs: () => performance.now(), end });
+  process.on("uncaughtException", uncaught);
+  process.on("unhandledRejection", uncaught);
+  return (error) => log.error(faultFields(error), FAULT);
 }

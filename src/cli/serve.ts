@@ -6,7 +6,7 @@ import type { EdgeTrace } from "../ops/edge/trace.ts";
 import type { Log } from "../util/log.ts";
 import { addLinkOptions, offlineOption, several } from "./ask.ts";
 import { configOption } from "./config.ts";
-import { catchFaults, processFaults } from "./last-resort.ts";
+import { catchFaults } from "./last-resort.ts";
 import { serveUntilStopped } from "./node.ts";
 import {
   addLogOptions,
@@ -87,10 +87,9 @@ function addEndpointOptions(command: Command): Command {
 async function serve(values: EdgeValues): Promise<void> {
   const trace = openTrace(values);
   const log = openLog(values);
-  const failed = processFaults(log);
+  const failed = catchFaults(log);
   try {
     const edges = await openModels(values, log, failed);
-    catchFaults(failed);
     try {
       await answerUntilStopped(edges, values, { log, trace: trace?.edge ?? null, failed });
     } finally {

@@ -2,6 +2,7 @@ import { randomBytes } from "node:crypto";
 import { once } from "node:events";
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
 import type { AddressInfo, Socket } from "node:net";
+import type { Duplex } from "node:stream";
 import type { Edge } from "../edge/edge.ts";
 import { answerAudit } from "../ops/edge/audit.ts";
 import { EdgeMetrics } from "../ops/edge/metrics.ts";
@@ -16,6 +17,7 @@ import { discardRest } from "./discard.ts";
 import { asHttpError, HttpError } from "./errors.ts";
 import { admit, corsHeaders, type GuardOptions } from "./guard.ts";
 import { Endpoint, type EndpointOptions, type Reply } from "./openai/endpoint.ts";
+import { SlicedSocket } from "./sliced-socket.ts";
 
 /** The endpoint on a port of this device. */
 
@@ -103,7 +105,12 @@ export async function serveHttp(options: HttpOptions): Promise<HttpServer> {
       response.destroy();
     });
   });
-  server.on("connection", (socket) => shared.connections.add(socket));
+  const [serve] = server.listeners("connection");
+  server.removeAllListeners("connection").on("connection", (raw: Socket) => {
+    const socket = new SlicedSocket(raw);
+    shared.connections.add(socket);
+    serve!.call(server, socket);
+  });
   server.listen(options.port, options.host);
   try {
     await once(server, "listening");
@@ -146,11 +153,11 @@ const REQUEST_ID = /^[\w.:/+=@-]{1,128}$/;
 
 /** Sockets, those that ask nothing in the order in which they came: a flood of them has no place for long. */
 class Connections {
-  private readonly idle = new Set<Socket>();
-  private readonly answering = new WeakSet<Socket>();
+  private readonly idle = new Set<Duplex>();
+  private readonly answering = new WeakSet<Duplex>();
   private count = 0;
 
-  add(socket: Socket): void {
+  add(socket: Duplex): void {
     this.count++;
     this.idle.add(socket);
     socket.once("close", () => {
@@ -164,7 +171,7 @@ class Connections {
    * A request came. Clients that send another before the answer are none of ours: a piece that is read may hold a thousand.
    * @returns whether it is answered
    */
-  asks(socket: Socket, response: ServerResponse): boolean {
+  asks(socket: Duplex, response: ServerResponse): boolean {
     if (this.answering.has(socket)) {
       socket.destroy();
       return false;
@@ -175,16 +182,16 @@ class Connections {
   }
 
   /** It has asked something. */
-  busy(socket: Socket): void {
+  busy(socket: Duplex): void {
     this.idle.delete(socket);
   }
 
   /** It has its answer. */
-  rest(socket: Socket): void {
+  rest(socket: Duplex): void {
     if (!socket.destroyed) this.idle.add(socket);
   }
 
-  private oldest(): Socket | undefined {
+  private oldest(): Duplex | undefined {
     const [socket] = this.idle;
     if (socket) this.idle.delete(socket);
     return socket;

@@ -254,7 +254,7 @@ class Exchange {
     }
     this.metrics.request(this.knownPath, this.response.statusCode);
     this.tell();
-    if (!this.response.writableFinished) this.unread();
+    if (!this.response.writableFinished && !this.gone.signal.aborted) this.unread();
   }
 
   /** A line of the log: what was asked where, and never what. */

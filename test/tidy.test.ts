@@ -52,7 +52,7 @@ const ROOMS: Record<string, readonly string[]> = {
   "cloud/server.ts": ["cloud", "transport/node"],
   api: ["edge", "text"],
   "api/openai": ["api", "grammar/schema"],
-  "api/server.ts": ["api/openai", "ops/edge"],
+  "api/server.ts": ["api/openai", "ops/edge", "transport/node"],
   device: [
     "edge",
     "cloud/server.ts",

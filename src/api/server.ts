@@ -2,12 +2,13 @@ import { randomBytes } from "node:crypto";
 import { once } from "node:events";
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
 import type { AddressInfo, Socket } from "node:net";
-import type { Duplex } from "node:stream";
 import type { Edge } from "../edge/edge.ts";
 import { answerAudit } from "../ops/edge/audit.ts";
 import { EdgeMetrics } from "../ops/edge/metrics.ts";
 import { answerObservedByAll } from "../ops/edge/together.ts";
 import { EXPOSITION_TYPE } from "../ops/registry.ts";
+import { Connections } from "../transport/node/http-connections.ts";
+import { SlicedSocket } from "../transport/node/sliced-socket.ts";
 import type { Clock } from "../util/clock.ts";
 import { messageOf } from "../util/errors.ts";
 import { JsonScan } from "../util/json-scan.ts";
@@ -17,7 +18,6 @@ import { discardRest } from "./discard.ts";
 import { asHttpError, HttpError } from "./errors.ts";
 import { admit, corsHeaders, type GuardOptions } from "./guard.ts";
 import { Endpoint, type EndpointOptions, type Reply } from "./openai/endpoint.ts";
-import { SlicedSocket } from "./sliced-socket.ts";
 
 /** The endpoint on a port of this device. */
 
@@ -96,7 +96,13 @@ export async function serveHttp(options: HttpOptions): Promise<HttpServer> {
   };
   const metrics = new EdgeMetrics(options.software.replace(/^.*\//, ""), observed, clock);
   const { requestMs: requestTimeout, headersMs: headersTimeout, checkMs } = CONNECTION_LIMITS;
-  const shared = { options, endpoint, metrics, bodies: new BodyBudget(), connections: new Connections() };
+  const shared = {
+    options,
+    endpoint,
+    metrics,
+    bodies: new BodyBudget(),
+    connections: new Connections(CONNECTION_LIMITS.connections),
+  };
   const timeouts = { requestTimeout, headersTimeout, connectionsCheckingInterval: checkMs };
   const server = createServer(timeouts, (request, response) => {
     if (!shared.connections.asks(request.socket, response)) return;
@@ -150,53 +156,6 @@ function retryAfterSeconds({ status, retryAfterMs }: HttpError): number | null {
 
 /** What a client may call its request: it comes back in a header, and is in lines of the log. */
 const REQUEST_ID = /^[\w.:/+=@-]{1,128}$/;
-
-/** Sockets, those that ask nothing in the order in which they came: a flood of them has no place for long. */
-class Connections {
-  private readonly idle = new Set<Duplex>();
-  private readonly answering = new WeakSet<Duplex>();
-  private count = 0;
-
-  add(socket: Duplex): void {
-    this.count++;
-    this.idle.add(socket);
-    socket.once("close", () => {
-      this.count--;
-      this.idle.delete(socket);
-    });
-    if (this.count > CONNECTION_LIMITS.connections) this.oldest()?.destroy();
-  }
-
-  /**
-   * A request came. Clients that send another before the answer are none of ours: a piece that is read may hold a thousand.
-   * @returns whether it is answered
-   */
-  asks(socket: Duplex, response: ServerResponse): boolean {
-    if (this.answering.has(socket)) {
-      socket.destroy();
-      return false;
-    }
-    this.answering.add(socket);
-    response.once("finish", () => this.answering.delete(socket));
-    return true;
-  }
-
-  /** It has asked something. */
-  busy(socket: Duplex): void {
-    this.idle.delete(socket);
-  }
-
-  /** It has its answer. */
-  rest(socket: Duplex): void {
-    if (!socket.destroyed) this.idle.add(socket);
-  }
-
-  private oldest(): Duplex | undefined {
-    const [socket] = this.idle;
-    if (socket) this.idle.delete(socket);
-    return socket;
-  }
-}
 
 /** What all exchanges of a server share. */
 interface Shared {

@@ -12,6 +12,7 @@ import { type PaperReport, paperReport } from "../../lab/bench/paper-report.ts";
 import { paperChart } from "../../lab/bench/paper-report-chart.ts";
 import { type Prediction, predict } from "../../lab/bench/predict.ts";
 import { BENCH_PROMPTS } from "../../lab/bench/prompts.ts";
+import type { RealTiming } from "../../lab/bench/real.ts";
 import { benchRows, type RowTiming } from "../../lab/bench/rows.ts";
 import { scaleCharts } from "../../lab/bench/scale-charts.ts";
 import { type ScaleReport, scaleReport } from "../../lab/bench/scale-report.ts";
@@ -21,6 +22,7 @@ import { PicoSpecError } from "../util/errors.ts";
 import { gridText } from "./bench-grid.ts";
 import { benchJson, jsonText } from "./bench-json.ts";
 import { paperText } from "./bench-paper.ts";
+import { benchRealAll, realText } from "./bench-real.ts";
 import { scaleText } from "./bench-scale.ts";
 import { checkedModelPath, MODEL } from "./model-path.ts";
 import { BUNDLED_DRAFTER, BUNDLED_TARGET } from "./node.ts";
@@ -35,15 +37,19 @@ interface BenchReport {
   engine?: EngineTiming[];
   predict?: Prediction[];
   json?: JsonTiming[];
+  real?: RealTiming[];
   grid?: GridReport;
   paper?: PaperReport;
   scale?: ScaleReport;
 }
 
-const SUITES = ["own-code", "rows", "engine", "predict", "json", "grid", "paper", "scale"] as const;
+const SUITES = ["own-code", "rows", "engine", "predict", "json", "real", "grid", "paper", "scale"] as const;
 /** What runs unless something is asked for: measurements of seconds, and not minutes. */
 const QUICK: readonly Suite[] = ["own-code", "rows", "engine"];
 type Suite = (typeof SUITES)[number];
+
+/** Of each answer of the suite real, at most. */
+const REAL_TOKENS = 150;
 
 /** Emulated networks and hardware for the suite predict. */
 const SETTINGS = [
@@ -59,6 +65,7 @@ interface BenchValues {
   readonly model: string;
   readonly drafter: string;
   readonly tokens: number;
+  readonly rounds: number;
   readonly cells: keyof typeof GRID_LEVELS;
   readonly svg?: string;
   readonly json?: true;
@@ -88,6 +95,11 @@ export function benchCommand(): Command {
         .default(1000),
     )
     .addOption(
+      new Option("--rounds <n>", "in which race, cloud and the bare loop take turns, for the suite real")
+        .argParser(whole(2, 10_000))
+        .default(12),
+    )
+    .addOption(
       new Option("--cells <grid>", "how fine the suite grid is")
         .choices(Object.keys(GRID_LEVELS))
         .default("coarse"),
@@ -103,6 +115,7 @@ Examples:
   $ picospec bench
   $ picospec bench rows own-code --json
   $ picospec bench predict                        (the simulator against real runs: some ten minutes)
+  $ picospec bench real                           (race against the cloud alone on this machine as it is)
   $ picospec bench json                           (answers in JSON, with and without what their grammar dictates)
   $ picospec bench engine --model target.gguf --drafter drafter.gguf
 
@@ -134,6 +147,14 @@ async function bench(suites: readonly Suite[], values: BenchValues): Promise<voi
       await checkedModelPath(values.model),
       await checkedModelPath(values.drafter),
     );
+  }
+  if (wanted("real")) {
+    report.real = await benchRealAll({
+      targetFile: await checkedModelPath(values.model),
+      drafterFile: await checkedModelPath(values.drafter),
+      rounds: values.rounds,
+      maxTokens: REAL_TOKENS,
+    });
   }
   if (wanted("grid")) report.grid = gridWithBar(values);
   if (wanted("paper")) report.paper = paperReport();
@@ -239,6 +260,7 @@ function tables({
   engine,
   predict: predicted,
   json,
+  real,
   grid,
   paper,
   scale,
@@ -271,6 +293,7 @@ function tables({
   }
   if (predicted) parts.push(predictionTable(predicted));
   if (json) parts.push(jsonText(json));
+  if (real) parts.push(realText(real));
   if (grid) parts.push(gridText(grid));
   if (paper) parts.push(paperText(paper));
   if (scale) parts.push(scaleText(scale));

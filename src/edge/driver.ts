@@ -8,6 +8,7 @@ import type { CancelTimer, Clock } from "../util/clock.ts";
 import { type Driver, drive } from "../util/driver.ts";
 import { PicoSpecError } from "../util/errors.ts";
 import { guarded } from "../util/last-resort.ts";
+import type { DraftGate } from "./core/draft-gate.ts";
 import type { EdgeEffect, EdgeEvent, EdgeFrame, Outcome, TokenOrigin } from "./core/machine.ts";
 import { EdgeSession, type SequenceView } from "./core/session.ts";
 import type { PipelineStatistics } from "./core/statistics.ts";
@@ -41,6 +42,8 @@ export interface EdgeDriverOptions {
   readonly clock: Clock;
   /** for drafts that keep to the grammar; null: the cloud alone sees to that */
   readonly grammars: Grammars | null;
+  /** whether drafting pays with this cloud. Default: the session finds that out for itself */
+  readonly gate?: DraftGate;
   /** resumes the session; null: it does not outlive its link */
   readonly secret: string | null;
   /** @returns payload bytes */
@@ -69,6 +72,7 @@ export class EdgeDriver {
 
   constructor(options: EdgeDriverOptions) {
     const { id, secret, settings, prompt, rule, drafter, vocabularySize, grammars } = options;
+    const gate = options.gate ? { gate: options.gate } : {};
     const matcher = (drafter && settings.grammar && grammars?.matcher(settings.grammar)) || null;
     this.guide = matcher && new GrammarGuide(matcher, rule.promptLength, settings.policy);
     this.id = id;
@@ -76,7 +80,8 @@ export class EdgeDriver {
     this.options = options;
     this.observer = options.listener.observer ?? null;
     const reach = drafter?.reach ?? { contextTokens: 0, vocabularySize: 0 };
-    this.session = new EdgeSession({ id, secret, settings, prompt, rule, drafter: reach, vocabularySize });
+    const asked = { settings, prompt, rule, vocabularySize };
+    this.session = new EdgeSession({ id, secret, ...asked, drafter: reach, ...gate });
     this.driver = drive(this.session, options.clock, (effect) => this.perform(effect));
   }
 

@@ -13,6 +13,7 @@ import { assert, unreachable } from "../util/assert.ts";
 import { messageOf, SettingError } from "../util/errors.ts";
 import { checkDraftSize, checkPeer, checkRequest, frameProblem, mostTokens } from "./boundary.ts";
 import { CloudError, type Connection, type PingDone } from "./connection.ts";
+import { DraftGate } from "./core/draft-gate.ts";
 import type { SequenceView } from "./core/session.ts";
 import type { Drafter, OpenSequences } from "./drafters/drafter.ts";
 import { EdgeDriver, type EdgeDriverOptions, type SessionListener } from "./driver.ts";
@@ -175,6 +176,7 @@ export class RemoteOpener implements Opener {
   private readonly options: RemoteOpenerOptions;
   private readonly sessions = new Sessions(() => this.links.noteExpected());
   private readonly links: Links;
+  private readonly gate = new DraftGate();
   private readonly asked = new WeakMap<EdgeDriver, Asked>();
   private knownTarget: TargetInfo | null = null;
   private peer: Peer | null = null;
@@ -312,6 +314,7 @@ export class RemoteOpener implements Opener {
       ...{ settings, prompt, listener, clock, grammars, failed },
       secret: secret?.() ?? null,
       drafter: settings.policy.segmentTokens > 0 ? drafter : null,
+      gate: this.gate,
       send: (frame: Frame) => asked.link?.send(frame) ?? 0,
     };
     const session = this.sessions.start(target, options, (made) => this.asked.set(made, asked));

@@ -1,6 +1,7 @@
 import type { DecodingPolicy } from "../../decoding/policy.ts";
 import { assert } from "../../util/assert.ts";
 import { FadingShare, RunningMean } from "../../util/estimates.ts";
+import { DraftGate } from "./draft-gate.ts";
 
 /** How much to draft, from what the edge has seen: a pure state machine of its own, told what happens and when. */
 
@@ -23,37 +24,27 @@ const LEAST_CHANCE = 0.02;
 /** A frame holds up its first draft by at most this share of a pass. */
 const SEGMENT_SHARE_OF_PASS = 1 / 16;
 const MOST_SEGMENT_TOKENS = 8;
-/** Drafts that bring fewer tokens than this for each that the target makes itself are not worth making. */
-const LEAST_GAIN = 0.02;
-/** Verdicts that the gain is measured over before it is believed. */
-const GAIN_VERDICTS = 48;
-/** Tokens without drafts before they are tried again: more each time that they fail. */
-const FIRST_REST_TOKENS = 32;
-const LONGEST_REST_TOKENS = 256;
-
 export class Adaptation {
   private readonly policy: DecodingPolicy;
   private readonly accepted = new FadingShare(FADING, PRIOR_ACCEPTANCE, PRIOR_WEIGHT);
   private readonly draftMs = new RunningMean(TIME_WEIGHT);
   private readonly verdictMs = new RunningMean(TIME_WEIGHT);
   private lastVerdictMs = -1;
-  /** drafts of this stretch have reached the cloud: before that no gain can be seen */
-  private felt = false;
-  /** since the gain was last weighed */
-  private verdicts = 0;
-  private tokens = 0;
-  /** tokens until drafts are tried again; 0: they are made */
-  private restTokens = 0;
-  private nextRestTokens = FIRST_REST_TOKENS;
+  /** null: the cloud waits for drafts, however little they bring */
+  private readonly gate: DraftGate | null;
 
-  constructor(policy: DecodingPolicy) {
+  /** @param gate of all sessions of the edge with this cloud; default: one of its own */
+  constructor(policy: DecodingPolicy, gate = new DraftGate()) {
     this.policy = policy;
+    const { adaptive, coupling, segmentTokens, patienceMs } = policy;
+    const cloudGoesOn = coupling === "gumbel" && patienceMs < Number.POSITIVE_INFINITY;
+    this.gate = adaptive && segmentTokens > 0 && cloudGoesOn ? gate : null;
   }
 
   get limits(): DraftLimits {
     const { segmentTokens, windowTokens, adaptive } = this.policy;
     if (!adaptive || segmentTokens === 0) return { segmentTokens, windowTokens };
-    if (this.restTokens > 0) return { segmentTokens: 1, windowTokens: 0 };
+    if (this.gate?.open === false) return { segmentTokens: 1, windowTokens: 0 };
     const window = Math.max(1, Math.min(windowTokens, this.worthwhileDrafts()));
     return { segmentTokens: Math.min(window, this.segment()), windowTokens: window };
   }
@@ -69,51 +60,27 @@ export class Adaptation {
   }
 
   judged(accepted: boolean): void {
-    this.felt = true;
+    this.gate?.judged();
     this.accepted.add(accepted);
   }
 
   /** A verdict committed so many tokens. */
   verdict(tokens: number, nowMs: number): void {
-    if (this.lastVerdictMs >= 0) this.verdictMs.add(nowMs - this.lastVerdictMs);
+    const tookMs = this.lastVerdictMs < 0 ? -1 : nowMs - this.lastVerdictMs;
+    if (tookMs >= 0) this.verdictMs.add(tookMs);
     this.lastVerdictMs = nowMs;
-    // A cloud that never decodes by itself waits for drafts, however little they bring.
-    const cloudGoesOn = this.policy.patienceMs < Number.POSITIVE_INFINITY;
-    if (this.policy.coupling === "gumbel" && cloudGoesOn) this.weighGain(tokens);
+    this.gate?.verdict(tokens, tookMs);
   }
 
   /** @throws AssertionError */
   checkIntegrity(): void {
-    const { policy, restTokens, nextRestTokens } = this;
+    const { policy } = this;
     const { segmentTokens, windowTokens } = this.limits;
     assert(0 <= windowTokens && windowTokens <= policy.windowTokens, `a window of ${windowTokens} drafts`);
     const most = Math.max(policy.segmentTokens, MOST_SEGMENT_TOKENS);
     assert(0 <= segmentTokens && segmentTokens <= most, `a segment of ${segmentTokens} drafts`);
-    assert(0 <= restTokens && restTokens <= LONGEST_REST_TOKENS, `a rest of ${restTokens} tokens`);
-    assert(nextRestTokens <= LONGEST_REST_TOKENS, `the next rest has ${nextRestTokens} tokens`);
+    this.gate?.checkIntegrity();
     assert(this.acceptance >= 0 && this.acceptance <= 1, `acceptance is ${this.acceptance}`);
-  }
-
-  /**
-   * Under Gumbel coupling the cloud goes on by itself, and drafts that come too late, or that it never agrees with,
-   * only cost energy: then the edge rests, and tries again after a while.
-   */
-  private weighGain(tokens: number): void {
-    if (this.restTokens > 0) {
-      this.restTokens = Math.max(0, this.restTokens - tokens);
-      return;
-    }
-    if (!this.felt) return;
-    this.verdicts++;
-    this.tokens += tokens;
-    if (this.verdicts < GAIN_VERDICTS) return;
-    if (this.tokens / this.verdicts - 1 < LEAST_GAIN) {
-      this.restTokens = this.nextRestTokens;
-      this.felt = false;
-      this.nextRestTokens = Math.min(LONGEST_REST_TOKENS, 2 * this.nextRestTokens);
-    } else this.nextRestTokens = FIRST_REST_TOKENS;
-    this.verdicts = 0;
-    this.tokens = 0;
   }
 
   /** The deepest draft that still has a chance: acceptance^depth = LEAST_CHANCE, by the upper end of the estimate. */

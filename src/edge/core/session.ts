@@ -5,6 +5,7 @@ import type { Rejection } from "../../sampling/question.ts";
 import { assert, unreachable } from "../../util/assert.ts";
 import type { Machine } from "../../util/machine.ts";
 import { Adaptation } from "./adaptation.ts";
+import type { DraftGate } from "./draft-gate.ts";
 import type { EdgeEffect, EdgeEvent, EdgeFrame, Outcome, TokenOrigin } from "./machine.ts";
 import { type DrafterReach, Grasp } from "./reach.ts";
 import { RejectionSampler, type ReplacementStep } from "./residual.ts";
@@ -33,6 +34,8 @@ export interface EdgeSessionOptions {
   readonly drafter: DrafterReach;
   /** of the target */
   readonly vocabularySize: number;
+  /** of all sessions of this edge with this cloud. Default: one of its own */
+  readonly gate?: DraftGate;
 }
 
 /**
@@ -65,12 +68,12 @@ export class EdgeSession implements Machine<EdgeEvent, EdgeEffect> {
   private out: EdgeEffect[] = [];
 
   constructor(options: EdgeSessionOptions) {
-    const { id, secret, settings, prompt, rule, drafter, vocabularySize } = options;
+    const { id, secret, settings, prompt, rule, drafter, vocabularySize, gate } = options;
     const { policy, seed } = settings;
     this.id = id;
     this.secret = secret;
     this.settings = settings;
-    this.adaptation = new Adaptation(policy);
+    this.adaptation = new Adaptation(policy, gate);
     this.grasp = new Grasp(drafter, prompt);
     this.sequence = new EdgeSequence(prompt, rule);
     const width = Math.min(vocabularySize, drafter.vocabularySize);

@@ -5,6 +5,7 @@ import { EngineError } from "../engine.ts";
 import type { Pointer } from "./abi.ts";
 import { COMPANION_TOKENS, companionRows, INVARIANT_TOKENS, LlamaBatch } from "./batch.ts";
 import { FreeCells, type KvCells, OrderedCells, spareCells } from "./cells.ts";
+import { DecodeTimes } from "./decode-times.ts";
 import type { LlamaModel } from "./model.ts";
 
 export interface ContextOptions {
@@ -39,6 +40,7 @@ export class LlamaContext {
   private readonly memory: Pointer;
   private readonly cells: KvCells;
   private readonly batch: LlamaBatch;
+  private readonly times = new DecodeTimes();
   /** tokens held by each sequence */
   private readonly lengths: number[];
   /**
@@ -231,8 +233,33 @@ export class LlamaContext {
     done(this.closing ? closedError() : failure);
   }
 
-  /** On a GPU llama_decode only queues the work: without the second call the event loop would wait for it. */
   private decodeAndWait(done: (error: unknown, code: number) => void): void {
+    const tokens = this.batch.native.n_tokens;
+    const startMs = performance.now();
+    const timed = (error: unknown, code: number) => {
+      this.times.note(tokens, performance.now() - startMs);
+      done(error, code);
+    };
+    if (this.model.onCpu && this.times.isShort(tokens)) this.decodeHere(timed);
+    else this.decodeElsewhere(timed);
+  }
+
+  /** On the event loop, with a turn of it before and one after: what has come meanwhile is heard before the end of the decode. */
+  private decodeHere(done: (error: unknown, code: number) => void): void {
+    const { api } = this.model.library;
+    setImmediate(() => {
+      let [failure, code]: [unknown, number] = [null, 0];
+      try {
+        code = api.decode(this.pointer, this.batch.native);
+      } catch (error) {
+        failure = error;
+      }
+      setImmediate(() => done(failure, code));
+    });
+  }
+
+  /** On a GPU llama_decode only queues the work: without the second call the event loop would wait for it. */
+  private decodeElsewhere(done: (error: unknown, code: number) => void): void {
     const { api, usesGpu } = this.model.library;
     api.decode.async(this.pointer, this.batch.native, (error, code) => {
       if (error || !usesGpu) done(error, code);

@@ -1,0 +1,90 @@
+import { BENCH_PROMPTS } from "../../lab/bench/prompts.ts";
+import { benchReal, type RealTiming } from "../../lab/bench/real.ts";
+import { createEdge } from "../device/edge.ts";
+import { LlamaModel } from "../engine/llama/model.ts";
+import { llamaTargetModel } from "../engine/llama/models.ts";
+import { LlamaTokenizer } from "../engine/llama/tokenizer.ts";
+import { chatPrompt } from "../text/chat-template.ts";
+import { startCloudProcess } from "./cloud-process.ts";
+import { figure, progressBar, table } from "./output.ts";
+import { wrapped } from "./text.ts";
+
+/** The suite real: race, the cloud alone and a bare loop over the engine, on this machine as it is. */
+
+const CLIENTS = [1, 8];
+const TEMPERATURE = 0.7;
+
+export interface BenchRealOptions {
+  readonly targetFile: string;
+  readonly drafterFile: string;
+  readonly rounds: number;
+  /** of each answer, at most */
+  readonly maxTokens: number;
+}
+
+export async function benchRealAll(options: BenchRealOptions): Promise<RealTiming[]> {
+  const timings: RealTiming[] = [];
+  for (const clients of CLIENTS) timings.push(await benchClients(clients, options));
+  return timings;
+}
+
+async function benchClients(clients: number, options: BenchRealOptions): Promise<RealTiming> {
+  const { targetFile, drafterFile, rounds, maxTokens } = options;
+  // ggml's threads spin: with both sides on one machine each gets one.
+  const cloud = await startCloudProcess([
+    ...["--model", targetFile, "--port", "0", "--gpu", "off", "--threads", "1"],
+    ...["--kv-slots", `${clients}`, "--context", "1024"],
+  ]);
+  const model = await LlamaModel.load(targetFile, { gpu: "off" });
+  const bare = await llamaTargetModel(model, { kvSlots: clients, threads: 1, contextTokens: 1024 });
+  const bar = progressBar(`${clients} ${clients === 1 ? "client" : "clients"}`);
+  try {
+    const edge = await createEdge({ cloud: cloud.url, model: drafterFile, threads: 1, gpu: "off" });
+    try {
+      const tokenizer = new LlamaTokenizer(model);
+      const prompts = BENCH_PROMPTS.map((content) =>
+        chatPrompt(model.file.chatTemplate, [{ role: "user", content }], tokenizer),
+      );
+      const endTokens = tokenizer.endTokens();
+      const asked = { clients, rounds, maxTokens, temperature: TEMPERATURE, progress: bar.update };
+      return await benchReal({ edge, bare, endTokens, prompts, ...asked });
+    } finally {
+      await edge.close();
+    }
+  } finally {
+    bar.end();
+    bare.close();
+    model.close();
+    await cloud.stop();
+  }
+}
+
+export function realText(timings: readonly RealTiming[]): string {
+  const head = [
+    "clients",
+    "bare loop, tokens/s",
+    "cloud",
+    "race",
+    "cloud over bare",
+    "race over cloud",
+    "passes/token",
+    "accepted",
+    "same text",
+  ];
+  const lines = timings.map((one) => [
+    `${one.clients}`,
+    ...(["bare", "cloud", "race"] as const).map((way) => figure(one.tokensPerSecond[way], 1)),
+    interval(one.cloudOverBare),
+    interval(one.raceOverCloud),
+    figure(one.passesPerToken),
+    one.judged === 0 ? "–" : `${((100 * one.accepted) / one.judged).toFixed(0)}%`,
+    `${one.sameText} of ${one.answers}`,
+  ]);
+  const note =
+    "Nothing is emulated: cloud and edge are processes of this machine, over loopback, with a thread each. In turns; 95% intervals of the ratio. The bare loop asks the same engine for the same draws, and does nothing else.";
+  return `${table([head, ...lines])}\n\n${wrapped(note, "")}`;
+}
+
+function interval({ ratio, low, high }: RealTiming["raceOverCloud"]): string {
+  return `${figure(ratio)} (${figure(low)} to ${figure(high)})`;
+}

@@ -1,0 +1,137 @@
+import { describe, expect, it } from "vitest";
+import { Purpose, toSeed, uniform } from "../../sampling/random.ts";
+import { DraftGate } from "./draft-gate.ts";
+
+/** A cloud and what drafts do to it: times of verdicts, ms. */
+interface Way {
+  /** a verdict without drafts, of one token */
+  readonly silentMs: number;
+  /** a verdict with drafts */
+  readonly draftsMs: number;
+  /** that it commits, in the mean, with drafts */
+  readonly tokens: number;
+}
+
+interface Told {
+  readonly tokens: number;
+  readonly ms: number;
+  /** of all tokens: while drafts were made */
+  readonly open: number;
+}
+
+/** Verdicts with times that scatter by a fifth. */
+class Story {
+  readonly gate = new DraftGate();
+  private readonly seed: ReturnType<typeof toSeed>;
+  private drawn = 0;
+  private since = 0;
+
+  constructor(seed: number) {
+    this.seed = toSeed(seed);
+  }
+
+  /** @param until tokens, or what is asked after each verdict */
+  go(way: Way, until: number | (() => boolean), most = 20_000): Told {
+    const { gate } = this;
+    let [tokens, ms, open] = [0, 0, 0];
+    while (tokens < most && !(typeof until === "number" ? tokens >= until : until())) {
+      const isOpen = gate.open;
+      // The first drafts are there two verdicts after they were begun.
+      this.since = isOpen ? this.since + 1 : 0;
+      const drafted = isOpen && this.since > 2;
+      if (drafted) gate.judged();
+      const own = drafted ? this.share(way.tokens) : 1;
+      const took = (drafted ? way.draftsMs : way.silentMs) * (0.8 + 0.4 * this.chance());
+      gate.verdict(own, took);
+      gate.checkIntegrity();
+      tokens += own;
+      ms += took;
+      if (isOpen) open += own;
+    }
+    return { tokens, ms, open: open / tokens };
+  }
+
+  /** Whole numbers from 1 whose mean is that. */
+  private share(mean: number): number {
+    let tokens = 1;
+    while (tokens < 12 && this.chance() < 1 - 1 / mean) tokens++;
+    return tokens;
+  }
+
+  private chance(): number {
+    return uniform(this.seed, Purpose.accept, this.drawn++, 0, 0);
+  }
+}
+
+const SEEDS = Array.from({ length: 40 }, (_, i) => i);
+const PAYS: Way = { silentMs: 40, draftsMs: 45, tokens: 2.2 };
+const COSTS: Way = { silentMs: 8, draftsMs: 22, tokens: 2.2 };
+const median = (values: number[]) => values.sort((a, b) => a - b)[values.length >> 1]!;
+
+describe("drafts", () => {
+  it("are made nearly always where they pay", () => {
+    const open = SEEDS.map((seed) => new Story(seed).go(PAYS, 5000).open);
+    expect(median(open)).toBeGreaterThan(0.96);
+    expect(Math.min(...open)).toBeGreaterThan(0.9);
+  });
+
+  it("are hardly ever given up where a verdict commits so many that silence cannot be faster", () => {
+    for (const seed of SEEDS) {
+      const story = new Story(seed);
+      story.go({ silentMs: 40, draftsMs: 45, tokens: 7 }, 100);
+      expect(story.go({ silentMs: 40, draftsMs: 45, tokens: 7 }, 3000).open).toBeGreaterThan(0.98);
+    }
+  });
+
+  it("rest where they cost: 10,000 tokens are at least 0.98 as fast as without any", () => {
+    const rates = SEEDS.map((seed) => {
+      const { tokens, ms } = new Story(seed).go(COSTS, 10_000);
+      return (tokens * COSTS.silentMs) / ms;
+    });
+    expect(median(rates)).toBeGreaterThan(0.98);
+  });
+
+  it("rest where they neither pay nor cost, for the energy's sake", () => {
+    const open = SEEDS.map((seed) => {
+      const story = new Story(seed);
+      story.go({ silentMs: 10, draftsMs: 22, tokens: 2.2 }, 3000);
+      return story.go({ silentMs: 10, draftsMs: 22, tokens: 2.2 }, 3000).open;
+    });
+    expect(median(open)).toBeLessThan(0.35);
+  });
+
+  it("are made within 100 tokens when they begin to pay, and rest within 100 when they no longer do", () => {
+    const harm = { ...COSTS, draftsMs: 32 };
+    const followed = SEEDS.map((seed) => {
+      const story = new Story(seed);
+      story.go(harm, 2000);
+      let [wasOpen, run] = [0, 0];
+      const settled = (open: boolean) => () => {
+        run = story.gate.open === open ? run + 1 : 0;
+        wasOpen++;
+        return run >= 20;
+      };
+      const began = story.go(PAYS, settled(true)).tokens;
+      story.go(PAYS, 1000);
+      run = 0;
+      const ended = story.go(harm, settled(false)).tokens;
+      expect(wasOpen).toBeGreaterThan(0);
+      return { began, ended };
+    });
+    // Less the verdicts that show that it stays so: 20 of some 2.2 tokens, and 20 of one.
+    expect(median(followed.map(({ began }) => began - 44))).toBeLessThan(100);
+    expect(median(followed.map(({ ended }) => ended - 20))).toBeLessThan(100);
+    // Where chance has it the other way at first, a rest goes on until its next try.
+    expect(Math.max(...followed.map(({ began, ended }) => Math.max(began, ended)))).toBeLessThan(1200);
+  });
+
+  it("control: a gate that is told nothing of time does not rest where they cost", () => {
+    const gate = new DraftGate();
+    for (let i = 0; i < 5000; i++) {
+      gate.judged();
+      gate.verdict(2, -1);
+    }
+    // It waits for a rate that never comes.
+    expect(gate.open).toBe(true);
+  });
+});

@@ -1,14 +1,14 @@
 import { randomBytes } from "node:crypto";
 import { once } from "node:events";
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
-import type { AddressInfo, Socket } from "node:net";
+import type { AddressInfo } from "node:net";
 import type { Edge } from "../edge/edge.ts";
 import { answerAudit } from "../ops/edge/audit.ts";
 import { EdgeMetrics } from "../ops/edge/metrics.ts";
 import { answerObservedByAll } from "../ops/edge/together.ts";
 import { EXPOSITION_TYPE } from "../ops/registry.ts";
 import { Connections } from "../transport/node/http-connections.ts";
-import { SlicedSocket } from "../transport/node/sliced-socket.ts";
+import { serveInSlices } from "../transport/node/sliced-socket.ts";
 import type { Clock } from "../util/clock.ts";
 import { messageOf } from "../util/errors.ts";
 import { JsonScan } from "../util/json-scan.ts";
@@ -111,12 +111,7 @@ export async function serveHttp(options: HttpOptions): Promise<HttpServer> {
       response.destroy();
     });
   });
-  const [serve] = server.listeners("connection");
-  server.removeAllListeners("connection").on("connection", (raw: Socket) => {
-    const socket = new SlicedSocket(raw);
-    shared.connections.add(socket);
-    serve!.call(server, socket);
-  });
+  serveInSlices(server, "connection", (socket) => shared.connections.add(socket));
   server.listen(options.port, options.host);
   try {
     await once(server, "listening");

@@ -272,7 +272,9 @@ describe("a round trip that goes from 20 ms to 300 and back", () => {
       const between = (fromMs: number, toMs: number) =>
         moments.filter(({ atMs }) => atMs >= fromMs && atMs < toMs);
       const resting = ({ windowTokens }: Moment) => windowTokens === 0;
-      expect(between(0, 10_000).some(resting)).toBe(false);
+      // But for silence that is tried.
+      const before = between(0, 10_000);
+      expect(before.filter(resting).length / before.length).toBeLessThan(0.06);
       const far = between(10_000, 40_000);
       const given = far.findIndex(resting);
       // Found: 77 to 83 verdicts, and 43 to 94 tokens.

@@ -24,6 +24,9 @@ const LEAST_CHANCE = 0.02;
 /** A frame holds up its first draft by at most this share of a pass. */
 const SEGMENT_SHARE_OF_PASS = 1 / 16;
 const MOST_SEGMENT_TOKENS = 8;
+/** But a frame costs both sides some 0.1 ms, however short passes are. */
+const LEAST_SEGMENT_MS = 0.5;
+const MOST_SHARE_OF_PASS = 1 / 4;
 export class Adaptation {
   private readonly policy: DecodingPolicy;
   private readonly accepted = new FadingShare(FADING, PRIOR_ACCEPTANCE, PRIOR_WEIGHT);
@@ -95,7 +98,8 @@ export class Adaptation {
     if (coupling === "rejection") return segmentTokens;
     const [draftMs, verdictMs] = [this.draftMs.mean, this.verdictMs.mean];
     if (draftMs <= 0 || verdictMs <= 0) return 1;
-    const inTime = Math.floor((SEGMENT_SHARE_OF_PASS * verdictMs) / draftMs);
+    const leastMs = Math.min(LEAST_SEGMENT_MS, MOST_SHARE_OF_PASS * verdictMs);
+    const inTime = Math.floor(Math.max(SEGMENT_SHARE_OF_PASS * verdictMs, leastMs) / draftMs);
     return Math.max(1, Math.min(MOST_SEGMENT_TOKENS, inTime));
   }
 }

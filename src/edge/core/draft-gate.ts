@@ -1,5 +1,4 @@
 import { assert } from "../../util/assert.ts";
-import { RunningMean } from "../../util/estimates.ts";
 import { FadingLog } from "./fading-log.ts";
 
 /**
@@ -10,7 +9,8 @@ import { FadingLog } from "./fading-log.ts";
  *   everybody wait. Neither side sees that on its own clock. What counts is the rate at which tokens are committed: it is
  *   measured with drafts and without, in alternation, and the better way is kept.
  * - A stretch of silence costs what drafts would have brought: it is short, and the rarer the surer the answer is.
- * - Where a verdict commits many tokens, no pass gets so much shorter by silence: that is not tried.
+ * - Without drafts every pass commits one token. Where that could not be faster, even if passes took so much less than the
+ *   short ones take now, silence is not tried.
  * - What was learnt holds as long as verdicts keep their pace. When that has changed, the other way is tried at once. (The
  *   rate itself scatters more, since verdicts bring few tokens or many.)
  * - Drafts that bring next to nothing (they come too late, or are never right) cost energy: they rest whatever the rate.
@@ -43,8 +43,11 @@ const OTHER_WORLD = 0.5;
 const SURE = 1.5;
 /** With so many stretches of each the better mean is believed. */
 const ENOUGH_STRETCHES = 3;
-const PLAUSIBLE_TOKENS = 3.5;
-const VERDICT_WEIGHT = 0.05;
+/** What short passes could take without drafts, of what they take with them: a machine that is shared by both. */
+const LEAST_OF_PASS = 0.6;
+/** Short ones: this share of all, followed by steps of a tenth. */
+const SHORT_SHARE = 0.25;
+const SHORT_STEP = 0.1;
 /** Tokens until the other way is tried: more each time that it is no better. */
 const FIRST_DRAFTS = 96;
 const LONGEST_DRAFTS = 4096;
@@ -64,8 +67,8 @@ export class DraftGate {
   private readonly silence = new FadingLog();
   private readonly pace = new FadingLog();
   private paceOf: Mode = "drafts";
-  /** tokens of a verdict, with drafts */
-  private readonly tokensPerVerdict = new RunningMean(VERDICT_WEIGHT);
+  /** between verdicts with drafts, as it is for the shortest quarter, ms; -1: not known */
+  private shortMs = -1;
   /** tokens until this mode ends */
   private leftTokens = FIRST_DRAFTS;
   private interval = FIRST_DRAFTS;
@@ -104,12 +107,12 @@ export class DraftGate {
       this.idleTokens = Math.min(2 * this.idleTokens, LONGEST_IDLE);
       return;
     }
-    if (this.open && this.felt) this.tokensPerVerdict.add(tokens);
+    if (this.open && this.felt && ms > 0) this.noteShort(ms);
     const enough = !this.open ? SILENCE_TOKENS : mode === "drafts" ? DRAFTS_TOKENS : TRY_TOKENS;
     if (this.stretch.add(tokens, ms, this.open) && this.stretch.tokens >= enough) this.measured();
     if (this.leftTokens > 0 || this.mode !== mode) return;
-    const isPlausible = this.tokensPerVerdict.mean <= PLAUSIBLE_TOKENS;
-    if (mode === "drafts" && this.drafts.samples > 0 && isPlausible) this.enter("triesSilence", 0);
+    if (mode === "drafts" && this.drafts.samples > 0 && this.silenceMayBeFaster())
+      this.enter("triesSilence", 0);
     else if (mode === "rests" && this.silence.samples > 0) this.enter("triesDrafts", 0);
   }
 
@@ -143,6 +146,15 @@ export class DraftGate {
       this.leftTokens = 0;
     }
     known.add(sample);
+  }
+
+  private noteShort(ms: number): void {
+    if (this.shortMs < 0) this.shortMs = ms;
+    else this.shortMs *= Math.exp(SHORT_STEP * (ms < this.shortMs ? SHORT_SHARE - 1 : SHORT_SHARE));
+  }
+
+  private silenceMayBeFaster(): boolean {
+    return LEAST_OF_PASS * this.shortMs < Math.exp(this.drafts.mean);
   }
 
   /** The second time in a row that the pace is far from the usual one, on the same side. */

@@ -1,13 +1,32 @@
-import type { Socket } from "node:net";
+import type { Server, Socket } from "node:net";
 import { Duplex } from "node:stream";
 
 /**
- * A connection whose bytes reach the parser of HTTP in slices, with a turn of the event loop between two of them. Node hands
- * over up to 64 KB at a time and parses it to its end whatever is said meanwhile: as chunks of one byte that is 11,000 calls, and as
- * pipelined requests over a thousand, for a connection that was refused at the first. What is destroyed drops its rest.
+ * A connection whose bytes reach their parser, of HTTP or WebSocket, in slices, with a turn of the event loop between two of
+ * them. Node hands over up to 64 KB at a time, which is parsed to its end whatever is said meanwhile: as chunks or frames of
+ * one byte that is 11,000 calls, and as pipelined requests over a thousand, also for a connection that was refused at the
+ * first. What is destroyed drops its rest.
  */
 
 const SLICE_BYTES = 4096;
+
+/**
+ * Has a server of HTTP serve its connections in slices.
+ * @param event "connection", or "secureConnection" over TLS
+ * @param opened is told of each
+ */
+export function serveInSlices(
+  server: Server,
+  event: "connection" | "secureConnection",
+  opened: (socket: SlicedSocket) => void,
+): void {
+  const [serve] = server.listeners(event);
+  server.removeAllListeners(event).on(event, (raw: Socket) => {
+    const socket = new SlicedSocket(raw);
+    opened(socket);
+    serve!.call(server, socket);
+  });
+}
 
 export class SlicedSocket extends Duplex {
   private readonly raw: Socket;
@@ -53,6 +72,18 @@ export class SlicedSocket extends Duplex {
 
   override _write(bytes: Buffer, _encoding: BufferEncoding, done: (error?: Error | null) => void): void {
     this.raw.write(bytes, done);
+  }
+
+  override _writev(
+    pieces: { chunk: Buffer; encoding: BufferEncoding }[],
+    done: (error?: Error | null) => void,
+  ): void {
+    this.raw.cork();
+    for (const [i, { chunk }] of pieces.entries()) {
+      if (i === pieces.length - 1) this.raw.write(chunk, done);
+      else this.raw.write(chunk);
+    }
+    this.raw.uncork();
   }
 
   override _final(done: (error?: Error | null) => void): void {

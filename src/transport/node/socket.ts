@@ -4,6 +4,7 @@ import type { Duplex } from "node:stream";
 import { type WebSocket, WebSocketServer } from "ws";
 import { ConnectionError, MOST_MESSAGE_BYTES, type Transport } from "../transport.ts";
 import { webSocketTransport } from "../websocket.ts";
+import { serveInSlices } from "./sliced-socket.ts";
 import { keyOfProtocols, SUBPROTOCOL } from "./subprotocol.ts";
 import { type Flow, Traffic } from "./traffic.ts";
 
@@ -90,17 +91,16 @@ export async function listen<Admitted = null>(options: ListenOptions<Admitted>):
     maxPayload: MOST_MESSAGE_BYTES,
     maxFragments: MOST_FRAGMENTS,
     maxBufferedChunks: MOST_PIECES,
-    // One message a turn of the event loop: a peer that sends thousands at a time does not hold up another.
-    allowSynchronousEvents: false,
+    // All messages of a slice in one turn of the event loop: they are some hundreds at most.
+    allowSynchronousEvents: true,
     // Not in the package's types yet.
     ...({ closeTimeout: LET_GO_MS } as object),
     handleProtocols: (offered) => offered.has(SUBPROTOCOL) && SUBPROTOCOL,
   });
   const traffic = new Traffic();
   const flows = new WeakMap<WebSocket, Flow>();
-  http.on(http instanceof SecureServer ? "secureConnection" : "connection", (socket) =>
-    traffic.opened(socket),
-  );
+  const event = http instanceof SecureServer ? "secureConnection" : "connection";
+  serveInSlices(http, event, (socket) => traffic.opened(socket));
   http.on("upgrade", (request: IncomingMessage, socket: Duplex, head: Buffer) => {
     upgrade(sockets, options, request, socket, head, (webSocket) => {
       const flow = traffic.upgraded(socket, webSocket);

@@ -19,6 +19,9 @@ export interface Proposal {
   readonly distribution: Distribution | null;
 }
 
+/** For distributions that are of no use after their draft: V numbers for each of them would keep the collector busy. */
+const COUPLED = new SamplerWorkspace();
+
 /**
  * The drafter's choice at a position.
  * @param row the drafter's logits, Float32Array[V]; not kept
@@ -35,8 +38,9 @@ export function propose(
   lineage: number,
   allowed: TokenSet | null = null,
 ): Proposal {
-  // A workspace of its own: the distribution outlives this call.
-  const distribution = applySampler(row, settings, history, new SamplerWorkspace(), allowed);
+  // Under rejection coupling the distribution outlives this call.
+  const workspace = coupling === "gumbel" ? COUPLED : new SamplerWorkspace();
+  const distribution = applySampler(row, settings, history, workspace, allowed);
   if (coupling === "gumbel") return { token: distribution.winner(seed, position), q: 1, distribution: null };
   const token = distribution.sample(uniform(seed, Purpose.draft, position, lineage, 0));
   return { token, q: distribution.probability(token), distribution };

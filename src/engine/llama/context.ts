@@ -24,6 +24,8 @@ export interface ContextOptions {
   readonly batchInvariant: boolean;
 }
 
+const MOST_VIEWS = 512;
+
 /** llama.cpp rounds its cells up to a multiple of this. */
 const CELL_PADDING = 256;
 
@@ -41,6 +43,8 @@ export class LlamaContext {
   private readonly cells: KvCells;
   private readonly batch: LlamaBatch;
   private readonly times = new DecodeTimes();
+  /** of rows, by their address: the memory there is llama.cpp's, and read only where it says that a row is there now */
+  private readonly views = new Map<Pointer, Float32Array>();
   /** tokens held by each sequence */
   private readonly lengths: number[];
   /**
@@ -275,7 +279,13 @@ export class LlamaContext {
     assert(!this.decoding && this.open, "rows are read between decodes");
     const pointer = this.model.library.api.logitsAt(this.pointer, index);
     assert(pointer !== null, `token ${index} of the batch has no row`);
-    return new Float32Array(koffi.view(pointer, 4 * this.vocabularySize));
+    const known = this.views.get(pointer);
+    if (known) return known;
+    // Each view counts as memory of its size until it is collected: made anew for each row, they have V8 collect all the time.
+    if (this.views.size === MOST_VIEWS) this.views.clear();
+    const view = new Float32Array(koffi.view(pointer, 4 * this.vocabularySize));
+    this.views.set(pointer, view);
+    return view;
   }
 
   /** Forgets what was added, and what the sequences that it was added to held. */

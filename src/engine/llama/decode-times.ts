@@ -1,5 +1,5 @@
 /** A decode up to this long holds up the event loop for no longer than its way to another thread and back would cost. */
-const SHORT_MS = 3;
+const SHORT_MS = 5;
 /** Weights of a new sample: what a decode takes is nearer to its shortest, and the rest is what else the machine does. */
 const SHORTER_WEIGHT = 0.5;
 const LONGER_WEIGHT = 0.05;

@@ -177,6 +177,12 @@ export function fitBandwidth(samples: readonly TransferSample[], what = "transfe
   };
 }
 
+const LEAST_OF_SHORTEST = 0.5;
+
+function atLeast({ value, low, high }: Estimate, least: number): Estimate {
+  return { value: Math.max(least, value), low: Math.max(least, low), high: Math.max(least, high) };
+}
+
 /** Drafts that were judged, and how many of them were accepted. */
 export interface Judged {
   readonly accepted: number;
@@ -206,7 +212,7 @@ export interface FittedScenario {
 
 /**
  * A scenario like the base with everything that was measured put in. Negative slopes and intercepts are noise
- * and become 0; their intervals stay as they are.
+ * and become 0, and intervals begin there.
  * @throws SettingError when a measurement does not suffice for what it is for
  */
 export function fitScenario(base: Scenario, measured: Measurements): FittedScenario {
@@ -215,7 +221,7 @@ export function fitScenario(base: Scenario, measured: Measurements): FittedScena
   const intervals: Partial<Record<keyof Scenario, Estimate | RateEstimate>> = {};
   const put = (name: "rttMs" | "draftMs" | "passMs" | "passMsPerToken", estimate: Estimate) => {
     fields[name] = Math.max(0, estimate.value);
-    intervals[name] = estimate;
+    intervals[name] = atLeast(estimate, 0);
   };
   const putRate = (name: "upMbps" | "downMbps", samples: readonly TransferSample[]) => {
     const rate = fitBandwidth(samples, name);
@@ -237,7 +243,9 @@ export function fitScenario(base: Scenario, measured: Measurements): FittedScena
   if (draftsMs) put("draftMs", fitMedian(draftsMs, "drafts"));
   if (passes) {
     const fit = fitPass(passes, passFreeRows);
-    put("passMs", fit.passMs);
+    // A line through few points can meet the axis anywhere; a pass of one row takes most of the shortest pass seen.
+    const shortest = Math.min(...passes.map(({ ms }) => ms));
+    put("passMs", atLeast(fit.passMs, LEAST_OF_SHORTEST * shortest));
     put("passMsPerToken", fit.passMsPerToken);
     fields.passFreeRows = passFreeRows ?? 1;
   }

@@ -1,5 +1,6 @@
 import { availableParallelism } from "node:os";
 import { Command, Option } from "commander";
+import { measurePays, type Pays } from "../../lab/bench/pays.ts";
 import { probe } from "../../lab/bench/probe.ts";
 import { type Sample, timedDrafter } from "../../lab/bench/real-world.ts";
 import { type Estimate, type FittedScenario, fitScenario, type RateEstimate } from "../../lab/models/fit.ts";
@@ -41,7 +42,7 @@ export function planCommand(): Command {
     .description(
       "whether PicoSpec pays off here, and which policy to take: from a short look at a real cloud, or a scenario",
     )
-    .addOption(new Option("--cloud <url>", "measure this cloud for less than ten seconds: needs --model"));
+    .addOption(new Option("--cloud <url>", "measure this cloud for some twenty seconds: needs --model"));
   return addCredentialOptions(command)
     .addOption(
       new Option("--model <model>", `the drafter, a GGUF model with the target's tokenizer: ${MODEL}`),
@@ -76,8 +77,8 @@ export function planCommand(): Command {
     .addHelpText(
       "after",
       `
-Measured: round trip, bandwidth, times of passes and drafts, acceptance. The speed of each policy is simulated from
-these numbers, and from assumptions where the measurements do not settle one.
+Measured: round trip, bandwidth, times of passes and drafts, acceptance; then race and the cloud alone in turns. The
+speed of each policy is simulated from these numbers, and from assumptions where the measurements do not settle one.
 
 Examples:
   $ picospec plan --cloud ws://127.0.0.1:4747 --model drafter.gguf
@@ -88,27 +89,28 @@ Examples:
 }
 
 async function run(values: PlanValues): Promise<void> {
-  const known =
+  const known: Measured =
     values.scenario === undefined
       ? await measured(values)
-      : { scenario: readScenario(values.scenario), intervals: {} };
-  const fitted: FittedScenario = { ...known, scenario: withSettings(known.scenario, values.set ?? []) };
+      : { scenario: readScenario(values.scenario), intervals: {}, pays: null };
+  const { intervals } = known;
+  const fitted: FittedScenario = { intervals, scenario: withSettings(known.scenario, values.set ?? []) };
+  // What was changed by hand was not measured.
+  const pays = (values.set ?? []).length === 0 ? known.pays : null;
   const certain = Object.keys(fitted.intervals).length === 0;
-  const report = payoffReport(fitted, {
+  const simulated = payoffReport(fitted, {
     policies: defaultPolicies(),
     seed: SEED,
     draws: certain ? 0 : DRAWS,
     answers: values.answers,
   });
+  const report = pays ? seenReport(simulated, pays) : simulated;
   if (values.json) {
     const { policies, choice, advice } = report;
-    console.log(
-      JSON.stringify(
-        { scenario: fitted.scenario, measured: fitted.intervals, policies, choice, advice },
-        null,
-        2,
-      ),
-    );
+    const told = { scenario: fitted.scenario, measured: fitted.intervals, policies, choice, advice };
+    const { ratio, low, high, pairs, verdict } = pays ?? {};
+    const seen = pays ? { raceOverCloud: { ratio, low, high, pairs, verdict } } : {};
+    console.log(JSON.stringify({ ...told, ...seen }, null, 2));
     return;
   }
   console.log(
@@ -118,7 +120,15 @@ async function run(values: PlanValues): Promise<void> {
   );
 }
 
-async function measured(values: PlanValues): Promise<FittedScenario> {
+interface Measured extends FittedScenario {
+  /** null: there is no cloud */
+  readonly pays: Pays | null;
+}
+
+/** Answers in turns are asked for so long, ms. */
+const PAYS_MS = 8000;
+
+async function measured(values: PlanValues): Promise<Measured> {
   const { cloud, model, threads, gpu, prompt, temperature } = values;
   if (cloud === undefined || model === undefined) {
     throw new SettingError(
@@ -152,6 +162,9 @@ async function measured(values: PlanValues): Promise<FittedScenario> {
         ...{ freshSeed, policy: POLICIES.race },
       });
       const measurements = await probe({ client, edge, prompt, temperature, progress: tell });
+      tell("race and the cloud alone, in turns");
+      const passMs = measurements.passes?.[0]?.ms ?? 100;
+      const pays = await measurePays({ edge, prompt, temperature, passMs, withinMs: PAYS_MS });
       const single = samples.filter(({ rows, prefill }) => rows === 1 && prefill === 0).map(({ ms }) => ms);
       const base = parseScenario({
         name: client.target.name,
@@ -159,7 +172,10 @@ async function measured(values: PlanValues): Promise<FittedScenario> {
         ...{ rttMs: 0, draftMs: 1, passMs: 1, acceptance: 0.7, acceptanceCoupled: 0.7 },
         vocabularySize: client.target.vocabularySize,
       });
-      return fitScenario(base, { ...measurements, ...(single.length > 2 ? { draftsMs: single } : {}) });
+      const drafts = single.length > 2 ? { draftsMs: single } : {};
+      const passes = [...(measurements.passes ?? []), ...pays.passes];
+      const coupled = pays.coupled.judged > 0 ? { coupled: pays.coupled } : {};
+      return { ...fitScenario(base, { ...measurements, passes, ...coupled, ...drafts }), pays };
     } finally {
       client.close();
     }
@@ -170,6 +186,22 @@ async function measured(values: PlanValues): Promise<FittedScenario> {
 
 function tell(what: string): void {
   if (process.stderr.isTTY) process.stderr.write(`\r${shortened(`measuring: ${what}`, 79).padEnd(79)}\r`);
+}
+
+/** What was seen counts for more than what is simulated. */
+function seenReport(report: PayoffReport, { ratio, low, high, pairs, verdict }: Pays): PayoffReport {
+  const simulated = report.choice === "cloud" ? "cloud" : "race";
+  const choice = verdict === null || verdict === simulated ? report.choice : verdict;
+  const says = {
+    race: "PicoSpec pays off here",
+    cloud: "PicoSpec does not pay off here",
+    null: "It cannot be told whether PicoSpec pays off here; measure again when both machines are less busy",
+  }[`${verdict}`];
+  const seen = `${says}: in turns race was ${ratio.toFixed(2)} times (${low.toFixed(2)} to ${high.toFixed(2)}) as fast as the cloud alone, over ${pairs} pairs of answers.`;
+  // What the simulation advises holds where it agrees; what it assumed is told last.
+  const rest =
+    choice === report.choice && verdict !== null ? report.advice.slice(1) : report.advice.slice(-1);
+  return { ...report, choice, advice: [seen, ...rest] };
 }
 
 function measurementTable({ scenario, intervals }: FittedScenario): string {

@@ -274,7 +274,7 @@ describe("a round trip that goes from 20 ms to 300 and back", () => {
       const resting = ({ windowTokens }: Moment) => windowTokens === 0;
       // But for silence that is tried.
       const before = between(0, 10_000);
-      expect(before.filter(resting).length / before.length).toBeLessThan(0.06);
+      expect(before.filter(resting).length / before.length).toBeLessThan(0.1);
       const far = between(10_000, 40_000);
       const given = far.findIndex(resting);
       // Found: 77 to 83 verdicts, and 43 to 94 tokens.

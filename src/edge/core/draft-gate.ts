@@ -49,6 +49,7 @@ const LEAST_OF_PASS = 0.6;
 const SHORT_SHARE = 0.25;
 const SHORT_STEP = 0.1;
 /** Tokens until the other way is tried: more each time that it is no better. */
+const FIRST_TRY = 64;
 const FIRST_DRAFTS = 96;
 const LONGEST_DRAFTS = 4096;
 const FIRST_REST = 64;
@@ -70,7 +71,7 @@ export class DraftGate {
   /** between verdicts with drafts, as it is for the shortest quarter, ms; -1: not known */
   private shortMs = -1;
   /** tokens until this mode ends */
-  private leftTokens = FIRST_DRAFTS;
+  private leftTokens = FIRST_TRY;
   private interval = FIRST_DRAFTS;
   private idleTokens = FIRST_IDLE;
   private stretch = new Stretch();

@@ -147,6 +147,9 @@ function bestPass(outlook: DraftOutlook, drafts: number): { net: number; ms: num
   return best;
 }
 
+/** What rows take more than one where each takes as long. */
+const line = (msPerRow: number) => (rows: number) => msPerRow * (rows - 1);
+
 describe("worthwhileRows", () => {
   /** Tokens of a pass with so many rows, on average. */
   const tokens = (acceptance: number, rows: number) => {
@@ -163,10 +166,12 @@ describe("worthwhileRows", () => {
       for (const msPerRow of [0.1, 1, 5, 10, 21, 60]) {
         const rate = (rows: number) => tokens(acceptance, rows) / (100 + msPerRow * (rows - 1));
         const rows = best(rate);
-        expect(worthwhileRows(acceptance, rate(rows), msPerRow, 64), `${acceptance} ${msPerRow}`).toBe(rows);
+        expect(worthwhileRows(acceptance, rate(rows), line(msPerRow), 64), `${acceptance} ${msPerRow}`).toBe(
+          rows,
+        );
         // From the rate of one row, by its own choices: Dinkelbach's method ends at the best.
         let own = 1;
-        for (let i = 0; i < 10; i++) own = worthwhileRows(acceptance, rate(own), msPerRow, 64);
+        for (let i = 0; i < 10; i++) own = worthwhileRows(acceptance, rate(own), line(msPerRow), 64);
         expect(own).toBe(rows);
       }
     }
@@ -177,21 +182,21 @@ describe("worthwhileRows", () => {
     for (let i = 0; i < 1000; i++) {
       const [acceptance, tokensPerMs, msPerRow] = [random(), 0.2 * random(), 20 * random()];
       const net = (rows: number) => tokens(acceptance, rows) - tokensPerMs * msPerRow * rows;
-      expect(worthwhileRows(acceptance, tokensPerMs, msPerRow, 64)).toBe(best(net));
+      expect(worthwhileRows(acceptance, tokensPerMs, line(msPerRow), 64)).toBe(best(net));
     }
   });
 
   it("computes all rows that there are where they are free, and one where they are dear", () => {
-    expect(worthwhileRows(0.01, 1, 0, 7)).toBe(7);
-    expect(worthwhileRows(1, 0.01, 20, 9)).toBe(9);
-    expect(worthwhileRows(0.9, 0.01, 95, 64)).toBe(1);
-    expect(worthwhileRows(0, 0.01, 0, 64)).toBe(1);
+    expect(worthwhileRows(0.01, 1, line(0), 7)).toBe(7);
+    expect(worthwhileRows(1, 0.01, line(20), 9)).toBe(9);
+    expect(worthwhileRows(0.9, 0.01, line(95), 64)).toBe(1);
+    expect(worthwhileRows(0, 0.01, line(0), 64)).toBe(1);
   });
 
   it("control: with an acceptance that is .2 off the same comparison fails", () => {
     const rate = (rows: number) => tokens(0.6, rows) / (100 + 10 * (rows - 1));
     const rows = best(rate);
-    expect(worthwhileRows(0.6, rate(rows), 10, 64)).toBe(rows);
-    for (const wrong of [0.4, 0.8]) expect(worthwhileRows(wrong, rate(rows), 10, 64)).not.toBe(rows);
+    expect(worthwhileRows(0.6, rate(rows), line(10), 64)).toBe(rows);
+    for (const wrong of [0.4, 0.8]) expect(worthwhileRows(wrong, rate(rows), line(10), 64)).not.toBe(rows);
   });
 });

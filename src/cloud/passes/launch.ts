@@ -108,19 +108,23 @@ function draftsBy({ nextInMs, spacingMs, frameTokens }: DraftOutlook, atMs: numb
 }
 
 /**
- * Rows that are worth their time in a pass: the first, and one more for each draft whose chance of being reached and
- * standing is worth more tokens than are lost while its row is computed.
+ * Rows that are worth their time in a pass: one, and so many more that the tokens they are expected to bring are most above
+ * those that are lost while they are computed. A single further row may cost more than it brings where several do not.
  * @param tokensPerMs rate of the whole server: a row makes everybody in the pass wait
- * @param msPerRow what another row costs
+ * @param extraMs what so many rows take more than one
  */
 export function worthwhileRows(
   acceptance: number,
   tokensPerMs: number,
-  msPerRow: number,
+  extraMs: (rows: number) => number,
   most: number,
 ): number {
-  const cost = tokensPerMs * msPerRow;
-  let rows = 1;
-  for (let chance = acceptance; rows < most && chance > cost; chance *= acceptance) rows++;
-  return rows;
+  let [best, bestValue, tokens] = [1, 0, 0];
+  for (let rows = 2, chance = acceptance; rows <= most && chance > 0; rows++, chance *= acceptance) {
+    tokens += chance;
+    const value = tokens - tokensPerMs * extraMs(rows);
+    if (value > bestValue) [best, bestValue] = [rows, value];
+    else if (chance < LEAST_CHANCE) break;
+  }
+  return best;
 }

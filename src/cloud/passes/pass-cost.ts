@@ -1,3 +1,5 @@
+import { RowCurve } from "./row-curve.ts";
+
 const FADING = 0.98;
 /** Row counts have to differ by this much (variance) before a slope is believed in full. */
 const ENOUGH_VARIANCE = 1;
@@ -8,7 +10,7 @@ const STALE_AFTER_PASSES = 50;
 
 /**
  * What passes cost on this machine, learnt as they end: a + b * rows by least squares, in which older passes fade to
- * half of their weight over some 35. Without different row counts nothing is known of b, and it counts as 0. What a pass
+ * half of their weight over some 35; `byRowsMs` says more exactly what was seen. Without different row counts nothing is known of b, and it counts as 0. What a pass
  * that feeds prompts takes beyond that is what their tokens cost.
  */
 export class PassCost {
@@ -21,6 +23,7 @@ export class PassCost {
   private promptTokens = 0;
   private promptMs = 0;
   private sinceDecodesOnly = 0;
+  private readonly curve = new RowCurve();
 
   /** Time of a pass, ms, the latest counting most; -1 before the first. */
   get passMs(): number {
@@ -34,6 +37,11 @@ export class PassCost {
     const variance = this.rowsRows / this.weight - meanRows ** 2;
     const covariance = this.rowsMs / this.weight - meanRows * (this.ms / this.weight);
     return Math.max(0, covariance / (variance + ENOUGH_VARIANCE / this.weight));
+  }
+
+  /** Times of passes by their rows, as far as such were seen: see `RowCurve.table`. */
+  get byRowsMs(): Float64Array {
+    return this.curve.table(this.msPerRow);
   }
 
   /** What a pass takes before its rows and prompt tokens, ms; -1 before the first that decodes only. */
@@ -64,6 +72,7 @@ export class PassCost {
       return;
     }
     this.sinceDecodesOnly = 0;
+    this.curve.add(rows, ms);
     this.weight = FADING * this.weight + 1;
     this.rows = FADING * this.rows + rows;
     this.ms = FADING * this.ms + ms;

@@ -11,7 +11,7 @@ const limits = {
   prefillTokens: 16,
 };
 /** Rows cost nothing, and nothing is known of the rest. */
-const FREE = { baseMs: -1, isStale: false, msPerRow: 0, msPerPromptToken: 0 };
+const FREE = { baseMs: -1, isStale: false, msPerRow: 0, byRowsMs: new Float64Array(0), msPerPromptToken: 0 };
 const NOTHING = new Int32Array(0);
 
 const record = (key: number, given: Partial<SessionRecord> = {}): SessionRecord => ({
@@ -198,7 +198,13 @@ describe("nextPass", () => {
 
 describe("nextPass, between principals", () => {
   /** A pass takes 10 ms, 1 ms a row and 1 ms a token of a prompt. */
-  const cost = { baseMs: 10, isStale: false, msPerRow: 1, msPerPromptToken: 1 };
+  const cost = {
+    baseMs: 10,
+    isStale: false,
+    msPerRow: 1,
+    byRowsMs: new Float64Array(0),
+    msPerPromptToken: 1,
+  };
   const wide = { ...limits, passTokens: 1000, passRows: 100, prefillTokens: 500 };
   const greedy = (count: number, given: Partial<SessionRecord> = {}) =>
     Array.from({ length: count }, (_, i) => record(10 + i, { principal: "greedy", slot: 10 + i, ...given }));
@@ -260,7 +266,13 @@ describe("nextPass, between principals", () => {
   });
 
   it("gives each principal one token, however little time there is", () => {
-    const slow = { baseMs: 1, isStale: false, msPerRow: 50, msPerPromptToken: 50 };
+    const slow = {
+      baseMs: 1,
+      isStale: false,
+      msPerRow: 50,
+      byRowsMs: new Float64Array(0),
+      msPerPromptToken: 50,
+    };
     const grants = beside([record(1, { principal: "modest" }), ...greedy(5)], { cost: slow });
     expect([tokens(grants, "modest"), tokens(grants, "greedy")]).toEqual([1, 1]);
   });

@@ -2,6 +2,7 @@ import { EQUAL_SHARE, type Share } from "../trust/fair-shares.ts";
 import { type Acquisition, chooseSlot, freeAtMs, type SlotRecord } from "./kv-cache.ts";
 import { worthwhileRows } from "./launch.ts";
 import type { KvCacheLimits, PassLimits, Work } from "./machine.ts";
+import { extraRowsMs } from "./row-curve.ts";
 
 /**
  * What goes into the next pass. Plain records in, a decision out: nothing is changed here, and the same records give
@@ -53,6 +54,8 @@ export interface WorkCost {
   readonly isStale: boolean;
   readonly msPerRow: number;
   readonly msPerPromptToken: number;
+  /** times of passes by their rows, but for a constant, ms, Float64Array[n]; empty: each row takes `msPerRow` */
+  readonly byRowsMs: Float64Array;
 }
 
 /** A session's share of the pass. */
@@ -219,8 +222,16 @@ class PassBuilder {
       most = Math.min(most, fits(leftMs - prefill * this.state.cost.msPerPromptToken, msPerRow, least));
     }
     if (prefill < prefillTokens) return { prefill, rows: 0 };
-    const worth = acceptance === null ? most : worthwhileRows(acceptance, this.tokensPerMs, msPerRow, most);
+    const worth = acceptance === null ? most : this.worthwhile(acceptance, most);
     return { prefill, rows: Math.min(most, worth, this.rowsLeft, this.tokensLeft - prefill) };
+  }
+
+  /** Of this session, behind the rows that are in the pass. */
+  private worthwhile(acceptance: number, most: number): number {
+    const { cost, limits } = this.state;
+    const others = limits.passRows - this.rowsLeft;
+    const extraMs = (rows: number) => extraRowsMs(cost.byRowsMs, cost.msPerRow, others + 1, others + rows);
+    return worthwhileRows(acceptance, this.tokensPerMs, extraMs, most);
   }
 
   /**

@@ -115,14 +115,14 @@ export class PassSessions implements EngineSessions<PassSession, PassEvent, Pass
     const sessions = working.map((session, i) =>
       session.record(works[i]!, this.kv.slotOf(session.identity.key), nowMs),
     );
-    const { baseMs, msPerPromptToken, isStale } = this.cost;
+    const { baseMs, msPerPromptToken, isStale, byRowsMs } = this.cost;
     const decision = nextPass(
       {
         sessions,
         slots: this.slots(sessions, nowMs),
         limits: this.limits,
         shares: this.shares.shares(nowMs),
-        cost: { baseMs, msPerRow, msPerPromptToken, isStale },
+        cost: { baseMs, msPerRow, msPerPromptToken, isStale, byRowsMs },
       },
       nowMs,
     );

@@ -41,6 +41,9 @@ export interface ContextParams {
   kv_unified: boolean;
 }
 
+/** LLAMA_STATE_SEQ_FLAGS_PARTIAL_ONLY: of a hybrid model its recurrent state, without keys and values */
+export const PARTIAL_ONLY = 1;
+
 /** struct llama_batch: pointers to arrays of n_tokens */
 export interface Batch {
   n_tokens: number;
@@ -169,6 +172,10 @@ export interface LlamaApi {
   stateSize(context: Pointer, sequence: number): number;
   stateGet: Native<[context: Pointer, into: Pointer, bytes: number, sequence: number], number>;
   stateSet: Native<[context: Pointer, from: Pointer, bytes: number, sequence: number], number>;
+  /** of a part of the state: see PARTIAL_ONLY */
+  partSize(context: Pointer, sequence: number, flags: number): number;
+  partGet: Native<[context: Pointer, into: Pointer, bytes: number, sequence: number, flags: number], number>;
+  partSet: Native<[context: Pointer, from: Pointer, bytes: number, sequence: number, flags: number], number>;
   vocabSize(vocab: Pointer): number;
   vocabIsEog(vocab: Pointer, token: number): boolean;
   vocabText(vocab: Pointer, token: number): string;
@@ -228,6 +235,9 @@ export function bindLlama(library: LibraryHandle): LlamaApi {
     stateSize: bind("state_seq_get_size", "size_t", ["void *", "int32_t"]),
     stateGet: bind("state_seq_get_data", "size_t", ["void *", "void *", "size_t", "int32_t"]),
     stateSet: bind("state_seq_set_data", "size_t", ["void *", "void *", "size_t", "int32_t"]),
+    partSize: bind("state_seq_get_size_ext", "size_t", ["void *", "int32_t", "uint32_t"]),
+    partGet: bind("state_seq_get_data_ext", "size_t", ["void *", "void *", "size_t", "int32_t", "uint32_t"]),
+    partSet: bind("state_seq_set_data_ext", "size_t", ["void *", "void *", "size_t", "int32_t", "uint32_t"]),
     vocabSize: bind("vocab_n_tokens", "int32_t", ["void *"]),
     vocabIsEog: bind("vocab_is_eog", "bool", ["void *", "int32_t"]),
     vocabText: bind("vocab_get_text", "const char *", ["void *", "int32_t"]),

@@ -30,6 +30,8 @@ export class LlamaModel {
   readonly onCpu: boolean;
   /** attention of some layers reaches back only so far */
   readonly slidingWindow: boolean;
+  /** some layers have a state in place of keys and values, without earlier positions */
+  readonly recurrent: boolean;
   private open = true;
   private contexts = 0;
   private freed = false;
@@ -45,6 +47,7 @@ export class LlamaModel {
     this.trainedContext = api.nCtxTrain(pointer);
     this.onCpu = gpu === "off" || !library.usesGpu;
     this.slidingWindow = api.nSwa(pointer) > 0;
+    this.recurrent = api.isHybrid(pointer) || api.isRecurrent(pointer);
   }
 
   /**
@@ -109,11 +112,11 @@ export class LlamaModel {
     this.freed = true;
   }
 
-  /** Speculation takes tokens back: a model whose state cannot be truncated has no use for us. */
   private unsupported(): string | null {
     const { api } = this.library;
-    if (api.isRecurrent(this.pointer) || api.isHybrid(this.pointer)) {
-      return `a ${this.file.architecture} model is recurrent, and its state cannot be rolled back`;
+    // llama.cpp decodes sequences of these together only where they are neighbours: no control over what is alone.
+    if (api.isRecurrent(this.pointer)) {
+      return `a ${this.file.architecture} model has recurrent layers only; take a hybrid one, or one with attention`;
     }
     if (api.hasEncoder(this.pointer)) return "it is an encoder-decoder model";
     return null;

@@ -3,6 +3,7 @@ import { assert } from "../../util/assert.ts";
 import { messageOf, PicoSpecError } from "../../util/errors.ts";
 import { ROW_CAPABILITIES } from "../capabilities.ts";
 import {
+  acceptedLength,
   type DraftModel,
   EngineError,
   type ModelInfo,
@@ -137,7 +138,7 @@ export async function llamaTargetModel(model: LlamaModel, options: TargetOptions
   const identity = await identityOf(model);
   return {
     info: { ...infoOf(model, tokens), identity },
-    capabilities: ROW_CAPABILITIES,
+    capabilities: model.recurrent ? { ...ROW_CAPABILITIES, rollback: "afterPass" } : ROW_CAPABILITIES,
     kvSlots,
     passTokens: context.options.batchTokens,
     passRows,
@@ -164,7 +165,10 @@ export async function llamaTargetModel(model: LlamaModel, options: TargetOptions
         }
         let results: PassResult[];
         try {
-          results = items.map((item, i) => answers.result(item, (row) => context.row(firstRows[i]! + row)));
+          results = items.map((item, i) => {
+            const result = answers.result(item, (row) => context.row(firstRows[i]! + row));
+            return context.cutsBackAnywhere ? result : cutBack(context, item, result);
+          });
         } catch (failure) {
           for (const { slot } of items) context.clear(slot);
           done(engineError(failure), []);
@@ -181,6 +185,13 @@ function addItem(context: LlamaContext, item: PassItem): number {
   context.truncate(item.slot, item.from);
   assert(context.length(item.slot) === item.from, `the KV does not reach ${item.from}`);
   return context.add(item.slot, item.tokens, rowsOf(item));
+}
+
+/** What was not accepted goes right away: of a state, or of a window that may move meanwhile, it could not go later. */
+function cutBack(context: LlamaContext, item: PassItem, result: PassResult): PassResult {
+  const resident = acceptedLength(item, result.answers);
+  context.truncate(item.slot, resident);
+  return { ...result, resident };
 }
 
 /** Bugs of ours go on as what they are. */

@@ -96,7 +96,11 @@ export class Checkpoints {
     return bytes > MOST_BYTES ? null : allocate(bytes);
   }
 
-  private call(act: LlamaApi["partGet"], { address, bytes }: NativeMemory, sequence: number): Promise<number> {
+  private call(
+    act: LlamaApi["partGet"],
+    { address, bytes }: NativeMemory,
+    sequence: number,
+  ): Promise<number> {
     return new Promise((resolve, reject) => {
       act.async(this.context, address, bytes, sequence, PARTIAL_ONLY, (error, moved) => {
         if (error) reject(new EngineError("decode_failed", messageOf(error)));

@@ -227,10 +227,7 @@ export const ARCHITECTURES: readonly Architecture[] = [
   {
     name: "lfm2",
     layers: 4,
-    metadata: (at) => [
-      integer(at("shortconv.l_cache"), 3),
-      attendsAt(at, 4, odd),
-    ],
+    metadata: (at) => [integer(at("shortconv.l_cache"), 3), attendsAt(at, 4, odd)],
     layer: (index) => [
       ...norms("attn_norm", "ffn_norm"),
       ...feedForward(),

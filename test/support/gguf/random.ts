@@ -69,7 +69,7 @@ function filled({ name, shape, fill }: TensorShape, noise: number, format: "F32"
 /** So that logits spread by some units, and each layer changes what it gets. */
 function matrixScale(name: string, columns: number): number {
   if (name === "token_embd.weight") return 2;
-  if (name === "output.weight") return 3;
+  if (name === "output.weight") return 2.2;
   return 4 / Math.sqrt(columns);
 }
 

@@ -16,6 +16,9 @@ export type Pointer = bigint;
 /** struct llama_model_params */
 export interface ModelParams {
   n_gpu_layers: number;
+  split_mode: number;
+  main_gpu: number;
+  tensor_split: Pointer | null;
   progress_callback: Pointer | null;
   /** enum llama_load_mode; 0: read, -1: llama.cpp's choice */
   load_mode: number;
@@ -35,7 +38,9 @@ export interface ContextParams {
   n_threads: number;
   n_threads_batch: number;
   no_perf: boolean;
+  flash_attn_type: number;
   type_k: number;
+  type_v: number;
   op_offload: boolean;
   swa_full: boolean;
   kv_unified: boolean;

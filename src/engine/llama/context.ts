@@ -4,6 +4,7 @@ import type { Pointer } from "./abi.ts";
 import { COMPANION_TOKENS, companionRows, INVARIANT_TOKENS, LlamaBatch } from "./batch.ts";
 import { FreeCells, type KvCells, OrderedCells, spareCells } from "./cells.ts";
 import { Checkpoints } from "./checkpoints.ts";
+import { contextParamsOf } from "./compute.ts";
 import { Decoder } from "./decoder.ts";
 import { Histories } from "./histories.ts";
 import type { LlamaModel } from "./model.ts";
@@ -92,6 +93,12 @@ export class LlamaContext {
   static async create(model: LlamaModel, options: ContextOptions): Promise<LlamaContext> {
     const { api } = model.library;
     const { sequences, contextTokens, rows, threads } = options;
+    const { kvType = "f16", flashAttn } = model.compute;
+    if (isInvariant(model, options) && flashAttn === "off") {
+      const message =
+        "on a CPU a target needs flash attention: without it a row depends on what else is in the cache; leave flashAttn at auto";
+      throw new EngineError("unsupported_option", message);
+    }
     const wanted = sequences * contextTokens;
     const batchTokens = Math.min(options.batchTokens, wanted);
     const invariant = isInvariant(model, options);
@@ -106,7 +113,8 @@ export class LlamaContext {
       n_seq_max: ordered ? sequences + 1 : sequences,
       n_outputs_max: Math.max(sequences + 1, rows + companionRows(batchTokens)),
       n_threads: threads,
-      n_threads_batch: threads,
+      n_threads_batch: model.compute.threadsBatch ?? threads,
+      ...contextParamsOf(model.compute),
       no_perf: true,
       // One cache for all sequences: a partial copy between separate ones aborts, and sequences that get different
       // numbers of tokens would be decoded one after another. A single one is cheaper without.
@@ -121,7 +129,9 @@ export class LlamaContext {
     });
     if (pointer === null) {
       model.release();
-      const message = `no memory for ${sequences} KV slots of ${contextTokens} tokens; ask for fewer`;
+      const other =
+        kvType === "f16" ? "" : `, or take kvType f16: the model's heads may not divide into ${kvType}`;
+      const message = `no memory for ${sequences} KV slots of ${contextTokens} tokens; ask for fewer${other}`;
       throw new EngineError("no_memory", message);
     }
     // Distinctive numbers that come back as they went in: the layout of the structures is the library's.
@@ -143,7 +153,8 @@ export class LlamaContext {
 
   private async decideOnCompany(): Promise<void> {
     const { threads, rows, batchTokens, contextTokens } = this.options;
-    const known = threads > 1 || rows < 2 || batchTokens < 2 || contextTokens < 2;
+    const most = Math.max(threads, this.model.compute.threadsBatch ?? threads);
+    const known = most > 1 || rows < 2 || batchTokens < 2 || contextTokens < 2;
     try {
       this.accompanied = known || (await this.lonelinessShows());
     } catch (error) {

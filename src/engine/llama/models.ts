@@ -13,6 +13,7 @@ import {
   rowsOf,
 } from "../engine.ts";
 import { RowAnswers } from "../rows.ts";
+import { attentionIdentity, placementIdentity } from "./compute.ts";
 import { closedError, LlamaContext } from "./context.ts";
 import { readModelDetails } from "./details.ts";
 import { partsOf } from "./gguf.ts";
@@ -33,14 +34,16 @@ function infoOf(model: LlamaModel, contextTokens: number): ModelInfo {
 }
 
 /** What moves the last bits of the logits. The batch does not: see `batchInvariant`. */
-async function identityOf({ file, library, onCpu }: LlamaModel): Promise<TargetIdentity> {
+async function identityOf({ file, library, onCpu, compute }: LlamaModel): Promise<TargetIdentity> {
+  const attention = attentionIdentity(compute, onCpu);
   const { quantisation, weights } = await readModelDetails(partsOf(file.path));
   return {
     weights,
     quantisation: quantisation ?? "unknown",
     library: `llama.cpp ${library.version}`,
-    backend: onCpu ? "cpu" : gpuOf(library.build),
+    backend: onCpu ? "cpu" : `${gpuOf(library.build)}${placementIdentity(compute)}`,
     cpuBuild: library.cpuBuild.slice(0, MOST_IDENTITY_UNITS),
+    ...(attention === undefined ? {} : { attention }),
   };
 }
 

@@ -51,7 +51,11 @@ describe("what llama.cpp is given", () => {
 
 describe("the identity", () => {
   it("has what changes numbers, and is as before where nothing does", () => {
-    for (const options of [{}, { mlock: true, threadsBatch: 3 }, { kvType: "f16", flashAttn: "auto" }] as const) {
+    for (const options of [
+      {},
+      { mlock: true, threadsBatch: 3 },
+      { kvType: "f16", flashAttn: "auto" },
+    ] as const) {
       expect(attentionIdentity(options, true)).toBeUndefined();
       expect(placementIdentity(options)).toBe("");
     }
@@ -70,6 +74,8 @@ describe("computeText", () => {
     );
     const gpu = { build: "cuda", onCpu: false };
     const options = { threads: 4, threadsBatch: 8, gpuLayers: 20, mainGpu: 1, kvType: "q8_0" } as const;
-    expect(computeText(options, gpu)).toBe("cuda: 20 layers on the GPU, GPU 1, KV q8_0, flash attention auto");
+    expect(computeText(options, gpu)).toBe(
+      "cuda: 20 layers on the GPU, GPU 1, KV q8_0, flash attention auto",
+    );
   });
 });

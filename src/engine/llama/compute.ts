@@ -151,6 +151,6 @@ export function computeText(
   const { kvType = "f16", flashAttn = "auto", gpuLayers, threads, threadsBatch = threads } = options;
   const layers = `${gpuLayers ?? "all"} layers on the GPU${placementIdentity({ ...options, gpuLayers: undefined })}`;
   const batch = threadsBatch === threads ? "" : ` (${threadsBatch} for batches)`;
-  const where = onCpu ? `CPU, ${threads} threads${batch}` : `${layers}`;
+  const where = onCpu ? `CPU, ${threads} ${threads === 1 ? "thread" : "threads"}${batch}` : `${layers}`;
   return `${build}: ${where}, KV ${kvType}, flash attention ${flashAttn}${options.mlock ? ", locked in memory" : ""}`;
 }

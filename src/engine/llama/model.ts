@@ -2,7 +2,14 @@ import koffi from "koffi";
 import { assert } from "../../util/assert.ts";
 import { EngineError } from "../engine.ts";
 import { type Pointer, registerProgress } from "./abi.ts";
-import { type ComputeOptions, checkCompute, computeOf, MOST_GPUS, modelParamsOf, wantsGpu } from "./compute.ts";
+import {
+  type ComputeOptions,
+  checkCompute,
+  computeOf,
+  MOST_GPUS,
+  modelParamsOf,
+  wantsGpu,
+} from "./compute.ts";
 import { type ModelFile, readModelFile } from "./gguf.ts";
 import { type GpuChoice, type LlamaLibrary, loadLibrary } from "./library.ts";
 

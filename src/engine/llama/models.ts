@@ -18,6 +18,7 @@ import { closedError, LlamaContext } from "./context.ts";
 import { readModelDetails } from "./details.ts";
 import { partsOf } from "./gguf.ts";
 import type { LlamaModel } from "./model.ts";
+import { checkWayBack } from "./way-back.ts";
 
 export interface EngineOptions {
   /** most tokens of one sequence; the model's own where it is not given */
@@ -28,6 +29,8 @@ export interface EngineOptions {
 /** A prompt is fed in chunks of this many tokens: a rollback waits for one at most. */
 const FEED_TOKENS = 128;
 const PASS_TOKENS = 512;
+/** Of a context in which a way back can be tried. */
+const LEAST_TOKENS = 8;
 
 function infoOf(model: LlamaModel, contextTokens: number): ModelInfo {
   return { name: model.file.name, vocabularySize: model.vocabularySize, contextTokens };
@@ -137,6 +140,12 @@ export async function llamaTargetModel(model: LlamaModel, options: TargetOptions
     threads,
     batchInvariant: true,
   });
+  if (model.recurrent && model.onCpu && tokens >= LEAST_TOKENS) {
+    await checkWayBack(context, model.file.architecture).catch((error: unknown) => {
+      context.close();
+      throw error;
+    });
+  }
   const answers = new RowAnswers();
   const identity = await identityOf(model);
   return {

@@ -10,7 +10,7 @@ import { ARCHITECTURES } from "../support/gguf/architectures.ts";
 import { writeRandomModel } from "../support/gguf/random.ts";
 import { PROMPTS } from "../support/prompts.ts";
 import { RealPair } from "../support/real-pair.ts";
-import { randomTexts, rowsOf, walk } from "../support/row-walk.ts";
+import { randomTexts, rowsOf, sameRow, walk } from "../support/row-walk.ts";
 import { draws } from "../support/world.ts";
 
 /**
@@ -84,6 +84,33 @@ describe.each(ARCHITECTURES.map(({ name }) => [name]))("%s", (name) => {
     expect(tally.tokens).toBeGreaterThan(ASKED * TOKENS);
     expect(tally.accepted).toBeGreaterThan(ASKED * 10);
     expect(tally.rejected).toBeGreaterThan(ASKED * 5);
+  });
+});
+
+describe.each(
+  HYBRID.flatMap((name) => [[name, "Q8_0"] as const, [name, "Q4_0"] as const]),
+)("%s in %s", (name, format) => {
+  it("has the same rows whatever else is in the pass and in the cache", async () => {
+    const path = join(folder, `${name}-${format}.gguf`);
+    writeRandomModel(path, { architecture: name, format });
+    const model = await LlamaModel.load(path, { gpu: "off" });
+    const { rows, off } = await walk(model, 150);
+    model.close();
+    expect(rows).toBeGreaterThan(1000);
+    expect(off).toBe(0);
+  });
+});
+
+describe.each([...HYBRID, "gemma3"].map((name) => [name]))("%s on two threads", (name) => {
+  it("has the same rows in passes of any size", async () => {
+    const model = await LlamaModel.load(target(name), { gpu: "off" });
+    const [text] = randomTexts(model, 1, 20, draws(5));
+    const one = await rowsOf(model, text!, 1, { threads: 2 });
+    for (const size of [7, 20]) {
+      const rows = await rowsOf(model, text!, size, { threads: 2 });
+      expect(rows.filter((row, i) => !sameRow(row, one[i]!))).toHaveLength(0);
+    }
+    model.close();
   });
 });
 

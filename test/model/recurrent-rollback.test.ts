@@ -3,7 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import koffi from "koffi";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import type { Pointer } from "../../src/engine/llama/abi.ts";
+import { PARTIAL_ONLY, type Pointer } from "../../src/engine/llama/abi.ts";
 import { LlamaBatch } from "../../src/engine/llama/batch.ts";
 import { Checkpoints } from "../../src/engine/llama/checkpoints.ts";
 import { LlamaModel } from "../../src/engine/llama/model.ts";
@@ -127,7 +127,7 @@ describe.each([["lfm2"], ["qwen35"]])("going back in a %s model, by llama.cpp al
 });
 
 describe("checkpoints", () => {
-  it("are bounded: the oldest of a sequence goes, and those of another text are forgotten", async () => {
+  it("are bounded in number and in bytes: the oldest goes, and those of another text are forgotten", async () => {
     writeRandomModel(join(folder, "lfm2.gguf"), { architecture: "lfm2" });
     model = await LlamaModel.load(join(folder, "lfm2.gguf"), { gpu: "off" });
     context = new Bare(0);
@@ -143,6 +143,18 @@ describe("checkpoints", () => {
     expect(checkpoints.latest(0, 6)).toBe(5);
     await expect(checkpoints.restore(0, 6)).rejects.toMatchObject({ code: "decode_failed" });
     checkpoints.close();
+
+    // Room for one and a half, of all sequences; then for none.
+    const bytes = model.library.api.partSize(context.pointer, 0, PARTIAL_ONLY);
+    const small = new Checkpoints(model.library.api, context.pointer, 4, 1.5 * bytes);
+    await small.save(0, 5);
+    await small.save(0, 6);
+    expect([6, 5].map((most) => small.latest(0, most))).toEqual([6, -1]);
+    small.close();
+    const none = new Checkpoints(model.library.api, context.pointer, 4, bytes - 1);
+    await none.save(0, 6);
+    expect(none.latest(0, 6)).toBe(-1);
+    none.close();
     context.close();
     model.close();
   });

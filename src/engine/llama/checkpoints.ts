@@ -24,14 +24,16 @@ export class Checkpoints {
   private readonly api: LlamaApi;
   private readonly context: Pointer;
   private readonly mostOfEach: number;
+  private readonly mostBytes: number;
   /** the newest last */
   private kept: Checkpoint[] = [];
   /** freed by a checkpoint that went, and as large as the next */
   private spare: NativeMemory[] = [];
 
-  constructor(api: LlamaApi, context: Pointer, sequences: number) {
+  constructor(api: LlamaApi, context: Pointer, sequences: number, mostBytes = MOST_BYTES) {
     this.api = api;
     this.context = context;
+    this.mostBytes = mostBytes;
     this.mostOfEach = Math.max(LEAST_OF_EACH, Math.floor(MOST_OF_ONE / sequences));
   }
 
@@ -81,7 +83,7 @@ export class Checkpoints {
     const own = this.of(sequence);
     if (own.length >= this.mostOfEach) this.drop(own.slice(0, 1));
     const inAll = () => this.kept.reduce((sum, { memory }) => sum + memory.bytes, bytes);
-    while (this.kept.length > 0 && inAll() > MOST_BYTES) this.drop(this.kept.slice(0, 1));
+    while (this.kept.length > 0 && inAll() > this.mostBytes) this.drop(this.kept.slice(0, 1));
   }
 
   private drop(some: readonly Checkpoint[]): void {
@@ -93,7 +95,7 @@ export class Checkpoints {
     const fitting = this.spare.findIndex((memory) => memory.bytes === bytes);
     if (fitting >= 0) return this.spare.splice(fitting, 1)[0]!;
     for (const memory of this.spare.splice(0)) memory.free();
-    return bytes > MOST_BYTES ? null : allocate(bytes);
+    return bytes > this.mostBytes ? null : allocate(bytes);
   }
 
   private call(

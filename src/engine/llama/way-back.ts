@@ -10,7 +10,9 @@ export type Rewound = Pick<LlamaContext, "add" | "decode" | "row" | "truncate" |
  * @throws EngineError `unsupported_model`
  */
 export async function checkWayBack(context: Rewound, architecture: string): Promise<void> {
-  const [first, second, third, stray] = [3, 5, 7, 11].map((part) => Math.floor(context.vocabularySize / part));
+  const [first, second, third, stray] = [3, 5, 7, 11].map((part) =>
+    Math.floor(context.vocabularySize / part),
+  );
   await rowAfter(context, [first!, second!]);
   const straight = await rowAfter(context, [third!]);
   context.clear(0);

@@ -9,8 +9,10 @@ export interface Tensor {
   /** fastest dimension first, as GGUF has it */
   readonly shape: readonly number[];
   readonly values: Float32Array;
-  readonly format: "F32" | "F16";
+  readonly format: Format;
 }
+
+export type Format = keyof typeof FORMATS;
 
 /** One key of the metadata, as the file has it. */
 export type Entry = Uint8Array;
@@ -21,6 +23,15 @@ const VERSION = 3;
 const TYPE = { u32: 4, i32: 5, f32: 6, bool: 7, string: 8, array: 9 } as const;
 /** Bytes of a value by its type; 0: of its own length. */
 const SIZES = [1, 1, 2, 2, 4, 4, 4, 1, 0, 0, 8, 8, 8];
+
+/** ggml's number of each, and its bytes. */
+const FORMATS = {
+  F32: { type: 0, encode: (values: Float32Array) => new Uint8Array(values.buffer) },
+  F16: { type: 1, encode: float16 },
+  Q4_0: { type: 2, encode: fourBits },
+  Q8_0: { type: 8, encode: eightBits },
+};
+const BLOCK = 32;
 
 export const string = (key: string, value: string): Entry => entry(key, TYPE.string, text(value));
 export const integer = (key: string, value: number): Entry => entry(key, TYPE.u32, u32(value));
@@ -41,8 +52,9 @@ export function writeGguf(path: string, metadata: readonly Entry[], tensors: rea
   const body: Uint8Array[] = [];
   let offset = 0;
   for (const { name, shape, values, format } of tensors) {
-    const bytes = format === "F16" ? float16(values) : new Uint8Array(values.buffer);
-    parts.push(text(name), u32(shape.length), ...shape.map(u64), u32(format === "F16" ? 1 : 0), u64(offset));
+    const { type, encode } = FORMATS[format];
+    const bytes = encode(values);
+    parts.push(text(name), u32(shape.length), ...shape.map(u64), u32(type), u64(offset));
     body.push(bytes, new Uint8Array(padded(bytes.length) - bytes.length));
     offset += padded(bytes.length);
   }
@@ -89,6 +101,45 @@ function float16(values: Float32Array): Uint8Array {
     return ((word >>> 16) & 0x8000) + (((exponent << 10) | ((word >>> 13) & 0x3ff)) + ((word >>> 12) & 1));
   });
   return new Uint8Array(halves.buffer);
+}
+
+/** Blocks of 32 values: a scale in F16, and 8 bits each. */
+function eightBits(values: Float32Array): Uint8Array {
+  return blocks(values, BLOCK, (block, put) => {
+    const scale = largest(block) / 127 || 1;
+    put(scale, (i) => Math.round(block[i]! / scale) & 0xff);
+  });
+}
+
+/** The same with 4 bits each, the first half of a block in the low ones. */
+function fourBits(values: Float32Array): Uint8Array {
+  return blocks(values, BLOCK / 2, (block, put) => {
+    const scale = largest(block) / -8 || 1;
+    const level = (value: number) => Math.min(15, Math.max(0, Math.round(value / scale) + 8));
+    put(scale, (i) => level(block[i]!) | (level(block[i + BLOCK / 2]!) << 4));
+  });
+}
+
+/** The value that is furthest from 0, with its sign. */
+function largest(block: Float32Array): number {
+  return block.reduce((a, b) => (Math.abs(b) > Math.abs(a) ? b : a), 0);
+}
+
+type PutBlock = (scale: number, byteAt: (index: number) => number) => void;
+
+function blocks(
+  values: Float32Array,
+  blockBytes: number,
+  fill: (block: Float32Array, put: PutBlock) => void,
+): Uint8Array {
+  const bytes = new Uint8Array((values.length / BLOCK) * (2 + blockBytes));
+  for (let from = 0, at = 0; from < values.length; from += BLOCK, at += 2 + blockBytes) {
+    fill(values.subarray(from, from + BLOCK), (scale, byteAt) => {
+      bytes.set(float16(Float32Array.of(scale)), at);
+      for (let i = 0; i < blockBytes; i++) bytes[at + 2 + i] = byteAt(i);
+    });
+  }
+  return bytes;
 }
 
 function entry(key: string, type: number, ...value: Uint8Array[]): Entry {

@@ -6,7 +6,7 @@ import {
   type TensorShape,
   WIDTH,
 } from "./architectures.ts";
-import { string, type Tensor, tokenizerOf, writeGguf } from "./encode.ts";
+import { type Format, string, type Tensor, tokenizerOf, writeGguf } from "./encode.ts";
 
 /** The vocabulary of the bundled pair. */
 const VOCABULARY = "models/pico-drafter-q8_0.gguf";
@@ -19,7 +19,7 @@ export interface RandomOptions {
   /** default: 512 */
   readonly contextTokens?: number;
   /** of the matrices. Default: F16 */
-  readonly format?: "F32" | "F16";
+  readonly format?: Format;
 }
 
 /** A model with random weights: the same for the same architecture, but for the noise. */
@@ -55,7 +55,7 @@ const FILLS: Record<Fill, readonly [middle: number, spread: number]> = {
   filter: [0, 1.5],
 };
 
-function filled({ name, shape, fill }: TensorShape, noise: number, format: "F32" | "F16"): Tensor {
+function filled({ name, shape, fill }: TensorShape, noise: number, format: Format): Tensor {
   const count = shape.reduce((product, size) => product * size, 1);
   const [middle, spread] = FILLS[fill];
   const scale = fill.endsWith("atrix") ? spread * matrixScale(name, shape[0]!) : spread;

@@ -8,6 +8,7 @@ import { LlamaBatch } from "../../src/engine/llama/batch.ts";
 import { Checkpoints } from "../../src/engine/llama/checkpoints.ts";
 import { LlamaModel } from "../../src/engine/llama/model.ts";
 import { writeRandomModel } from "../support/gguf/random.ts";
+import { distance } from "../support/row-walk.ts";
 
 /**
  * Ways back for a model with recurrent layers, by llama.cpp's C API alone: why the engine keeps checkpoints, and not
@@ -72,9 +73,6 @@ function straight(): Float32Array {
   other.close();
   return row;
 }
-
-const distance = (a: Float32Array, b: Float32Array) =>
-  a.reduce((most, value, i) => Math.max(most, Math.abs(value - b[i]!)), 0);
 
 describe.each([["lfm2"], ["qwen35"]])("going back in a %s model, by llama.cpp alone", (architecture) => {
   const file = () => join(folder, `${architecture}.gguf`);

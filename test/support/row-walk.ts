@@ -63,18 +63,27 @@ interface Asked {
   readonly count: number;
 }
 
+interface Walked {
+  readonly rows: number;
+  /** rows that are not the same bits */
+  readonly off: number;
+  /** the largest difference of two logits */
+  readonly worst: number;
+}
+
+/** The largest difference of two rows. */
+export function distance(a: Float32Array, b: Float32Array): number {
+  return a.reduce((most, value, i) => Math.max(most, Math.abs(value - b[i]!)), 0);
+}
+
 /** Drafts, rollbacks, prompts, new texts and shared beginnings, on four sequences. */
-export async function walk(
-  model: LlamaModel,
-  passes: number,
-  shape: Shape = {},
-): Promise<{ readonly rows: number; readonly off: number }> {
+export async function walk(model: LlamaModel, passes: number, shape: Shape = {}): Promise<Walked> {
   const random = draws(7);
   const material = randomTexts(model, 6, TEXT_TOKENS, random);
   const alone = await Promise.all(material.map((text) => rowsOf(model, text, 1, shape)));
   const context = await LlamaContext.create(model, { ...ROW_SHAPE, ...shape, sequences: 4 });
   const walkers: Walker[] = Array.from({ length: 4 }, (_, text) => ({ text, length: 0 }));
-  let [rows, off] = [0, 0];
+  let [rows, off, worst] = [0, 0, 0];
   for (let pass = 0; pass < passes; pass++) {
     share(context, walkers, random);
     const asked = step(context, walkers, material, random);
@@ -83,12 +92,15 @@ export async function walk(
     for (const { text, from, index, count } of asked) {
       rows += count;
       for (let i = 0; i < count; i++) {
-        if (!sameRow(context.row(index + i), alone[text]![from + i]!)) off++;
+        const [row, right] = [context.row(index + i), alone[text]![from + i]!];
+        if (sameRow(row, right)) continue;
+        off++;
+        worst = Math.max(worst, distance(row, right));
       }
     }
   }
   context.close();
-  return { rows, off };
+  return { rows, off, worst };
 }
 
 /** Now and then one gets the beginning of another, or all of it. */

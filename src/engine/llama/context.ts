@@ -102,7 +102,8 @@ export class LlamaContext {
     const wanted = sequences * contextTokens;
     const batchTokens = Math.min(options.batchTokens, wanted);
     const invariant = isInvariant(model, options);
-    const ordered = invariant && sequences > 1;
+    // Without order llama.cpp gives away cells that a window has left, and a rollback would look into again.
+    const ordered = sequences > 1 && (invariant || model.slidingWindow);
     const runs = runTokens(model, { ...options, batchTokens });
     const cells = paddedCells(wanted + COMPANION_TOKENS + (ordered ? spareCells(wanted) : 0));
     const params = {

@@ -6,13 +6,14 @@ import { DeviceEdge, OFFLINE_MODES } from "../device/edge.ts";
 import { DRAFTERS } from "../device/engines.ts";
 import { tellFault } from "../device/options.ts";
 import type { Answerer, OfflineMode } from "../edge/edge.ts";
+import { checkCompute, computeOf } from "../engine/llama/compute.ts";
 import { SettingError } from "../util/errors.ts";
 import { addCredentialOptions, type CredentialValues, credentialsOf } from "./credentials.ts";
 import { MODEL, modelPath } from "./model-path.ts";
 import {
+  addComputeOptions,
   addSamplerOptions,
   type GpuValue,
-  gpuOption,
   maxTokensOption,
   type NamedPolicy,
   number,
@@ -66,7 +67,7 @@ export function addLinkOptions(command: Command): Command {
       "the cloud, ws:// or wss:// (not needed for --policy edge); can be repeated, for clouds with the same model",
     ).argParser(several),
   );
-  return addCredentialOptions(command)
+  addCredentialOptions(command)
     .addOption(
       new Option(
         "--model <model>",
@@ -84,7 +85,6 @@ export function addLinkOptions(command: Command): Command {
         .argParser(whole(1, 512))
         .default(Math.max(1, availableParallelism() >> 1)),
     )
-    .addOption(gpuOption())
     .addOption(
       new Option(
         "--reconnect <seconds>",
@@ -93,6 +93,7 @@ export function addLinkOptions(command: Command): Command {
         .argParser(number(0, 86_400))
         .default(30),
     );
+  return addComputeOptions(command);
 }
 
 export function addAskOptions(command: Command): Command {
@@ -111,6 +112,7 @@ export function addAskOptions(command: Command): Command {
  */
 export async function openEdge(values: LinkValues): Promise<DeviceEdge> {
   checkLink(values);
+  checkCompute(values, values.gpu);
   const { policy, cloud = [], model, drafter, threads, gpu, reconnect, offline } = values;
   const bar = progressBar(`loading ${model ?? "the tokenizer"}`);
   const reconnectMs = reconnect * 1000;
@@ -122,6 +124,7 @@ export async function openEdge(values: LinkValues): Promise<DeviceEdge> {
     drafter: !policy.policy.target && drafter === "lookup" ? "model" : drafter,
     threads,
     gpu,
+    ...computeOf(values),
     reconnectMs,
     progress: bar.update,
     failed: tellFault,

@@ -4,6 +4,7 @@ import { identityText } from "../decoding/identity.ts";
 import { CLOUD_DEFAULTS, type CreateCloudOptions, createCloud } from "../device/cloud.ts";
 import { TARGET_ENGINES } from "../device/engines.ts";
 import { CloudOperations } from "../device/operations.ts";
+import { computeOf } from "../engine/llama/compute.ts";
 import { SettingError } from "../util/errors.ts";
 import { configOption } from "./config.ts";
 import { readText } from "./files.ts";
@@ -12,10 +13,10 @@ import { loadingProgress, MODEL } from "./model-path.ts";
 import { serveUntilStopped } from "./node.ts";
 import { addLogOptions, type LogValues, openLog, type TraceValue, traceOption } from "./operations.ts";
 import {
+  addComputeOptions,
   addHardwareOption,
   addRenamedOption,
   type GpuValue,
-  gpuOption,
   type NamedHardware,
   number,
   whole,
@@ -97,8 +98,8 @@ export function cloudCommand(): Command {
       new Option("--drain-seconds <n>", "what open sessions have to end in after SIGTERM or SIGINT")
         .argParser(number(0, 86_400))
         .default(CLOUD_DEFAULTS.drainSeconds),
-    )
-    .addOption(gpuOption());
+    );
+  addComputeOptions(command);
   addTrustOptions(command);
   command.addOption(configOption());
   return addOperationsOptions(addHardwareOption(command, "off"))
@@ -182,9 +183,10 @@ async function serveModel(
     downloading,
   }).finally(end);
   try {
-    const { name, fingerprint, vocabularySize, contextTokens, library, identity } = cloud.served;
+    const { name, fingerprint, vocabularySize, contextTokens, library, identity, compute } = cloud.served;
     console.log(`${name}: ${vocabularySize} tokens (${fingerprint}), context ${contextTokens}`);
     console.log(`${values.kvSlots} KV slots, ${values.engine} ${library.version} (${library.build})`);
+    console.log(`computes with ${compute}`);
     if (identity) console.log(wrapped(identityText(identity)));
     if (values.hardware) console.log(`emulated hardware: ${values.hardware.name}`);
     const announce = () => {
@@ -228,6 +230,7 @@ function cloudOptions(values: CloudValues): CreateCloudOptions {
       : { sharedPrefix: readText(values.sharedPrefix, "a text file") }),
     ...(values.keys === undefined ? {} : { keys: values.keys }),
     ...tlsOf(values),
+    ...computeOf(values),
     origins: values.allowOrigin,
     ...{ quantumTokens: quantum, idleAfterMs: idleAfter, hardware: hardware?.profile ?? null },
   };

@@ -1,6 +1,13 @@
 import { type Command, InvalidArgumentError, Option } from "commander";
 import { type DecodingPolicy, POLICIES, policyNamed } from "../decoding/policy.ts";
 import { SESSION_ROWS } from "../decoding/session.ts";
+import {
+  type ComputeOptions,
+  checkCompute,
+  FLASH_ATTENTION,
+  KV_TYPES,
+  MOST_GPUS,
+} from "../engine/llama/compute.ts";
 import type { GpuChoice } from "../engine/llama/library.ts";
 import { HARDWARE_PROFILES, type HardwareProfile, hardwareNamed } from "../engine/paced.ts";
 import { type Seed, toSeed } from "../sampling/random.ts";
@@ -102,10 +109,52 @@ export function addRenamedOption(command: Command, option: Option, formerFlags: 
     });
 }
 
-export function gpuOption(): Option {
-  return new Option("--gpu <choice>", "use an installed GPU build of llama.cpp")
-    .choices(["auto", "off"])
-    .default("auto");
+/** What the model computes with, beside `--threads`. */
+export function addComputeOptions(command: Command): Command {
+  return command
+    .addOption(
+      new Option("--gpu <choice>", "use an installed GPU build of llama.cpp")
+        .choices(["auto", "off"])
+        .default("auto"),
+    )
+    .addOption(
+      new Option("--gpu-layers <n>", "layers that the GPU computes (default: all)").argParser(
+        whole(0, 10_000),
+      ),
+    )
+    .addOption(
+      new Option("--main-gpu <n>", "one GPU for the whole model, from 0 (default: all share it)").argParser(
+        whole(0, MOST_GPUS - 1),
+      ),
+    )
+    .addOption(
+      new Option(
+        "--tensor-split <parts>",
+        "how much of the model each GPU gets, with commas: 3,1 (default: by their memory)",
+      ).argParser(checked(tensorSplit)),
+    )
+    .addOption(
+      new Option(
+        "--kv-type <type>",
+        "of keys and values: smaller ones are less exact (default: f16)",
+      ).choices(KV_TYPES),
+    )
+    .addOption(
+      new Option("--flash-attn <choice>", "flash attention (default: auto)").choices(FLASH_ATTENTION),
+    )
+    .addOption(new Option("--mlock", "keep the weights in memory, where the system allows that"))
+    .addOption(
+      new Option(
+        "--threads-batch <n>",
+        "of the CPU, for passes of more than one token (default: --threads)",
+      ).argParser(whole(1, 512)),
+    );
+}
+
+function tensorSplit(text: string): readonly number[] {
+  const parts = text.split(",").map((part) => (part.trim() === "" ? Number.NaN : Number(part)));
+  checkCompute({ tensorSplit: parts }, "auto");
+  return parts;
 }
 
 export function seedOption(): Option {
@@ -172,7 +221,7 @@ export function samplerFrom(values: SamplerOptionValues): SamplerSettings {
   return samplerSettings(Object.fromEntries(given));
 }
 
-export interface GpuValue {
+export interface GpuValue extends ComputeOptions {
   readonly gpu: GpuChoice;
 }
 

@@ -12,12 +12,13 @@ import { loadDrafter } from "../device/drafter.ts";
 import { freshSeed, software } from "../device/node.ts";
 import { connectEdge } from "../edge/connect.ts";
 import { Edge } from "../edge/edge.ts";
+import { checkCompute, computeOf } from "../engine/llama/compute.ts";
 import { systemClock } from "../transport/node/clock.ts";
 import { connect } from "../transport/node/connect.ts";
 import { SettingError } from "../util/errors.ts";
 import { addCredentialOptions, type CredentialValues, credentialsOf } from "./credentials.ts";
 import { MODEL, modelPath } from "./model-path.ts";
-import { type GpuValue, gpuOption, number, whole } from "./options.ts";
+import { addComputeOptions, type GpuValue, number, whole } from "./options.ts";
 import { figure, progressBar, table } from "./output.ts";
 import { defaultPolicies, readScenario, type SetValue, setOption } from "./simulate.ts";
 import { shortened, wrapped } from "./text.ts";
@@ -43,7 +44,8 @@ export function planCommand(): Command {
       "whether PicoSpec pays off here, and which policy to take: from a short look at a real cloud, or a scenario",
     )
     .addOption(new Option("--cloud <url>", "measure this cloud for some twenty seconds: needs --model"));
-  return addCredentialOptions(command)
+  addComputeOptions(addCredentialOptions(command));
+  return command
     .addOption(
       new Option("--model <model>", `the drafter, a GGUF model with the target's tokenizer: ${MODEL}`),
     )
@@ -71,7 +73,6 @@ export function planCommand(): Command {
     .addOption(
       new Option("--answers <n>", "simulated for each policy").argParser(whole(4, 10_000)).default(20),
     )
-    .addOption(gpuOption())
     .addOption(setOption())
     .addOption(new Option("--json", "print one JSON object and nothing else"))
     .addHelpText(
@@ -130,6 +131,7 @@ const PAYS_MS = 8000;
 
 async function measured(values: PlanValues): Promise<Measured> {
   const { cloud, model, threads, gpu, prompt, temperature } = values;
+  checkCompute(values, gpu);
   if (cloud === undefined || model === undefined) {
     throw new SettingError(
       "cloud",
@@ -142,6 +144,7 @@ async function measured(values: PlanValues): Promise<Measured> {
     file: await modelPath(model),
     threads,
     gpu,
+    ...computeOf(values),
     hardware: null,
     watch: (one) => timedDrafter(one, samples),
     progress: bar.update,

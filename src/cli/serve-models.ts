@@ -1,6 +1,7 @@
 import type { DrafterKind } from "../device/drafter.ts";
 import type { DeviceEdge } from "../device/edge.ts";
 import { closeEdges, createEdges } from "../device/edges.ts";
+import { computeOf } from "../engine/llama/compute.ts";
 import type { Log } from "../util/log.ts";
 import { checkLink, type LinkValues } from "./ask.ts";
 import type { ConfiguredModel } from "./config.ts";
@@ -60,6 +61,7 @@ async function openEdges(
     drafter,
     threads,
     gpu,
+    ...computeOf(values),
     reconnectMs: reconnect * 1000,
     failed,
     log: (line) => log.info({}, printable(line)),

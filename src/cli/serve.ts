@@ -130,6 +130,8 @@ async function answerUntilStopped(
       const name = edge.model === null ? "a model that is not known yet" : edge.modelName;
       console.log(`${printable(name)}, policy ${values.policy.name}`);
     }
+    const [drafts] = edges.flatMap(({ loaded }) => loaded.compute ?? []);
+    if (drafts !== undefined) console.log(`drafts with ${drafts}`);
     console.log(`listening on ${server.url}/v1`);
     log.info({ url: server.url, policy: values.policy.name }, "listening");
     // A parent that started this process hears the port, and takes it along when it ends.

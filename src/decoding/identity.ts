@@ -13,7 +13,12 @@ export interface TargetIdentity {
   readonly backend: string;
   /** which of the library's builds for CPUs is loaded, such as `haswell` */
   readonly cpuBuild: string;
+  /** of keys, values and attention what is not as usual, such as `KV q8_0`. Not told: keys and values are F16 */
+  readonly attention?: string | undefined;
 }
+
+/** Of a part that is not told. */
+const USUAL = "usual";
 
 /** UTF-16 units of one part. */
 export const MOST_IDENTITY_UNITS = 512;
@@ -24,6 +29,7 @@ const PARTS = {
   library: "library",
   backend: "compute backend",
   cpuBuild: "CPU build",
+  attention: "attention",
 } as const satisfies Record<keyof TargetIdentity, string>;
 
 const PART_NAMES = Object.keys(PARTS) as (keyof TargetIdentity)[];
@@ -32,10 +38,14 @@ const PART_NAMES = Object.keys(PARTS) as (keyof TargetIdentity)[];
 export function identityDifference(before: TargetIdentity, now: TargetIdentity): string | null {
   const parts = PART_NAMES.filter((part) => before[part] !== now[part]);
   if (parts.length === 0) return null;
-  return parts.map((part) => `${PARTS[part]} (${now[part]}, before: ${before[part]})`).join(", ");
+  return parts
+    .map((part) => `${PARTS[part]} (${now[part] ?? USUAL}, before: ${before[part] ?? USUAL})`)
+    .join(", ");
 }
 
 /** In one line, for people. */
-export function identityText({ weights, quantisation, library, backend, cpuBuild }: TargetIdentity): string {
-  return `weights ${weights}, ${quantisation}, ${library}, ${backend}, CPU build ${cpuBuild}`;
+export function identityText(identity: TargetIdentity): string {
+  const { weights, quantisation, library, backend, cpuBuild, attention } = identity;
+  const parts = [`weights ${weights}`, quantisation, library, backend, `CPU build ${cpuBuild}`];
+  return [...parts, ...(attention === undefined ? [] : [attention])].join(", ");
 }

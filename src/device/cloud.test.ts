@@ -9,6 +9,7 @@ describe("createCloud refuses, and says what to do", () => {
     ["no listen address", { host: "" }, /host is an address/],
     ["no session", { sessions: 0 }, /sessions is from 1 to 100000, not 0/],
     ["too many KV slots", { kvSlots: 65 }, /kvSlots is from 1 to 64, not 65/],
+    ["small keys without flash attention", { kvType: "q8_0", flashAttn: "off" }, /needs flash attention/],
     ["half a thread", { threads: 0.5 }, /threads is from 1 to 512, not 0.5/],
     ["no quantum", { quantumTokens: 0 }, /quantumTokens is from 1 to 65536, not 0/],
     ["a context of one token", { contextTokens: 1 }, /contextTokens is from 16 to 1048576, not 1/],

@@ -1,5 +1,6 @@
 import { availableParallelism } from "node:os";
 import { type CloudServer, serveCloud } from "../cloud/server.ts";
+import { type ComputeOptions, checkCompute, computeOf } from "../engine/llama/compute.ts";
 import type { GpuChoice } from "../engine/llama/library.ts";
 import { type HardwareProfile, pacedTarget } from "../engine/paced.ts";
 import type { PullProgress } from "../hub/pull.ts";
@@ -14,7 +15,7 @@ import { need, needGpu, needWhole, tellFault } from "./options.ts";
 
 /** A cloud out of a model file. */
 
-export interface CreateCloudOptions {
+export interface CreateCloudOptions extends ComputeOptions {
   /** what runs the target, by name. Default: `llama` */
   readonly engine?: string;
   /** the target, a GGUF file or hf:owner/repo[:quant] */
@@ -87,12 +88,13 @@ export const CLOUD_DEFAULTS = {
 export async function createCloud(options: CreateCloudOptions): Promise<DeviceCloud> {
   const settings = withDefaults(options);
   checkSettings(options.model, settings);
+  checkCompute(options, settings.gpu);
   const { threads, gpu, kvSlots, contextTokens, hardware, host, port } = settings;
   const { loading: progress = () => {}, downloading = () => {} } = options;
   const open = TARGET_ENGINES.named(settings.engine);
   const secrets = new CloudSecrets(options.keys ?? null, options.tls ?? null);
   const file = await modelFile(options.model, downloading);
-  const target = await open({ file, kvSlots, contextTokens, threads, gpu, progress });
+  const target = await open({ file, kvSlots, contextTokens, threads, gpu, progress, ...computeOf(options) });
   try {
     const { description, tokenizer, grammars } = target;
     const server = await serveCloud({
@@ -191,7 +193,8 @@ export class DeviceCloud {
   get served() {
     const { name, fingerprint } = this.target.description;
     const { vocabularySize, contextTokens, identity = null } = this.target.engine.info;
-    return { name, fingerprint, vocabularySize, contextTokens, identity, library: this.target.library };
+    const { library, compute } = this.target;
+    return { name, fingerprint, vocabularySize, contextTokens, identity, library, compute };
   }
 
   /**

@@ -6,6 +6,7 @@ import { type CloudState, Keeper } from "../edge/keeper.ts";
 import { isPassing } from "../edge/links.ts";
 import { LocalOpener } from "../edge/local-opener.ts";
 import type { RemoteOpener } from "../edge/opener.ts";
+import { type ComputeOptions, computeOf } from "../engine/llama/compute.ts";
 import type { GpuChoice } from "../engine/llama/library.ts";
 import type { Grammars } from "../grammar/grammar.ts";
 import type { TargetInfo } from "../protocol/frame.ts";
@@ -20,7 +21,7 @@ import { cloudTokenizer, type DrafterKind, type LoadedDrafter, loadDrafter } fro
 import { IsolatedTemplates } from "./isolation/templates.ts";
 import { freshSecret, software } from "./node.ts";
 
-export interface DeviceOptions {
+export interface DeviceOptions extends ComputeOptions {
   /** ws:// or wss://, replicas of one target; empty: there is none */
   readonly clouds: readonly string[];
   /** what the clouds ask of an edge, and who vouches for them */
@@ -78,7 +79,8 @@ export class Device {
     const { model, threads, gpu, drafter: kind, progress, loaded } = options;
     if (loaded) return new Device(options, { ...loaded, close() {} }, null);
     if (model !== null) {
-      const own = await loadDrafter({ file: model, threads, gpu, hardware: null, kind, progress });
+      const computed = { threads, gpu, hardware: null, ...computeOf(options) };
+      const own = await loadDrafter({ file: model, kind, progress, ...computed });
       return new Device(options, own, null);
     }
     return Device.withoutModel(options);

@@ -6,6 +6,7 @@ import type { Drafter } from "../edge/drafters/drafter.ts";
 import { ParallelDrafter } from "../edge/drafters/parallel-drafter.ts";
 import type { RemoteOpener } from "../edge/opener.ts";
 import type { DraftModel } from "../engine/engine.ts";
+import { type ComputeOptions, computeOf, computeText } from "../engine/llama/compute.ts";
 import type { GpuChoice } from "../engine/llama/library.ts";
 import { LlamaModel } from "../engine/llama/model.ts";
 import { llamaDraftModel } from "../engine/llama/models.ts";
@@ -25,10 +26,12 @@ export interface LoadedDrafter {
   readonly own: Drafter | null;
   readonly tokenizer: LlamaTokenizer;
   readonly chatTemplate: string | null;
+  /** what it computes with, in a line for people; null: nothing is computed */
+  readonly compute: string | null;
   close(): void;
 }
 
-export interface DrafterOptions {
+export interface DrafterOptions extends ComputeOptions {
   readonly file: string;
   readonly threads: number;
   readonly gpu: GpuChoice;
@@ -52,13 +55,15 @@ export async function loadDrafter(options: DrafterOptions): Promise<LoadedDrafte
   await check(file, needsModel ? "whole" : "vocabulary");
   const model = await LlamaModel.load(file, {
     gpu,
+    ...computeOf(options),
     ...(progress ? { progress } : {}),
     vocabularyOnly: !needsModel,
   });
   const tokenizer = new LlamaTokenizer(model);
   const { chatTemplate } = model.file;
   if (!needsModel) {
-    return { drafter: make(null), own: null, tokenizer, chatTemplate, close: () => model.close() };
+    const close = () => model.close();
+    return { drafter: make(null), own: null, tokenizer, chatTemplate, compute: null, close };
   }
   const plain = await llamaDraftModel(model, { threads }).catch((error: unknown) => {
     model.close();
@@ -72,6 +77,7 @@ export async function loadDrafter(options: DrafterOptions): Promise<LoadedDrafte
     own,
     tokenizer,
     chatTemplate,
+    compute: computeText({ ...model.compute, threads }, { build: model.library.build, onCpu: model.onCpu }),
     close() {
       drafter.close();
       model.close();
@@ -102,7 +108,8 @@ export async function cloudTokenizer(
     const model = await LlamaModel.load(path, { gpu: "off", vocabularyOnly: true });
     // The file does not stay.
     const tokenizer = new LlamaTokenizer(model, bytes);
-    return { tokenizer, chatTemplate: model.file.chatTemplate, close: () => model.close() };
+    const { chatTemplate } = model.file;
+    return { tokenizer, chatTemplate, compute: null, close: () => model.close() };
   } finally {
     await rm(folder, { recursive: true });
   }

@@ -21,6 +21,7 @@ describe("createEdge refuses, and says what to do", () => {
       { model: "a.gguf", reconnectMs: Number.NaN },
       /reconnectMs is 0 or more, not NaN/,
     ],
+    ["layers on a GPU that is off", { model: "a.gguf", gpu: "off", gpuLayers: 3 }, /gpuLayers is for a GPU/],
     ["no thread", { model: "a.gguf", threads: 0 }, /threads is from 1 to 512, not 0/],
     ["a file that is not there", { model: "no-such.gguf" }, /no-such\.gguf/],
   ] as const)("%s", async (_, options, message) => {

@@ -2,6 +2,7 @@ import { availableParallelism } from "node:os";
 import { checkPolicy, type DecodingPolicy, type PolicyName, policyNamed } from "../decoding/policy.ts";
 import { Edge, type EdgeOptions, type OfflineMode } from "../edge/edge.ts";
 import type { CloudState } from "../edge/keeper.ts";
+import { type ComputeOptions, checkCompute, computeOf } from "../engine/llama/compute.ts";
 import type { GpuChoice } from "../engine/llama/library.ts";
 import type { PullProgress } from "../hub/pull.ts";
 import type { TargetInfo } from "../protocol/frame.ts";
@@ -17,7 +18,7 @@ import { need, needGpu, needWhole, tellFault } from "./options.ts";
 
 /** An edge out of a model file and the address of a cloud. */
 
-export interface CreateEdgeOptions {
+export interface CreateEdgeOptions extends ComputeOptions {
   /**
    * Address of the cloud, ws:// or wss://, or of several that serve one target: where one goes away, answers go on at
    * another. Not given: the small model answers alone
@@ -114,7 +115,7 @@ function deviceOptions(
   const { cloudChanged, failed = tellFault, loading = () => {} } = options;
   return {
     credentials: credentialsOf(options),
-    ...{ clouds, drafter, threads, gpu, reconnectMs, failed },
+    ...{ clouds, drafter, threads, gpu, reconnectMs, failed, ...computeOf(options) },
     progress: loading,
     ...(cloudChanged ? { cloudChanged } : {}),
   };
@@ -154,6 +155,7 @@ export function checkedEdgeOptions(options: CreateEdgeOptions): CheckedEdgeOptio
   const { drafter: wanted = "both", gpu = "auto", reconnectMs = 30_000, offline = null } = options;
   const { needsModel } = DRAFTERS.named(wanted);
   needGpu(gpu);
+  checkCompute(options, gpu);
   needWhole("threads", threads, 1, 512);
   need(reconnectMs >= 0, "reconnectMs", "is 0 or more", reconnectMs);
   need(

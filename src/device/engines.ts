@@ -3,6 +3,7 @@ import type { Drafter } from "../edge/drafters/drafter.ts";
 import { LookupDrafter, TwoDrafters } from "../edge/drafters/lookup-drafter.ts";
 import type { PassEngine } from "../engine/engine.ts";
 import type { LiveEngine } from "../engine/live-engine.ts";
+import { type ComputeOptions, computeOf, computeText } from "../engine/llama/compute.ts";
 import type { GpuChoice } from "../engine/llama/library.ts";
 import { LlamaModel } from "../engine/llama/model.ts";
 import { llamaTargetModel } from "../engine/llama/models.ts";
@@ -16,7 +17,7 @@ import { type CheckFile, checkFile } from "./isolation/check.ts";
 
 /** What is wired on this machine: engines of targets, and drafters, by name. Another one is registered here. */
 
-export interface TargetRequest {
+export interface TargetRequest extends ComputeOptions {
   /** path of the model */
   readonly file: string;
   /** sessions whose KV is kept at a time */
@@ -43,6 +44,8 @@ export interface OpenedTarget {
   readonly grammars: Grammars | null;
   /** name and version of the library that runs it */
   readonly library: { readonly build: string; readonly version: string };
+  /** what it computes with, in a line for people */
+  readonly compute: string;
   /** Frees the engine and its model. */
   close(): void;
 }
@@ -55,7 +58,7 @@ export const TARGET_ENGINES = new Registry<OpenTarget>("engine").register("llama
 async function openLlama(request: TargetRequest): Promise<OpenedTarget> {
   const { file, kvSlots, contextTokens, threads, gpu, progress, check = checkFile } = request;
   await check(file, "whole");
-  const model = await LlamaModel.load(file, { gpu, progress });
+  const model = await LlamaModel.load(file, { gpu, progress, ...computeOf(request) });
   let engine: PassEngine | null = null;
   try {
     const context = contextTokens === null ? {} : { contextTokens };
@@ -71,6 +74,7 @@ async function openLlama(request: TargetRequest): Promise<OpenedTarget> {
       tokenizer: await vocabularyFile(file),
       grammars: await loadGrammars(tokenizer, endTokens),
       library: { build, version },
+      compute: computeText({ ...model.compute, threads }, { build, onCpu: model.onCpu }),
       encode: (text) => tokenizer.encode(text, true),
       close() {
         target.close();

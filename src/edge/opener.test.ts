@@ -68,6 +68,7 @@ describe("a cloud that comes back", () => {
     ["library", { library: "llama.cpp 2" }, /library \(llama\.cpp 2, before: llama\.cpp 1\)/],
     ["backend", { backend: "cuda" }, /compute backend \(cuda, before: cpu\)/],
     ["CPU build", { cpuBuild: "icelake" }, /CPU build \(icelake, before: haswell\)\. .* ask again/],
+    ["cache", { attention: "KV q8_0" }, /attention \(KV q8_0, before: usual\)/],
   ])("with another %s is another target, and the message names it", (_, part, message) => {
     const { told, resumed } = clouds({ identity: IDENTITY }, { identity: { ...IDENTITY, ...part } });
     expect(told).toEqual([expect.stringMatching(/^other_target: /)]);

@@ -79,7 +79,10 @@ export const welcomeSchema = z.object({
     endTokens: list(1024, "a count", isCount),
     chatTemplate: z.string().nullable(),
     identity: z
-      .object({ weights: part, quantisation: part, library: part, backend: part, cpuBuild: part })
+      .object({
+        ...{ weights: part, quantisation: part, library: part, backend: part, cpuBuild: part },
+        attention: part.optional(),
+      })
       .optional(),
   }),
   ...growth,

@@ -44,10 +44,11 @@ export class RealPair {
     targetFile: string,
     drafterFile: string,
     limits: Partial<CloudLimits> = {},
+    kvSlots = 2,
   ): Promise<RealPair> {
     const targetModel = await LlamaModel.load(targetFile, { gpu: "off" });
     const draftModel = await LlamaModel.load(drafterFile, { gpu: "off" });
-    const target: PassEngine = await llamaTargetModel(targetModel, { threads: 1, kvSlots: 2 });
+    const target: PassEngine = await llamaTargetModel(targetModel, { threads: 1, kvSlots });
     const drafts: DraftModel = await llamaDraftModel(draftModel, { threads: 1 });
     const targetTokenizer = new LlamaTokenizer(targetModel);
     const ends = targetTokenizer.endTokens();

@@ -16,6 +16,9 @@ export type Pointer = bigint;
 /** struct llama_model_params */
 export interface ModelParams {
   n_gpu_layers: number;
+  split_mode: number;
+  main_gpu: number;
+  tensor_split: Pointer | null;
   progress_callback: Pointer | null;
   /** enum llama_load_mode; 0: read, -1: llama.cpp's choice */
   load_mode: number;
@@ -35,11 +38,16 @@ export interface ContextParams {
   n_threads: number;
   n_threads_batch: number;
   no_perf: boolean;
+  flash_attn_type: number;
   type_k: number;
+  type_v: number;
   op_offload: boolean;
   swa_full: boolean;
   kv_unified: boolean;
 }
+
+/** LLAMA_STATE_SEQ_FLAGS_PARTIAL_ONLY: of a hybrid model its recurrent state, without keys and values */
+export const PARTIAL_ONLY = 1;
 
 /** struct llama_batch: pointers to arrays of n_tokens */
 export interface Batch {
@@ -169,6 +177,10 @@ export interface LlamaApi {
   stateSize(context: Pointer, sequence: number): number;
   stateGet: Native<[context: Pointer, into: Pointer, bytes: number, sequence: number], number>;
   stateSet: Native<[context: Pointer, from: Pointer, bytes: number, sequence: number], number>;
+  /** of a part of the state: see PARTIAL_ONLY */
+  partSize(context: Pointer, sequence: number, flags: number): number;
+  partGet: Native<[context: Pointer, into: Pointer, bytes: number, sequence: number, flags: number], number>;
+  partSet: Native<[context: Pointer, from: Pointer, bytes: number, sequence: number, flags: number], number>;
   vocabSize(vocab: Pointer): number;
   vocabIsEog(vocab: Pointer, token: number): boolean;
   vocabText(vocab: Pointer, token: number): string;
@@ -228,6 +240,9 @@ export function bindLlama(library: LibraryHandle): LlamaApi {
     stateSize: bind("state_seq_get_size", "size_t", ["void *", "int32_t"]),
     stateGet: bind("state_seq_get_data", "size_t", ["void *", "void *", "size_t", "int32_t"]),
     stateSet: bind("state_seq_set_data", "size_t", ["void *", "void *", "size_t", "int32_t"]),
+    partSize: bind("state_seq_get_size_ext", "size_t", ["void *", "int32_t", "uint32_t"]),
+    partGet: bind("state_seq_get_data_ext", "size_t", ["void *", "void *", "size_t", "int32_t", "uint32_t"]),
+    partSet: bind("state_seq_set_data_ext", "size_t", ["void *", "void *", "size_t", "int32_t", "uint32_t"]),
     vocabSize: bind("vocab_n_tokens", "int32_t", ["void *"]),
     vocabIsEog: bind("vocab_is_eog", "bool", ["void *", "int32_t"]),
     vocabText: bind("vocab_get_text", "const char *", ["void *", "int32_t"]),

@@ -1,7 +1,7 @@
-import koffi from "koffi";
 import { messageOf } from "../../util/errors.ts";
 import { EngineError } from "../engine.ts";
 import type { LlamaApi, Pointer } from "./abi.ts";
+import { allocate, type NativeMemory } from "./native-memory.ts";
 
 /** Which cells of llama.cpp's KV cache the tokens of all sequences lie in. */
 export interface KvCells {
@@ -10,6 +10,10 @@ export interface KvCells {
    * @returns false where the model's state cannot be rolled back
    */
   drop(sequence: number, from: number): boolean;
+  /** The cells of what a sequence holds at `from` and past it stay taken, once it is dropped by other means. */
+  park(sequence: number, from: number): void;
+  /** how often what is in use has moved */
+  readonly moves: number;
   /**
    * Called before each decode, and nothing else touches the cache until `done`.
    * @param tokens of all sequences that the decode will add
@@ -20,6 +24,7 @@ export interface KvCells {
 
 /** Dropped cells are free at once, and the next KV slot that needs some takes them. */
 export class FreeCells implements KvCells {
+  readonly moves = 0;
   private readonly api: LlamaApi;
   private readonly memory: Pointer;
 
@@ -31,6 +36,8 @@ export class FreeCells implements KvCells {
   drop(sequence: number, from: number): boolean {
     return this.api.seqRm(this.memory, sequence, from, -1);
   }
+
+  park(): void {}
 
   makeRoom(_tokens: number, done: (error: EngineError | null) => void): void {
     done(null);
@@ -59,6 +66,7 @@ export function spareCells(cells: number): number {
  * is copied out and back into an empty cache.
  */
 export class OrderedCells implements KvCells {
+  moves = 0;
   private readonly api: LlamaApi;
   private readonly context: Pointer;
   private readonly memory: Pointer;
@@ -76,8 +84,12 @@ export class OrderedCells implements KvCells {
   }
 
   drop(sequence: number, from: number): boolean {
-    this.api.seqCp(this.memory, sequence, this.space.sequences, from, -1);
+    this.park(sequence, from);
     return this.api.seqRm(this.memory, sequence, from, -1);
+  }
+
+  park(sequence: number, from: number): void {
+    this.api.seqCp(this.memory, sequence, this.space.sequences, from, -1);
   }
 
   makeRoom(tokens: number, done: (error: EngineError | null) => void): void {
@@ -109,8 +121,9 @@ export class OrderedCells implements KvCells {
 
   private move(done: (error: EngineError | null) => void): void {
     const copies: Copy[] = [];
+    this.moves++;
     this.copyOut(0, copies, (error) => {
-      for (const { address, data } of copies) if (data === null) koffi.free(address);
+      for (const { memory } of copies) memory.free();
       done(error);
     });
   }
@@ -124,13 +137,13 @@ export class OrderedCells implements KvCells {
       this.copyBack(copies, done);
       return;
     }
-    const copy = makeCopy(id, this.api.stateSize(this.context, id));
-    if (!copy) {
+    const memory = allocate(this.api.stateSize(this.context, id));
+    if (!memory) {
       queueMicrotask(() => done(notMoved("no_memory", "there is no memory for it; ask for fewer KV slots")));
       return;
     }
-    copies.push(copy);
-    const { address, bytes } = copy;
+    copies.push({ sequence: id, memory });
+    const { address, bytes } = memory;
     this.api.stateGet.async(this.context, address, bytes, id, (error, written) => {
       if (error || written !== bytes) done(notMoved("no_memory", error));
       else this.copyOut(id + 1, copies, done);
@@ -142,7 +155,8 @@ export class OrderedCells implements KvCells {
       done(null);
       return;
     }
-    const { address, bytes, sequence } = copy;
+    const { sequence, memory } = copy;
+    const { address, bytes } = memory;
     this.api.stateSet.async(this.context, address, bytes, sequence, (error, read) => {
       this.next += this.api.seqPosMax(this.memory, sequence) + 1;
       if (error || read !== bytes) done(notMoved("kv_lost", error));
@@ -154,26 +168,7 @@ export class OrderedCells implements KvCells {
 /** What a sequence holds, outside the cache. */
 interface Copy {
   readonly sequence: number;
-  readonly bytes: number;
-  readonly address: Pointer;
-  /** holds the memory at `address`; null: that is to be freed */
-  readonly data: ArrayBuffer | null;
-}
-
-/** koffi allocates no more than this. */
-const MOST_KOFFI_BYTES = 2 ** 31 - 1;
-
-/** Memory that can be freed at once, where that is to be had; the collector takes its time. */
-function makeCopy(sequence: number, bytes: number): Copy | null {
-  try {
-    if (bytes <= MOST_KOFFI_BYTES) {
-      return { sequence, bytes, address: koffi.alloc("uint8_t", bytes) as Pointer, data: null };
-    }
-    const data = new ArrayBuffer(bytes);
-    return { sequence, bytes, address: koffi.address(data), data };
-  } catch {
-    return null;
-  }
+  readonly memory: NativeMemory;
 }
 
 function notMoved(code: string, error: unknown): EngineError {

@@ -1,12 +1,14 @@
-import koffi from "koffi";
 import { assert } from "../../util/assert.ts";
-import { messageOf } from "../../util/errors.ts";
 import { EngineError } from "../engine.ts";
 import type { Pointer } from "./abi.ts";
 import { COMPANION_TOKENS, companionRows, INVARIANT_TOKENS, LlamaBatch } from "./batch.ts";
 import { FreeCells, type KvCells, OrderedCells, spareCells } from "./cells.ts";
-import { DecodeTimes } from "./decode-times.ts";
+import { Checkpoints } from "./checkpoints.ts";
+import { contextParamsOf } from "./compute.ts";
+import { Decoder } from "./decoder.ts";
+import { Histories } from "./histories.ts";
 import type { LlamaModel } from "./model.ts";
+import { ReplayingDecoder, type Share } from "./replay.ts";
 
 export interface ContextOptions {
   readonly sequences: number;
@@ -24,8 +26,6 @@ export interface ContextOptions {
   readonly batchInvariant: boolean;
 }
 
-const MOST_VIEWS = 512;
-
 /** llama.cpp rounds its cells up to a multiple of this. */
 const CELL_PADDING = 256;
 
@@ -42,9 +42,13 @@ export class LlamaContext {
   private readonly memory: Pointer;
   private readonly cells: KvCells;
   private readonly batch: LlamaBatch;
-  private readonly times = new DecodeTimes();
-  /** of rows, by their address: the memory there is llama.cpp's, and read only where it says that a row is there now */
-  private readonly views = new Map<Pointer, Float32Array>();
+  private readonly decoder: Decoder;
+  /** null: llama.cpp cuts every sequence back anywhere by itself */
+  private readonly replay: ReplayingDecoder | null;
+  /** what was added to the next decode, and how much that is */
+  private readonly shares: Share[] = [];
+  private tokenCount = 0;
+  private rowCount = 0;
   /** tokens held by each sequence */
   private readonly lengths: number[];
   /**
@@ -64,30 +68,54 @@ export class LlamaContext {
     this.memory = model.library.api.getMemory(pointer);
     this.cells = cells;
     this.lengths = new Array<number>(options.sequences).fill(0);
-    this.batch = new LlamaBatch(options.batchTokens + COMPANION_TOKENS, options.sequences);
+    this.batch = new LlamaBatch(runTokens(model, options), options.sequences);
+    this.decoder = new Decoder(model, pointer, cells, this.batch);
+    this.replay = this.replayOf(cells);
+  }
+
+  /** Recurrent states, and windows that move, are not cut back as attention is. */
+  private replayOf(cells: KvCells): ReplayingDecoder | null {
+    const { model, pointer, options } = this;
+    const { recurrent, slidingWindow } = model;
+    const moves = cells instanceof OrderedCells;
+    if (!recurrent && !(slidingWindow && moves)) return null;
+    const { sequences } = options;
+    const { api } = model.library;
+    const checkpoints = recurrent ? new Checkpoints(api, pointer, sequences) : null;
+    return new ReplayingDecoder(
+      this.decoder,
+      new Histories(api, this.memory, cells, checkpoints, sequences),
+      { grouped: recurrent && isInvariant(model, options), slidingWindow, runTokens: options.batchTokens },
+    );
   }
 
   /** @throws EngineError `no_memory`, `engine_version` */
   static async create(model: LlamaModel, options: ContextOptions): Promise<LlamaContext> {
     const { api } = model.library;
     const { sequences, contextTokens, rows, threads } = options;
+    const { kvType = "f16", flashAttn } = model.compute;
+    if (isInvariant(model, options) && flashAttn === "off") {
+      const message =
+        "on a CPU a target needs flash attention: without it a row depends on what else is in the cache; leave flashAttn at auto";
+      throw new EngineError("unsupported_option", message);
+    }
     const wanted = sequences * contextTokens;
     const batchTokens = Math.min(options.batchTokens, wanted);
     const invariant = isInvariant(model, options);
-    // What is moved of a sliding window is only what the last token sees: too little after a rollback.
-    const ordered = invariant && sequences > 1 && !model.slidingWindow;
+    // Without order llama.cpp gives away cells that a window has left, and a rollback would look into again.
+    const ordered = sequences > 1 && (invariant || model.slidingWindow);
+    const runs = runTokens(model, { ...options, batchTokens });
     const cells = paddedCells(wanted + COMPANION_TOKENS + (ordered ? spareCells(wanted) : 0));
     const params = {
       ...api.contextDefaultParams(),
       n_ctx: cells,
-      n_batch: batchTokens + COMPANION_TOKENS,
-      n_ubatch: invariant
-        ? Math.min(batchTokens + COMPANION_TOKENS, INVARIANT_TOKENS)
-        : batchTokens + COMPANION_TOKENS,
+      n_batch: runs,
+      n_ubatch: invariant ? Math.min(runs, INVARIANT_TOKENS) : runs,
       n_seq_max: ordered ? sequences + 1 : sequences,
       n_outputs_max: Math.max(sequences + 1, rows + companionRows(batchTokens)),
       n_threads: threads,
-      n_threads_batch: threads,
+      n_threads_batch: model.compute.threadsBatch ?? threads,
+      ...contextParamsOf(model.compute),
       no_perf: true,
       // One cache for all sequences: a partial copy between separate ones aborts, and sequences that get different
       // numbers of tokens would be decoded one after another. A single one is cheaper without.
@@ -102,7 +130,9 @@ export class LlamaContext {
     });
     if (pointer === null) {
       model.release();
-      const message = `no memory for ${sequences} KV slots of ${contextTokens} tokens; ask for fewer`;
+      const other =
+        kvType === "f16" ? "" : `, or take kvType f16: the model's heads may not divide into ${kvType}`;
+      const message = `no memory for ${sequences} KV slots of ${contextTokens} tokens; ask for fewer${other}`;
       throw new EngineError("no_memory", message);
     }
     // Distinctive numbers that come back as they went in: the layout of the structures is the library's.
@@ -124,7 +154,8 @@ export class LlamaContext {
 
   private async decideOnCompany(): Promise<void> {
     const { threads, rows, batchTokens, contextTokens } = this.options;
-    const known = threads > 1 || rows < 2 || batchTokens < 2 || contextTokens < 2;
+    const most = Math.max(threads, this.model.compute.threadsBatch ?? threads);
+    const known = most > 1 || rows < 2 || batchTokens < 2 || contextTokens < 2;
     try {
       this.accompanied = known || (await this.lonelinessShows());
     } catch (error) {
@@ -151,6 +182,11 @@ export class LlamaContext {
     return alone.some((score, i) => score !== together[i]);
   }
 
+  /** Every sequence is cut back without more ado; where it is not, that is best done right after a decode. */
+  get cutsBackAnywhere(): boolean {
+    return this.replay === null;
+  }
+
   /** Tokens that a sequence holds. */
   length(sequence: number): number {
     this.checkSequence(sequence);
@@ -165,7 +201,8 @@ export class LlamaContext {
     this.checkSequence(sequence);
     assert(!this.decoding, "nothing touches a context during a decode");
     if (this.lengths[sequence]! <= length) return;
-    if (!this.cells.drop(sequence, length)) {
+    if (this.replay) this.replay.histories.truncate(sequence, length);
+    else if (!this.cells.drop(sequence, length)) {
       this.clear(sequence);
       throw new EngineError("cannot_truncate", "this model's state cannot be rolled back");
     }
@@ -175,9 +212,10 @@ export class LlamaContext {
   /** Gives `target`, emptied first, the first `length` tokens of `source`, without computing anything. */
   copy(source: number, target: number, length: number): void {
     assert(source !== target && length <= this.length(source), "a sequence copies a prefix of another");
-    this.truncate(target, 0);
+    this.clear(target);
     if (length === 0) return;
-    this.model.library.api.seqCp(this.memory, source, target, 0, length);
+    if (this.replay) this.replay.histories.copy(source, target, length);
+    else this.model.library.api.seqCp(this.memory, source, target, 0, length);
     this.lengths[target] = length;
   }
 
@@ -186,24 +224,26 @@ export class LlamaContext {
   /**
    * Adds tokens of a sequence to the next decode, after those that it holds.
    * @param rows how many of the last tokens get a row
-   * @returns index in the batch of the first token with a row
+   * @returns place, among all that is added, of the first token with a row
    */
   add(sequence: number, tokens: Int32Array, rows: number): number {
     this.checkSequence(sequence);
     assert(!this.decoding, "nothing touches a context during a decode");
     const from = this.lengths[sequence]!;
     const { batchTokens, contextTokens } = this.options;
-    assert(
-      this.batch.tokenCount + tokens.length <= batchTokens,
-      `a decode has at most ${batchTokens} tokens`,
-    );
+    assert(this.tokenCount + tokens.length <= batchTokens, `a decode has at most ${batchTokens} tokens`);
     assert(from + tokens.length <= contextTokens, `a sequence has at most ${contextTokens} tokens`);
-    assert(rows <= tokens.length && this.batch.rowCount + rows <= this.options.rows, "too many rows");
+    assert(rows <= tokens.length && this.rowCount + rows <= this.options.rows, "too many rows");
     for (const token of tokens) {
       assert(token >= 0 && token < this.vocabularySize, `there is no token ${token}`);
     }
     this.lengths[sequence] = from + tokens.length;
-    return this.batch.add(sequence, from, tokens, rows);
+    this.shares.push({ sequence, from, count: tokens.length, rows, place: this.tokenCount });
+    this.tokenCount += tokens.length;
+    this.rowCount += rows;
+    if (this.replay) this.replay.histories.add(sequence, tokens);
+    else this.batch.add(sequence, from, tokens, rows);
+    return this.tokenCount - rows;
   }
 
   /**
@@ -211,15 +251,16 @@ export class LlamaContext {
    * @param done on an error every sequence that was in the batch is empty
    */
   decode(done: (error: EngineError | null) => void): void {
-    const { batch } = this;
-    const something = batch.tokenCount > 0 && !this.decoding && this.open;
+    const something = this.tokenCount > 0 && !this.decoding && this.open;
     assert(something, "there is nothing to decode, or a decode is under way");
     this.decoding = true;
-    if (this.accompanied) batch.accompany();
-    this.cells.makeRoom(batch.native.n_tokens, (crowded) => {
-      if (crowded) this.decoded(crowded, done);
-      else this.decodeAndWait((error, code) => this.decoded(decodeError(error, code), done));
-    });
+    if (this.replay) {
+      const ended = this.replay.decode(this.shares, this.accompanied).then(() => null, engineError);
+      void ended.then((error) => this.decoded(error, done));
+      return;
+    }
+    if (this.accompanied) this.batch.accompany();
+    this.decoder.run((error) => this.decoded(error, done));
   }
 
   private decoded(failure: EngineError | null, done: (error: EngineError | null) => void): void {
@@ -227,73 +268,38 @@ export class LlamaContext {
     this.decoding = false;
     // No way back to what the sequences held: only a new context helps.
     if (failure?.code === "kv_lost") this.closing = true;
-    const last = batch.sequenceOf(batch.tokenCount - 1);
     // After an error some of the batch may be in the cache: it is unknown which, so all of it goes.
     if (failure) this.abandon();
-    else if (batch.hasCompanion) this.cells.drop(last, this.lengths[last]!);
-    batch.clear();
+    else if (batch.hasCompanion && !this.replay) {
+      const { sequence } = this.shares.at(-1)!;
+      this.cells.drop(sequence, this.lengths[sequence]!);
+    }
+    this.forgetShares();
     // Before anybody could start the next decode on it.
     if (this.closing) this.free();
     done(this.closing ? closedError() : failure);
   }
 
-  private decodeAndWait(done: (error: unknown, code: number) => void): void {
-    const tokens = this.batch.native.n_tokens;
-    const startMs = performance.now();
-    const timed = (error: unknown, code: number) => {
-      this.times.note(tokens, performance.now() - startMs);
-      done(error, code);
-    };
-    if (this.model.onCpu && this.times.isShort(tokens)) this.decodeHere(timed);
-    else this.decodeElsewhere(timed);
-  }
-
-  /** On the event loop, with a turn of it before and one after: what has come meanwhile is heard before the end of the decode. */
-  private decodeHere(done: (error: unknown, code: number) => void): void {
-    const { api } = this.model.library;
-    setImmediate(() => {
-      let [failure, code]: [unknown, number] = [null, 0];
-      try {
-        code = api.decode(this.pointer, this.batch.native);
-      } catch (error) {
-        failure = error;
-      }
-      setImmediate(() => done(failure, code));
-    });
-  }
-
-  /** On a GPU llama_decode only queues the work: without the second call the event loop would wait for it. */
-  private decodeElsewhere(done: (error: unknown, code: number) => void): void {
-    const { api, usesGpu } = this.model.library;
-    api.decode.async(this.pointer, this.batch.native, (error, code) => {
-      if (error || !usesGpu) done(error, code);
-      else api.synchronize.async(this.pointer, (failed) => done(failed, code));
-    });
-  }
-
   /**
-   * The logits after token `index` of the last batch, Float32Array[V], in llama.cpp's own memory: valid until
-   * the next decode begins.
+   * The logits after the token that was added at `index` to the last decode, Float32Array[V]; in llama.cpp's own
+   * memory: valid until the next decode begins.
    */
   row(index: number): Float32Array {
     assert(!this.decoding && this.open, "rows are read between decodes");
-    const pointer = this.model.library.api.logitsAt(this.pointer, index);
-    assert(pointer !== null, `token ${index} of the batch has no row`);
-    const known = this.views.get(pointer);
-    if (known) return known;
-    // Each view counts as memory of its size until it is collected: made anew for each row, they have V8 collect all the time.
-    if (this.views.size === MOST_VIEWS) this.views.clear();
-    const view = new Float32Array(koffi.view(pointer, 4 * this.vocabularySize));
-    this.views.set(pointer, view);
-    return view;
+    return this.replay ? this.replay.row(index) : this.decoder.row(index);
   }
 
   /** Forgets what was added, and what the sequences that it was added to held. */
   abandon(): void {
-    const sequences = new Set<number>();
-    for (let i = 0; i < this.batch.tokenCount; i++) sequences.add(this.batch.sequenceOf(i));
-    for (const sequence of sequences) this.clear(sequence);
+    for (const sequence of new Set(this.shares.map((share) => share.sequence))) this.clear(sequence);
+    this.forgetShares();
+  }
+
+  private forgetShares(): void {
     this.batch.clear();
+    this.shares.length = 0;
+    this.tokenCount = 0;
+    this.rowCount = 0;
   }
 
   /** It takes no more work. */
@@ -304,6 +310,7 @@ export class LlamaContext {
   /** Forgets all that a sequence holds. */
   clear(sequence: number): void {
     this.cells.drop(sequence, 0);
+    this.replay?.histories.clear(sequence);
     this.lengths[sequence] = 0;
   }
 
@@ -317,6 +324,7 @@ export class LlamaContext {
   private free(): void {
     if (!this.open) return;
     this.open = false;
+    this.replay?.histories.close();
     this.model.library.api.contextFree(this.pointer);
     this.model.release();
   }
@@ -339,8 +347,13 @@ function paddedCells(cells: number): number {
   return Math.ceil(cells / CELL_PADDING) * CELL_PADDING;
 }
 
-function decodeError(error: unknown, code: number): EngineError | null {
-  if (!error && code === 0) return null;
-  const reason = error ? messageOf(error) : code === 1 ? "no room in the KV" : `llama_decode gave ${code}`;
-  return new EngineError("decode_failed", `the model could not go on: ${reason}`);
+/** Tokens of one llama_decode, companions included. */
+function runTokens(model: LlamaModel, { batchTokens }: ContextOptions): number {
+  return (model.recurrent ? Math.max(batchTokens, INVARIANT_TOKENS) : batchTokens) + COMPANION_TOKENS;
+}
+
+/** Bugs of ours go on as what they are. */
+function engineError(error: unknown): EngineError {
+  if (error instanceof EngineError) return error;
+  throw error;
 }

@@ -2,10 +2,18 @@ import koffi from "koffi";
 import { assert } from "../../util/assert.ts";
 import { EngineError } from "../engine.ts";
 import { type Pointer, registerProgress } from "./abi.ts";
+import {
+  type ComputeOptions,
+  checkCompute,
+  computeOf,
+  MOST_GPUS,
+  modelParamsOf,
+  wantsGpu,
+} from "./compute.ts";
 import { type ModelFile, readModelFile } from "./gguf.ts";
 import { type GpuChoice, type LlamaLibrary, loadLibrary } from "./library.ts";
 
-export interface LoadOptions {
+export interface LoadOptions extends ComputeOptions {
   readonly gpu?: GpuChoice;
   /** only the tokenizer: nothing can be computed with it */
   readonly vocabularyOnly?: boolean;
@@ -21,6 +29,8 @@ export interface LoadOptions {
 export class LlamaModel {
   readonly file: ModelFile;
   readonly library: LlamaLibrary;
+  /** how it was loaded */
+  readonly compute: ComputeOptions;
   readonly pointer: Pointer;
   readonly vocab: Pointer;
   readonly vocabularySize: number;
@@ -30,39 +40,58 @@ export class LlamaModel {
   readonly onCpu: boolean;
   /** attention of some layers reaches back only so far */
   readonly slidingWindow: boolean;
+  /** some layers have a state in place of keys and values, without earlier positions */
+  readonly recurrent: boolean;
   private open = true;
   private contexts = 0;
   private freed = false;
   private readonly closers: (() => void)[] = [];
 
-  private constructor(file: ModelFile, library: LlamaLibrary, pointer: Pointer, gpu: GpuChoice) {
+  private constructor(file: ModelFile, library: LlamaLibrary, pointer: Pointer, options: LoadOptions) {
     const { api } = library;
+    this.compute = computeOf(options);
     this.file = file;
     this.library = library;
     this.pointer = pointer;
     this.vocab = api.getVocab(pointer);
     this.vocabularySize = api.vocabSize(this.vocab);
     this.trainedContext = api.nCtxTrain(pointer);
-    this.onCpu = gpu === "off" || !library.usesGpu;
+    this.onCpu = options.gpu === "off" || !library.usesGpu || options.gpuLayers === 0;
     this.slidingWindow = api.nSwa(pointer) > 0;
+    this.recurrent = api.isHybrid(pointer) || api.isRecurrent(pointer);
   }
 
   /**
    * Loads off the event loop.
-   * @throws EngineError `no_model`, `not_gguf`, `bad_model`, `unsupported_model`, `no_engine`, `engine_version`
+   * @throws EngineError `no_model`, `not_gguf`, `bad_model`, `unsupported_model`, `no_engine`, `engine_version`;
+   * SettingError
    */
   static async load(path: string, options: LoadOptions = {}): Promise<LlamaModel> {
     const { gpu = "auto", vocabularyOnly = false, structureOnly = false, progress } = options;
+    checkCompute(options, gpu);
     const file = options.file ?? (await readModelFile(path));
     const library = loadLibrary(gpu);
     const { api } = library;
+    const wanted = wantsGpu(options);
+    if (wanted && !library.usesGpu) {
+      const message = `${wanted} is for a GPU, and ${library.build} uses none; picospec doctor says what to install`;
+      throw new EngineError("no_gpu", message);
+    }
     const callback = progress
       ? registerProgress((fraction) => {
           progress(fraction);
           return true;
         })
       : null;
-    const params = { ...api.modelDefaultParams(), progress_callback: callback, vocab_only: vocabularyOnly };
+    const split = new Float32Array(new ArrayBuffer(4 * MOST_GPUS));
+    const params = {
+      ...api.modelDefaultParams(),
+      ...modelParamsOf(options, (parts) => {
+        split.set(parts);
+        return koffi.address(split);
+      }),
+      ...{ progress_callback: callback, vocab_only: vocabularyOnly },
+    };
     if (gpu === "off") params.n_gpu_layers = 0;
     if (structureOnly) Object.assign(params, { load_mode: 0, no_alloc: true });
     const pointer = await new Promise<Pointer | null>((resolve, reject) => {
@@ -72,7 +101,7 @@ export class LlamaModel {
       const message = `llama.cpp ${library.version} cannot load ${path} (architecture ${file.architecture}); PICOSPEC_LLAMA_LOG=1 shows why`;
       throw new EngineError("bad_model", message);
     }
-    const model = new LlamaModel(file, library, pointer, gpu);
+    const model = new LlamaModel(file, library, pointer, options);
     const reason = model.unsupported();
     if (reason) {
       model.close();
@@ -109,11 +138,11 @@ export class LlamaModel {
     this.freed = true;
   }
 
-  /** Speculation takes tokens back: a model whose state cannot be truncated has no use for us. */
   private unsupported(): string | null {
     const { api } = this.library;
-    if (api.isRecurrent(this.pointer) || api.isHybrid(this.pointer)) {
-      return `a ${this.file.architecture} model is recurrent, and its state cannot be rolled back`;
+    // llama.cpp decodes sequences of these together only where they are neighbours: no control over what is alone.
+    if (api.isRecurrent(this.pointer)) {
+      return `a ${this.file.architecture} model has recurrent layers only; take a hybrid one, or one with attention`;
     }
     if (api.hasEncoder(this.pointer)) return "it is an encoder-decoder model";
     return null;

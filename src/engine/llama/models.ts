@@ -3,6 +3,7 @@ import { assert } from "../../util/assert.ts";
 import { messageOf, PicoSpecError } from "../../util/errors.ts";
 import { ROW_CAPABILITIES } from "../capabilities.ts";
 import {
+  acceptedLength,
   type DraftModel,
   EngineError,
   type ModelInfo,
@@ -12,10 +13,12 @@ import {
   rowsOf,
 } from "../engine.ts";
 import { RowAnswers } from "../rows.ts";
+import { attentionIdentity, placementIdentity } from "./compute.ts";
 import { closedError, LlamaContext } from "./context.ts";
 import { readModelDetails } from "./details.ts";
 import { partsOf } from "./gguf.ts";
 import type { LlamaModel } from "./model.ts";
+import { checkWayBack } from "./way-back.ts";
 
 export interface EngineOptions {
   /** most tokens of one sequence; the model's own where it is not given */
@@ -26,20 +29,24 @@ export interface EngineOptions {
 /** A prompt is fed in chunks of this many tokens: a rollback waits for one at most. */
 const FEED_TOKENS = 128;
 const PASS_TOKENS = 512;
+/** Of a context in which a way back can be tried. */
+const LEAST_TOKENS = 8;
 
 function infoOf(model: LlamaModel, contextTokens: number): ModelInfo {
   return { name: model.file.name, vocabularySize: model.vocabularySize, contextTokens };
 }
 
 /** What moves the last bits of the logits. The batch does not: see `batchInvariant`. */
-async function identityOf({ file, library, onCpu }: LlamaModel): Promise<TargetIdentity> {
+async function identityOf({ file, library, onCpu, compute }: LlamaModel): Promise<TargetIdentity> {
+  const attention = attentionIdentity(compute, onCpu);
   const { quantisation, weights } = await readModelDetails(partsOf(file.path));
   return {
     weights,
     quantisation: quantisation ?? "unknown",
     library: `llama.cpp ${library.version}`,
-    backend: onCpu ? "cpu" : gpuOf(library.build),
+    backend: onCpu ? "cpu" : `${gpuOf(library.build)}${placementIdentity(compute)}`,
     cpuBuild: library.cpuBuild.slice(0, MOST_IDENTITY_UNITS),
+    ...(attention === undefined ? {} : { attention }),
   };
 }
 
@@ -133,11 +140,17 @@ export async function llamaTargetModel(model: LlamaModel, options: TargetOptions
     threads,
     batchInvariant: true,
   });
+  if (model.recurrent && model.onCpu && tokens >= LEAST_TOKENS) {
+    await checkWayBack(context, model.file.architecture).catch((error: unknown) => {
+      context.close();
+      throw error;
+    });
+  }
   const answers = new RowAnswers();
   const identity = await identityOf(model);
   return {
     info: { ...infoOf(model, tokens), identity },
-    capabilities: ROW_CAPABILITIES,
+    capabilities: model.recurrent ? { ...ROW_CAPABILITIES, rollback: "afterPass" } : ROW_CAPABILITIES,
     kvSlots,
     passTokens: context.options.batchTokens,
     passRows,
@@ -164,7 +177,10 @@ export async function llamaTargetModel(model: LlamaModel, options: TargetOptions
         }
         let results: PassResult[];
         try {
-          results = items.map((item, i) => answers.result(item, (row) => context.row(firstRows[i]! + row)));
+          results = items.map((item, i) => {
+            const result = answers.result(item, (row) => context.row(firstRows[i]! + row));
+            return context.cutsBackAnywhere ? result : cutBack(context, item, result);
+          });
         } catch (failure) {
           for (const { slot } of items) context.clear(slot);
           done(engineError(failure), []);
@@ -181,6 +197,13 @@ function addItem(context: LlamaContext, item: PassItem): number {
   context.truncate(item.slot, item.from);
   assert(context.length(item.slot) === item.from, `the KV does not reach ${item.from}`);
   return context.add(item.slot, item.tokens, rowsOf(item));
+}
+
+/** What was not accepted goes right away: of a state, or of a window that may move meanwhile, it could not go later. */
+function cutBack(context: LlamaContext, item: PassItem, result: PassResult): PassResult {
+  const resident = acceptedLength(item, result.answers);
+  context.truncate(item.slot, resident);
+  return { ...result, resident };
 }
 
 /** Bugs of ours go on as what they are. */

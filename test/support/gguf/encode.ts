@@ -1,0 +1,172 @@
+import { readFileSync, writeFileSync } from "node:fs";
+
+/**
+ * GGUF files, written. Layout: https://github.com/ggml-org/ggml/blob/master/docs/gguf.md
+ */
+
+export interface Tensor {
+  readonly name: string;
+  /** fastest dimension first, as GGUF has it */
+  readonly shape: readonly number[];
+  readonly values: Float32Array;
+  readonly format: Format;
+}
+
+export type Format = keyof typeof FORMATS;
+
+/** One key of the metadata, as the file has it. */
+export type Entry = Uint8Array;
+
+const ALIGNMENT = 32;
+const VERSION = 3;
+/** GGUF value types. */
+const TYPE = { u32: 4, i32: 5, f32: 6, bool: 7, string: 8, array: 9 } as const;
+/** Bytes of a value by its type; 0: of its own length. */
+const SIZES = [1, 1, 2, 2, 4, 4, 4, 1, 0, 0, 8, 8, 8];
+
+/** ggml's number of each, and its bytes. */
+const FORMATS = {
+  F32: { type: 0, encode: (values: Float32Array) => new Uint8Array(values.buffer) },
+  F16: { type: 1, encode: float16 },
+  Q4_0: { type: 2, encode: fourBits },
+  Q8_0: { type: 8, encode: eightBits },
+};
+const BLOCK = 32;
+
+export const string = (key: string, value: string): Entry => entry(key, TYPE.string, text(value));
+export const integer = (key: string, value: number): Entry => entry(key, TYPE.u32, u32(value));
+export const float = (key: string, value: number): Entry => entry(key, TYPE.f32, f32(value));
+export const integers = (key: string, values: readonly number[]): Entry =>
+  entry(key, TYPE.array, u32(TYPE.i32), u64(values.length), ...values.map(u32));
+export const booleans = (key: string, values: readonly boolean[]): Entry =>
+  entry(key, TYPE.array, u32(TYPE.bool), u64(values.length), Uint8Array.from(values, Number));
+
+export function writeGguf(path: string, metadata: readonly Entry[], tensors: readonly Tensor[]): void {
+  const parts: Uint8Array[] = [
+    ascii("GGUF"),
+    u32(VERSION),
+    u64(tensors.length),
+    u64(metadata.length),
+    ...metadata,
+  ];
+  const body: Uint8Array[] = [];
+  let offset = 0;
+  for (const { name, shape, values, format } of tensors) {
+    const { type, encode } = FORMATS[format];
+    const bytes = encode(values);
+    parts.push(text(name), u32(shape.length), ...shape.map(u64), u32(type), u64(offset));
+    body.push(bytes, new Uint8Array(padded(bytes.length) - bytes.length));
+    offset += padded(bytes.length);
+  }
+  const header = Buffer.concat(parts);
+  const gap = new Uint8Array(padded(header.length) - header.length);
+  writeFileSync(path, Buffer.concat([header, gap, ...body]));
+}
+
+/** What a file says of its tokenizer, entry by entry, and how many tokens there are. */
+export function tokenizerOf(path: string): { readonly entries: Entry[]; readonly tokens: number } {
+  const file = readFileSync(path);
+  const entries: Entry[] = [];
+  let tokens = 0;
+  let at = 24;
+  for (let left = Number(file.readBigUInt64LE(16)); left > 0; left--) {
+    const start = at;
+    const keyLength = Number(file.readBigUInt64LE(at));
+    const key = file.toString("utf8", at + 8, at + 8 + keyLength);
+    at += 8 + keyLength;
+    if (key === "tokenizer.ggml.tokens") tokens = Number(file.readBigUInt64LE(at + 8));
+    at = valueEnd(file, at + 4, file.readUInt32LE(at));
+    if (key.startsWith("tokenizer.")) entries.push(file.subarray(start, at));
+  }
+  return { entries, tokens };
+}
+
+function valueEnd(file: Buffer, at: number, type: number): number {
+  if (type === TYPE.string) return at + 8 + Number(file.readBigUInt64LE(at));
+  if (type !== TYPE.array) return at + SIZES[type]!;
+  const inner = file.readUInt32LE(at);
+  const count = Number(file.readBigUInt64LE(at + 4));
+  let end = at + 12;
+  if (SIZES[inner]! > 0) return end + SIZES[inner]! * count;
+  for (let i = 0; i < count; i++) end = valueEnd(file, end, inner);
+  return end;
+}
+
+/** To IEEE half precision, rounding to nearest; the weights here are small normal numbers or 0. */
+function float16(values: Float32Array): Uint8Array {
+  const bits = new Uint32Array(values.buffer, values.byteOffset, values.length);
+  const halves = Uint16Array.from(bits, (word) => {
+    const exponent = ((word >>> 23) & 0xff) - 112;
+    if (exponent <= 0) return (word >>> 16) & 0x8000;
+    return ((word >>> 16) & 0x8000) + (((exponent << 10) | ((word >>> 13) & 0x3ff)) + ((word >>> 12) & 1));
+  });
+  return new Uint8Array(halves.buffer);
+}
+
+/** Blocks of 32 values: a scale in F16, and 8 bits each. */
+function eightBits(values: Float32Array): Uint8Array {
+  return blocks(values, BLOCK, (block, put) => {
+    const scale = largest(block) / 127 || 1;
+    put(scale, (i) => Math.round(block[i]! / scale) & 0xff);
+  });
+}
+
+/** The same with 4 bits each, the first half of a block in the low ones. */
+function fourBits(values: Float32Array): Uint8Array {
+  return blocks(values, BLOCK / 2, (block, put) => {
+    const scale = largest(block) / -8 || 1;
+    const level = (value: number) => Math.min(15, Math.max(0, Math.round(value / scale) + 8));
+    put(scale, (i) => level(block[i]!) | (level(block[i + BLOCK / 2]!) << 4));
+  });
+}
+
+/** The value that is furthest from 0, with its sign. */
+function largest(block: Float32Array): number {
+  return block.reduce((a, b) => (Math.abs(b) > Math.abs(a) ? b : a), 0);
+}
+
+type PutBlock = (scale: number, byteAt: (index: number) => number) => void;
+
+function blocks(
+  values: Float32Array,
+  blockBytes: number,
+  fill: (block: Float32Array, put: PutBlock) => void,
+): Uint8Array {
+  const bytes = new Uint8Array((values.length / BLOCK) * (2 + blockBytes));
+  for (let from = 0, at = 0; from < values.length; from += BLOCK, at += 2 + blockBytes) {
+    fill(values.subarray(from, from + BLOCK), (scale, byteAt) => {
+      bytes.set(float16(Float32Array.of(scale)), at);
+      for (let i = 0; i < blockBytes; i++) bytes[at + 2 + i] = byteAt(i);
+    });
+  }
+  return bytes;
+}
+
+function entry(key: string, type: number, ...value: Uint8Array[]): Entry {
+  return Buffer.concat([text(key), u32(type), ...value]);
+}
+
+function padded(size: number): number {
+  return Math.ceil(size / ALIGNMENT) * ALIGNMENT;
+}
+
+function ascii(value: string): Uint8Array {
+  return new TextEncoder().encode(value);
+}
+
+function text(value: string): Uint8Array {
+  const bytes = ascii(value);
+  return Buffer.concat([u64(bytes.length), bytes]);
+}
+
+function u32(value: number): Uint8Array {
+  return new Uint8Array(Uint32Array.of(value).buffer);
+}
+
+function u64(value: number): Uint8Array {
+  return new Uint8Array(BigUint64Array.of(BigInt(value)).buffer);
+}
+
+function f32(value: number): Uint8Array {
+  return new Uint8Array(Float32Array.of(value).buffer);
+}

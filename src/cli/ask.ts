@@ -1,5 +1,5 @@
-import { availableParallelism } from "node:os";
 import { type Command, Option } from "commander";
+import { defaultThreads, isLoopback } from "../device/cores.ts";
 import { Device } from "../device/device.ts";
 import type { DrafterKind } from "../device/drafter.ts";
 import { DeviceEdge, OFFLINE_MODES } from "../device/edge.ts";
@@ -33,7 +33,7 @@ export interface LinkValues extends GpuValue, CredentialValues {
   readonly model?: string;
   readonly policy: NamedPolicy;
   readonly drafter: DrafterKind;
-  readonly threads: number;
+  readonly threads?: number;
   readonly reconnect: number;
   readonly offline?: OfflineMode;
 }
@@ -81,9 +81,10 @@ export function addLinkOptions(command: Command): Command {
     )
     .addOption(policyOption("race"))
     .addOption(
-      new Option("--threads <n>", "of the CPU, for the drafter")
-        .argParser(whole(1, 512))
-        .default(Math.max(1, availableParallelism() >> 1)),
+      new Option(
+        "--threads <n>",
+        "of the CPU, for the drafter (default: this machine's cores but one, or half where the cloud is here too)",
+      ).argParser(whole(1, 512)),
     )
     .addOption(
       new Option(
@@ -122,7 +123,7 @@ export async function openEdge(values: LinkValues): Promise<DeviceEdge> {
     model: model === undefined ? null : await modelPath(model),
     // Alone, the small model itself has to speak.
     drafter: !policy.policy.target && drafter === "lookup" ? "model" : drafter,
-    threads,
+    threads: threads ?? defaultThreads(cloud.some(isLoopback)),
     gpu,
     ...computeOf(values),
     reconnectMs,

@@ -1,4 +1,3 @@
-import { availableParallelism } from "node:os";
 import { Command, Option } from "commander";
 import { identityText } from "../decoding/identity.ts";
 import { CLOUD_DEFAULTS, type CreateCloudOptions, createCloud } from "../device/cloud.ts";
@@ -31,7 +30,7 @@ interface CloudValues extends GpuValue, LogValues, TraceValue {
   readonly sessions: number;
   readonly kvSlots: number;
   readonly context?: number;
-  readonly threads: number;
+  readonly threads?: number;
   readonly quantum: number;
   readonly idleAfter: number;
   readonly sharedPrefix?: string;
@@ -76,7 +75,7 @@ export function cloudCommand(): Command {
       ).argParser(whole(16, 1_048_576)),
     )
     .addOption(
-      new Option("--threads <n>", "of the CPU").argParser(whole(1, 512)).default(availableParallelism()),
+      new Option("--threads <n>", "of the CPU (default: all cores but one)").argParser(whole(1, 512)),
     )
     .addOption(
       new Option("--quantum <tokens>", "tokens of a session before it makes way for one that waits")
@@ -223,7 +222,8 @@ function cloudOptions(values: CloudValues): CreateCloudOptions {
   const { engine, model, host, port, sessions, kvSlots, context, threads, gpu } = values;
   const { quantum, idleAfter, hardware } = values;
   return {
-    ...{ engine, model, host, port, sessions, threads, gpu, kvSlots },
+    ...{ engine, model, host, port, sessions, gpu, kvSlots },
+    ...(threads === undefined ? {} : { threads }),
     ...(context === undefined ? {} : { contextTokens: context }),
     ...(values.sharedPrefix === undefined
       ? {}

@@ -1,4 +1,3 @@
-import { availableParallelism } from "node:os";
 import { Command, Option } from "commander";
 import { measurePays, type Pays } from "../../lab/bench/pays.ts";
 import { probe } from "../../lab/bench/probe.ts";
@@ -8,6 +7,7 @@ import { parseScenario } from "../../lab/models/scenario.ts";
 import { type PayoffReport, payoffReport } from "../../lab/sim/payoff.ts";
 import { withSettings } from "../../lab/sim/sweep.ts";
 import { POLICIES } from "../decoding/policy.ts";
+import { defaultThreads, isLoopback } from "../device/cores.ts";
 import { loadDrafter } from "../device/drafter.ts";
 import { freshSeed, software } from "../device/node.ts";
 import { connectEdge } from "../edge/connect.ts";
@@ -29,7 +29,7 @@ interface PlanValues extends GpuValue, SetValue, CredentialValues {
   readonly scenario?: string;
   readonly prompt: string;
   readonly temperature: number;
-  readonly threads: number;
+  readonly threads?: number;
   readonly answers: number;
   readonly json?: true;
 }
@@ -66,9 +66,10 @@ export function planCommand(): Command {
         .default(0.7),
     )
     .addOption(
-      new Option("--threads <n>", "of the CPU, for the drafter")
-        .argParser(whole(1, 512))
-        .default(Math.max(1, availableParallelism() >> 1)),
+      new Option(
+        "--threads <n>",
+        "of the CPU, for the drafter (default: this machine's cores but one, or half where the cloud is here too)",
+      ).argParser(whole(1, 512)),
     )
     .addOption(
       new Option("--answers <n>", "simulated for each policy").argParser(whole(4, 10_000)).default(20),
@@ -142,7 +143,7 @@ async function measured(values: PlanValues): Promise<Measured> {
   const bar = progressBar(`loading ${model}`);
   const drafter = await loadDrafter({
     file: await modelPath(model),
-    threads,
+    threads: threads ?? defaultThreads(isLoopback(cloud)),
     gpu,
     ...computeOf(values),
     hardware: null,

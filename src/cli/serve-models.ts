@@ -59,7 +59,7 @@ async function openEdges(
     ...(model === undefined ? {} : { model }),
     policy: policy.policy,
     drafter,
-    threads,
+    ...(threads === undefined ? {} : { threads }),
     gpu,
     ...computeOf(values),
     reconnectMs: reconnect * 1000,

@@ -1,4 +1,3 @@
-import { availableParallelism } from "node:os";
 import { type CloudServer, serveCloud } from "../cloud/server.ts";
 import { type ComputeOptions, checkCompute, computeOf } from "../engine/llama/compute.ts";
 import type { GpuChoice } from "../engine/llama/library.ts";
@@ -7,6 +6,7 @@ import type { PullProgress } from "../hub/pull.ts";
 import { systemClock } from "../transport/node/clock.ts";
 import { SettingError } from "../util/errors.ts";
 import { CloudSecrets } from "./cloud-secrets.ts";
+import { defaultThreads } from "./cores.ts";
 import { type OpenedTarget, TARGET_ENGINES } from "./engines.ts";
 import { modelFile } from "./model-file.ts";
 import { software } from "./node.ts";
@@ -30,7 +30,7 @@ export interface CreateCloudOptions extends ComputeOptions {
   readonly kvSlots?: number;
   /** most tokens of a session. Default: the model's own, 8,192 at most */
   readonly contextTokens?: number;
-  /** of the CPU. Default: all */
+  /** of the CPU. Default: all cores but one, which is for the rest of the process */
   readonly threads?: number;
   /** default: `auto` */
   readonly gpu?: GpuChoice;
@@ -130,7 +130,7 @@ function emulated(engine: OpenedTarget["engine"], hardware: HardwareProfile | nu
 
 function withDefaults(options: CreateCloudOptions) {
   const { port, host, sessions, kvSlots, quantumTokens, idleAfterMs } = options;
-  const { threads = availableParallelism(), gpu = "auto", contextTokens = null, hardware = null } = options;
+  const { threads = defaultThreads(false), gpu = "auto", contextTokens = null, hardware = null } = options;
   return {
     engine: options.engine ?? CLOUD_DEFAULTS.engine,
     port: port ?? CLOUD_DEFAULTS.port,

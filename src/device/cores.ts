@@ -17,7 +17,7 @@ export interface CoreFacts {
 }
 
 /** Cores, of which one may have several processors; at least 1. */
-export function physicalCores({ processors, siblings, arch }: CoreFacts): number {
+function physicalCores({ processors, siblings, arch }: CoreFacts): number {
   const cores = new Set(siblings).size;
   if (cores > 0) return Math.min(cores, processors);
   // Without a word of it: processors of x86 mostly come in twos, others do not.

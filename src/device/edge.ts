@@ -1,4 +1,3 @@
-import { availableParallelism } from "node:os";
 import { checkPolicy, type DecodingPolicy, type PolicyName, policyNamed } from "../decoding/policy.ts";
 import { Edge, type EdgeOptions, type OfflineMode } from "../edge/edge.ts";
 import type { CloudState } from "../edge/keeper.ts";
@@ -8,6 +7,7 @@ import type { PullProgress } from "../hub/pull.ts";
 import type { TargetInfo } from "../protocol/frame.ts";
 import type { ConnectSettings } from "../transport/node/connect.ts";
 import { PicoSpecError, SettingError } from "../util/errors.ts";
+import { defaultThreads, isLoopback } from "./cores.ts";
 import { Device, type DeviceOptions } from "./device.ts";
 import type { DrafterKind, LoadedDrafter } from "./drafter.ts";
 import { DRAFTERS } from "./engines.ts";
@@ -36,7 +36,7 @@ export interface CreateEdgeOptions extends ComputeOptions {
   readonly policy?: PolicyName | DecodingPolicy;
   /** what drafts: the model, prompt lookup, or the likelier of both; default: `both` */
   readonly drafter?: DrafterKind;
-  /** of the CPU, for the drafter; default: half of them */
+  /** of the CPU, for the drafter; default: this machine's cores but one, or half of them where the cloud is here too */
   readonly threads?: number;
   /** default: `auto` */
   readonly gpu?: GpuChoice;
@@ -144,8 +144,9 @@ const MOST_CLOUDS = 64;
 
 /** @throws SettingError for options that do not go together */
 export function checkedEdgeOptions(options: CreateEdgeOptions): CheckedEdgeOptions {
-  const { model = null, threads = Math.max(1, availableParallelism() >> 1), cloud = [] } = options;
+  const { model = null, cloud = [] } = options;
   const clouds = typeof cloud === "string" ? [cloud] : cloud;
+  const { threads = defaultThreads(clouds.some(isLoopback)) } = options;
   const policy = policyOf(options.policy, clouds);
   const { target, segmentTokens } = policy;
   if (target && clouds.length === 0) {

@@ -1,6 +1,7 @@
 import { stat } from "node:fs/promises";
 import { GGMLFileQuantizationType, GGMLQuantizationType, type GGUFTensorInfo } from "@huggingface/gguf";
 import { type ModelFile, modelFileOf, readHeader } from "./gguf.ts";
+import type { MetadataList } from "./metadata-list.ts";
 import { type WeightsFile, weightsHash } from "./weights.ts";
 
 /** What a GGUF file says of its model, without loading it. null: the file does not say. */
@@ -55,7 +56,7 @@ export async function modelDetails(files: readonly WeightsFile[]): Promise<Model
     contextTokens: count("context_length"),
     layers: count("block_count"),
     width: count("embedding_length"),
-    vocabularySize: (metadata["tokenizer.ggml.tokens"] as readonly unknown[]).length,
+    vocabularySize: (metadata["tokenizer.ggml.tokens"] as MetadataList).length,
   };
 }
 

@@ -5,7 +5,7 @@ import { LookupDrafter } from "../edge/drafters/lookup-drafter.ts";
 import { type CloudState, Keeper } from "../edge/keeper.ts";
 import { isPassing } from "../edge/links.ts";
 import { LocalOpener } from "../edge/local-opener.ts";
-import type { RemoteOpener } from "../edge/opener.ts";
+import type { Opener, RemoteOpener } from "../edge/opener.ts";
 import type { GpuChoice } from "../engine/llama/library.ts";
 import type { Grammars } from "../grammar/grammar.ts";
 import type { TargetInfo } from "../protocol/frame.ts";
@@ -19,6 +19,7 @@ import { PicoSpecError } from "../util/errors.ts";
 import { cloudTokenizer, type DrafterKind, type LoadedDrafter, loadDrafter } from "./drafter.ts";
 import { IsolatedTemplates } from "./isolation/templates.ts";
 import { freshSecret, software } from "./node.ts";
+import { fits, type Pairing, pairWith } from "./pairing.ts";
 
 export interface DeviceOptions {
   /** ws:// or wss://, replicas of one target; empty: there is none */
@@ -54,17 +55,24 @@ export class Device {
   readonly keeper: Keeper | null;
   private readonly options: DeviceOptions;
   private readonly templates = new IsolatedTemplates();
-  private grammars: Grammars | null = null;
+  /** with the tokenizer that it has loaded */
+  private own: Pairing;
+  /** for targets with another tokenizer; the latest last */
+  private readonly others: Pairing[] = [];
+  private readonly pairings = new WeakMap<Opener, Pairing>();
+  private latest: Pairing;
   /** that every cloud has to serve; null: any */
   private target: TargetInfo | null;
   private closed = false;
 
   private constructor(options: DeviceOptions, loaded: LoadedDrafter, keeper: Keeper | null) {
-    const open = (changed: () => void) =>
-      this.openClient(this.loaded.tokenizer, this.loaded.drafter, changed);
+    const open = (changed: () => void) => this.openClient(changed);
     this.options = options;
     this.target = options.expected ?? null;
     this.loaded = loaded;
+    const { tokenizer, drafter } = loaded;
+    this.own = { tokenizer, drafter, grammars: null, close: () => loaded.close() };
+    this.latest = this.own;
     this.keeper = keeper ?? (options.clouds.length > 0 ? keeperOf(options, open) : null);
     // The first question does not wait for it then.
     this.templates.warm();
@@ -92,7 +100,8 @@ export class Device {
     );
     try {
       const client = await keeper.wait(options.tokenizerWithinMs ?? 0);
-      return new Device(options, { drafter, own: null, ...(await cloudTokenizer(client)) }, null);
+      const { tokenizer, chatTemplate, close } = await cloudTokenizer(client);
+      return new Device(options, { drafter, own: null, tokenizer, chatTemplate, vocabulary: null, close }, null);
     } finally {
       keeper.close();
     }
@@ -133,7 +142,7 @@ export class Device {
       name: "edge",
       endTokens: tokenizer.endTokens(),
       chatTemplate,
-      grammars: this.grammars,
+      grammars: this.own.grammars,
       clock: systemClock,
       failed: this.options.failed,
     });
@@ -141,7 +150,14 @@ export class Device {
 
   /** From now on drafts keep to grammars where a question has one. A link made before knows nothing of them. */
   useGrammars(grammars: Grammars): void {
-    this.grammars = grammars;
+    const isLatest = this.latest === this.own;
+    this.own = { ...this.own, grammars };
+    if (isLatest) this.latest = this.own;
+  }
+
+  /** Of the model behind an opener: the target's own, where it is another than the drafter's. */
+  tokenizerOf(opener: Opener): Tokenizer {
+    return (this.pairings.get(opener) ?? this.own).tokenizer;
   }
 
   close(): void {
@@ -149,23 +165,63 @@ export class Device {
     this.closed = true;
     this.keeper?.close();
     this.templates.close();
-    this.loaded.close();
+    for (const pairing of [...this.others, this.own]) pairing.close();
   }
 
-  private async openClient(
-    tokenizer: Pick<Tokenizer, "fingerprint">,
-    drafter: Drafter,
+  /**
+   * Connects as what was last a pair, and once more where the target turns out to have another tokenizer.
+   * @throws ConnectionError, CloudError
+   */
+  private async openClient(changed: () => void): Promise<RemoteOpener> {
+    const first = await this.openAs(this.latest, this.target, changed);
+    if (fits(this.latest, first.target)) return this.adopted(first);
+    const { target } = first;
+    try {
+      this.latest = await this.pairingFor(first);
+    } finally {
+      first.close();
+    }
+    return this.adopted(await this.openAs(this.latest, target, changed));
+  }
+
+  /** The device itself knows whether it fits: it says no fingerprint. */
+  private async openAs(
+    { drafter, grammars }: Pairing,
+    target: TargetInfo | null,
     changed: () => void,
   ): Promise<RemoteOpener> {
     if (this.closed) throw new ConnectionError("closed", "this edge was closed; make another");
-    const { grammars, options, target } = this;
     const expected = target ? { expected: target } : {};
-    const client = await openClient({ ...options, ...expected, tokenizer, drafter, grammars, changed });
+    const tokenizer = { fingerprint: "" };
+    return openClient({ ...this.options, ...expected, tokenizer, drafter, grammars, changed });
+  }
+
+  private adopted(client: RemoteOpener): RemoteOpener {
+    this.pairings.set(client, this.latest);
     // One cloud may be given another model; among several, those with another are no replicas.
-    if (options.clouds.length > 1) this.target = client.target;
+    if (this.options.clouds.length > 1) this.target = client.target;
     return client;
   }
+
+  /** @throws CloudError `tokenizer_mismatch`, `bad_tokenizer` */
+  private async pairingFor(client: RemoteOpener): Promise<Pairing> {
+    const known = [this.own, ...this.others].find((pairing) => fits(pairing, client.target));
+    if (known) return known;
+    if (this.others.length >= MOST_PAIRINGS) {
+      throw new CloudError("other_target", "the cloud has changed its model too often: start the edge anew");
+    }
+    const pairing = await pairWith(this.loaded, client, this.own.grammars !== null);
+    if (this.closed) {
+      pairing.close();
+      throw new ConnectionError("closed", "this edge was closed; make another");
+    }
+    this.others.push(pairing);
+    return pairing;
+  }
 }
+
+/** Each keeps a tokenizer in memory, since answers may still be read with it. */
+const MOST_PAIRINGS = 8;
 
 function keeperOf(
   { cloudChanged }: DeviceOptions,

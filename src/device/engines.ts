@@ -1,4 +1,4 @@
-import type { TargetDescription } from "../cloud/driver.ts";
+import type { GivenVocabulary, TargetDescription } from "../cloud/driver.ts";
 import type { Drafter } from "../edge/drafters/drafter.ts";
 import { LookupDrafter, TwoDrafters } from "../edge/drafters/lookup-drafter.ts";
 import type { PassEngine } from "../engine/engine.ts";
@@ -7,11 +7,11 @@ import type { GpuChoice } from "../engine/llama/library.ts";
 import { LlamaModel } from "../engine/llama/model.ts";
 import { llamaTargetModel } from "../engine/llama/models.ts";
 import { LlamaTokenizer } from "../engine/llama/tokenizer.ts";
-import { vocabularyFile } from "../engine/llama/vocabulary.ts";
 import { Registry } from "../engine/registry.ts";
 import type { Grammars } from "../grammar/grammar.ts";
 import { assert } from "../util/assert.ts";
 import { loadGrammars } from "./grammars.ts";
+import { givenVocabulary } from "./given-vocabulary.ts";
 import { type CheckFile, checkFile } from "./isolation/check.ts";
 
 /** What is wired on this machine: engines of targets, and drafters, by name. Another one is registered here. */
@@ -37,6 +37,8 @@ export interface OpenedTarget {
   readonly description: TargetDescription;
   /** a GGUF file without tensors, for edges that have no tokenizer; null: they need their own */
   readonly tokenizer: Uint8Array | null;
+  /** for edges whose drafter has another tokenizer, or none; null: it is not known, or too large */
+  readonly vocabulary: GivenVocabulary | null;
   /** Token ids of a text as prompts are read: special tokens by name, the begin token included. */
   encode(text: string): Int32Array;
   /** null: it keeps to no grammars */
@@ -68,7 +70,7 @@ async function openLlama(request: TargetRequest): Promise<OpenedTarget> {
     return {
       engine: target,
       description: { name, fingerprint, chatTemplate, endTokens },
-      tokenizer: await vocabularyFile(file),
+      ...(await givenVocabulary(file)),
       grammars: await loadGrammars(tokenizer, endTokens),
       library: { build, version },
       encode: (text) => tokenizer.encode(text, true),

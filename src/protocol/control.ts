@@ -81,6 +81,16 @@ export const welcomeSchema = z.object({
     identity: z
       .object({ weights: part, quantisation: part, library: part, backend: part, cpuBuild: part })
       .optional(),
+    vocabulary: z
+      .object({
+        type: part,
+        ids: count.min(1).max(PROTOCOL_LIMITS.vocabulary),
+        tokens: count,
+        identity: part,
+        fileBytes: count.min(1).max(PROTOCOL_LIMITS.vocabularyBytes),
+        fileHash: z.string().regex(/^[0-9a-f]{64}$/),
+      })
+      .optional(),
   }),
   ...growth,
 });

@@ -6,12 +6,15 @@ import { frameBytes } from "../../protocol/encode.ts";
 import { ProtocolError } from "../../protocol/errors.ts";
 import { FEATURES, OWN_LIMITS, type Peer, peerOf } from "../../protocol/features.ts";
 import {
+  chunksOf,
   type Frame,
   type HelloFrame,
   type OpenFrame,
   PROTOCOL_VERSION,
   pongFor,
   type TargetInfo,
+  VOCABULARY_PARTS,
+  type VocabularyRequestFrame,
   type WelcomeFrame,
 } from "../../protocol/frame.ts";
 import { assert, unreachable } from "../../util/assert.ts";
@@ -23,7 +26,7 @@ import { openingRefusal } from "./admission.ts";
 import type { CloudEffect, CloudEvent, CloudSession, EngineSessions, SessionView } from "./machine.ts";
 import { errorFrame, Registry, type RegistryLimits } from "./registry.ts";
 
-/** Answers to requests for the tokenizer, on one connection. */
+/** Answers to requests for the tokenizer, on one connection; of its chunks, times as many as there are. */
 const MOST_TOKENIZERS = 4;
 
 export interface HandlerOptions {
@@ -33,7 +36,7 @@ export interface HandlerOptions {
   readonly limits: RegistryLimits;
   /** of the engine: what it lacks is refused when a session opens */
   readonly capabilities: Capabilities;
-  /** what an edge without a tokenizer gets; null: it has to bring its own */
+  /** what an edge without a tokenizer gets in one frame; null: it has to bring its own, or to ask for chunks */
   readonly tokenizer: Uint8Array | null;
   /** over the target's vocabulary; null: no session can have one */
   readonly grammars: Grammars | null;
@@ -55,6 +58,8 @@ export class RequestHandler<Session extends CloudSession<Effect>, Event, Effect>
   private readonly peers = new Map<number, Peer>();
   /** how often each edge got the tokenizer */
   private readonly tokenizersSent = new Map<number, number>();
+  /** how many chunks of the vocabulary each edge has asked for */
+  private readonly chunksAsked = new Map<number, number>();
   private readonly tenants = new Tenants();
   private nextKey = 1;
   private closing = false;
@@ -111,6 +116,7 @@ export class RequestHandler<Session extends CloudSession<Effect>, Event, Effect>
     for (const [id, byMs] of this.helloByMs)
       assert((byMs === null) === this.peers.has(id), `connection ${id} has said hello, or has not`);
     assert(this.tokenizersSent.size <= this.peers.size, "a count of tokenizers outlives its connection");
+    assert(this.chunksAsked.size <= this.peers.size, "a count of chunks outlives its connection");
     assert(this.peers.size <= this.helloByMs.size, "what was agreed with an edge outlives its connection");
     this.tenants.checkIntegrity(this.helloByMs.size, (session) => this.registry.get(session) !== undefined);
     const left = this.helloByMs.size + this.registry.size;
@@ -182,6 +188,7 @@ export class RequestHandler<Session extends CloudSession<Effect>, Event, Effect>
     this.helloByMs.delete(id);
     this.peers.delete(id);
     this.tokenizersSent.delete(id);
+    this.chunksAsked.delete(id);
     for (const session of this.registry.ofConnection(id)) {
       this.registry.run(session, out, () => session.end("failed", out), code);
     }
@@ -249,7 +256,11 @@ export class RequestHandler<Session extends CloudSession<Effect>, Event, Effect>
       case "tokenizerRequest":
         this.sendTokenizer(id, out);
         break;
+      case "vocabularyRequest":
+        this.sendVocabulary(id, frame, out);
+        break;
       case "tokenizer":
+      case "vocabulary":
       case "welcome":
       case "verdict":
       case "witnesses":
@@ -285,9 +296,13 @@ export class RequestHandler<Session extends CloudSession<Effect>, Event, Effect>
 
   private welcomeFor(id: number, peer: Peer): WelcomeFrame {
     const { server, limits } = this.options;
-    const { identity, ...others } = this.options.target;
-    const rest = { ...others, contextTokens: this.contextTokensFor(id) };
-    const target = identity && peer.features.has("identity") ? { ...rest, identity } : rest;
+    const { identity, vocabulary, ...others } = this.options.target;
+    const target = {
+      ...others,
+      contextTokens: this.contextTokensFor(id),
+      ...(identity && peer.features.has("identity") ? { identity } : {}),
+      ...(vocabulary && peer.features.has("vocabulary") ? { vocabulary } : {}),
+    };
     const sessions = Math.min(limits.sessions, limits.sessionsPerConnection);
     const growth = { features: FEATURES, limits: { ...OWN_LIMITS, sessions } };
     return { type: "welcome", protocol: PROTOCOL_VERSION, server, target, ...growth };
@@ -317,6 +332,35 @@ export class RequestHandler<Session extends CloudSession<Effect>, Event, Effect>
     const why = frame ? `sends no frame over the edge's ${most} bytes` : "gives no tokenizer away";
     const message = `this cloud ${why}; bring a model of the target's family`;
     this.failConnection(id, new ProtocolError("no_tokenizer", message), out);
+  }
+
+  /** Chunks are small, and are made where they are not at hand: see `CloudOptions.vocabulary`. */
+  private sendVocabulary(
+    id: number,
+    { part, chunk }: VocabularyRequestFrame,
+    out: CloudEffect<Effect>[],
+  ): void {
+    const { vocabulary } = this.options.target;
+    const told = this.peers.get(id)!.features.has("vocabulary") ? vocabulary : undefined;
+    if (!told) {
+      const message = "this cloud gives no vocabulary away; bring a model with the target's own tokenizer";
+      this.failConnection(id, new ProtocolError("no_tokenizer", message), out);
+      return;
+    }
+    const asked = (this.chunksAsked.get(id) ?? 0) + 1;
+    const all = VOCABULARY_PARTS.reduce((sum, each) => sum + chunksOf(each, told), 0);
+    if (asked > MOST_TOKENIZERS * all) {
+      const message = `a connection gets the vocabulary ${MOST_TOKENIZERS} times at most: keep it`;
+      this.failConnection(id, new ProtocolError("unexpected_frame", message), out);
+      return;
+    }
+    if (chunk >= chunksOf(part, told)) {
+      const message = `there are ${chunksOf(part, told)} chunks of ${part}, and none of number ${chunk}`;
+      this.failConnection(id, new ProtocolError("bad_frame", message), out);
+      return;
+    }
+    this.chunksAsked.set(id, asked);
+    out.push({ kind: "vocabulary", connection: id, part, chunk });
   }
 
   private open(id: number, frame: OpenFrame, nowMs: number, out: CloudEffect<Effect>[]): void {

@@ -13,9 +13,14 @@ export function isSpecial(type: number): boolean {
   return type === TokenType.unknown || type === TokenType.control || type === TokenType.userDefined;
 }
 
-/** Its text means nothing, or nothing that a model says in passing. */
-export function isUnusedOrControl(type: number): boolean {
-  return type === TokenType.unused || type === TokenType.control;
+/** It stands for no text. */
+export function isUnused(type: number): boolean {
+  return type === TokenType.unused;
+}
+
+/** It says what a text is, and is none of it: families of models name these as they like. */
+export function isControl(type: number): boolean {
+  return type === TokenType.control;
 }
 
 /** null: the file has no such list */
@@ -28,7 +33,7 @@ export function tokenizerList(metadata: GgufMetadata["metadata"], name: string):
 export function withoutPadding(count: number, types: MetadataList | null): number {
   if (!types) return count;
   let end = count;
-  while (end > 0 && end <= types.length && types.number(end - 1) === TokenType.unused) end--;
+  while (end > 0 && end <= types.length && isUnused(types.number(end - 1))) end--;
   return end;
 }
 

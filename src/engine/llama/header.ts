@@ -63,6 +63,12 @@ export function readMetadataOf(path: string): Promise<GgufMetadata> {
   return parsed(path, metadataOf);
 }
 
+/** Of a file that is at hand, and was checked. @throws Error for one that is damaged */
+export function metadataOfBytes(file: Uint8Array): GgufMetadata {
+  const bytes = Buffer.from(file.buffer, file.byteOffset, file.byteLength);
+  return metadataOf(new HeaderReader(bytes, bytes.length));
+}
+
 /** The reader has to have more of the file. */
 class MoreNeeded extends Error {
   readonly bytes: number;

@@ -121,7 +121,9 @@ export async function judgePair(own: VocabularyTable, target: SummarisedVocabula
     for (let id = from; id < Math.min(common, from + BLOCK_IDS); id++) {
       const differs = difference(own.entries, 2 * id, entries, 2 * (id - from));
       if (differs === "text" && id >= FIRST_COMPARED) {
-        return { problem: `token ${id}, ${shown(own.text(id))} in the drafter, is another text in the target` };
+        return {
+          problem: `token ${id}, ${shown(own.text(id))} in the drafter, is another text in the target`,
+        };
       }
       if (differs) barred.push(id);
     }

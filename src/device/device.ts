@@ -19,7 +19,7 @@ import { PicoSpecError } from "../util/errors.ts";
 import { cloudTokenizer, type DrafterKind, type LoadedDrafter, loadDrafter } from "./drafter.ts";
 import { IsolatedTemplates } from "./isolation/templates.ts";
 import { freshSecret, software } from "./node.ts";
-import { fits, type Pairing, pairWith } from "./pairing.ts";
+import { Pairings } from "./pairing.ts";
 
 export interface DeviceOptions {
   /** ws:// or wss://, replicas of one target; empty: there is none */
@@ -55,12 +55,7 @@ export class Device {
   readonly keeper: Keeper | null;
   private readonly options: DeviceOptions;
   private readonly templates = new IsolatedTemplates();
-  /** with the tokenizer that it has loaded */
-  private own: Pairing;
-  /** for targets with another tokenizer; the latest last */
-  private readonly others: Pairing[] = [];
-  private readonly pairings = new WeakMap<Opener, Pairing>();
-  private latest: Pairing;
+  private readonly pairings: Pairings;
   /** that every cloud has to serve; null: any */
   private target: TargetInfo | null;
   private closed = false;
@@ -70,9 +65,7 @@ export class Device {
     this.options = options;
     this.target = options.expected ?? null;
     this.loaded = loaded;
-    const { tokenizer, drafter } = loaded;
-    this.own = { tokenizer, drafter, grammars: null, close: () => loaded.close() };
-    this.latest = this.own;
+    this.pairings = new Pairings(loaded);
     this.keeper = keeper ?? (options.clouds.length > 0 ? keeperOf(options, open) : null);
     // The first question does not wait for it then.
     this.templates.warm();
@@ -101,7 +94,11 @@ export class Device {
     try {
       const client = await keeper.wait(options.tokenizerWithinMs ?? 0);
       const { tokenizer, chatTemplate, close } = await cloudTokenizer(client);
-      return new Device(options, { drafter, own: null, tokenizer, chatTemplate, vocabulary: null, close }, null);
+      return new Device(
+        options,
+        { drafter, own: null, tokenizer, chatTemplate, vocabulary: null, close },
+        null,
+      );
     } finally {
       keeper.close();
     }
@@ -142,7 +139,7 @@ export class Device {
       name: "edge",
       endTokens: tokenizer.endTokens(),
       chatTemplate,
-      grammars: this.own.grammars,
+      grammars: this.pairings.grammars,
       clock: systemClock,
       failed: this.options.failed,
     });
@@ -150,14 +147,12 @@ export class Device {
 
   /** From now on drafts keep to grammars where a question has one. A link made before knows nothing of them. */
   useGrammars(grammars: Grammars): void {
-    const isLatest = this.latest === this.own;
-    this.own = { ...this.own, grammars };
-    if (isLatest) this.latest = this.own;
+    this.pairings.useGrammars(grammars);
   }
 
   /** Of the model behind an opener: the target's own, where it is another than the drafter's. */
   tokenizerOf(opener: Opener): Tokenizer {
-    return (this.pairings.get(opener) ?? this.own).tokenizer;
+    return this.pairings.of(opener).tokenizer;
   }
 
   close(): void {
@@ -165,63 +160,23 @@ export class Device {
     this.closed = true;
     this.keeper?.close();
     this.templates.close();
-    for (const pairing of [...this.others, this.own]) pairing.close();
+    this.pairings.close();
+    this.loaded.close();
   }
 
-  /**
-   * Connects as what was last a pair, and once more where the target turns out to have another tokenizer.
-   * @throws ConnectionError, CloudError
-   */
   private async openClient(changed: () => void): Promise<RemoteOpener> {
-    const first = await this.openAs(this.latest, this.target, changed);
-    if (fits(this.latest, first.target)) return this.adopted(first);
-    const { target } = first;
-    try {
-      this.latest = await this.pairingFor(first);
-    } finally {
-      first.close();
-    }
-    return this.adopted(await this.openAs(this.latest, target, changed));
-  }
-
-  /** The device itself knows whether it fits: it says no fingerprint. */
-  private async openAs(
-    { drafter, grammars }: Pairing,
-    target: TargetInfo | null,
-    changed: () => void,
-  ): Promise<RemoteOpener> {
-    if (this.closed) throw new ConnectionError("closed", "this edge was closed; make another");
-    const expected = target ? { expected: target } : {};
-    const tokenizer = { fingerprint: "" };
-    return openClient({ ...this.options, ...expected, tokenizer, drafter, grammars, changed });
-  }
-
-  private adopted(client: RemoteOpener): RemoteOpener {
-    this.pairings.set(client, this.latest);
+    const client = await this.pairings.open(({ drafter, grammars }, target) => {
+      if (this.closed) throw new ConnectionError("closed", "this edge was closed; make another");
+      const expected = target ?? this.target;
+      const tokenizer = { fingerprint: "" };
+      const serving = expected ? { expected } : {};
+      return openClient({ ...this.options, ...serving, tokenizer, drafter, grammars, changed });
+    });
     // One cloud may be given another model; among several, those with another are no replicas.
     if (this.options.clouds.length > 1) this.target = client.target;
     return client;
   }
-
-  /** @throws CloudError `tokenizer_mismatch`, `bad_tokenizer` */
-  private async pairingFor(client: RemoteOpener): Promise<Pairing> {
-    const known = [this.own, ...this.others].find((pairing) => fits(pairing, client.target));
-    if (known) return known;
-    if (this.others.length >= MOST_PAIRINGS) {
-      throw new CloudError("other_target", "the cloud has changed its model too often: start the edge anew");
-    }
-    const pairing = await pairWith(this.loaded, client, this.own.grammars !== null);
-    if (this.closed) {
-      pairing.close();
-      throw new ConnectionError("closed", "this edge was closed; make another");
-    }
-    this.others.push(pairing);
-    return pairing;
-  }
 }
-
-/** Each keeps a tokenizer in memory, since answers may still be read with it. */
-const MOST_PAIRINGS = 8;
 
 function keeperOf(
   { cloudChanged }: DeviceOptions,

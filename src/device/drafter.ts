@@ -1,10 +1,10 @@
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import type { VocabularyTable } from "../decoding/vocabulary-pair.ts";
 import { CloudError } from "../edge/connection.ts";
 import type { Drafter } from "../edge/drafters/drafter.ts";
 import { ParallelDrafter } from "../edge/drafters/parallel-drafter.ts";
-import type { VocabularyTable } from "../decoding/vocabulary-pair.ts";
 import type { DraftModel } from "../engine/engine.ts";
 import { metadataOfBytes } from "../engine/llama/header.ts";
 import type { GpuChoice } from "../engine/llama/library.ts";
@@ -74,7 +74,14 @@ export async function loadDrafter(options: DrafterOptions): Promise<LoadedDrafte
   // Most pairs have one tokenizer: then no one asks for it.
   const vocabulary = () => readVocabularyTable(file);
   if (!needsModel) {
-    return { drafter: make(null), own: null, tokenizer, chatTemplate, vocabulary, close: () => model.close() };
+    return {
+      drafter: make(null),
+      own: null,
+      tokenizer,
+      chatTemplate,
+      vocabulary,
+      close: () => model.close(),
+    };
   }
   const plain = await llamaDraftModel(model, { threads }).catch((error: unknown) => {
     model.close();

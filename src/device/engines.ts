@@ -10,8 +10,8 @@ import { LlamaTokenizer } from "../engine/llama/tokenizer.ts";
 import { Registry } from "../engine/registry.ts";
 import type { Grammars } from "../grammar/grammar.ts";
 import { assert } from "../util/assert.ts";
-import { loadGrammars } from "./grammars.ts";
 import { givenVocabulary } from "./given-vocabulary.ts";
+import { loadGrammars } from "./grammars.ts";
 import { type CheckFile, checkFile } from "./isolation/check.ts";
 
 /** What is wired on this machine: engines of targets, and drafters, by name. Another one is registered here. */

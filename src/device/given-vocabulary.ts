@@ -37,7 +37,9 @@ function chunksOver(file: Uint8Array, entries: Uint32Array): GivenVocabulary["ch
     if (part === "entries") {
       return bytesOf(entries.slice(2 * BLOCK_IDS * chunk, 2 * BLOCK_IDS * (chunk + 1)));
     }
-    const made = ofFile.get(chunk) ?? compressed(file.subarray(chunk * FILE_CHUNK_BYTES, (chunk + 1) * FILE_CHUNK_BYTES));
+    const made =
+      ofFile.get(chunk) ??
+      compressed(file.subarray(chunk * FILE_CHUNK_BYTES, (chunk + 1) * FILE_CHUNK_BYTES));
     ofFile.set(chunk, made);
     return made;
   };

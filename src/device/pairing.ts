@@ -2,9 +2,11 @@ import { judgePair, summarised, type VocabularyTable } from "../decoding/vocabul
 import { CloudError } from "../edge/connection.ts";
 import type { Drafter } from "../edge/drafters/drafter.ts";
 import { PairedDrafter } from "../edge/drafters/paired-drafter.ts";
+import type { Opener, RemoteOpener } from "../edge/opener.ts";
 import type { LlamaTokenizer } from "../engine/llama/tokenizer.ts";
 import type { Grammars } from "../grammar/grammar.ts";
 import type { TargetInfo } from "../protocol/frame.ts";
+import { ConnectionError } from "../transport/transport.ts";
 import { summaryOf, type VocabularySource } from "./cloud-vocabulary.ts";
 import { cloudTokenizer, type LoadedDrafter } from "./drafter.ts";
 import { loadGrammars } from "./grammars.ts";
@@ -13,7 +15,7 @@ import { loadGrammars } from "./grammars.ts";
  * What a device drafts with for one target, and whose words it reads. With one tokenizer on both sides that is what it
  * has loaded. Otherwise prompts and texts go through the target's, and what differs between the two is never drafted.
  */
-export interface Pairing {
+interface Pairing {
   readonly tokenizer: LlamaTokenizer;
   readonly drafter: Drafter;
   /** null: answers keep to no grammars here */
@@ -21,8 +23,93 @@ export interface Pairing {
   close(): void;
 }
 
+/** Each keeps a tokenizer in memory, since answers may still be read with it. */
+const MOST_PAIRINGS = 8;
+
+/** What one loaded drafter is for the targets that it meets: nearly always one, with its own tokenizer. */
+export class Pairings {
+  private readonly loaded: LoadedDrafter;
+  /** with the tokenizer that it was loaded with */
+  private own: Pairing;
+  /** for targets with another tokenizer */
+  private readonly others: Pairing[] = [];
+  private readonly byOpener = new WeakMap<Opener, Pairing>();
+  private latest: Pairing;
+  private closed = false;
+
+  constructor(loaded: LoadedDrafter) {
+    const { tokenizer, drafter } = loaded;
+    this.loaded = loaded;
+    this.own = { tokenizer, drafter, grammars: null, close() {} };
+    this.latest = this.own;
+  }
+
+  /** Over the drafter's own vocabulary; null: there are none. */
+  get grammars(): Grammars | null {
+    return this.own.grammars;
+  }
+
+  /** From now on drafts keep to grammars where a question has one. A link made before knows nothing of them. */
+  useGrammars(grammars: Grammars): void {
+    const isLatest = this.latest === this.own;
+    this.own = { ...this.own, grammars };
+    if (isLatest) this.latest = this.own;
+  }
+
+  /** What was taken for the target behind an opener. */
+  of(opener: Opener): Pairing {
+    return this.byOpener.get(opener) ?? this.own;
+  }
+
+  /**
+   * Connects as for the target that was met last, and once more where this one has another tokenizer.
+   * @param openAs makes an opener with an empty fingerprint: the edge itself knows whether it fits. The target is one that
+   * has to be served; null: any
+   * @throws CloudError `tokenizer_mismatch`, `bad_tokenizer`, and what `openAs` throws
+   */
+  async open(
+    openAs: (pairing: Pairing, target: TargetInfo | null) => Promise<RemoteOpener>,
+  ): Promise<RemoteOpener> {
+    const first = await openAs(this.latest, null);
+    if (fits(this.latest, first.target)) return this.adopted(first);
+    const { target } = first;
+    try {
+      this.latest = await this.pairingFor(first);
+    } finally {
+      first.close();
+    }
+    return this.adopted(await openAs(this.latest, target));
+  }
+
+  /** What was loaded stays its owner's to close. */
+  close(): void {
+    this.closed = true;
+    for (const pairing of this.others.splice(0)) pairing.close();
+  }
+
+  private adopted(client: RemoteOpener): RemoteOpener {
+    this.byOpener.set(client, this.latest);
+    return client;
+  }
+
+  private async pairingFor(client: RemoteOpener): Promise<Pairing> {
+    const known = [this.own, ...this.others].find((pairing) => fits(pairing, client.target));
+    if (known) return known;
+    if (this.others.length >= MOST_PAIRINGS) {
+      throw new CloudError("other_target", "the cloud has changed its model too often: start the edge anew");
+    }
+    const pairing = await pairWith(this.loaded, client, this.own.grammars !== null);
+    if (this.closed) {
+      pairing.close();
+      throw new ConnectionError("closed", "this edge was closed; make another");
+    }
+    this.others.push(pairing);
+    return pairing;
+  }
+}
+
 /** Whether the target has the tokenizer of a pairing. A cloud that tells no identity is of release 0.1. */
-export function fits({ tokenizer }: Pairing, { vocabulary, fingerprint }: TargetInfo): boolean {
+function fits({ tokenizer }: Pairing, { vocabulary, fingerprint }: TargetInfo): boolean {
   return vocabulary ? vocabulary.identity === tokenizer.identity : fingerprint === tokenizer.fingerprint;
 }
 
@@ -34,11 +121,7 @@ type Source = VocabularySource & { readonly target: TargetInfo };
  * @param withGrammars grammars are loaded over its vocabulary
  * @throws CloudError `tokenizer_mismatch` with the reason where the two are no pair; `bad_tokenizer`
  */
-export async function pairWith(
-  loaded: LoadedDrafter,
-  source: Source,
-  withGrammars: boolean,
-): Promise<Pairing> {
+async function pairWith(loaded: LoadedDrafter, source: Source, withGrammars: boolean): Promise<Pairing> {
   const { target } = source;
   const { vocabulary } = target;
   const own = await loaded.vocabulary?.();

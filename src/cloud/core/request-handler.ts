@@ -6,14 +6,13 @@ import { frameBytes } from "../../protocol/encode.ts";
 import { ProtocolError } from "../../protocol/errors.ts";
 import { FEATURES, OWN_LIMITS, type Peer, peerOf } from "../../protocol/features.ts";
 import {
-  chunksOf,
   type Frame,
   type HelloFrame,
   type OpenFrame,
   PROTOCOL_VERSION,
   pongFor,
   type TargetInfo,
-  VOCABULARY_PARTS,
+  type TokenizerRequestFrame,
   type VocabularyRequestFrame,
   type WelcomeFrame,
 } from "../../protocol/frame.ts";
@@ -23,11 +22,9 @@ import type { Machine } from "../../util/machine.ts";
 import type { Tenant } from "../trust/tenant.ts";
 import { Tenants } from "../trust/tenants.ts";
 import { openingRefusal } from "./admission.ts";
+import { Giveaway } from "./giveaway.ts";
 import type { CloudEffect, CloudEvent, CloudSession, EngineSessions, SessionView } from "./machine.ts";
 import { errorFrame, Registry, type RegistryLimits } from "./registry.ts";
-
-/** Answers to requests for the tokenizer, on one connection; of its chunks, times as many as there are. */
-const MOST_TOKENIZERS = 4;
 
 export interface HandlerOptions {
   readonly target: TargetInfo;
@@ -56,10 +53,7 @@ export class RequestHandler<Session extends CloudSession<Effect>, Event, Effect>
   private readonly helloByMs = new Map<number, number | null>();
   /** what is agreed with each edge that has said hello */
   private readonly peers = new Map<number, Peer>();
-  /** how often each edge got the tokenizer */
-  private readonly tokenizersSent = new Map<number, number>();
-  /** how many chunks of the vocabulary each edge has asked for */
-  private readonly chunksAsked = new Map<number, number>();
+  private readonly giveaway: Giveaway;
   private readonly tenants = new Tenants();
   private nextKey = 1;
   private closing = false;
@@ -74,6 +68,7 @@ export class RequestHandler<Session extends CloudSession<Effect>, Event, Effect>
     sessionsOf: (registry: Registry<Session, Effect>) => EngineSessions<Session, Event, Effect>,
   ) {
     this.options = options;
+    this.giveaway = new Giveaway(options.tokenizer, options.target.vocabulary ?? null);
     this.registry = new Registry(options.limits, ({ identity, committedTokens }) =>
       this.tenants.ended(identity.key, committedTokens, this.nowMs),
     );
@@ -115,8 +110,7 @@ export class RequestHandler<Session extends CloudSession<Effect>, Event, Effect>
     assert(this.helloByMs.size <= this.options.limits.connections, `${this.helloByMs.size} connections`);
     for (const [id, byMs] of this.helloByMs)
       assert((byMs === null) === this.peers.has(id), `connection ${id} has said hello, or has not`);
-    assert(this.tokenizersSent.size <= this.peers.size, "a count of tokenizers outlives its connection");
-    assert(this.chunksAsked.size <= this.peers.size, "a count of chunks outlives its connection");
+    this.giveaway.checkIntegrity(this.peers.size);
     assert(this.peers.size <= this.helloByMs.size, "what was agreed with an edge outlives its connection");
     this.tenants.checkIntegrity(this.helloByMs.size, (session) => this.registry.get(session) !== undefined);
     const left = this.helloByMs.size + this.registry.size;
@@ -187,8 +181,7 @@ export class RequestHandler<Session extends CloudSession<Effect>, Event, Effect>
   private disconnected(id: number, out: CloudEffect<Effect>[], code = "connection_lost"): void {
     this.helloByMs.delete(id);
     this.peers.delete(id);
-    this.tokenizersSent.delete(id);
-    this.chunksAsked.delete(id);
+    this.giveaway.forget(id);
     for (const session of this.registry.ofConnection(id)) {
       this.registry.run(session, out, () => session.end("failed", out), code);
     }
@@ -254,10 +247,8 @@ export class RequestHandler<Session extends CloudSession<Effect>, Event, Effect>
       case "pong":
         break; // not asked for, and it does no harm
       case "tokenizerRequest":
-        this.sendTokenizer(id, out);
-        break;
       case "vocabularyRequest":
-        this.sendVocabulary(id, frame, out);
+        this.give(id, frame, out);
         break;
       case "tokenizer":
       case "vocabulary":
@@ -313,54 +304,24 @@ export class RequestHandler<Session extends CloudSession<Effect>, Event, Effect>
     return Math.min(this.options.target.contextTokens, this.tenants.contextTokensOf(id));
   }
 
-  /** An edge asks for it once; each costs up to 15 MB of output. */
-  private sendTokenizer(id: number, out: CloudEffect<Effect>[]): void {
-    const asked = (this.tokenizersSent.get(id) ?? 0) + 1;
-    if (asked > MOST_TOKENIZERS) {
-      const message = `a connection gets the tokenizer ${MOST_TOKENIZERS} times at most: keep it`;
-      this.failConnection(id, new ProtocolError("unexpected_frame", message), out);
-      return;
-    }
-    this.tokenizersSent.set(id, asked);
-    const most = this.peers.get(id)!.limits.frameBytes;
-    const { tokenizer } = this.options;
-    const frame = tokenizer && ({ type: "tokenizer", file: tokenizer } as const);
-    if (frame && frameBytes(frame) <= most) {
-      out.push({ kind: "send", connection: id, frame });
-      return;
-    }
-    const why = frame ? `sends no frame over the edge's ${most} bytes` : "gives no tokenizer away";
-    const message = `this cloud ${why}; bring a model of the target's family`;
-    this.failConnection(id, new ProtocolError("no_tokenizer", message), out);
-  }
-
-  /** Chunks are small, and are made where they are not at hand: see `CloudOptions.vocabulary`. */
-  private sendVocabulary(
+  /** Chunks are made where they are not at hand: see `CloudOptions.vocabulary`. */
+  private give(
     id: number,
-    { part, chunk }: VocabularyRequestFrame,
+    frame: TokenizerRequestFrame | VocabularyRequestFrame,
     out: CloudEffect<Effect>[],
   ): void {
-    const { vocabulary } = this.options.target;
-    const told = this.peers.get(id)!.features.has("vocabulary") ? vocabulary : undefined;
-    if (!told) {
-      const message = "this cloud gives no vocabulary away; bring a model with the target's own tokenizer";
-      this.failConnection(id, new ProtocolError("no_tokenizer", message), out);
-      return;
+    const peer = this.peers.get(id)!;
+    try {
+      if (frame.type === "tokenizerRequest") {
+        out.push({ kind: "send", connection: id, frame: this.giveaway.whole(id, peer) });
+      } else {
+        this.giveaway.chunk(id, peer, frame);
+        out.push({ kind: "vocabulary", connection: id, part: frame.part, chunk: frame.chunk });
+      }
+    } catch (error) {
+      if (!(error instanceof ProtocolError)) throw error;
+      this.failConnection(id, error, out);
     }
-    const asked = (this.chunksAsked.get(id) ?? 0) + 1;
-    const all = VOCABULARY_PARTS.reduce((sum, each) => sum + chunksOf(each, told), 0);
-    if (asked > MOST_TOKENIZERS * all) {
-      const message = `a connection gets the vocabulary ${MOST_TOKENIZERS} times at most: keep it`;
-      this.failConnection(id, new ProtocolError("unexpected_frame", message), out);
-      return;
-    }
-    if (chunk >= chunksOf(part, told)) {
-      const message = `there are ${chunksOf(part, told)} chunks of ${part}, and none of number ${chunk}`;
-      this.failConnection(id, new ProtocolError("bad_frame", message), out);
-      return;
-    }
-    this.chunksAsked.set(id, asked);
-    out.push({ kind: "vocabulary", connection: id, part, chunk });
   }
 
   private open(id: number, frame: OpenFrame, nowMs: number, out: CloudEffect<Effect>[]): void {

@@ -1,7 +1,7 @@
 import { judgePair, summarised, type VocabularyTable } from "../decoding/vocabulary-pair.ts";
 import { CloudError } from "../edge/connection.ts";
 import type { Drafter } from "../edge/drafters/drafter.ts";
-import { PairedDrafter } from "../edge/drafters/paired-drafter.ts";
+import { pairedDrafter } from "../edge/drafters/paired-drafter.ts";
 import type { Opener, RemoteOpener } from "../edge/opener.ts";
 import type { LlamaTokenizer } from "../engine/llama/tokenizer.ts";
 import type { Grammars } from "../grammar/grammar.ts";
@@ -135,7 +135,7 @@ async function pairWith(loaded: LoadedDrafter, source: Source, withGrammars: boo
     const { tokenizer } = theirs;
     const pairing: Pairing = {
       tokenizer,
-      drafter: barred && barred.length > 0 ? new PairedDrafter(loaded.drafter, barred) : loaded.drafter,
+      drafter: barred && barred.length > 0 ? pairedDrafter(loaded.drafter, barred) : loaded.drafter,
       grammars: withGrammars ? await loadGrammars(tokenizer, tokenizer.endTokens()) : null,
       close: theirs.close,
     };

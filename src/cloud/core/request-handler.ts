@@ -110,7 +110,7 @@ export class RequestHandler<Session extends CloudSession<Effect>, Event, Effect>
     assert(this.helloByMs.size <= this.options.limits.connections, `${this.helloByMs.size} connections`);
     for (const [id, byMs] of this.helloByMs)
       assert((byMs === null) === this.peers.has(id), `connection ${id} has said hello, or has not`);
-    this.giveaway.checkIntegrity(this.peers.size);
+    assert(this.giveaway.counted <= this.peers.size, "a count of what was given outlives its connection");
     assert(this.peers.size <= this.helloByMs.size, "what was agreed with an edge outlives its connection");
     this.tenants.checkIntegrity(this.helloByMs.size, (session) => this.registry.get(session) !== undefined);
     const left = this.helloByMs.size + this.registry.size;

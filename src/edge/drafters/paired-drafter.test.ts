@@ -8,7 +8,7 @@ import { type Seed, toSeed, uniform } from "../../sampling/random.ts";
 import { ResidualDraw } from "../../sampling/rejection.ts";
 import { applySampler, inTokenSet, SamplerWorkspace, samplerSettings } from "../../sampling/sampler.ts";
 import type { DraftRequest } from "./drafter.ts";
-import { PairedDrafter } from "./paired-drafter.ts";
+import { pairedDrafter } from "./paired-drafter.ts";
 import { ParallelDrafter } from "./parallel-drafter.ts";
 
 /** Ids that are other texts in the target are gone before anything is drawn, so that q stays what was drawn from. */
@@ -41,7 +41,7 @@ const model: DraftModel = {
 
 function draftOf(seed: Seed, more: Partial<DraftRequest> = {}, barred = BARRED): Proposal {
   let made: Proposal | null = null;
-  new PairedDrafter(new ParallelDrafter(model), barred).propose({
+  pairedDrafter(new ParallelDrafter(model), barred).propose({
     ...{ owner: 1, prefix: () => Int32Array.of(1), sampler, coupling: "rejection", seed, lineage: 0 },
     vocabularySize: V,
     ...more,

@@ -1,41 +1,21 @@
-import type { DrafterReach } from "../core/reach.ts";
-import type { Drafter, DraftRequest, OpenSequences } from "./drafter.ts";
+import type { Drafter } from "./drafter.ts";
 
 /**
  * A drafter for a target of another vocabulary: ids that are different texts in the two are never drafted. Several
  * targets may share the drafter behind it, each with ids of its own.
+ * @param barred ids, Int32Array[n]; see `judgePair`
  */
-export class PairedDrafter implements Drafter {
-  private readonly drafter: Drafter;
-  private readonly barred: Int32Array;
-
-  /** @param barred ids, Int32Array[n]; see `judgePair` */
-  constructor(drafter: Drafter, barred: Int32Array) {
-    this.drafter = drafter;
-    this.barred = barred;
-  }
-
-  get reach(): DrafterReach {
-    return this.drafter.reach;
-  }
-
-  get alwaysProposes(): boolean {
-    return this.drafter.alwaysProposes;
-  }
-
-  newOwner(): number {
-    return this.drafter.newOwner();
-  }
-
-  propose(request: DraftRequest): void {
-    this.drafter.propose({ ...request, barred: this.barred });
-  }
-
-  interrupt(owner: number, length: number): void {
-    this.drafter.interrupt(owner, length);
-  }
-
-  checkIntegrity(open: OpenSequences): void {
-    this.drafter.checkIntegrity(open);
-  }
+export function pairedDrafter(drafter: Drafter, barred: Int32Array): Drafter {
+  return {
+    get reach() {
+      return drafter.reach;
+    },
+    get alwaysProposes() {
+      return drafter.alwaysProposes;
+    },
+    newOwner: () => drafter.newOwner(),
+    propose: (request) => drafter.propose({ ...request, barred }),
+    interrupt: (owner, length) => drafter.interrupt(owner, length),
+    checkIntegrity: (open) => drafter.checkIntegrity(open),
+  };
 }

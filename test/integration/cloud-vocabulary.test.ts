@@ -17,6 +17,7 @@ const VOCABULARY = "models/pico-target-q8_0.gguf";
 const QUESTION: AnswerRequest = {
   ...{ prompt: "Hello, I have 1234567 apples", seed: 1, maxTokens: 20, sampler: { temperature: 0 } },
 };
+const REQUEST = { kvSlots: 2, contextTokens: null, threads: 1, gpu: "off", progress: () => {} } as const;
 const folder = mkdtempSync(join(tmpdir(), "picospec-given-"));
 const [target, drafter, stranger] = ["target", "drafter", "stranger"].map((name) => join(folder, name));
 const cacheBefore = process.env.PICOSPEC_CACHE;
@@ -28,8 +29,7 @@ beforeAll(async () => {
   wearVocabulary(VOCABULARY, target!, { layers: 2 });
   wearVocabulary(VOCABULARY, drafter!, { layers: 1, change: (one) => one.list("merges").reverse() });
   wearVocabulary(VOCABULARY, stranger!, { layers: 1, change: (one) => one.rename(1000, "zzzz") });
-  const request = { kvSlots: 2, contextTokens: null, threads: 1, gpu: "off", progress: () => {} } as const;
-  opened = await TARGET_ENGINES.named("llama")({ ...request, file: target! });
+  opened = await TARGET_ENGINES.named("llama")({ ...REQUEST, file: target! });
 });
 afterAll(() => {
   opened?.close();
@@ -40,11 +40,15 @@ afterAll(() => {
 
 type Given = Pick<OpenedTarget, "tokenizer" | "vocabulary">;
 
-async function withCloud<T>(given: Given, use: (server: CloudServer) => Promise<T>): Promise<T> {
-  const { engine: model, description, grammars } = opened;
+async function withCloud<T>(
+  given: Given,
+  use: (server: CloudServer) => Promise<T>,
+  { engine: model, description, grammars }: OpenedTarget = opened,
+  port = 0,
+): Promise<T> {
   const { tokenizer, vocabulary } = given;
   const from = { model, description, grammars, tokenizer, vocabulary };
-  const server = await serveCloud({ ...from, port: 0, server: "test" });
+  const server = await serveCloud({ ...from, port, server: "test" });
   try {
     return await use(server);
   } finally {
@@ -55,11 +59,15 @@ async function withCloud<T>(given: Given, use: (server: CloudServer) => Promise<
 const edgeOf = ({ url }: CloudServer, model: string) =>
   createEdge({ cloud: url, model, drafter: "model", threads: 1, gpu: "off" });
 
-const alone = (given: Given) =>
-  withCloud(given, async ({ url }) => {
-    await using edge = await createEdge({ cloud: url, drafter: "lookup", policy: "cloud" });
-    return (await edge.ask(QUESTION)).text;
-  });
+const alone = (given: Given, target = opened) =>
+  withCloud(
+    given,
+    async ({ url }) => {
+      await using edge = await createEdge({ cloud: url, drafter: "lookup", policy: "cloud" });
+      return (await edge.ask(QUESTION)).text;
+    },
+    target,
+  );
 
 /** A cloud whose answers are changed. */
 const lying = (
@@ -112,6 +120,32 @@ describe("a device whose drafter has another tokenizer", () => {
       expect((await edge.ask(QUESTION)).text).toBe(text);
       expect(own.promptTokens).not.toBe((await edge.ask(QUESTION)).promptTokens);
     });
+  });
+
+  it("goes on by another tokenizer where the cloud comes back with another model", async () => {
+    const file = join(folder, "other");
+    wearVocabulary(VOCABULARY, file, { layers: 3, change: (one) => one.list("merges").reverse() });
+    const other = await TARGET_ENGINES.named("llama")({ ...REQUEST, file });
+    try {
+      const texts = [await alone(opened), await alone(other, other)];
+      expect(texts[0]).not.toBe(texts[1]);
+      const [edge, port] = await withCloud(opened, async (server) => {
+        const edge = await edgeOf(server, drafter!);
+        expect((await edge.ask(QUESTION)).text).toBe(texts[0]);
+        return [edge, server.port] as const;
+      });
+      await using _ = edge;
+      const again = async () => {
+        edge.disconnect();
+        return edge.ask(QUESTION);
+      };
+      const { text, statistics } = await withCloud(other, again, other, port);
+      expect([text, statistics.accepted > 0]).toEqual([texts[1], true]);
+      // And back: what was known of the first is known still.
+      expect((await withCloud(opened, again, opened, port)).text).toBe(texts[0]);
+    } finally {
+      other.close();
+    }
   });
 
   it("keeps to a grammar over the target's vocabulary, and drafts by it", async () => {

@@ -6,10 +6,11 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import type { GivenVocabulary } from "../../src/cloud/driver.ts";
 import { type CloudServer, serveCloud } from "../../src/cloud/server.ts";
 import { createEdge } from "../../src/device/edge.ts";
+import { closeEdges, createEdges } from "../../src/device/edges.ts";
 import { type OpenedTarget, TARGET_ENGINES } from "../../src/device/engines.ts";
 import type { AnswerRequest } from "../../src/edge/edge.ts";
 import type { VocabularyPart } from "../../src/protocol/frame.ts";
-import { wearVocabulary } from "../support/wear-vocabulary.ts";
+import { type WornVocabulary, wearVocabulary } from "../support/wear-vocabulary.ts";
 
 /** What clouds give away of their vocabulary: clouds of release 0.1, and clouds that lie. */
 
@@ -143,6 +144,38 @@ describe("a device whose drafter has another tokenizer", () => {
       expect([text, statistics.accepted > 0]).toEqual([texts[1], true]);
       // And back: what was known of the first is known still.
       expect((await withCloud(opened, again, opened, port)).text).toBe(texts[0]);
+    } finally {
+      other.close();
+    }
+  });
+
+  it("drafts for two targets of two more tokenizers at once, each in its own way", async () => {
+    const file = join(folder, "renamed");
+    const change = (one: WornVocabulary) => {
+      for (const id of [2, 3, 4, 5]) one.rename(id, `<|other-${id}|>`);
+      one.drop("pre");
+    };
+    wearVocabulary(VOCABULARY, file, { layers: 3, change });
+    const other = await TARGET_ENGINES.named("llama")({ ...REQUEST, file });
+    try {
+      const texts = [await alone(opened), await alone(other, other)];
+      const both = (first: CloudServer) =>
+        withCloud(
+          other,
+          async (second) => {
+            const clouds = [first.url, second.url];
+            const edges = await createEdges({ clouds, model: drafter!, threads: 1, gpu: "off" });
+            try {
+              return await Promise.all(edges.map((edge) => edge.ask(QUESTION)));
+            } finally {
+              await closeEdges(edges);
+            }
+          },
+          other,
+        );
+      const answers = await withCloud(opened, both);
+      expect(answers.map(({ text }) => text)).toEqual(texts);
+      for (const { statistics } of answers) expect(statistics.sources.model.accepted).toBeGreaterThan(0);
     } finally {
       other.close();
     }

@@ -93,7 +93,7 @@ describe("load time", () => {
   /** How much longer than llama.cpp alone a file may take that was checked before. */
   const MOST_TIMES = 1.5;
   /** Loads of each kind, in turns: the fastest counts, since other work only ever adds. */
-  const LOADS = 5;
+  const LOADS = 4;
   const { api } = loadLibrary("off");
   const timed = async (act: () => Promise<void>) => {
     const startedMs = performance.now();

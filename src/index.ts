@@ -10,6 +10,7 @@ export {
   type CloudLimits,
   type CloudOptions,
   cloudLimits,
+  type GivenVocabulary,
   type TargetDescription,
 } from "./cloud/driver.ts";
 export { KeyFileError, type KeyRecord, parseKeys } from "./cloud/trust/keys.ts";

@@ -156,7 +156,6 @@ const LISTED: readonly Listed[] = [
       "src/hub/request.ts": ["sha256In"],
       "src/hub/status.ts": ["retryAfterMs"],
       "src/sampling/noise.ts": ["plainKernel"],
-      "src/sampling/sampler.ts": ["inTokenSet"],
       "src/sampling/softmax.ts": ["expNonPositive"],
       "src/util/setting.ts": ["allowedText"],
     },

@@ -1,8 +1,12 @@
 import { Command, Option } from "commander";
 import { pings, transfers } from "../../lab/bench/probe.ts";
+import { judgePair, type PairVerdict } from "../decoding/vocabulary-pair.ts";
+import { summaryOf } from "../device/cloud-vocabulary.ts";
 import { outcomeOf } from "../device/isolation/outcome.ts";
 import type { RemoteOpener } from "../edge/opener.ts";
+import { judgeFiles } from "../engine/llama/details.ts";
 import type { ModelFile } from "../engine/llama/gguf.ts";
+import { readVocabularyTable } from "../engine/llama/vocabulary-table.ts";
 import type { ConnectSettings } from "../transport/node/connect.ts";
 import { addCredentialOptions, type CredentialValues, credentialsOf } from "./credentials.ts";
 import { bounded, type Check, checkText, verdict } from "./doctor/check.ts";
@@ -117,7 +121,18 @@ async function* modelChecks(paths: readonly string[], files: ModelFile[]): Async
     });
   }
   const [first, ...others] = files;
-  for (const other of others) yield pairCheck(first!, other);
+  for (const other of others) {
+    yield await bounded("pair", LOAD_MS, async () =>
+      pairCheck(first!, other, await judgeFiles(other, first!)),
+    );
+  }
+}
+
+/** null: the cloud is of release 0.1, and only its fingerprint is known, which is another */
+async function judgedBy(client: RemoteOpener, file: ModelFile): Promise<PairVerdict | null> {
+  const { vocabulary, fingerprint } = client.target;
+  if (vocabulary) return judgePair(await readVocabularyTable(file.path), summaryOf(client, vocabulary));
+  return file.fingerprint === fingerprint ? { problem: null, barred: new Int32Array(0) } : null;
 }
 
 /** What cannot be looked at, because what comes before it is a problem, is not shown. */
@@ -151,7 +166,11 @@ async function* cloudChecks(
 
 async function* linkChecks(client: RemoteOpener, files: readonly ModelFile[]): AsyncGenerator<Check> {
   yield targetCheck(client.target);
-  for (const file of files) yield tokenizerCheck(client.target, file);
+  for (const file of files) {
+    yield await bounded("cloud tokenizer", NETWORK_MS, async () =>
+      tokenizerCheck(client.target, file, await judgedBy(client, file)),
+    );
+  }
   yield await bounded("cloud round trip", NETWORK_MS, async () => {
     return roundTripCheck(await outcomeOf(() => pings(client)));
   });

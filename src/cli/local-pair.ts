@@ -2,6 +2,7 @@ import { POLICIES } from "../decoding/policy.ts";
 import { type LoadedDrafter, loadDrafter } from "../device/drafter.ts";
 import { IsolatedTemplates } from "../device/isolation/templates.ts";
 import { freshSeed, software } from "../device/node.ts";
+import { Pairings } from "../device/pairing.ts";
 import { connectEdge } from "../edge/connect.ts";
 import { Edge } from "../edge/edge.ts";
 import { LocalOpener } from "../edge/local-opener.ts";
@@ -44,28 +45,27 @@ export async function withLocalPair<T>(
       hardware: hardware?.profile ?? null,
       progress: bar.update,
     }).finally(bar.end);
+    const pairings = new Pairings(loaded);
     try {
-      const transport = wan(
-        await connect(cloud.url),
-        symmetricWan(rtt, jitter, mbps),
-        systemClock,
-        Math.random,
+      const network = symmetricWan(rtt, jitter, mbps);
+      const client = await pairings.open(async (pairing) =>
+        connectEdge({
+          transport: wan(await connect(cloud.url), network, systemClock, Math.random),
+          tokenizer: { fingerprint: "" },
+          drafter: pairing.drafter,
+          clock: systemClock,
+          client: software(),
+        }),
       );
-      const client = await connectEdge({
-        transport,
-        tokenizer: loaded.tokenizer,
-        drafter: loaded.drafter,
-        clock: systemClock,
-        client: software(),
-      });
       const templates = new IsolatedTemplates();
       try {
-        return await use(edgeOf(client, loaded, templates.render));
+        return await use(edgeOf(client, loaded, pairings, templates.render));
       } finally {
         templates.close();
         client.close();
       }
     } finally {
+      pairings.close();
       loaded.close();
     }
   } finally {
@@ -76,6 +76,7 @@ export async function withLocalPair<T>(
 function edgeOf(
   remote: RemoteOpener,
   { drafter, tokenizer, chatTemplate }: LoadedDrafter,
+  pairings: Pairings,
   renderTemplate: RenderTemplate,
 ): Edge {
   return new Edge({
@@ -89,6 +90,7 @@ function edgeOf(
       clock: systemClock,
     }),
     tokenizer,
+    tokenizerOf: (opener) => pairings.of(opener).tokenizer,
     chatTemplate: null,
     renderTemplate,
     freshSeed,

@@ -1,7 +1,8 @@
 import { dirname, join } from "node:path";
 import { Argument, Command, Option } from "commander";
+import type { PairVerdict } from "../decoding/vocabulary-pair.ts";
 import { hubOptions } from "../device/model-file.ts";
-import { type ModelDetails, pairProblem, readModelDetails } from "../engine/llama/details.ts";
+import { judgeFiles, type ModelDetails, readModelDetails } from "../engine/llama/details.ts";
 import { HubError } from "../hub/errors.ts";
 import { hubNameText, isHubName, parseHubName } from "../hub/name.ts";
 import { bytesText, partsOf, quantisationOf } from "../hub/pick.ts";
@@ -132,9 +133,10 @@ async function remove(text: string): Promise<void> {
 async function info(first: string, second: string | null, json: boolean): Promise<void> {
   const one = await details(first);
   const other = second === null ? null : await details(second);
-  const problem = other && pairProblem(one, other);
+  const [small, large] = other && one.parameters > other.parameters ? [other, one] : [one, other];
+  const judged = large && (await judgeFiles(small, large));
   if (json) {
-    const pair = other && { possible: problem === null, problem };
+    const pair = judged && { possible: judged.problem === null, problem: judged.problem };
     const models = [one, ...(other ? [other] : [])].map(shape);
     console.log(JSON.stringify({ models, pair }, null, 2));
     return;
@@ -142,13 +144,20 @@ async function info(first: string, second: string | null, json: boolean): Promis
   const rows = rowsOf(one);
   const others = other && rowsOf(other);
   console.log(table(rows.map((row, i) => [...row, ...(others ? [others[i]![1]!] : [])])));
-  if (!other) return;
-  const small = one.parameters <= other.parameters ? one : other;
-  const verdict =
-    problem === null
-      ? `They can be a pair: their tokenizers are the same, and ${small.name} is the smaller, so it drafts.`
-      : `They cannot be a pair: ${problem}. Take two models of one family.`;
-  console.log(wrapped(`\n${verdict}`));
+  if (judged && large) console.log(wrapped(`\n${pairText(small, large, judged)}`));
+}
+
+function pairText(small: ModelDetails, large: ModelDetails, judged: PairVerdict): string {
+  if (judged.problem !== null) {
+    return `They cannot be a pair: ${judged.problem}. Take two models of one family.`;
+  }
+  const drafts = `${small.name} is the smaller, so it drafts`;
+  if (small.identity === large.identity) {
+    return `They can be a pair: their tokenizers are the same, and ${drafts}.`;
+  }
+  const { length } = judged.barred;
+  const barred = length > 0 ? `, and ${length} tokens that differ are not drafted` : "";
+  return `They can be a pair: ${drafts}. Their tokenizers differ, so prompts and texts go through that of ${large.name}${barred}.`;
 }
 
 /** Nothing is downloaded for it: a model may be large. */

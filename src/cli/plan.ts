@@ -10,6 +10,7 @@ import { POLICIES } from "../decoding/policy.ts";
 import { defaultThreads, isLoopback } from "../device/cores.ts";
 import { loadDrafter } from "../device/drafter.ts";
 import { freshSeed, software } from "../device/node.ts";
+import { Pairings } from "../device/pairing.ts";
 import { connectEdge } from "../edge/connect.ts";
 import { Edge } from "../edge/edge.ts";
 import { checkCompute, computeOf } from "../engine/llama/compute.ts";
@@ -150,16 +151,18 @@ async function measured(values: PlanValues): Promise<Measured> {
     watch: (one) => timedDrafter(one, samples),
     progress: bar.update,
   }).finally(bar.end);
+  const pairings = new Pairings(drafter);
   try {
-    const transport = await connect(cloud, credentialsOf(values, [cloud]));
-    const { tokenizer } = drafter;
-    const client = await connectEdge({
-      transport,
-      tokenizer,
-      drafter: drafter.drafter,
-      clock: systemClock,
-      client: software(),
-    });
+    const client = await pairings.open(async (pairing) =>
+      connectEdge({
+        transport: await connect(cloud, credentialsOf(values, [cloud])),
+        tokenizer: { fingerprint: "" },
+        drafter: pairing.drafter,
+        clock: systemClock,
+        client: software(),
+      }),
+    );
+    const { tokenizer } = pairings.of(client);
     try {
       const edge = new Edge({
         ...{ remote: client, local: null, tokenizer, chatTemplate: drafter.chatTemplate },
@@ -184,6 +187,7 @@ async function measured(values: PlanValues): Promise<Measured> {
       client.close();
     }
   } finally {
+    pairings.close();
     drafter.close();
   }
 }

@@ -2,7 +2,7 @@ import type { PassEngine } from "../engine/engine.ts";
 import type { LiveEngine } from "../engine/live-engine.ts";
 import type { Grammars } from "../grammar/grammar.ts";
 import { ProtocolError } from "../protocol/errors.ts";
-import type { TargetInfo } from "../protocol/frame.ts";
+import type { Frame, SentVocabulary, TargetInfo, VocabularyPart } from "../protocol/frame.ts";
 import { type FrameLink, wireLink } from "../protocol/link.ts";
 import type { Transport } from "../transport/transport.ts";
 import { assert, unreachable } from "../util/assert.ts";
@@ -27,7 +27,17 @@ import { PassWatch } from "./passes/pass-watch.ts";
 import type { Tenant } from "./trust/tenant.ts";
 
 /** What the cloud needs of the target besides its passes. */
-export type TargetDescription = Omit<TargetInfo, "contextTokens" | "vocabularySize" | "identity">;
+export type TargetDescription = Omit<
+  TargetInfo,
+  "contextTokens" | "vocabularySize" | "identity" | "vocabulary"
+>;
+
+/** The target's vocabulary, for edges that ask for it. */
+export interface GivenVocabulary {
+  readonly about: SentVocabulary;
+  /** One chunk as it travels, of those that there are; made when it is first asked for. */
+  chunk(part: VocabularyPart, chunk: number): Promise<Uint8Array>;
+}
 
 /** Bounds that keep one cloud on its feet, whatever its edges do. */
 export interface CloudLimits extends RegistryLimits, PassLimits, KvCacheLimits {}
@@ -42,6 +52,8 @@ export interface CloudOptions {
   readonly limits?: Partial<CloudLimits>;
   /** a GGUF file without tensors, for edges that have no tokenizer; default null: they need their own */
   readonly tokenizer?: Uint8Array | null;
+  /** the same in chunks, with what pairs are judged by; default null: edges need the target's own tokenizer */
+  readonly vocabulary?: GivenVocabulary | null;
   /** over the target's vocabulary; default null: sessions have no grammars */
   readonly grammars?: Grammars | null;
   /**
@@ -92,6 +104,7 @@ export class Cloud {
   private readonly clock: Clock;
   private readonly failed: ((error: unknown) => void) | null;
   private readonly observer: CloudObserver | null;
+  private readonly vocabulary: GivenVocabulary | null;
   private readonly links = new Map<number, FrameLink>();
   private nextConnection = 1;
   private cancelWake: CancelTimer | null = null;
@@ -102,10 +115,12 @@ export class Cloud {
     const { model, description, clock, server, tokenizer = null, grammars = null } = options;
     const { info, capabilities } = model;
     const { contextTokens, vocabularySize, identity } = info;
-    const target: TargetInfo = { ...description, contextTokens, vocabularySize, identity };
+    const vocabulary = options.vocabulary?.about;
+    const target: TargetInfo = { ...description, contextTokens, vocabularySize, identity, vocabulary };
     const limits = { ...REGISTRY_LIMITS, ...options.limits };
     this.clock = clock;
     this.failed = options.failed ?? null;
+    this.vocabulary = options.vocabulary ?? null;
     this.observer = options.observer ?? null;
     const watch = options.observer ? new PassWatch(options.observer, clock) : null;
     const handler = { target, server, limits, capabilities, tokenizer, grammars };
@@ -215,15 +230,32 @@ export class Cloud {
     });
   }
 
+  private send(connection: number, frame: Frame): void {
+    const link = this.links.get(connection);
+    if (frame.type === "welcome") link?.greeted?.();
+    const bytes = link?.send(frame);
+    if (bytes !== undefined) this.observer?.sent?.(connection, frame, bytes);
+  }
+
+  private sendChunk({ connection, part, chunk }: Extract<CloudEffect<never>, { kind: "vocabulary" }>): void {
+    assert(this.vocabulary, "what is not there is refused");
+    this.vocabulary.chunk(part, chunk).then(
+      (bytes) => this.send(connection, { type: "vocabulary", part, chunk, bytes }),
+      (error: unknown) =>
+        this.guarded(connection, () => {
+          throw error;
+        }),
+    );
+  }
+
   private perform(effect: CloudEffect<never>): void {
     switch (effect.kind) {
-      case "send": {
-        const link = this.links.get(effect.connection);
-        if (effect.frame.type === "welcome") link?.greeted?.();
-        const bytes = link?.send(effect.frame);
-        if (bytes !== undefined) this.observer?.sent?.(effect.connection, effect.frame, bytes);
+      case "send":
+        this.send(effect.connection, effect.frame);
         break;
-      }
+      case "vocabulary":
+        this.sendChunk(effect);
+        break;
       case "close":
         this.links.get(effect.connection)?.close();
         if (this.links.delete(effect.connection)) this.observer?.disconnected?.(effect.connection);

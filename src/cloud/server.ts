@@ -13,7 +13,7 @@ import {
 import { assert } from "../util/assert.ts";
 import type { CloudObserver } from "./core/observer.ts";
 import type { CloudLimits } from "./driver.ts";
-import { Cloud, type TargetDescription } from "./driver.ts";
+import { Cloud, type GivenVocabulary, type TargetDescription } from "./driver.ts";
 import { findKey, type KeyRecord } from "./trust/keys.ts";
 import type { Tenant } from "./trust/tenant.ts";
 
@@ -27,8 +27,10 @@ export interface ServerOptions {
   readonly port: number;
   readonly server: string;
   readonly limits?: Partial<CloudLimits>;
-  /** for edges without a tokenizer */
+  /** for edges without a tokenizer, in one frame */
   readonly tokenizer?: Uint8Array | null;
+  /** the same in chunks, and what pairs are judged by: see `CloudOptions` */
+  readonly vocabulary?: GivenVocabulary | null;
   /** over the target's vocabulary: for answers that keep to a grammar */
   readonly grammars?: Grammars | null;
   /** what an edge has to bring one of; default: null, everybody who reaches the port is served */
@@ -77,14 +79,13 @@ export interface CloudServer {
  */
 export async function serveCloud(options: ServerOptions): Promise<CloudServer> {
   const { model, description, server, limits, host = "127.0.0.1", port } = options;
-  const { tokenizer = null, grammars = null } = options;
+  const { tokenizer = null, vocabulary = null, grammars = null } = options;
   const cloud = new Cloud({
     model,
     description,
     clock: systemClock,
     server,
-    tokenizer,
-    grammars,
+    ...{ tokenizer, vocabulary, grammars },
     ...(limits ? { limits } : {}),
     ...(options.failed ? { failed: options.failed } : {}),
     ...(options.observer ? { observer: options.observer } : {}),

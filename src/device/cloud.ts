@@ -96,10 +96,10 @@ export async function createCloud(options: CreateCloudOptions): Promise<DeviceCl
   const file = await modelFile(options.model, downloading);
   const target = await open({ file, kvSlots, contextTokens, threads, gpu, progress, ...computeOf(options) });
   try {
-    const { description, tokenizer, grammars } = target;
+    const { description, tokenizer, vocabulary, grammars } = target;
     const server = await serveCloud({
       model: emulated(target.engine, hardware),
-      ...{ tokenizer, grammars, description, host, port },
+      ...{ tokenizer, vocabulary, grammars, description, host, port },
       ...secrets.first,
       origins: options.origins ?? [],
       server: software(),

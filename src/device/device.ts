@@ -5,7 +5,7 @@ import { LookupDrafter } from "../edge/drafters/lookup-drafter.ts";
 import { type CloudState, Keeper } from "../edge/keeper.ts";
 import { isPassing } from "../edge/links.ts";
 import { LocalOpener } from "../edge/local-opener.ts";
-import type { RemoteOpener } from "../edge/opener.ts";
+import type { Opener, RemoteOpener } from "../edge/opener.ts";
 import { type ComputeOptions, computeOf } from "../engine/llama/compute.ts";
 import type { GpuChoice } from "../engine/llama/library.ts";
 import type { Grammars } from "../grammar/grammar.ts";
@@ -20,6 +20,7 @@ import { PicoSpecError } from "../util/errors.ts";
 import { cloudTokenizer, type DrafterKind, type LoadedDrafter, loadDrafter } from "./drafter.ts";
 import { IsolatedTemplates } from "./isolation/templates.ts";
 import { freshSecret, software } from "./node.ts";
+import { Pairings } from "./pairing.ts";
 
 export interface DeviceOptions extends ComputeOptions {
   /** ws:// or wss://, replicas of one target; empty: there is none */
@@ -55,17 +56,17 @@ export class Device {
   readonly keeper: Keeper | null;
   private readonly options: DeviceOptions;
   private readonly templates = new IsolatedTemplates();
-  private grammars: Grammars | null = null;
+  private readonly pairings: Pairings;
   /** that every cloud has to serve; null: any */
   private target: TargetInfo | null;
   private closed = false;
 
   private constructor(options: DeviceOptions, loaded: LoadedDrafter, keeper: Keeper | null) {
-    const open = (changed: () => void) =>
-      this.openClient(this.loaded.tokenizer, this.loaded.drafter, changed);
+    const open = (changed: () => void) => this.openClient(changed);
     this.options = options;
     this.target = options.expected ?? null;
     this.loaded = loaded;
+    this.pairings = new Pairings(loaded);
     this.keeper = keeper ?? (options.clouds.length > 0 ? keeperOf(options, open) : null);
     // The first question does not wait for it then.
     this.templates.warm();
@@ -94,7 +95,12 @@ export class Device {
     );
     try {
       const client = await keeper.wait(options.tokenizerWithinMs ?? 0);
-      return new Device(options, { drafter, own: null, ...(await cloudTokenizer(client)) }, null);
+      const { tokenizer, chatTemplate, close } = await cloudTokenizer(client);
+      return new Device(
+        options,
+        { drafter, own: null, tokenizer, chatTemplate, vocabulary: null, compute: null, close },
+        null,
+      );
     } finally {
       keeper.close();
     }
@@ -135,7 +141,7 @@ export class Device {
       name: "edge",
       endTokens: tokenizer.endTokens(),
       chatTemplate,
-      grammars: this.grammars,
+      grammars: this.pairings.grammars,
       clock: systemClock,
       failed: this.options.failed,
     });
@@ -143,7 +149,12 @@ export class Device {
 
   /** From now on drafts keep to grammars where a question has one. A link made before knows nothing of them. */
   useGrammars(grammars: Grammars): void {
-    this.grammars = grammars;
+    this.pairings.useGrammars(grammars);
+  }
+
+  /** Of the model behind an opener: the target's own, where it is another than the drafter's. */
+  tokenizerOf(opener: Opener): Tokenizer {
+    return this.pairings.of(opener).tokenizer;
   }
 
   close(): void {
@@ -151,20 +162,20 @@ export class Device {
     this.closed = true;
     this.keeper?.close();
     this.templates.close();
+    this.pairings.close();
     this.loaded.close();
   }
 
-  private async openClient(
-    tokenizer: Pick<Tokenizer, "fingerprint">,
-    drafter: Drafter,
-    changed: () => void,
-  ): Promise<RemoteOpener> {
-    if (this.closed) throw new ConnectionError("closed", "this edge was closed; make another");
-    const { grammars, options, target } = this;
-    const expected = target ? { expected: target } : {};
-    const client = await openClient({ ...options, ...expected, tokenizer, drafter, grammars, changed });
+  private async openClient(changed: () => void): Promise<RemoteOpener> {
+    const client = await this.pairings.open(({ drafter, grammars }, target) => {
+      if (this.closed) throw new ConnectionError("closed", "this edge was closed; make another");
+      const expected = target ?? this.target;
+      const tokenizer = { fingerprint: "" };
+      const serving = expected ? { expected } : {};
+      return openClient({ ...this.options, ...serving, tokenizer, drafter, grammars, changed });
+    });
     // One cloud may be given another model; among several, those with another are no replicas.
-    if (options.clouds.length > 1) this.target = client.target;
+    if (this.options.clouds.length > 1) this.target = client.target;
     return client;
   }
 }

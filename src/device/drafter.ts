@@ -1,19 +1,22 @@
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import type { VocabularyTable } from "../decoding/vocabulary-pair.ts";
 import { CloudError } from "../edge/connection.ts";
 import type { Drafter } from "../edge/drafters/drafter.ts";
 import { ParallelDrafter } from "../edge/drafters/parallel-drafter.ts";
-import type { RemoteOpener } from "../edge/opener.ts";
 import type { DraftModel } from "../engine/engine.ts";
 import { type ComputeOptions, computeOf, computeText } from "../engine/llama/compute.ts";
+import { metadataOfBytes } from "../engine/llama/header.ts";
 import type { GpuChoice } from "../engine/llama/library.ts";
 import { LlamaModel } from "../engine/llama/model.ts";
 import { llamaDraftModel } from "../engine/llama/models.ts";
 import { LlamaTokenizer } from "../engine/llama/tokenizer.ts";
+import { readVocabularyTable, vocabularyTable } from "../engine/llama/vocabulary-table.ts";
 import { type HardwareProfile, pacedDrafter } from "../engine/paced.ts";
 import { systemClock } from "../transport/node/clock.ts";
 import { messageOf } from "../util/errors.ts";
+import { tokenizerFileOf, type VocabularySource } from "./cloud-vocabulary.ts";
 import { DRAFTERS } from "./engines.ts";
 import { type CheckFile, checkFile, checkTokenizer } from "./isolation/check.ts";
 
@@ -28,6 +31,17 @@ export interface LoadedDrafter {
   readonly chatTemplate: string | null;
   /** what it computes with, in a line for people; null: nothing is computed */
   readonly compute: string | null;
+  /** what pairs are judged by; null: the tokenizer is a target's own, and only the text drafts */
+  readonly vocabulary: (() => Promise<VocabularyTable>) | null;
+  close(): void;
+}
+
+/** The target's tokenizer, for a device that has another, or none. */
+export interface CloudTokenizer {
+  readonly tokenizer: LlamaTokenizer;
+  readonly chatTemplate: string | null;
+  /** What its vocabulary is compared by. */
+  table(): Promise<VocabularyTable>;
   close(): void;
 }
 
@@ -61,9 +75,11 @@ export async function loadDrafter(options: DrafterOptions): Promise<LoadedDrafte
   });
   const tokenizer = new LlamaTokenizer(model);
   const { chatTemplate } = model.file;
+  // Most pairs have one tokenizer: then no one asks for it.
+  const vocabulary = () => readVocabularyTable(file);
   if (!needsModel) {
     const close = () => model.close();
-    return { drafter: make(null), own: null, tokenizer, chatTemplate, compute: null, close };
+    return { drafter: make(null), own: null, tokenizer, chatTemplate, compute: null, vocabulary, close };
   }
   const plain = await llamaDraftModel(model, { threads }).catch((error: unknown) => {
     model.close();
@@ -78,6 +94,7 @@ export async function loadDrafter(options: DrafterOptions): Promise<LoadedDrafte
     tokenizer,
     chatTemplate,
     compute: computeText({ ...model.compute, threads }, { build: model.library.build, onCpu: model.onCpu }),
+    vocabulary,
     close() {
       drafter.close();
       model.close();
@@ -86,17 +103,15 @@ export async function loadDrafter(options: DrafterOptions): Promise<LoadedDrafte
 }
 
 /**
- * The target's tokenizer, from the cloud: for a device without a model.
+ * The target's tokenizer, from the cloud: for a device without a model, or with one of another tokenizer.
  * @param check looks at the bytes, and at a file of them, before this process opens it
  * @throws CloudError, `bad_tokenizer` for one that cannot be used
  */
 export async function cloudTokenizer(
-  client: RemoteOpener,
+  client: VocabularySource,
   check = checkTokenizer,
-): Promise<Omit<LoadedDrafter, "drafter" | "own">> {
-  const bytes = await new Promise<Uint8Array>((resolve, reject) => {
-    client.requestTokenizer((error, file) => (error ? reject(error) : resolve(file)));
-  });
+): Promise<CloudTokenizer> {
+  const bytes = await tokenizerFileOf(client);
   const folder = await mkdtemp(join(tmpdir(), "picospec-"));
   try {
     const path = join(folder, "tokenizer.gguf");
@@ -109,7 +124,8 @@ export async function cloudTokenizer(
     // The file does not stay.
     const tokenizer = new LlamaTokenizer(model, bytes);
     const { chatTemplate } = model.file;
-    return { tokenizer, chatTemplate, compute: null, close: () => model.close() };
+    const table = async () => vocabularyTable(metadataOfBytes(bytes));
+    return { tokenizer, chatTemplate, table, close: () => model.close() };
   } finally {
     await rm(folder, { recursive: true });
   }

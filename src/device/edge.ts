@@ -225,6 +225,7 @@ export class DeviceEdge extends Edge {
     const edge: EdgeOptions = {
       ...{ remote: null, keeper, local: device.local(), freshSeed, policy },
       tokenizer: loaded.tokenizer,
+      tokenizerOf: (opener) => device.tokenizerOf(opener),
       chatTemplate: loaded.chatTemplate,
       ...(offline ? { offline, patienceMs: reconnectMs } : {}),
       renderTemplate: device.renderTemplate,

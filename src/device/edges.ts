@@ -127,14 +127,11 @@ async function fitting(
   try {
     for (const plan of plans) {
       const donor = edges.find((edge) => edge?.loaded.own) ?? null;
-      const fits = !donor || plan.target?.fingerprint === donor.tokenizer.fingerprint;
-      const edge = fits
-        ? await edgeFor(plan, donor, options, log).catch((error: unknown) => {
-            if (plans.length === 1 || codeOf(error) !== "tokenizer_mismatch") throw error;
-            misfit ??= error;
-            return null;
-          })
-        : null;
+      const edge = await edgeFor(plan, donor, options, log).catch((error: unknown) => {
+        if (plans.length === 1 || codeOf(error) !== "tokenizer_mismatch") throw error;
+        misfit ??= error;
+        return null;
+      });
       edges.push(edge);
     }
     if (edges.every((edge) => edge === null)) throw misfit;

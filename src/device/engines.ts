@@ -1,4 +1,4 @@
-import type { TargetDescription } from "../cloud/driver.ts";
+import type { GivenVocabulary, TargetDescription } from "../cloud/driver.ts";
 import type { Drafter } from "../edge/drafters/drafter.ts";
 import { LookupDrafter, TwoDrafters } from "../edge/drafters/lookup-drafter.ts";
 import type { PassEngine } from "../engine/engine.ts";
@@ -8,10 +8,10 @@ import type { GpuChoice } from "../engine/llama/library.ts";
 import { LlamaModel } from "../engine/llama/model.ts";
 import { llamaTargetModel } from "../engine/llama/models.ts";
 import { LlamaTokenizer } from "../engine/llama/tokenizer.ts";
-import { vocabularyFile } from "../engine/llama/vocabulary.ts";
 import { Registry } from "../engine/registry.ts";
 import type { Grammars } from "../grammar/grammar.ts";
 import { assert } from "../util/assert.ts";
+import { givenVocabulary } from "./given-vocabulary.ts";
 import { loadGrammars } from "./grammars.ts";
 import { type CheckFile, checkFile } from "./isolation/check.ts";
 
@@ -38,6 +38,8 @@ export interface OpenedTarget {
   readonly description: TargetDescription;
   /** a GGUF file without tensors, for edges that have no tokenizer; null: they need their own */
   readonly tokenizer: Uint8Array | null;
+  /** for edges whose drafter has another tokenizer, or none; null: it is not known, or too large */
+  readonly vocabulary: GivenVocabulary | null;
   /** Token ids of a text as prompts are read: special tokens by name, the begin token included. */
   encode(text: string): Int32Array;
   /** null: it keeps to no grammars */
@@ -71,7 +73,7 @@ async function openLlama(request: TargetRequest): Promise<OpenedTarget> {
     return {
       engine: target,
       description: { name, fingerprint, chatTemplate, endTokens },
-      tokenizer: await vocabularyFile(file),
+      ...(await givenVocabulary(file)),
       grammars: await loadGrammars(tokenizer, endTokens),
       library: { build, version },
       compute: computeText({ ...model.compute, threads }, { build, onCpu: model.onCpu }),

@@ -111,6 +111,8 @@ export interface EdgeOptions {
   /** the model of this device, alone: for the policy `edge`; null: there is none */
   readonly local: LocalOpener | null;
   readonly tokenizer: Tokenizer;
+  /** the tokenizer of the model behind an opener, where that may be another. Default: `tokenizer` */
+  readonly tokenizerOf?: (opener: Opener) => Tokenizer;
   /** Jinja source, where the target brings none */
   readonly chatTemplate: string | null;
   /**
@@ -149,8 +151,15 @@ export class Edge {
     return keeper ? keeper.latest : remote;
   }
 
+  /** Of the default policy's model, as far as that is known. */
   get tokenizer(): Tokenizer {
-    return this.options.tokenizer;
+    return this.tokenizerBy(this.openerOf(this.options.policy));
+  }
+
+  /** Of the model behind an opener; null: it is not there yet. */
+  tokenizerBy(opener: Opener | null): Tokenizer {
+    const { tokenizer, tokenizerOf } = this.options;
+    return (opener && tokenizerOf?.(opener)) ?? tokenizer;
   }
 
   /** It has a model of its own, for the policy `edge`. */
@@ -235,7 +244,8 @@ export class Edge {
   ): Promise<Int32Array> {
     const prompt = this.unread(request);
     if (prompt instanceof Int32Array) return prompt;
-    return this.read(prompt, Number.POSITIVE_INFINITY);
+    const opener = request.answerer?.opener ?? this.openerOf(this.policyOf(request));
+    return this.read(prompt, this.tokenizerBy(opener), Number.POSITIVE_INFINITY);
   }
 
   /**
@@ -330,14 +340,14 @@ export class Edge {
     if (!answerer) return cancelled();
     const { opener, policy } = answerer;
     const unread = this.unread({ ...request, answerer });
+    const tokenizer = this.tokenizerBy(opener);
     const prompt =
       unread instanceof Int32Array
         ? unread
-        : await unlessAborted(this.read(unread, opener.model.contextTokens), leave.signal);
+        : await unlessAborted(this.read(unread, tokenizer, opener.model.contextTokens), leave.signal);
     if (!prompt) return cancelled();
     const promptTokens = prompt.length;
     const settings = this.settingsOf(request, policy, opener.model.contextTokens - promptTokens);
-    const { tokenizer } = this;
     const parts = new AnswerParts(tokenizer, request.stop ?? [], request.logprobs !== undefined, events);
     const { observer } = request;
     const answeredBy = policy.target ? "target" : "edge";
@@ -362,7 +372,11 @@ export class Edge {
 
   /** null: there is none, or its cloud has not been asked yet */
   private known({ target }: DecodingPolicy): TextModel | null {
-    return (target ? this.remote : this.options.local)?.model ?? null;
+    return this.openerOf({ target })?.model ?? null;
+  }
+
+  private openerOf({ target }: Pick<DecodingPolicy, "target">): Opener | null {
+    return target ? this.remote : this.options.local;
   }
 
   /** Chat template of the model that answers. */
@@ -371,8 +385,7 @@ export class Edge {
     return policy.target ? (own ?? this.options.chatTemplate) : own;
   }
 
-  private read(prompt: UnreadPrompt, contextTokens: number): Promise<Int32Array> {
-    const { tokenizer } = this;
+  private read(prompt: UnreadPrompt, tokenizer: Tokenizer, contextTokens: number): Promise<Int32Array> {
     const { renderTemplate: render = onThisThread } = this.options;
     return readPrompt(prompt, { tokenizer, render, contextTokens });
   }

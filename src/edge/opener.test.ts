@@ -97,6 +97,15 @@ describe("a cloud that comes back", () => {
     expect([told, resumed]).toEqual([[], 1]);
   });
 
+  it.each([
+    ["another", { identity: "b" }, 1],
+    ["the same", { identity: "a" }, 0],
+  ])("with a tokenizer of %s identity is another target, or not", (_, change, errors) => {
+    const vocabulary = { type: "BPE", ids: 9, tokens: 9, identity: "a", fileBytes: 9, fileHash: "0" };
+    const { told } = clouds({ vocabulary }, { vocabulary: { ...vocabulary, ...change } });
+    expect(told).toHaveLength(errors);
+  });
+
   it("is compared with the last identity that was told, also past a cloud that told none", () => {
     const other = { ...IDENTITY, cpuBuild: "icelake" };
     const { told } = clouds({ identity: IDENTITY }, {}, { identity: other });
@@ -197,6 +206,50 @@ describe("the tokenizer of the target", () => {
     expect(told).toEqual(["unreachable"]);
     client.requestTokenizer(into(told));
     expect(told).toEqual(["unreachable", "unreachable"]);
+  });
+});
+
+describe("the vocabulary of the target", () => {
+  const chunk = (number: number) =>
+    ({ type: "vocabulary", part: "file", chunk: number, bytes: new Uint8Array(number + 1) }) as const;
+
+  it("is asked for chunk by chunk, several at a time, and each comes once", () => {
+    const { links, client } = connected();
+    const told: Told[] = [];
+    for (const number of [0, 1, 2]) client.requestVocabulary("file", number, into(told));
+    expect(() => client.requestVocabulary("file", 1, into(told))).toThrow(
+      expect.objectContaining({ code: "already_asked" }),
+    );
+    client.requestVocabulary("entries", 1, into(told));
+    links[0]!.says(chunk(2));
+    links[0]!.says(chunk(0));
+    links[0]!.says(chunk(0));
+    expect(told).toEqual([3, 1]);
+    client.checkIntegrity();
+  });
+
+  it("goes on over the next link with what has not come", () => {
+    const { clock, links, client } = connected();
+    const told: Told[] = [];
+    for (const number of [0, 1]) client.requestVocabulary("file", number, into(told));
+    links[0]!.says(chunk(0));
+    links[0]!.breaks();
+    clock.runTo(1000);
+    links[1]!.says(welcome);
+    expect(links[1]!.sent.filter(({ type }) => type === "vocabularyRequest")).toEqual([
+      { type: "vocabularyRequest", part: "file", chunk: 1 },
+    ]);
+    links[1]!.says(chunk(1));
+    expect(told).toEqual([1, 2]);
+  });
+
+  it("is not waited for behind a cloud that is gone", () => {
+    const { clock, client } = connected();
+    const told: Told[] = [];
+    for (const number of [0, 1]) client.requestVocabulary("file", number, into(told));
+    clock.runTo(230_000);
+    expect(told).toEqual(["unreachable", "unreachable"]);
+    client.checkIntegrity();
   });
 });
 

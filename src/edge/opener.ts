@@ -6,7 +6,12 @@ import type {
   ErrorFrame,
   Frame,
   TargetInfo,
+  TokenizerFrame,
+  TokenizerRequestFrame,
   VerdictFrame,
+  VocabularyFrame,
+  VocabularyPart,
+  VocabularyRequestFrame,
   WitnessesFrame,
 } from "../protocol/frame.ts";
 import { assert, unreachable } from "../util/assert.ts";
@@ -18,6 +23,7 @@ import type { SequenceView } from "./core/session.ts";
 import type { Drafter, OpenSequences } from "./drafters/drafter.ts";
 import { EdgeDriver, type EdgeDriverOptions, type SessionListener } from "./driver.ts";
 import { Links, type LinksOptions } from "./links.ts";
+import { type BytesDone, VocabularyRequests } from "./vocabulary-requests.ts";
 
 /**
  * The token-level way in, with callbacks, and the only place that makes edge sessions. A remote opener has a cloud
@@ -182,7 +188,7 @@ export class RemoteOpener implements Opener {
   private peer: Peer | null = null;
   private failure: CloudError | null = null;
   private relinks = 0;
-  private tokenizerAsked: ((error: CloudError | null, file: Uint8Array) => void) | null = null;
+  private readonly requests = new VocabularyRequests();
   private roundTripMs = -1;
   private answers = 0;
 
@@ -263,33 +269,50 @@ export class RemoteOpener implements Opener {
    * @param done called once, with the bytes of the file, or with an error when the connection is gone
    * @throws CloudError `already_asked` while an earlier request is out
    */
-  requestTokenizer(done: (error: CloudError | null, file: Uint8Array) => void): void {
-    if (this.tokenizerAsked)
-      throw new CloudError("already_asked", "the tokenizer has been asked for: wait for it");
+  requestTokenizer(done: BytesDone): void {
+    this.request({ type: "tokenizerRequest" }, done);
+  }
+
+  /**
+   * Asks for a chunk of the target's vocabulary, which `target.vocabulary` tells of. Several may be out at a time.
+   * @param done called once, with the bytes as they travel, or with an error when the connection is gone
+   * @throws CloudError `already_asked` while the same chunk is out
+   */
+  requestVocabulary(part: VocabularyPart, chunk: number, done: BytesDone): void {
+    this.request({ type: "vocabularyRequest", part, chunk }, done);
+  }
+
+  private request(frame: TokenizerRequestFrame | VocabularyRequestFrame, done: BytesDone): void {
     if (this.failure) {
       done(this.failure, new Uint8Array(0));
       return;
     }
-    this.tokenizerAsked = done;
+    this.requests.add(frame, done);
     this.links.noteExpected();
-    this.links.current?.send({ type: "tokenizerRequest" });
+    this.links.current?.send(frame);
   }
 
   /** Something is expected over this link; over the newest also what waits for one. */
   private expects(link: Connection): boolean {
     const isNewest = this.links.isNewest(link);
-    if (isNewest && this.tokenizerAsked !== null) return true;
+    if (isNewest && this.requests.size > 0) return true;
     return this.sessions.all().some((session) => {
       const over = this.asked.get(session)!.link;
       return over === link || (over === null && isNewest);
     });
   }
 
-  private tokenizerCame(error: CloudError | null, file: Uint8Array): void {
-    const asked = this.tokenizerAsked;
-    this.tokenizerAsked = null;
+  /** What was asked for is here; what was not is ignored. */
+  private came(link: Connection, frame: TokenizerFrame | VocabularyFrame): void {
+    this.links.finished(link);
+    const [asked, bytes] =
+      frame.type === "tokenizer"
+        ? [{ type: "tokenizerRequest" } as const, frame.file]
+        : [{ type: "vocabularyRequest", part: frame.part, chunk: frame.chunk } as const, frame.bytes];
+    const done = this.requests.take(asked);
     this.links.noteExpected();
-    asked?.(error, file);
+    // Frames are views of what was received.
+    done?.(null, bytes.slice());
   }
 
   /** @throws CloudError `too_many_sessions` when it has as many as the cloud accepts, and as `Opener.open` */
@@ -328,10 +351,10 @@ export class RemoteOpener implements Opener {
   }
 
   checkIntegrity(): void {
-    const { sessions, failure, tokenizerAsked, links } = this;
+    const { sessions, failure, requests, links } = this;
     links.checkIntegrity();
     assert(
-      !failure || (sessions.size === 0 && !tokenizerAsked),
+      !failure || (sessions.size === 0 && requests.size === 0),
       "something waits for a connection that is gone",
     );
     const there = links.all();
@@ -358,7 +381,7 @@ export class RemoteOpener implements Opener {
     else {
       this.relinks++;
       this.resumeAll();
-      if (this.tokenizerAsked) this.links.current?.send({ type: "tokenizerRequest" });
+      for (const frame of this.requests.frames()) this.links.current?.send(frame);
     }
     this.options.changed?.();
   }
@@ -416,10 +439,11 @@ export class RemoteOpener implements Opener {
         break;
       }
       case "tokenizer":
-        this.links.finished(link);
-        this.tokenizerCame(null, frame.file.slice());
+      case "vocabulary":
+        this.came(link, frame);
         break;
       case "tokenizerRequest":
+      case "vocabularyRequest":
       case "hello":
       case "open":
       case "draft":
@@ -479,7 +503,8 @@ export class RemoteOpener implements Opener {
   private end(error: CloudError): void {
     if (this.failure) return;
     this.failure = error;
-    if (this.tokenizerAsked) this.tokenizerCame(error, new Uint8Array(0));
+    for (const done of this.requests.takeAll()) done(error, new Uint8Array(0));
+    this.links.noteExpected();
     for (const session of this.sessions.all()) session.lost(error.code, error.message);
     if (!this.knownTarget) this.options.ready(error, this);
     this.options.changed?.();

@@ -12,6 +12,10 @@ export function targetDifference(
 ): string | null {
   if (before.fingerprint !== now.fingerprint)
     return `tokenizer (${now.fingerprint}, before: ${before.fingerprint})`;
+  const tokenizers = [before, now].map(({ vocabulary }) => vocabulary?.identity);
+  if (tokenizers[0] && tokenizers[1] && tokenizers[0] !== tokenizers[1]) {
+    return `tokenizer (${tokenizers[1]}, before: ${tokenizers[0]})`;
+  }
   if (before.vocabularySize !== now.vocabularySize) {
     return `vocabulary (${now.vocabularySize} tokens, before: ${before.vocabularySize})`;
   }

@@ -84,6 +84,16 @@ export const welcomeSchema = z.object({
         attention: part.optional(),
       })
       .optional(),
+    vocabulary: z
+      .object({
+        type: part,
+        ids: count.min(1).max(PROTOCOL_LIMITS.vocabulary),
+        tokens: count,
+        identity: part,
+        fileBytes: count.min(1).max(PROTOCOL_LIMITS.vocabularyBytes),
+        fileHash: z.string().regex(/^[0-9a-f]{64}$/),
+      })
+      .optional(),
   }),
   ...growth,
 });

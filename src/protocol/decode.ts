@@ -21,6 +21,8 @@ import {
   type PingFrame,
   PROTOCOL_LIMITS,
   VerdictFlag,
+  VOCABULARY_PARTS,
+  type VocabularyPart,
   WitnessesFlag,
 } from "./frame.ts";
 
@@ -193,9 +195,21 @@ export function decode(received: Uint8Array): Frame {
       const bytes = reader.u32("tokenizer", PROTOCOL_LIMITS.frameBytes);
       return reader.done({ type: "tokenizer", file: reader.raw(bytes) });
     }
+    case FrameType.vocabularyRequest:
+      return reader.done({ type: "vocabularyRequest", ...vocabularyPlace(reader) });
+    case FrameType.vocabulary: {
+      const place = vocabularyPlace(reader);
+      const bytes = reader.u32("a chunk", PROTOCOL_LIMITS.chunkBytes + 1);
+      return reader.done({ type: "vocabulary", ...place, bytes: reader.raw(bytes) });
+    }
     default:
       throw bad(`there is no frame type ${reader.type}`);
   }
+}
+
+function vocabularyPlace(reader: Reader): { part: VocabularyPart; chunk: number } {
+  const part = VOCABULARY_PARTS[reader.u32("a part of the vocabulary", VOCABULARY_PARTS.length)]!;
+  return { part, chunk: reader.u32("chunk", PROTOCOL_LIMITS.vocabulary) };
 }
 
 function controlBytes(reader: Reader, most: number = PROTOCOL_LIMITS.controlBytes): Uint8Array {

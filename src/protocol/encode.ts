@@ -12,6 +12,9 @@ import {
   PROTOCOL_LIMITS,
   VerdictFlag,
   type VerdictFrame,
+  VOCABULARY_PARTS,
+  type VocabularyFrame,
+  type VocabularyRequestFrame,
   WitnessesFlag,
   type WitnessesFrame,
 } from "./frame.ts";
@@ -145,9 +148,25 @@ export function encode(frame: Frame): Uint8Array {
       writer.raw(frame.file);
       return writer.done();
     }
+    case "vocabularyRequest":
+    case "vocabulary":
+      return encodeVocabulary(frame);
     default:
       return unreachable(frame);
   }
+}
+
+function encodeVocabulary(frame: VocabularyRequestFrame | VocabularyFrame): Uint8Array {
+  const bytes = frame.type === "vocabulary" ? frame.bytes : null;
+  const size = HEADER_BYTES + 8 + (bytes ? 4 + bytes.length : 0);
+  const writer = new Writer(FrameType[frame.type], 0, 0, 0, size);
+  writer.u32(VOCABULARY_PARTS.indexOf(frame.part));
+  writer.u32(frame.chunk);
+  if (bytes) {
+    writer.u32(bytes.length);
+    writer.raw(bytes);
+  }
+  return writer.done();
 }
 
 function control(type: number, session: number, body: unknown): Uint8Array {

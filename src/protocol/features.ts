@@ -34,6 +34,7 @@ export const FEATURES: readonly string[] = [
   ...GRAMMAR_KINDS.filter((kind) => kind !== "ebnf").map((kind) => `grammar:${kind}`),
   "identity",
   ...LATER_SAMPLER_SETTINGS.map((name) => `sampler:${name}`),
+  "vocabulary",
 ];
 
 /** The bounds of this release's frames. They are release 0.1's too, which named no number of sessions. */

@@ -1,5 +1,6 @@
 import type { TargetIdentity } from "../decoding/identity.ts";
 import type { CloudUsage, SessionSettings, StopReason } from "../decoding/session.ts";
+import { BLOCK_IDS, type VocabularyInfo } from "../decoding/vocabulary-pair.ts";
 import type { Rejection, TokenLogprobs, Witnesses } from "../sampling/question.ts";
 
 /**
@@ -25,6 +26,10 @@ export const PROTOCOL_LIMITS = {
   /** UTF-16 units of such a name, and of the name of a grammar's kind */
   featureUnits: 64,
   vocabulary: 1024 * 1024,
+  /** bytes of a target's vocabulary as a file; it travels in chunks */
+  vocabularyBytes: 64 * 1024 * 1024,
+  /** bytes of a chunk as it travels */
+  chunkBytes: 512 * 1024,
   /** positions, lineages and session ids stay below this */
   counter: 2 ** 31,
 } as const;
@@ -61,6 +66,8 @@ export const FrameType = {
   tokenizerRequest: 13,
   tokenizer: 14,
   goAway: 15,
+  vocabularyRequest: 16,
+  vocabulary: 17,
 } as const;
 
 /** Edge to cloud, once, first. */
@@ -88,6 +95,16 @@ export interface TargetInfo {
   readonly chatTemplate: string | null;
   /** what its numbers depend on; default: unknown. Feature `identity` */
   readonly identity?: TargetIdentity | undefined;
+  /** what its vocabulary is compared by; default: it cannot be asked for. Feature `vocabulary` */
+  readonly vocabulary?: SentVocabulary | undefined;
+}
+
+/** A vocabulary that an edge can ask for. */
+export interface SentVocabulary extends VocabularyInfo {
+  /** of its file, before compression */
+  readonly fileBytes: number;
+  /** SHA-256 of the file, hexadecimal */
+  readonly fileHash: string;
 }
 
 /** Cloud to edge, once: the answer to a hello that it accepts. */
@@ -239,7 +256,47 @@ export interface TokenizerFrame {
   readonly file: Uint8Array;
 }
 
+/** What there is of a vocabulary, by its number on the wire: see `chunksOf`. */
+export const VOCABULARY_PARTS = ["file", "blocks", "entries"] as const;
+export type VocabularyPart = (typeof VOCABULARY_PARTS)[number];
+
+/** Edge to cloud: one chunk of a part. Feature `vocabulary` */
+export interface VocabularyRequestFrame {
+  readonly type: "vocabularyRequest";
+  readonly part: VocabularyPart;
+  /** from 0 */
+  readonly chunk: number;
+}
+
+/** Cloud to edge: the chunk that was asked for. */
+export interface VocabularyFrame {
+  readonly type: "vocabulary";
+  readonly part: VocabularyPart;
+  readonly chunk: number;
+  /** of a file compressed, zlib */
+  readonly bytes: Uint8Array;
+}
+
+/** Bytes of a chunk of the file, before compression; the last may be shorter. */
+export const FILE_CHUNK_BYTES = 256 * 1024;
+
+/** How many chunks a part has. All block hashes are one chunk, and the entries of a block are one. */
+export function chunksOf(part: VocabularyPart, { fileBytes, ids }: SentVocabulary): number {
+  switch (part) {
+    case "file":
+      return Math.ceil(fileBytes / FILE_CHUNK_BYTES);
+    case "blocks":
+      return 1;
+    case "entries":
+      return Math.ceil(ids / BLOCK_IDS);
+    default:
+      return part satisfies never;
+  }
+}
+
 export type Frame =
+  | VocabularyRequestFrame
+  | VocabularyFrame
   | TokenizerRequestFrame
   | TokenizerFrame
   | HelloFrame

@@ -6,7 +6,7 @@ export class PromptError extends PicoSpecError {
   override readonly name = "PromptError";
 }
 
-/** Text to token ids and back. One vocabulary is shared by both models of a pair. */
+/** Text to token ids and back. The two models of a pair may have two: texts go through that of the model that answers. */
 export interface Tokenizer {
   /** hash of vocabulary, merges and special tokens, without trailing padding: equal means one tokenizer */
   readonly fingerprint: string;

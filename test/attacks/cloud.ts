@@ -223,6 +223,14 @@ export const CLOUD_ATTACKS: readonly Attack[] = [
     ),
   },
   {
+    name: "requests for chunks of the vocabulary, unread",
+    run: again(
+      (port) => greeted(port, false),
+      () => repeated(message(frame(16, 0, Buffer.alloc(8))), 100),
+      30,
+    ),
+  },
+  {
     name: "1 MB of logitBias",
     run: again((port) => greeted(port), numbered(openJson(BIASES))),
   },

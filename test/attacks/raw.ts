@@ -70,7 +70,11 @@ export function frame(type: number, session: number, body: Uint8Array | string, 
   return Buffer.concat([head, Buffer.from(body)]);
 }
 
-export const HELLO = frame(1, 0, JSON.stringify({ protocol: 1, client: "attacker", fingerprint: "" }));
+export const HELLO = frame(
+  1,
+  0,
+  JSON.stringify({ protocol: 1, client: "attacker", fingerprint: "", features: ["vocabulary"] }),
+);
 
 /** Says hello, and waits until the cloud has answered. */
 export async function greeted(port: number, reads = true): Promise<Socket> {

@@ -91,7 +91,8 @@ export function writeGguf(file: Gguf): Uint8Array {
   for (const { key, type, elementType, length, values } of file.entries) {
     parts.push(text(key), u32(type));
     if (type === Type.array) parts.push(u32(elementType), u64(length ?? BigInt(values.length)));
-    parts.push(...values);
+    // One by one: half a million are too many for one call.
+    for (const value of values) parts.push(value);
   }
   for (const { name, dimensions, count, type, offset } of file.tensors) {
     parts.push(u64(BigInt(name.length)), name, u32(count ?? dimensions.length), ...dimensions.map(u64));

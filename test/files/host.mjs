@@ -90,7 +90,7 @@ async function uncheckedUse(way, file, number) {
   const bytes = new Uint8Array(await readFile(file));
   const loaded =
     way === "tokenizer"
-      ? await cloudTokenizer({ requestTokenizer: (done) => done(null, bytes) }, check)
+      ? await cloudTokenizer({ target: {}, requestTokenizer: (done) => done(null, bytes) }, check)
       : await loadDrafter({ file, threads: 1, gpu, hardware: null, check });
   try {
     for (const text of [QUESTION[0].content, strangeText(number)]) loaded.tokenizer.encode(text, true);

@@ -136,6 +136,7 @@ function rightFrames(): Uint8Array[] {
     { type: "cancel", session: 1 },
     { type: "ping", sentAtMs: 1, paddingBytes: 9, echo: true },
     { type: "tokenizerRequest" },
+    { type: "vocabularyRequest", part: "file", chunk: 0 },
     { type: "hello", protocol: 1, client: "fuzz", fingerprint: "" },
     { type: "error", session: 1, code: "x", message: "y" },
   ];
@@ -147,7 +148,7 @@ const HELLO = encode({
   protocol: 1,
   client: "fuzz",
   fingerprint: "",
-  features: ["grammar-kinds"],
+  features: ["grammar-kinds", "vocabulary"],
 });
 
 /** One that is right, or one with some bytes or its length changed, or noise. */

@@ -25,7 +25,7 @@ function expectUnharmed(outcomes: readonly Outcome[], count: number): void {
 describe("hostile peers", () => {
   it("of a cloud cost it no memory, no long handler and no other edge its text", async () => {
     const only = named("15 MB of", "16 MB before", "of logitBias", "unread");
-    expectUnharmed(await attackCloud({ attackMs: ATTACK_MS, only }), 5);
+    expectUnharmed(await attackCloud({ attackMs: ATTACK_MS, only }), 6);
   });
 
   it("of an edge cost it no memory, no long handler and no other client its text", async () => {

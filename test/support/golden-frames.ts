@@ -231,6 +231,44 @@ export const GOLDEN: readonly { readonly name: string; readonly frame: Frame; re
     )}`,
   },
   {
+    name: "welcome with a vocabulary",
+    frame: {
+      type: "welcome",
+      protocol: 1,
+      server: "picospec/0.2.0",
+      target: {
+        name: "m",
+        fingerprint: "ab",
+        vocabularySize: 2048,
+        contextTokens: 512,
+        endTokens: [1],
+        chatTemplate: null,
+        vocabulary: {
+          type: "BPE",
+          ids: 2048,
+          tokens: 2040,
+          identity: "00112233445566778899aabbccddeeff",
+          fileBytes: 300_000,
+          fileHash: "00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff",
+        },
+      },
+      features: ["vocabulary"],
+    },
+    hex: `02 00 0000 00000000 ${text(
+      '{"protocol":1,"server":"picospec/0.2.0","target":{"name":"m","fingerprint":"ab","vocabularySize":2048,"contextTokens":512,"endTokens":[1],"chatTemplate":null,"vocabulary":{"type":"BPE","ids":2048,"tokens":2040,"identity":"00112233445566778899aabbccddeeff","fileBytes":300000,"fileHash":"00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff"}},"features":["vocabulary"]}',
+    )}`,
+  },
+  {
+    name: "vocabularyRequest",
+    frame: { type: "vocabularyRequest", part: "entries", chunk: 3 },
+    hex: "10 00 0000 00000000 02000000 03000000",
+  },
+  {
+    name: "vocabulary",
+    frame: { type: "vocabulary", part: "blocks", chunk: 0, bytes: Uint8Array.of(1, 2, 3, 4, 5, 6, 7, 8) },
+    hex: "11 00 0000 00000000 01000000 00000000 08000000 01020304 05060708",
+  },
+  {
     name: "open",
     frame: {
       type: "open",

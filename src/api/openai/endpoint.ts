@@ -101,7 +101,7 @@ export class Endpoint {
     const head = this.head("chatcmpl", edge, begun);
     const { relaxed, events, answeredBy } = begun;
     const shape: ChatShape = {
-      tokenizer: edge.tokenizer,
+      tokenizer: edge.tokenizerBy(begun.answerer.opener),
       wantsLogprobs: chat.logprobs ?? false,
       callId: () => `call_${freshId()}`,
     };
@@ -131,7 +131,8 @@ export class Endpoint {
     const begun = await this.begin(edge, given.policy, requests.length, signal, () => asked);
     const head = this.head("cmpl", edge, begun);
     const { events, answeredBy } = begun;
-    const shape = { tokenizer: edge.tokenizer, logprobs: given.logprobs ?? null, choicesPerPrompt: each };
+    const tokenizer = edge.tokenizerBy(begun.answerer.opener);
+    const shape = { tokenizer, logprobs: given.logprobs ?? null, choicesPerPrompt: each };
     if (!given.stream) {
       const whole = completion(head, await gathered(requests.length, events), shape);
       return { kind: "object", body: whole, relaxed, answeredBy };

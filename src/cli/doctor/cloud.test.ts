@@ -115,10 +115,14 @@ describe("what a cloud says", () => {
     expect(targetCheck({ ...TARGET, contextTokens: 512 }).status).toBe("warning");
   });
 
-  it("is a problem where the model's tokenizer is another", () => {
+  it("is a problem where the model cannot draft for it", () => {
     const model = { name: "small.gguf", fingerprint: "gpt2-9-aa" } as ModelFile;
-    expect(tokenizerCheck(TARGET, model).status).toBe("ok");
-    expect(tokenizerCheck(TARGET, { ...model, fingerprint: "x" })).toMatchObject({
+    expect(tokenizerCheck(TARGET, model, { problem: null, barred: new Int32Array(0) }).status).toBe("ok");
+    expect(tokenizerCheck(TARGET, model, { problem: "token 7 differs" })).toMatchObject({
+      status: "problem",
+      detail: "small.gguf cannot draft for large.gguf: token 7 differs",
+    });
+    expect(tokenizerCheck(TARGET, { ...model, fingerprint: "x" }, null)).toMatchObject({
       status: "problem",
       detail: "small.gguf has x, and large.gguf gpt2-9-aa",
     });

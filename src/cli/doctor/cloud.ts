@@ -1,5 +1,6 @@
 import { fitBandwidth, quantile, type RateEstimate, type TransferSample } from "../../../lab/models/fit.ts";
 import { identityText } from "../../decoding/identity.ts";
+import type { PairVerdict } from "../../decoding/vocabulary-pair.ts";
 import type { Failure, Outcome } from "../../device/isolation/outcome.ts";
 import type { ModelFile } from "../../engine/llama/gguf.ts";
 import { PROTOCOL_VERSION, type TargetInfo } from "../../protocol/frame.ts";
@@ -112,10 +113,13 @@ export function targetCheck(target: TargetInfo): Check {
   return ok(name, detail);
 }
 
-export function tokenizerCheck(target: TargetInfo, model: ModelFile): Check {
+/** @param judged null: the cloud gives nothing away to judge by, and has another fingerprint */
+export function tokenizerCheck(target: TargetInfo, model: ModelFile, judged: PairVerdict | null): Check {
   const name = "cloud tokenizer";
-  if (model.fingerprint === target.fingerprint) return ok(name, `${model.name} can draft for ${target.name}`);
-  const detail = `${model.name} has ${model.fingerprint}, and ${target.name} ${target.fingerprint}`;
+  if (judged?.problem === null) return ok(name, `${model.name} can draft for ${target.name}`);
+  const detail = judged
+    ? `${model.name} cannot draft for ${target.name}: ${judged.problem}`
+    : `${model.name} has ${model.fingerprint}, and ${target.name} ${target.fingerprint}`;
   return problem(name, detail, "take a drafter of the target's family, or --drafter lookup without --model");
 }
 

@@ -10,7 +10,7 @@ const MEMORY = { totalBytes: 1000 * MIB, availableBytes: 500 * MIB };
 
 const file = (given: Partial<ModelFile> = {}): ModelFile => ({
   ...{ path: "m.gguf", name: "m.gguf", architecture: "llama", chatTemplate: "{{ x }}" },
-  ...{ fingerprint: "gpt2-9-aa", realTokens: 9, longestTokenBytes: 4, specialTexts: [] },
+  ...{ fingerprint: "gpt2-9-aa", identity: "aa", realTokens: 9, longestTokenBytes: 4, specialTexts: [] },
   ...given,
 });
 
@@ -84,11 +84,21 @@ describe("a model file", () => {
 });
 
 describe("a pair", () => {
-  it("has one tokenizer, or is a problem that names both", () => {
-    expect(pairCheck(file(), file({ name: "n.gguf" })).status).toBe("ok");
-    expect(pairCheck(file(), file({ name: "n.gguf", fingerprint: "llama-7-bb" }))).toMatchObject({
+  const fits = { problem: null, barred: new Int32Array(0) } as const;
+
+  it("has one tokenizer, or two that go together, or is a problem with its reason", () => {
+    const other = file({ name: "n.gguf", identity: "bb" });
+    expect(pairCheck(file(), file({ name: "n.gguf" }), fits)).toMatchObject({
+      status: "ok",
+      detail: "m.gguf and n.gguf have one tokenizer: they can be a pair",
+    });
+    expect(pairCheck(file(), other, fits)).toMatchObject({
+      status: "ok",
+      detail: "m.gguf and n.gguf can be a pair, and texts go through the target's tokenizer",
+    });
+    expect(pairCheck(file(), other, { problem: "they are strangers" })).toMatchObject({
       status: "problem",
-      detail: "m.gguf and n.gguf have different tokenizers: gpt2-9-aa, llama-7-bb",
+      detail: "m.gguf and n.gguf cannot be a pair: they are strangers",
     });
   });
 });

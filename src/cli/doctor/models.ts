@@ -1,3 +1,4 @@
+import type { PairVerdict } from "../../decoding/vocabulary-pair.ts";
 import type { Failure, Outcome } from "../../device/isolation/outcome.ts";
 import type { ModelReport } from "../../device/isolation/requests.ts";
 import type { Footprint } from "../../engine/llama/footprint.ts";
@@ -58,16 +59,16 @@ function fileAdvice({ code }: Failure): string {
   }
 }
 
-/** Whether one can draft for the other, whichever is which. */
-export function pairCheck(a: ModelFile, b: ModelFile): Check {
-  const both = `${a.name} and ${b.name}`;
-  if (a.fingerprint === b.fingerprint) return ok("pair", `${both} have one tokenizer: they can be a pair`);
-  const detail = `${both} have different tokenizers: ${a.fingerprint}, ${b.fingerprint}`;
-  return problem(
-    "pair",
-    detail,
-    "take two models of one family, such as a small and a large one of one release",
-  );
+/** Whether the second can draft for the first. */
+export function pairCheck(target: ModelFile, drafter: ModelFile, judged: PairVerdict): Check {
+  const both = `${target.name} and ${drafter.name}`;
+  if (judged.problem !== null) {
+    const advice = "take two models of one family, such as a small and a large one of one release";
+    return problem("pair", `${both} cannot be a pair: ${judged.problem}`, advice);
+  }
+  if (target.identity === drafter.identity)
+    return ok("pair", `${both} have one tokenizer: they can be a pair`);
+  return ok("pair", `${both} can be a pair, and texts go through the target's tokenizer`);
 }
 
 /** @param facts of the target and the drafter that come with the package */

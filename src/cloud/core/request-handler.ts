@@ -12,6 +12,8 @@ import {
   PROTOCOL_VERSION,
   pongFor,
   type TargetInfo,
+  type TokenizerRequestFrame,
+  type VocabularyRequestFrame,
   type WelcomeFrame,
 } from "../../protocol/frame.ts";
 import { assert, unreachable } from "../../util/assert.ts";
@@ -20,11 +22,9 @@ import type { Machine } from "../../util/machine.ts";
 import type { Tenant } from "../trust/tenant.ts";
 import { Tenants } from "../trust/tenants.ts";
 import { openingRefusal } from "./admission.ts";
+import { Giveaway } from "./giveaway.ts";
 import type { CloudEffect, CloudEvent, CloudSession, EngineSessions, SessionView } from "./machine.ts";
 import { errorFrame, Registry, type RegistryLimits } from "./registry.ts";
-
-/** Answers to requests for the tokenizer, on one connection. */
-const MOST_TOKENIZERS = 4;
 
 export interface HandlerOptions {
   readonly target: TargetInfo;
@@ -33,7 +33,7 @@ export interface HandlerOptions {
   readonly limits: RegistryLimits;
   /** of the engine: what it lacks is refused when a session opens */
   readonly capabilities: Capabilities;
-  /** what an edge without a tokenizer gets; null: it has to bring its own */
+  /** what an edge without a tokenizer gets in one frame; null: it has to bring its own, or to ask for chunks */
   readonly tokenizer: Uint8Array | null;
   /** over the target's vocabulary; null: no session can have one */
   readonly grammars: Grammars | null;
@@ -53,8 +53,7 @@ export class RequestHandler<Session extends CloudSession<Effect>, Event, Effect>
   private readonly helloByMs = new Map<number, number | null>();
   /** what is agreed with each edge that has said hello */
   private readonly peers = new Map<number, Peer>();
-  /** how often each edge got the tokenizer */
-  private readonly tokenizersSent = new Map<number, number>();
+  private readonly giveaway: Giveaway;
   private readonly tenants = new Tenants();
   private nextKey = 1;
   private closing = false;
@@ -69,6 +68,7 @@ export class RequestHandler<Session extends CloudSession<Effect>, Event, Effect>
     sessionsOf: (registry: Registry<Session, Effect>) => EngineSessions<Session, Event, Effect>,
   ) {
     this.options = options;
+    this.giveaway = new Giveaway(options.tokenizer, options.target.vocabulary ?? null);
     this.registry = new Registry(options.limits, ({ identity, committedTokens }) =>
       this.tenants.ended(identity.key, committedTokens, this.nowMs),
     );
@@ -110,7 +110,7 @@ export class RequestHandler<Session extends CloudSession<Effect>, Event, Effect>
     assert(this.helloByMs.size <= this.options.limits.connections, `${this.helloByMs.size} connections`);
     for (const [id, byMs] of this.helloByMs)
       assert((byMs === null) === this.peers.has(id), `connection ${id} has said hello, or has not`);
-    assert(this.tokenizersSent.size <= this.peers.size, "a count of tokenizers outlives its connection");
+    assert(this.giveaway.counted <= this.peers.size, "a count of what was given outlives its connection");
     assert(this.peers.size <= this.helloByMs.size, "what was agreed with an edge outlives its connection");
     this.tenants.checkIntegrity(this.helloByMs.size, (session) => this.registry.get(session) !== undefined);
     const left = this.helloByMs.size + this.registry.size;
@@ -181,7 +181,7 @@ export class RequestHandler<Session extends CloudSession<Effect>, Event, Effect>
   private disconnected(id: number, out: CloudEffect<Effect>[], code = "connection_lost"): void {
     this.helloByMs.delete(id);
     this.peers.delete(id);
-    this.tokenizersSent.delete(id);
+    this.giveaway.forget(id);
     for (const session of this.registry.ofConnection(id)) {
       this.registry.run(session, out, () => session.end("failed", out), code);
     }
@@ -247,9 +247,11 @@ export class RequestHandler<Session extends CloudSession<Effect>, Event, Effect>
       case "pong":
         break; // not asked for, and it does no harm
       case "tokenizerRequest":
-        this.sendTokenizer(id, out);
+      case "vocabularyRequest":
+        this.give(id, frame, out);
         break;
       case "tokenizer":
+      case "vocabulary":
       case "welcome":
       case "verdict":
       case "witnesses":
@@ -285,9 +287,13 @@ export class RequestHandler<Session extends CloudSession<Effect>, Event, Effect>
 
   private welcomeFor(id: number, peer: Peer): WelcomeFrame {
     const { server, limits } = this.options;
-    const { identity, ...others } = this.options.target;
-    const rest = { ...others, contextTokens: this.contextTokensFor(id) };
-    const target = identity && peer.features.has("identity") ? { ...rest, identity } : rest;
+    const { identity, vocabulary, ...others } = this.options.target;
+    const target = {
+      ...others,
+      contextTokens: this.contextTokensFor(id),
+      ...(identity && peer.features.has("identity") ? { identity } : {}),
+      ...(vocabulary && peer.features.has("vocabulary") ? { vocabulary } : {}),
+    };
     const sessions = Math.min(limits.sessions, limits.sessionsPerConnection);
     const growth = { features: FEATURES, limits: { ...OWN_LIMITS, sessions } };
     return { type: "welcome", protocol: PROTOCOL_VERSION, server, target, ...growth };
@@ -298,25 +304,24 @@ export class RequestHandler<Session extends CloudSession<Effect>, Event, Effect>
     return Math.min(this.options.target.contextTokens, this.tenants.contextTokensOf(id));
   }
 
-  /** An edge asks for it once; each costs up to 15 MB of output. */
-  private sendTokenizer(id: number, out: CloudEffect<Effect>[]): void {
-    const asked = (this.tokenizersSent.get(id) ?? 0) + 1;
-    if (asked > MOST_TOKENIZERS) {
-      const message = `a connection gets the tokenizer ${MOST_TOKENIZERS} times at most: keep it`;
-      this.failConnection(id, new ProtocolError("unexpected_frame", message), out);
-      return;
+  /** Chunks are made where they are not at hand: see `CloudOptions.vocabulary`. */
+  private give(
+    id: number,
+    frame: TokenizerRequestFrame | VocabularyRequestFrame,
+    out: CloudEffect<Effect>[],
+  ): void {
+    const peer = this.peers.get(id)!;
+    try {
+      if (frame.type === "tokenizerRequest") {
+        out.push({ kind: "send", connection: id, frame: this.giveaway.whole(id, peer) });
+      } else {
+        this.giveaway.chunk(id, peer, frame);
+        out.push({ kind: "vocabulary", connection: id, part: frame.part, chunk: frame.chunk });
+      }
+    } catch (error) {
+      if (!(error instanceof ProtocolError)) throw error;
+      this.failConnection(id, error, out);
     }
-    this.tokenizersSent.set(id, asked);
-    const most = this.peers.get(id)!.limits.frameBytes;
-    const { tokenizer } = this.options;
-    const frame = tokenizer && ({ type: "tokenizer", file: tokenizer } as const);
-    if (frame && frameBytes(frame) <= most) {
-      out.push({ kind: "send", connection: id, frame });
-      return;
-    }
-    const why = frame ? `sends no frame over the edge's ${most} bytes` : "gives no tokenizer away";
-    const message = `this cloud ${why}; bring a model of the target's family`;
-    this.failConnection(id, new ProtocolError("no_tokenizer", message), out);
   }
 
   private open(id: number, frame: OpenFrame, nowMs: number, out: CloudEffect<Effect>[]): void {

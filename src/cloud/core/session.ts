@@ -1,6 +1,6 @@
 import type { DecodingPolicy } from "../../decoding/policy.ts";
 import type { CloudUsage, StopReason } from "../../decoding/session.ts";
-import type { DraftFrame, Frame, WitnessRequestFrame } from "../../protocol/frame.ts";
+import type { DraftFrame, Frame, VocabularyPart, WitnessRequestFrame } from "../../protocol/frame.ts";
 
 /** One session, whichever way its engine verifies. A ProtocolError that it throws ends it, and nothing else. */
 export interface CloudSession<Effect> {
@@ -67,6 +67,13 @@ export interface SessionEnded extends SessionReport {
 /** @typeParam Effect on the engine, such as a pass to run */
 export type CloudEffect<Effect> =
   | { readonly kind: "send"; readonly connection: number; readonly frame: Frame }
+  /** a chunk that there is, as soon as it is made; a connection that is gone by then gets none */
+  | {
+      readonly kind: "vocabulary";
+      readonly connection: number;
+      readonly part: VocabularyPart;
+      readonly chunk: number;
+    }
   /** after what was sent before */
   | { readonly kind: "close"; readonly connection: number }
   | { readonly kind: "engine"; readonly effect: Effect }

@@ -31,7 +31,6 @@ export async function inspectFile(
 ): Promise<ModelReport> {
   await stage("reading its header");
   const parts = partsOf(path);
-  // Once: 150,000 tokens take half a second.
   const files: WeightsFile[] = [];
   for (const part of parts) files.push({ path: part, header: await readHeader(part) });
   for (const part of files) await checkTensors(part.path, part.header);

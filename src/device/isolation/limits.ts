@@ -3,7 +3,7 @@ export const ISOLATION_LIMITS = {
   /** of the check of a model file, against one that keeps its reader busy for ever */
   fileMs: 60_000,
   /** the same of a tokenizer that a cloud sent: a client waits for it */
-  tokenizerMs: 30_000,
+  tokenizerMs: 60_000,
   /** memory of a child process, against one that asks for all there is; a file that is computed with comes on top */
   memoryBytes: 2 * 2 ** 30,
   /** of it, what JavaScript may have */

@@ -17,6 +17,8 @@ export interface DraftRequest {
   readonly lineage: number;
   /** of the target: what the drafter has past it is padding */
   readonly vocabularySize: number;
+  /** ids that a model must not draft: they are other texts in the target, Int32Array[n]. Default: none */
+  readonly barred?: Int32Array;
   /** what a grammar allows after a prefix; null or not given: everything */
   readonly allowed?: ((prefix: Int32Array) => TokenSet | null) | null;
   /**

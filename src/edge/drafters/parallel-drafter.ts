@@ -1,6 +1,6 @@
 import { type DraftModel, EngineError } from "../../engine/engine.ts";
 import { type Proposal, propose } from "../../sampling/propose.ts";
-import { historyTokens } from "../../sampling/sampler.ts";
+import { historyTokens, inTokenSet, type TokenSet } from "../../sampling/sampler.ts";
 import { assert } from "../../util/assert.ts";
 import { PicoSpecError } from "../../util/errors.ts";
 import type { DrafterReach } from "../core/reach.ts";
@@ -14,6 +14,30 @@ export interface DrafterView {
   readonly feeding: boolean;
   /** the tokens, and whose they are */
   readonly held: { readonly owner: number; readonly tokens: Int32Array };
+}
+
+const NONE = new Int32Array(0);
+
+/**
+ * What the drafter's row says of tokens that the target has as well: q is what is drawn from, so the others are gone
+ * before anything is drawn. Where a grammar leaves none of them the row says nothing, and any that it allows is as good.
+ * @returns a row of its own where ids are barred; Float32Array[n], n at most the target's V
+ */
+function sharedRow(
+  logits: Float32Array,
+  vocabularySize: number,
+  barred: Int32Array,
+  allowed: TokenSet | null,
+): Float32Array {
+  // What a drafter has past the target's vocabulary is padding.
+  const shared = logits.length > vocabularySize ? logits.subarray(0, vocabularySize) : logits;
+  if (barred.length === 0) return shared;
+  const row = shared.slice();
+  for (const id of barred) if (id < row.length) row[id] = Number.NEGATIVE_INFINITY;
+  if (allowed && !row.some((logit, id) => logit > Number.NEGATIVE_INFINITY && inTokenSet(allowed, id))) {
+    row.fill(0);
+  }
+  return row;
 }
 
 /**
@@ -118,12 +142,11 @@ export class ParallelDrafter implements Drafter {
     request: DraftRequest,
   ): Proposal | PicoSpecError {
     const { sampler, coupling, seed, lineage, vocabularySize } = request;
-    // What a drafter has past the target's vocabulary is padding.
-    const row = logits.length > vocabularySize ? logits.subarray(0, vocabularySize) : logits;
     const position = prefix.length;
     const history = prefix.subarray(Math.max(0, position - historyTokens(sampler)));
     try {
       const allowed = request.allowed?.(prefix) ?? null;
+      const row = sharedRow(logits, vocabularySize, request.barred ?? NONE, allowed);
       return this.choose(row, sampler, history, coupling, seed, position, lineage, allowed);
     } catch (error) {
       if (error instanceof PicoSpecError) return error;

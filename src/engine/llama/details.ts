@@ -1,6 +1,9 @@
 import { stat } from "node:fs/promises";
 import { GGMLFileQuantizationType, GGMLQuantizationType, type GGUFTensorInfo } from "@huggingface/gguf";
+import { judgePair, type PairVerdict, summarised } from "../../decoding/vocabulary-pair.ts";
 import { type ModelFile, modelFileOf, readHeader } from "./gguf.ts";
+import type { MetadataList } from "./metadata-list.ts";
+import { readVocabularyTable } from "./vocabulary-table.ts";
 import { type WeightsFile, weightsHash } from "./weights.ts";
 
 /** What a GGUF file says of its model, without loading it. null: the file does not say. */
@@ -55,7 +58,7 @@ export async function modelDetails(files: readonly WeightsFile[]): Promise<Model
     contextTokens: count("context_length"),
     layers: count("block_count"),
     width: count("embedding_length"),
-    vocabularySize: (metadata["tokenizer.ggml.tokens"] as readonly unknown[]).length,
+    vocabularySize: (metadata["tokenizer.ggml.tokens"] as MetadataList).length,
   };
 }
 
@@ -75,15 +78,8 @@ function quantisationOf(fileType: unknown, tensors: readonly GGUFTensorInfo[]): 
   return most === undefined ? null : (GGMLQuantizationType[most[0]] ?? null);
 }
 
-/** Why two models cannot be drafter and target; null: they can, as far as their files tell. */
-export function pairProblem(one: ModelFile, other: ModelFile): string | null {
-  if (one.fingerprint === other.fingerprint) return null;
-  const kind = ({ fingerprint }: ModelFile) => fingerprint.slice(0, fingerprint.indexOf("-"));
-  if (kind(one) !== kind(other)) {
-    return `their tokenizers are of different kinds: ${kind(one)} and ${kind(other)}`;
-  }
-  if (one.realTokens !== other.realTokens) {
-    return `their vocabularies differ: ${one.realTokens} and ${other.realTokens} tokens`;
-  }
-  return `their tokenizers differ, in tokens, their types or merges, although both have ${one.realTokens} tokens`;
+/** Whether one model can draft for another, by their files. @throws EngineError `bad_model` */
+export async function judgeFiles(drafter: ModelFile, target: ModelFile): Promise<PairVerdict> {
+  const [own, other] = await Promise.all([drafter, target].map(({ path }) => readVocabularyTable(path)));
+  return judgePair(own!, summarised(other!));
 }

@@ -1,5 +1,5 @@
 import type { GGUFTensorInfo } from "@huggingface/gguf";
-import type { GgufHeader } from "./gguf.ts";
+import type { GgufHeader } from "./header.ts";
 
 /**
  * Bits a weight by ggml's number of the format: bytes of a block over weights of a block, from ggml-common.h. F32, F16,

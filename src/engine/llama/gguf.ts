@@ -1,9 +1,10 @@
-import { createHash } from "node:crypto";
 import { open, stat } from "node:fs/promises";
 import { basename } from "node:path";
-import { type GGUFTensorInfo, gguf } from "@huggingface/gguf";
 import { messageOf } from "../../util/errors.ts";
 import { EngineError } from "../engine.ts";
+import { fingerprintOf, identityOf, isSpecial, tokenizerList, withoutPadding } from "./fingerprint.ts";
+import { type GgufHeader, readHeaderOf } from "./header.ts";
+import type { MetadataList } from "./metadata-list.ts";
 
 /** What we read of a GGUF file ourselves: what the C API does not tell. */
 export interface ModelFile {
@@ -13,24 +14,14 @@ export interface ModelFile {
   readonly chatTemplate: string | null;
   /** see `Tokenizer.fingerprint`: kind, size and a hash */
   readonly fingerprint: string;
+  /** see `VocabularyInfo.identity` */
+  readonly identity: string;
   /** tokens without trailing padding */
   readonly realTokens: number;
   /** texts that are read as one token wherever they are: the tokenizer cuts a prompt there */
   readonly specialTexts: readonly string[];
   /** of the longest token as the file has it: what it stands for has as many at most */
   readonly longestTokenBytes: number;
-}
-
-/** llama.cpp's token types: ids without a text, which are padding; those that are one token wherever they are. */
-const UNUSED = 5;
-const SPECIAL = [2, 3, 4];
-
-/** A parsed header: metadata as the file has it, and what tensors there are. */
-export interface GgufHeader {
-  readonly metadata: Readonly<Record<string, unknown>>;
-  readonly tensors: readonly GGUFTensorInfo[];
-  /** where the tensors begin, bytes: all before it is the header */
-  readonly dataOffset: number;
 }
 
 /** @throws EngineError `no_model`, `not_gguf`, `bad_model` */
@@ -41,18 +32,7 @@ export async function readModelFile(path: string): Promise<ModelFile> {
 /** @throws EngineError `no_model`, `not_gguf`, `bad_model` */
 export async function readHeader(path: string): Promise<GgufHeader> {
   await checkMagic(path);
-  try {
-    const { metadata, tensorInfos, tensorDataOffset } = await gguf(path, { allowLocalFile: true });
-    return {
-      metadata: metadata as unknown as Record<string, unknown>,
-      tensors: tensorInfos,
-      dataOffset: Number(tensorDataOffset),
-    };
-  } catch (error) {
-    throw new EngineError("bad_model", `${path} is a damaged GGUF file: ${messageOf(error)}`, {
-      cause: error,
-    });
-  }
+  return readHeaderOf(path);
 }
 
 /** More are no model, but a name that was made up. */
@@ -76,22 +56,24 @@ export function partsOf(path: string): [string, ...string[]] {
 }
 
 /** @throws EngineError `bad_model` */
-export function modelFileOf(path: string, { metadata }: GgufHeader): ModelFile {
-  const tokens = metadata["tokenizer.ggml.tokens"];
-  if (!Array.isArray(tokens) || tokens.length === 0) {
+export function modelFileOf(path: string, header: GgufHeader): ModelFile {
+  const { metadata } = header;
+  const tokens = tokenizerList(metadata, "tokens");
+  if (!tokens?.isOfTexts || tokens.length === 0) {
     throw new EngineError("bad_model", `${path} holds no vocabulary, so it is no language model`);
   }
-  const realTokens = withoutPadding(tokens.length, metadata["tokenizer.ggml.token_type"]);
+  const realTokens = withoutPadding(tokens.length, tokenizerList(metadata, "token_type"));
   const template = metadata["tokenizer.chat_template"];
   return {
     path,
     name: basename(path),
     architecture: String(metadata["general.architecture"]),
     chatTemplate: typeof template === "string" ? template : null,
-    fingerprint: fingerprint(metadata, tokens.slice(0, realTokens)),
+    fingerprint: fingerprintOf(metadata, realTokens),
+    identity: identityOf(header),
     realTokens,
-    specialTexts: specialTexts(tokens, metadata["tokenizer.ggml.token_type"]),
-    longestTokenBytes: tokens.reduce((most, token) => Math.max(most, Buffer.byteLength(String(token))), 1),
+    specialTexts: specialTexts(tokens, tokenizerList(metadata, "token_type")),
+    longestTokenBytes: longest(tokens),
   };
 }
 
@@ -113,38 +95,17 @@ export async function checkMagic(path: string): Promise<void> {
   }
 }
 
-function specialTexts(tokens: readonly unknown[], types: unknown): string[] {
-  if (!Array.isArray(types)) return [];
-  return tokens.filter((token, id) => token !== "" && SPECIAL.includes(Number(types[id]))).map(String);
+function specialTexts(tokens: MetadataList, types: MetadataList | null): string[] {
+  const found: string[] = [];
+  const most = Math.min(tokens.length, types?.length ?? 0);
+  for (let id = 0; id < most; id++) {
+    if (isSpecial(types!.number(id)) && tokens.textBytes(id) > 0) found.push(tokens.text(id));
+  }
+  return found;
 }
 
-/** Models of one family pad their vocabularies differently: what is only padding at the end does not count. */
-function withoutPadding(count: number, types: unknown): number {
-  if (!Array.isArray(types)) return count;
-  let end = count;
-  while (end > 0 && Number(types[end - 1]) === UNUSED) end--;
-  return end;
-}
-
-/**
- * Which ids begin and end a text is not part of it: files of one family disagree about it, and an edge takes the
- * target's word for it. The tokens themselves, special ones included, are in.
- */
-function fingerprint(metadata: GgufHeader["metadata"], tokens: readonly unknown[]): string {
-  const kind = String(metadata["tokenizer.ggml.model"]);
-  const hash = createHash("sha256");
-  const add = (label: string, values: readonly unknown[]) => {
-    hash.update(`${label}\0${values.length}\0`);
-    for (const value of values) hash.update(`${value}\0`);
-  };
-  const list = (key: string) => {
-    const value = metadata[`tokenizer.ggml.${key}`];
-    return Array.isArray(value) ? value : [];
-  };
-  add("kind", [kind, metadata["tokenizer.ggml.pre"] ?? ""]);
-  add("tokens", tokens);
-  add("types", list("token_type").slice(0, tokens.length));
-  add("scores", list("scores").slice(0, tokens.length));
-  add("merges", list("merges"));
-  return `${kind}-${tokens.length}-${hash.digest("hex").slice(0, 16)}`;
+function longest(tokens: MetadataList): number {
+  let most = 1;
+  for (let id = 0; id < tokens.length; id++) most = Math.max(most, tokens.textBytes(id));
+  return most;
 }

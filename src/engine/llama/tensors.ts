@@ -2,7 +2,7 @@ import { stat } from "node:fs/promises";
 import type { GGUFTensorInfo } from "@huggingface/gguf";
 import { EngineError } from "../engine.ts";
 import { tensorBytes } from "./footprint.ts";
-import type { GgufHeader } from "./gguf.ts";
+import type { GgufHeader } from "./header.ts";
 
 /**
  * What a tensor table must not say, by our own reading: it needs no weights, and what computes with tensors takes the

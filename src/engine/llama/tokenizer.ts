@@ -15,6 +15,8 @@ const PARTS_MS = 10;
 /** The tokenizer of a GGUF file, by llama.cpp. Valid as long as the model is. */
 export class LlamaTokenizer implements Tokenizer {
   readonly fingerprint: string;
+  /** see `VocabularyInfo.identity` */
+  readonly identity: string;
   readonly vocabularySize: number;
   readonly beginText: string;
   readonly endText: string;
@@ -35,6 +37,7 @@ export class LlamaTokenizer implements Tokenizer {
     this.aside = new TokenizerProcess(vocabulary ?? model.file.path);
     model.whenClosed(() => this.aside.close());
     this.fingerprint = model.file.fingerprint;
+    this.identity = model.file.identity;
     this.vocabularySize = model.vocabularySize;
     const { api } = model.library;
     this.beginText = this.text(api.vocabBos(model.vocab));

@@ -2,7 +2,7 @@ import { createHash } from "node:crypto";
 import { type FileHandle, open } from "node:fs/promises";
 import { messageOf } from "../../util/errors.ts";
 import { EngineError } from "../engine.ts";
-import type { GgufHeader } from "./gguf.ts";
+import type { GgufHeader } from "./header.ts";
 
 /** Bytes of each tensor that go into the hash: reading 40 GB would take minutes, and these take some ms. */
 const SAMPLE_BYTES = 4096;

@@ -1,0 +1,50 @@
+import { createHash } from "node:crypto";
+import { promisify } from "node:util";
+import { deflate } from "node:zlib";
+import type { GivenVocabulary } from "../cloud/driver.ts";
+import { BLOCK_IDS, blockHashes } from "../decoding/vocabulary-pair.ts";
+import { readMetadataOf } from "../engine/llama/header.ts";
+import { tokenizerFile } from "../engine/llama/vocabulary.ts";
+import { vocabularyTable } from "../engine/llama/vocabulary-table.ts";
+import { FILE_CHUNK_BYTES, PROTOCOL_LIMITS, type VocabularyPart } from "../protocol/frame.ts";
+
+/** The target's vocabulary as a cloud gives it away: whole in one frame where it fits, and in chunks. */
+
+/** Of a frame, besides the file. */
+const FRAME_OVERHEAD_BYTES = 64;
+const compressed = promisify(deflate);
+
+/** @param path of the target @throws EngineError `bad_model` */
+export async function givenVocabulary(
+  path: string,
+): Promise<{ tokenizer: Uint8Array | null; vocabulary: GivenVocabulary | null }> {
+  const metadata = await readMetadataOf(path);
+  const file = tokenizerFile(metadata);
+  const { type, ids, tokens, identity, entries } = vocabularyTable(metadata);
+  const fits = file.length + FRAME_OVERHEAD_BYTES <= PROTOCOL_LIMITS.frameBytes;
+  const tokenizer = fits ? file : null;
+  if (file.length > PROTOCOL_LIMITS.vocabularyBytes) return { tokenizer, vocabulary: null };
+  const fileHash = createHash("sha256").update(file).digest("hex");
+  const about = { type, ids, tokens, identity, fileBytes: file.length, fileHash };
+  return { tokenizer, vocabulary: { about, chunk: chunksOver(file, entries) } };
+}
+
+/** No chunk is compressed before it is asked for, nor twice. */
+function chunksOver(file: Uint8Array, entries: Uint32Array): GivenVocabulary["chunk"] {
+  const ofFile = new Map<number, Promise<Uint8Array>>();
+  return async (part: VocabularyPart, chunk: number) => {
+    if (part === "blocks") return bytesOf(blockHashes(entries));
+    if (part === "entries") {
+      return bytesOf(entries.slice(2 * BLOCK_IDS * chunk, 2 * BLOCK_IDS * (chunk + 1)));
+    }
+    const made =
+      ofFile.get(chunk) ??
+      compressed(file.subarray(chunk * FILE_CHUNK_BYTES, (chunk + 1) * FILE_CHUNK_BYTES));
+    ofFile.set(chunk, made);
+    return made;
+  };
+}
+
+function bytesOf(words: Uint32Array): Uint8Array {
+  return new Uint8Array(words.buffer, words.byteOffset, words.byteLength);
+}

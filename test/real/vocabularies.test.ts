@@ -1,0 +1,150 @@
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { checkFile } from "../../src/device/isolation/check.ts";
+import { loadLibrary } from "../../src/engine/llama/library.ts";
+import { LlamaModel } from "../../src/engine/llama/model.ts";
+import { LlamaTokenizer } from "../../src/engine/llama/tokenizer.ts";
+import { StreamingText } from "../../src/text/tokenizer.ts";
+import { realVocabularies } from "../support/vocabularies.ts";
+import { wearVocabulary } from "../support/wear-vocabulary.ts";
+import { WornWorld } from "../support/worn-world.ts";
+
+/** The vocabularies of seventeen models, each worn by random models: loading, samples, streaming, texts. */
+
+const vocabularies = await realVocabularies();
+const folder = mkdtempSync(join(tmpdir(), "picospec-real-"));
+const cacheBefore = process.env.PICOSPEC_CACHE;
+beforeAll(() => {
+  // Of its own: what was checked before is known there, and nothing else.
+  process.env.PICOSPEC_CACHE = join(folder, "cache");
+});
+afterAll(() => {
+  if (cacheBefore === undefined) delete process.env.PICOSPEC_CACHE;
+  else process.env.PICOSPEC_CACHE = cacheBefore;
+  rmSync(folder, { recursive: true });
+});
+
+async function withTokenizer<T>(path: string, use: (tokenizer: LlamaTokenizer) => T): Promise<T> {
+  const model = await LlamaModel.load(path, { gpu: "off", vocabularyOnly: true });
+  try {
+    return use(new LlamaTokenizer(model));
+  } finally {
+    model.close();
+  }
+}
+
+describe("real vocabularies", () => {
+  it("are seventeen", () => {
+    expect(vocabularies).toHaveLength(17);
+  });
+});
+
+describe.each(vocabularies)("$name", ({ name, path, samples }) => {
+  it("makes of each sample what llama.cpp says", async () => {
+    await withTokenizer(path, (tokenizer) => {
+      const begin = tokenizer.addsBegin ? [tokenizer.encode("", false)[0]!] : [];
+      for (const { text, tokens } of samples) {
+        expect([text, ...tokenizer.encode(text, false)]).toEqual([text, ...begin, ...tokens]);
+      }
+    });
+  });
+
+  it("streams what the whole is, which is the text", async () => {
+    await withTokenizer(path, (tokenizer) => {
+      const texts = samples.length > 0 ? samples.map(({ text }) => text) : ["Größe 你好 🦙 123", "  a\n\n b"];
+      for (const text of texts) {
+        const tokens = [...tokenizer.encode(text, false)];
+        const streaming = new StreamingText(tokenizer);
+        const streamed = tokens.map((token) => streaming.push(token)).join("") + streaming.end();
+        const whole = Buffer.concat(tokens.map((token) => tokenizer.piece(token)));
+        expect(streamed).toBe(whole.toString("utf8"));
+        // SPM puts a blank before a text.
+        expect([text, ` ${text}`]).toContain(streamed);
+      }
+    });
+  });
+
+  it("gives one greedy text over cloud, race and picospec, by a model and by prompt lookup", async () => {
+    const [target, drafter] = [join(folder, `${name}.gguf`), join(folder, `${name}-small.gguf`)];
+    wearVocabulary(path, target, { layers: 2 });
+    wearVocabulary(path, drafter, { layers: 1 });
+    const world = await WornWorld.open(target);
+    const edge = await world.edge(drafter);
+    const lookup = await world.edge(drafter, "lookup");
+    try {
+      const cloud = await edge.texts("cloud");
+      expect(new Set(cloud).size).toBe(3);
+      expect(await edge.texts("race")).toEqual(cloud);
+      expect(await edge.texts("picospec")).toEqual(cloud);
+      expect(edge.accepted).toBeGreaterThan(10);
+      expect(await lookup.texts("race")).toEqual(cloud);
+    } finally {
+      await edge.close();
+      await lookup.close();
+      world.close();
+      for (const file of [target, drafter]) rmSync(file);
+    }
+  });
+});
+
+describe("load time", () => {
+  /** How much longer than llama.cpp alone a file may take that was checked before. */
+  const MOST_TIMES = 1.5;
+  /** Loads of each kind, in turns: the fastest counts, since other work only ever adds. */
+  const LOADS = 4;
+  const { api } = loadLibrary("off");
+  const timed = async (act: () => Promise<void>) => {
+    const startedMs = performance.now();
+    await act();
+    return performance.now() - startedMs;
+  };
+
+  /** The library's own load of a vocabulary. */
+  const plain = (path: string) =>
+    new Promise<void>((resolve, reject) => {
+      const params = { ...api.modelDefaultParams(), vocab_only: true, n_gpu_layers: 0 };
+      api.modelLoad.async(path, params, (error, model) => {
+        if (error || model === null) {
+          reject(error ?? new Error(path));
+          return;
+        }
+        api.modelFree(model);
+        resolve();
+      });
+    });
+
+  /** Ours: checked, its header read, loaded, with what ends a text. */
+  const ours = async (path: string) => {
+    await checkFile(path, "vocabulary");
+    const model = await LlamaModel.load(path, { gpu: "off", vocabularyOnly: true });
+    new LlamaTokenizer(model).endTokens();
+    model.close();
+  };
+
+  it("is at most 1.5 times llama.cpp's own, for a file that was checked before", async () => {
+    const rows: string[] = [];
+    const ratios: Record<string, number> = {};
+    let all = { plain: 0, ours: 0 };
+    for (const { name, path } of vocabularies) {
+      const firstMs = await timed(() => ours(path));
+      const plainMs: number[] = [];
+      const oursMs: number[] = [];
+      for (let i = 0; i < LOADS; i++) {
+        plainMs.push(await timed(() => plain(path)));
+        oursMs.push(await timed(() => ours(path)));
+      }
+      const [theirs, mine] = [Math.min(...plainMs), Math.min(...oursMs)];
+      ratios[name] = mine / theirs;
+      all = { plain: all.plain + theirs, ours: all.ours + mine };
+      const figures = [theirs, mine].map((ms) => `${ms.toFixed(0)} ms`);
+      rows.push(
+        `${name}: llama.cpp ${figures[0]}, ours ${figures[1]} (${ratios[name].toFixed(2)}x), first check ${(firstMs / 1000).toFixed(1)} s`,
+      );
+    }
+    rows.push(`all: ${(all.ours / all.plain).toFixed(2)}x`);
+    console.log(rows.join("\n"));
+    expect(Object.entries(ratios).filter(([, ratio]) => ratio > MOST_TIMES)).toEqual([]);
+  });
+});

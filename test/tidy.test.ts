@@ -157,7 +157,7 @@ const LISTED: readonly Listed[] = [
       "src/hub/status.ts": ["retryAfterMs"],
       "src/sampling/noise.ts": ["plainKernel"],
       "src/sampling/sampler.ts": ["inTokenSet"],
-      "src/sampling/softmax.ts": ["expNonPositive"],
+      "src/sampling/whole-row.ts": ["plainRowKernel"],
       "src/util/setting.ts": ["allowedText"],
     },
   },

@@ -12,7 +12,7 @@ import { type PaperReport, paperReport } from "../../lab/bench/paper-report.ts";
 import { paperChart } from "../../lab/bench/paper-report-chart.ts";
 import { type Prediction, predict } from "../../lab/bench/predict.ts";
 import { BENCH_PROMPTS } from "../../lab/bench/prompts.ts";
-import { benchRows, type RowTiming } from "../../lab/bench/rows.ts";
+import { benchRows, type RowTimings } from "../../lab/bench/rows.ts";
 import { scaleCharts } from "../../lab/bench/scale-charts.ts";
 import { type ScaleReport, scaleReport } from "../../lab/bench/scale-report.ts";
 import { loadDrawing } from "../../lab/plots/page.ts";
@@ -31,7 +31,7 @@ import { wrapped } from "./text.ts";
 /** The object that `bench --json` prints; what was not asked for is missing. */
 interface BenchReport {
   ownCode?: OwnCodeTiming[];
-  rows?: RowTiming[];
+  rows?: RowTimings;
   engine?: EngineTiming[];
   predict?: Prediction[];
   json?: JsonTiming[];
@@ -233,6 +233,23 @@ function predictionTable(predictions: readonly Prediction[]): string {
   return `${table([head, ...lines])}\n\nlargest error from a trace: ${(100 * worst).toFixed(1)}%`;
 }
 
+function rowTables({ extraction, topP }: RowTimings): string[] {
+  const heads = extraction.map((row) => [`V = ${row.vocabularySize}`, ms(row.ms)]);
+  const nuclei = topP.map((row) => [
+    `${row.nucleusTokens} of ${row.vocabularySize}`,
+    row.coupling,
+    ms(row.cloudMs),
+    ms(row.edgeMs),
+  ]);
+  return [
+    table([["row extraction, ms a row", `top-${extraction[0]!.topK} and normaliser`], ...heads]),
+    table([
+      ["top-p and draw, ms a row", "coupling", "cloud", "edge's draft"],
+      ...nuclei,
+    ]),
+  ];
+}
+
 function tables({
   ownCode,
   rows,
@@ -249,8 +266,7 @@ function tables({
     parts.push(table([["own code, ms a token", "edge", "cloud"], ...lines]));
   }
   if (rows) {
-    const lines = rows.map((row) => [`V = ${row.vocabularySize}`, ms(row.ms)]);
-    parts.push(table([["row extraction, ms a row", `top-${rows[0]!.topK} and normaliser`], ...lines]));
+    parts.push(...rowTables(rows));
   }
   if (engine) {
     const lines = engine.map((row) => [

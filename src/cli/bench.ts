@@ -243,10 +243,7 @@ function rowTables({ extraction, topP }: RowTimings): string[] {
   ]);
   return [
     table([["row extraction, ms a row", `top-${extraction[0]!.topK} and normaliser`], ...heads]),
-    table([
-      ["top-p and draw, ms a row", "coupling", "cloud", "edge's draft"],
-      ...nuclei,
-    ]),
+    table([["top-p and draw, ms a row", "coupling", "cloud", "edge's draft"], ...nuclei]),
   ];
 }
 

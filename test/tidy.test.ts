@@ -156,7 +156,7 @@ const LISTED: readonly Listed[] = [
       "src/hub/request.ts": ["sha256In"],
       "src/hub/status.ts": ["retryAfterMs"],
       "src/sampling/noise.ts": ["plainKernel"],
-      "src/sampling/softmax.ts": ["expNonPositive"],
+      "src/sampling/whole-row.ts": ["plainRowKernel"],
       "src/util/setting.ts": ["allowedText"],
     },
   },

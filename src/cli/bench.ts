@@ -13,7 +13,7 @@ import { paperChart } from "../../lab/bench/paper-report-chart.ts";
 import { type Prediction, predict } from "../../lab/bench/predict.ts";
 import { BENCH_PROMPTS } from "../../lab/bench/prompts.ts";
 import type { RealTiming } from "../../lab/bench/real.ts";
-import { benchRows, type RowTiming } from "../../lab/bench/rows.ts";
+import { benchRows, type RowTimings } from "../../lab/bench/rows.ts";
 import { scaleCharts } from "../../lab/bench/scale-charts.ts";
 import { type ScaleReport, scaleReport } from "../../lab/bench/scale-report.ts";
 import { loadDrawing } from "../../lab/plots/page.ts";
@@ -33,7 +33,7 @@ import { wrapped } from "./text.ts";
 /** The object that `bench --json` prints; what was not asked for is missing. */
 interface BenchReport {
   ownCode?: OwnCodeTiming[];
-  rows?: RowTiming[];
+  rows?: RowTimings;
   engine?: EngineTiming[];
   predict?: Prediction[];
   json?: JsonTiming[];
@@ -254,6 +254,20 @@ function predictionTable(predictions: readonly Prediction[]): string {
   return `${table([head, ...lines])}\n\nlargest error from a trace: ${(100 * worst).toFixed(1)}%`;
 }
 
+function rowTables({ extraction, topP }: RowTimings): string[] {
+  const heads = extraction.map((row) => [`V = ${row.vocabularySize}`, ms(row.ms)]);
+  const nuclei = topP.map((row) => [
+    `${row.nucleusTokens} of ${row.vocabularySize}`,
+    row.coupling,
+    ms(row.cloudMs),
+    ms(row.edgeMs),
+  ]);
+  return [
+    table([["row extraction, ms a row", `top-${extraction[0]!.topK} and normaliser`], ...heads]),
+    table([["top-p and draw, ms a row", "coupling", "cloud", "edge's draft"], ...nuclei]),
+  ];
+}
+
 function tables({
   ownCode,
   rows,
@@ -271,8 +285,7 @@ function tables({
     parts.push(table([["own code, ms a token", "edge", "cloud"], ...lines]));
   }
   if (rows) {
-    const lines = rows.map((row) => [`V = ${row.vocabularySize}`, ms(row.ms)]);
-    parts.push(table([["row extraction, ms a row", `top-${rows[0]!.topK} and normaliser`], ...lines]));
+    parts.push(...rowTables(rows));
   }
   if (engine) {
     const lines = engine.map((row) => [

@@ -1,6 +1,6 @@
 import { assert } from "../util/assert.ts";
 import { indexAt, indicesAt, sum } from "./cumulative.ts";
-import { NOISE_CHUNK, SHORTFALL_UNIT, shortfalls } from "./noise.ts";
+import { NOISE_CHUNK, SHORTFALL_UNIT, shortfalls, shortfallsOf } from "./noise.ts";
 import { gumbel, type Seed } from "./random.ts";
 import { selectTop } from "./select.ts";
 
@@ -39,14 +39,20 @@ export class SparseDistribution implements Distribution {
   readonly ids: Int32Array;
   private readonly weights: Float64Array;
   private readonly total: number;
+  /** of each id up to the largest, one more than its index; made where there are many, to be asked about often */
+  private indices: Int32Array | null = null;
+  private asked = false;
 
-  /** @param weights Float64Array[k], not negative, not all 0; they need not add up to 1 */
-  constructor(ids: Int32Array, weights: Float64Array) {
+  /**
+   * @param weights Float64Array[k], not negative, not all 0; they need not add up to 1
+   * @param total their sum
+   */
+  constructor(ids: Int32Array, weights: Float64Array, total = sum(weights)) {
     assert(ids.length > 0 && ids.length === weights.length, "a distribution needs as many weights as ids");
     this.ids = ids;
     this.weights = weights;
-    this.total = sum(weights);
-    assert(this.total > 0, "a distribution needs some mass");
+    this.total = total;
+    assert(total > 0, "a distribution needs some mass");
   }
 
   /** All mass on one token: greedy decoding, and a proposal without randomness. */
@@ -55,8 +61,18 @@ export class SparseDistribution implements Distribution {
   }
 
   probability(token: number): number {
-    const index = this.ids.indexOf(token);
+    const index = this.indexOf(token);
     return index < 0 ? 0 : Math.fround(this.weights[index]! / this.total);
+  }
+
+  private indexOf(token: number): number {
+    // A draft is asked about once, and where it is accepted nothing else is.
+    if (this.ids.length < MANY || !this.asked) {
+      this.asked = true;
+      return this.ids.indexOf(token);
+    }
+    this.indices ??= indicesById(this.ids);
+    return (this.indices[token] ?? 0) - 1;
   }
 
   sample(u: number): number {
@@ -67,12 +83,21 @@ export class SparseDistribution implements Distribution {
     if (this.ids.length === 1) return this.ids[0]!;
     let best = -1;
     let bestScore = -Infinity;
-    for (let i = 0; i < this.ids.length; i++) {
-      const token = this.ids[i]!;
-      const score = Math.log(this.weights[i]!) + gumbel(seed, position, token);
-      if (score > bestScore || (score === bestScore && token < best)) {
-        bestScore = score;
-        best = token;
+    let unitToBeat = 0;
+    for (let from = 0; from < this.ids.length; from += NOISE_CHUNK) {
+      const ids = this.ids.subarray(from, from + NOISE_CHUNK);
+      const weights = this.weights.subarray(from, from + NOISE_CHUNK);
+      const short = shortfallsOf(seed, position, ids);
+      for (let i = 0; ; i++) {
+        i = nextContender(weights, short, i, unitToBeat);
+        if (i === ids.length) break;
+        const token = ids[i]!;
+        const score = Math.log(weights[i]!) + gumbel(seed, position, token);
+        if (score > bestScore || (score === bestScore && token < best)) {
+          best = token;
+          bestScore = score;
+          unitToBeat = Math.exp(score) * SHORTFALL_UNIT * ROUNDING;
+        }
       }
     }
     return best;
@@ -89,7 +114,7 @@ export class SparseDistribution implements Distribution {
   sampleTail(head: Head, us: readonly number[]): Int32Array {
     const tail = this.weights.subarray(head.ids.length);
     const tailTotal = sum(tail);
-    return Int32Array.from(us, (u) => this.ids[head.ids.length + indexAt(tail, u, tailTotal)]!);
+    return indicesAt(tail, us, tailTotal).map((index) => this.ids[head.ids.length + index]!);
   }
 
   dense(vocabularySize: number): Float32Array {
@@ -180,11 +205,27 @@ export class DenseDistribution implements Distribution {
   }
 }
 
+/** So many that a search among them for each of many questions is felt. */
+const MANY = 1024;
+
+function indicesById(ids: Int32Array): Int32Array {
+  let largest = 0;
+  for (let i = 0; i < ids.length; i++) if (ids[i]! > largest) largest = ids[i]!;
+  const indices = new Int32Array(largest + 1);
+  for (let i = 0; i < ids.length; i++) indices[ids[i]!] = i + 1;
+  return indices;
+}
+
 /**
  * First index from `from` on whose score may reach log(unitToBeat / SHORTFALL_UNIT), or the length: weight w with
  * shortfall n scores below log w - log(n * SHORTFALL_UNIT). A loop of its own, which compilers make fast.
  */
-function nextContender(weights: Float32Array, short: Int32Array, from: number, unitToBeat: number): number {
+function nextContender(
+  weights: Float32Array | Float64Array,
+  short: Int32Array,
+  from: number,
+  unitToBeat: number,
+): number {
   let i = from;
   while (i < weights.length && weights[i]! < short[i]! * unitToBeat) i++;
   return i;

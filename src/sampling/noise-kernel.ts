@@ -1,73 +1,70 @@
+import {
+  ADD,
+  BRANCH_IF,
+  type Code,
+  END,
+  get,
+  instantiate,
+  integer,
+  type KernelFunction,
+  LOOP,
+  SUBTRACT,
+  set,
+  TYPE_I32,
+  TYPE_NONE,
+  TYPE_V128,
+  tee,
+  unsigned,
+  vector,
+} from "./assembler.ts";
 import { Purpose } from "./random.ts";
 
 /**
  * Philox4x32-10 (see random.ts) for four blocks at a time, as a WebAssembly module with 128-bit vectors:
- * JavaScript has no 64-bit product, and takes twelve times as long. The module is assembled here, instruction by
- * instruction, so that there is no build step and no binary that cannot be read.
- *
- * Opcodes: WebAssembly Core Specification 2.0, section 5.4 (https://www.w3.org/TR/wasm-core-2/#binary-instr).
+ * JavaScript has no 64-bit product, and takes twelve times as long.
  */
 
-/** `fill(block, count, position, seed low, seed high)` writes the shortfalls of 2 * count tokens. */
+/** Writes the shortfalls of tokens: see `shortfalls`. Counts are multiples of 4. */
 export interface NoiseKernel {
-  /** count is a multiple of 4 */
+  /** of 2 * count tokens, from token 2 * block on */
   readonly fill: (block: number, count: number, position: number, low: number, high: number) => void;
-  /** what `fill` has written, Int32Array over the module's one page of memory */
+  /** of the first `count` tokens of `ids` */
+  readonly fillOf: (count: number, position: number, low: number, high: number) => void;
+  /** what was written last, Int32Array[NOISE_CHUNK at least] */
   readonly shortfalls: Int32Array;
+  /** to be filled in, Int32Array[NOISE_CHUNK at least] */
+  readonly ids: Int32Array;
 }
-
-/** What of the WebAssembly API is used: TypeScript's own declarations come with the DOM only. */
-declare const WebAssembly: {
-  Module: new (bytes: Uint8Array) => object;
-  Instance: new (
-    module: object,
-  ) => { exports: { fill: NoiseKernel["fill"]; memory: { buffer: ArrayBuffer } } };
-};
 
 /** @returns null where there is no WebAssembly with vectors, or a page's security policy forbids it */
 export function loadNoiseKernel(): NoiseKernel | null {
-  try {
-    const { fill, memory } = new WebAssembly.Instance(new WebAssembly.Module(assemble())).exports;
-    return { fill, shortfalls: new Int32Array(memory.buffer) };
-  } catch {
-    return null;
-  }
+  const module = instantiate<Module>([FILL, FILL_OF], 1);
+  if (!module) return null;
+  const { fill, fillOf, memory } = module;
+  return {
+    fill,
+    fillOf: (count, position, low, high) => fillOf(0, count, position, low, high),
+    shortfalls: new Int32Array(memory.buffer, 0, IDS_AT / 4),
+    ids: new Int32Array(memory.buffer, IDS_AT),
+  };
 }
 
-type Code = readonly number[];
-
-const TYPE_I32 = 0x7f;
-const TYPE_V128 = 0x7b;
-const TYPE_NONE = 0x40;
-
-function unsigned(value: number): Code {
-  return value < 0x80 ? [value] : [(value & 0x7f) | 0x80, ...unsigned(value >>> 7)];
+interface Module {
+  readonly fill: NoiseKernel["fill"];
+  /** with the same parameters, so that both share their code; the first is not used */
+  readonly fillOf: NoiseKernel["fill"];
 }
 
-function signed(value: number): Code {
-  const last = value >= -0x40 && value < 0x40;
-  return last ? [value & 0x7f] : [(value & 0x7f) | 0x80, ...signed(value >> 7)];
-}
+/** The upper half of the module's one page of memory. */
+const IDS_AT = 2 ** 15;
 
-const sized = (content: Code): Code => [...unsigned(content.length), ...content];
-const section = (id: number, content: Code): Code => [id, ...sized(content)];
-const name = (text: string): Code => sized([...text].map((letter) => letter.charCodeAt(0)));
-
-// Instructions
-
-const LOOP = 0x03;
-const END = 0x0b;
-const BRANCH_IF = 0x0d;
-const ADD = 0x6a;
-const SUBTRACT = 0x6b;
-const get = (local: number): Code => [0x20, local];
-const set = (local: number): Code => [0x21, local];
-const tee = (local: number): Code => [0x22, local];
-const integer = (value: number): Code => [0x41, ...signed(value | 0)];
-const vector = (opcode: number): Code => [0xfd, ...unsigned(opcode)];
 const SPLAT = vector(0x11);
 const NOT = vector(0x4d);
 const XOR = vector(0x51);
+/** bits of the first vector where the third has ones, of the second elsewhere */
+const CHOOSE = vector(0x52);
+const SHIFT_LEFT = vector(0xab);
+const SHIFT_RIGHT_SIGNED = vector(0xac);
 const SHIFT_RIGHT = vector(0xad);
 const ADD_LANES = vector(0xae);
 /** 64-bit products of the lower two lanes, and of the upper two */
@@ -78,6 +75,7 @@ const shuffle = (...lanes: number[]): Code => [
   ...vector(0x0d),
   ...lanes.flatMap((lane) => [0, 1, 2, 3].map((byte) => 4 * lane + byte)),
 ];
+const load = (offset: number): Code => [...vector(0x00), 4, ...unsigned(offset)];
 const store = (offset: number): Code => [...vector(0x0b), 4, ...unsigned(offset)];
 const lanes = (...values: number[]): Code => [
   ...vector(0x0c),
@@ -90,8 +88,8 @@ const splat = (value: number): Code => [...integer(value), ...SPLAT];
 const [FIRST, COUNT, POSITION, KEY_LOW, KEY_HIGH, ADDRESS] = [0, 1, 2, 3, 4, 5] as const;
 const [X0, X1, X2, X3, KEY_0, KEY_1, BLOCKS] = [6, 7, 8, 9, 10, 11, 12] as const;
 const [MULTIPLIER_0, MULTIPLIER_1, WEYL_0, WEYL_1] = [13, 14, 15, 16] as const;
-const [LOWER, UPPER, HIGH, LOW] = [17, 18, 19, 20] as const;
-const VECTORS = 15;
+const [LOWER, UPPER, HIGH, LOW, CHOICE] = [17, 18, 19, 20, 21] as const;
+const VECTORS = 16;
 
 const HIGH_HALVES = [...get(LOWER), ...get(UPPER), ...shuffle(1, 3, 5, 7)];
 const LOW_HALVES = [...get(LOWER), ...get(UPPER), ...shuffle(0, 2, 4, 6)];
@@ -121,31 +119,60 @@ const STORE: Code = [
   ...[...get(ADDRESS), ...get(X0), ...get(X2), ...shuffle(2, 6, 3, 7), ...store(16)],
 ];
 
-const FILL: Code = [
+const STORE_CHOSEN: Code = [
+  ...[...shortfall(X0), ...shortfall(X2)],
+  ...[...get(ADDRESS), ...get(X2), ...get(X0), ...get(CHOICE), ...CHOOSE, ...store(0)],
+];
+
+const CONSTANTS: Code = [
   ...[...splat(0xd2511f53), ...set(MULTIPLIER_0), ...splat(0xcd9e8d57), ...set(MULTIPLIER_1)],
   ...[...splat(0x9e3779b9), ...set(WEYL_0), ...splat(0xbb67ae85), ...set(WEYL_1)],
-  ...[...get(FIRST), ...SPLAT, ...lanes(0, 1, 2, 3), ...ADD_LANES, ...set(BLOCKS)],
-  ...[LOOP, TYPE_NONE],
+];
+
+/** The four words of each of four blocks. */
+const WORDS: Code = [
   ...[...get(BLOCKS), ...set(X0), ...get(POSITION), ...SPLAT, ...set(X1)],
   ...[...splat(Purpose.gumbel), ...set(X2), ...splat(0), ...set(X3)],
   ...[...get(KEY_LOW), ...SPLAT, ...set(KEY_0), ...get(KEY_HIGH), ...SPLAT, ...set(KEY_1)],
   ...Array.from({ length: 10 }, () => ROUND).flat(),
-  ...STORE,
-  ...[...get(ADDRESS), ...integer(32), ADD, ...set(ADDRESS)],
-  ...[...get(BLOCKS), ...splat(4), ...ADD_LANES, ...set(BLOCKS)],
-  ...[...get(COUNT), ...integer(4), SUBTRACT, ...tee(COUNT), BRANCH_IF, 0],
-  ...[END, END],
 ];
 
-function assemble(): Uint8Array {
-  const locals = [2, 1, TYPE_I32, VECTORS, TYPE_V128];
-  const parameters = sized(Array.from({ length: 5 }, () => TYPE_I32));
-  return Uint8Array.from([
-    ...[0x00, 0x61, 0x73, 0x6d, 1, 0, 0, 0],
-    ...section(1, [1, 0x60, ...parameters, 0]),
-    ...section(3, [1, 0]),
-    ...section(5, [1, 0, 1]),
-    ...section(7, [2, ...name("memory"), 2, 0, ...name("fill"), 0, 0]),
-    ...section(10, [1, ...sized([...locals, ...FILL])]),
-  ]);
-}
+const advance = (bytes: number): Code => [...get(ADDRESS), ...integer(bytes), ADD, ...set(ADDRESS)];
+const UNTIL_DONE: Code = [...get(COUNT), ...integer(4), SUBTRACT, ...tee(COUNT), BRANCH_IF, 0, END];
+
+const SHAPE = {
+  parameters: Array.from({ length: 5 }, () => TYPE_I32),
+  results: [],
+  locals: [
+    [1, TYPE_I32],
+    [VECTORS, TYPE_V128],
+  ],
+} as const;
+
+const FILL: KernelFunction = {
+  name: "fill",
+  ...SHAPE,
+  code: [
+    ...CONSTANTS,
+    ...[...get(FIRST), ...SPLAT, ...lanes(0, 1, 2, 3), ...ADD_LANES, ...set(BLOCKS)],
+    ...[LOOP, TYPE_NONE],
+    ...[...WORDS, ...STORE, ...advance(32)],
+    ...[...get(BLOCKS), ...splat(4), ...ADD_LANES, ...set(BLOCKS)],
+    ...UNTIL_DONE,
+  ],
+};
+
+const FILL_OF: KernelFunction = {
+  name: "fillOf",
+  ...SHAPE,
+  code: [
+    ...CONSTANTS,
+    ...[LOOP, TYPE_NONE],
+    ...[...get(ADDRESS), ...load(IDS_AT), ...set(BLOCKS)],
+    // All bits where the id is odd: its half of the block is the second.
+    ...[...get(BLOCKS), ...integer(31), ...SHIFT_LEFT, ...integer(31), ...SHIFT_RIGHT_SIGNED, ...set(CHOICE)],
+    ...[...get(BLOCKS), ...integer(1), ...SHIFT_RIGHT, ...set(BLOCKS)],
+    ...[...WORDS, ...STORE_CHOSEN, ...advance(16)],
+    ...UNTIL_DONE,
+  ],
+};

@@ -1,8 +1,8 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { chiSquare, tally } from "../../lab/models/statistics.ts";
-import { DenseDistribution } from "./distribution.ts";
-import { NOISE_CHUNK, plainKernel, SHORTFALL_UNIT, shortfalls } from "./noise.ts";
+import { DenseDistribution, SparseDistribution } from "./distribution.ts";
+import { NOISE_CHUNK, plainKernel, SHORTFALL_UNIT, shortfalls, shortfallsOf } from "./noise.ts";
 import { loadNoiseKernel } from "./noise-kernel.ts";
 import { gumbel, Purpose, type Seed, toSeed, uniform } from "./random.ts";
 
@@ -91,20 +91,32 @@ describe("shortfalls", () => {
     );
   });
 
-  it("are the same with vectors and without", () => {
+  it("are the same with vectors and without, of a run of tokens and of any", () => {
     const [fast, plain] = [loadNoiseKernel(), plainKernel()];
     if (!fast) throw new Error("this platform has no WebAssembly vectors: there is nothing to compare");
+    const tokens = fc.array(fc.nat(2 ** 21), { minLength: NOISE_CHUNK, maxLength: NOISE_CHUNK });
     fc.assert(
-      fc.property(seeds, positions, fc.nat(2 ** 20), (s, position, block) => {
+      fc.property(seeds, positions, fc.nat(2 ** 20), tokens, (s, position, block, ids) => {
         for (const kernel of [fast, plain]) kernel.fill(block, NOISE_CHUNK / 2, position, s.low, s.high);
+        expect(fast.shortfalls.slice(0, NOISE_CHUNK)).toEqual(plain.shortfalls);
+        for (const kernel of [fast, plain]) {
+          kernel.ids.set(ids);
+          kernel.fillOf(NOISE_CHUNK, position, s.low, s.high);
+        }
         expect(fast.shortfalls.slice(0, NOISE_CHUNK)).toEqual(plain.shortfalls);
       }),
       { numRuns: 50 },
     );
   });
+
+  it("of any tokens are theirs in a run", () => {
+    const short = shortfallsOf(seed, 3, Int32Array.of(7, 4, 4, 1023, 0)).slice(0, 5);
+    const run = shortfalls(seed, 3, 0, NOISE_CHUNK);
+    expect([...short]).toEqual([7, 4, 4, 1023, 0].map((token) => run[token]));
+  });
 });
 
-describe("the dense winner", () => {
+describe("the winner", () => {
   it("is the argmax over all tokens with weight, whatever is skipped and in whatever chunks", () => {
     const sizes = fc.oneof(fc.integer({ min: 1, max: 20 }), fc.integer({ min: 1000, max: 3100 }));
     const spreads = fc.constantFrom(0, 1, 8, 40, 100);
@@ -127,6 +139,12 @@ describe("the dense winner", () => {
             if (score > bestScore) [best, bestScore] = [i, score];
           }
           expect(DenseDistribution.of(weights).winner(s, at)).toBe(best);
+          const order = Int32Array.from(weights.keys()).sort((a, b) => weights[b]! - weights[a]!);
+          const sparse = new SparseDistribution(
+            order,
+            Float64Array.from(order, (id) => weights[id]!),
+          );
+          expect(sparse.winner(s, at)).toBe(best);
         },
       ),
       { numRuns: 300 },

@@ -26,9 +26,23 @@ export function shortfalls(seed: Seed, position: number, from: number, count: nu
   return kernel.shortfalls;
 }
 
-/** `shortfalls` in plain JavaScript. */
+/**
+ * The same for any tokens.
+ * @param ids Int32Array[1 to NOISE_CHUNK]
+ * @returns Int32Array[at least ids.length], in their order, valid until the next call
+ */
+export function shortfallsOf(seed: Seed, position: number, ids: Int32Array): Int32Array {
+  assert(ids.length > 0 && ids.length <= NOISE_CHUNK, `no chunk of noise: ${ids.length}`);
+  kernel ??= loadNoiseKernel() ?? plainKernel();
+  kernel.ids.set(ids);
+  kernel.fillOf(Math.ceil(ids.length / 4) * 4, position, seed.low, seed.high);
+  return kernel.shortfalls;
+}
+
+/** `NoiseKernel` in plain JavaScript. */
 export function plainKernel(): NoiseKernel {
   const numbers = new Int32Array(NOISE_CHUNK);
+  const ids = new Int32Array(NOISE_CHUNK);
   const words = new Uint32Array(4);
   const fill = (block: number, count: number, position: number, low: number, high: number) => {
     for (let i = 0; i < count; i++) {
@@ -37,5 +51,11 @@ export function plainKernel(): NoiseKernel {
       numbers[2 * i + 1] = ~words[2]! >>> 5;
     }
   };
-  return { fill, shortfalls: numbers };
+  const fillOf = (count: number, position: number, low: number, high: number) => {
+    for (let i = 0; i < count; i++) {
+      philox4x32(ids[i]! >>> 1, position, Purpose.gumbel, 0, low, high, words);
+      numbers[i] = ~words[2 * (ids[i]! & 1)]! >>> 5;
+    }
+  };
+  return { fill, fillOf, shortfalls: numbers, ids };
 }

@@ -1,8 +1,11 @@
 import { assert } from "../util/assert.ts";
+import { badLogits } from "./bad-logits.ts";
 import { DenseDistribution, type Distribution, SparseDistribution } from "./distribution.ts";
-import { argmax, badLogits, selectTop, sortByValue } from "./select.ts";
+import { nucleus } from "./nucleus.ts";
+import { argmax, selectTop } from "./select.ts";
 import type { SamplerSettings } from "./settings.ts";
-import { softmaxTotal, softmaxWeights } from "./softmax.ts";
+import { softmaxWeights } from "./softmax.ts";
+import { rowKernel } from "./whole-row.ts";
 
 export { DEFAULT_SAMPLER, type SamplerSettings, samplerSettings } from "./settings.ts";
 
@@ -126,7 +129,7 @@ function candidates(logits: Float32Array, settings: SamplerSettings): Int32Array
     const least = leastWithinSigma(logits, settings.topNSigma);
     kept = kept ? kept.filter((id) => logits[id]! >= least) : atLeast(logits, least);
   }
-  if (settings.topP < 1) kept = kept ? cutTopP(logits, kept, settings.topP) : topP(logits, settings.topP);
+  if (settings.topP < 1) kept = kept ? cutTopP(logits, kept, settings.topP) : nucleus(logits, settings.topP);
   if (settings.minP > 0) {
     const maximum = kept ? logits[kept[0]!]! : logits[argmax(logits)]!;
     const least = maximum + Math.log(settings.minP);
@@ -174,27 +177,15 @@ function cutTopP(logits: Float32Array, kept: Int32Array, p: number): Int32Array 
   return kept;
 }
 
-/** Top-p over the whole vocabulary: sorts only as many of the largest as it turns out to need. */
-function topP(logits: Float32Array, p: number): Int32Array {
-  const maximum = logits[argmax(logits)]!;
-  const target = p * softmaxTotal(logits, maximum, 1);
-  for (let count = Math.min(256, logits.length); ; count = Math.min(count * 16, logits.length)) {
-    const sorted = selectTop(logits, count);
-    let running = 0;
-    for (let i = 0; i < count; i++) {
-      running += Math.exp(logits[sorted[i]!]! - maximum);
-      if (running >= target) return sorted.slice(0, i + 1);
-    }
-    if (count === logits.length) return sorted;
-  }
-}
-
 /** Tokens with at least this logit, sorted. */
 function atLeast(logits: Float32Array, least: number): Int32Array {
-  const ids: number[] = [];
-  for (let id = 0; id < logits.length; id++) if (logits[id]! >= least) ids.push(id);
-  assert(ids.length > 0, "a cut keeps at least the likeliest token");
-  return sortByValue(logits, Int32Array.from(ids));
+  const ids = rowKernel().ordered(logits, least);
+  // What is no number is at either end.
+  let [from, to] = [0, ids.length];
+  while (from < to && Number.isNaN(logits[ids[from]!])) from++;
+  while (from < to && Number.isNaN(logits[ids[to - 1]!])) to--;
+  assert(from < to, "a cut keeps at least the likeliest token");
+  return ids.subarray(from, to);
 }
 
 function fromCandidates(
@@ -203,7 +194,11 @@ function fromCandidates(
   inverseTemperature: number,
 ): SparseDistribution {
   const maximum = logits[kept[0]!]!;
-  const weights = Float64Array.from(kept, (id) => Math.exp((logits[id]! - maximum) * inverseTemperature));
-  if (!weights.every(Number.isFinite)) throw badLogits();
-  return new SparseDistribution(kept, weights);
+  const weights = new Float64Array(kept.length);
+  let total = 0;
+  for (let i = 0; i < kept.length; i++) {
+    total += weights[i] = Math.exp((logits[kept[i]!]! - maximum) * inverseTemperature);
+  }
+  if (!Number.isFinite(total)) throw badLogits();
+  return new SparseDistribution(kept, weights, total);
 }

@@ -1,10 +1,9 @@
 import { assert } from "../util/assert.ts";
-import { PicoSpecError } from "../util/errors.ts";
+import { badLogits } from "./bad-logits.ts";
+import { rowKernel } from "./whole-row.ts";
 
-/** Above this many a sort of everything is faster than a heap. */
+/** Above this many a sort of all that may be among them is faster than a heap. */
 const MOST_HEAPED = 512;
-const INDEX_RANGE = 2 ** 20;
-const SIGN = 0x80000000;
 
 /** Finding the largest of V numbers. Ties go to the lowest index everywhere. */
 
@@ -29,10 +28,6 @@ export function argmax(row: Float32Array): number {
   return best;
 }
 
-export function badLogits(): PicoSpecError {
-  return new PicoSpecError("model_output", "the model gave no finite logits; its file may be damaged");
-}
-
 /**
  * Indices of the `count` largest elements, descending, equals by rising index. A min-heap of the best so far:
  * O(V) for the common case in which few elements enter it.
@@ -41,7 +36,7 @@ export function badLogits(): PicoSpecError {
  */
 export function selectTop(row: Float32Array, count: number): Int32Array {
   assert(count >= 1 && count <= row.length, `cannot select ${count} of ${row.length}`);
-  if (count > MOST_HEAPED) return sortByValue(row, Int32Array.from(row.keys())).subarray(0, count);
+  if (count > MOST_HEAPED) return rowKernel().ordered(row, leastOf(row, count)).subarray(0, count);
   const heap = new Int32Array(count);
   let size = 0;
   while (size < count) {
@@ -61,27 +56,28 @@ export function selectTop(row: Float32Array, count: number): Int32Array {
   return heap.sort((a, b) => (worse(row, b, a) ? -1 : 1));
 }
 
-/**
- * Orders ids by falling element, equals by rising index: with one native sort of 64-bit keys, since a comparison
- * function would cost 100 ms for a large vocabulary. A key is the element's bits, made to sort as numbers do,
- * times 2^20, less the index: 52 bits, which a double holds.
- * @param ids indices below 2^20; reordered and given back
- */
-export function sortByValue(row: Float32Array, ids: Int32Array): Int32Array {
-  assert(row.length <= INDEX_RANGE, `cannot order a row of ${row.length}`);
+/** How many elements there are of each upper half of a key. */
+const upperHalves = new Uint32Array(2 ** 16);
+
+/** A number that `count` elements at least are not below, and few more. */
+function leastOf(row: Float32Array, count: number): number {
   const bits = new Uint32Array(row.buffer, row.byteOffset, row.length);
-  const keys = new Float64Array(ids.length);
-  for (let i = 0; i < ids.length; i++) {
-    const word = bits[ids[i]!]!;
-    // -0 counts as 0.
-    const ascending = row[ids[i]!] === 0 ? SIGN : (word & SIGN) !== 0 ? ~word >>> 0 : word + SIGN;
-    keys[i] = ascending * INDEX_RANGE + (INDEX_RANGE - 1 - ids[i]!);
-  }
-  keys.sort();
-  for (let i = 0; i < ids.length; i++) {
-    ids[i] = INDEX_RANGE - 1 - (keys[ids.length - 1 - i]! % INDEX_RANGE);
-  }
-  return ids;
+  upperHalves.fill(0);
+  for (let i = 0; i < bits.length; i++) upperHalves[upperHalfOf(bits[i]!)]!++;
+  let half = 0;
+  for (let found = upperHalves[0]!; found < count; found += upperHalves[half]!) half++;
+  const least = half < SIGN ? (SIGN - 1 - half) * 2 ** 16 : half * 2 ** 16 + 0xffff;
+  const [number] = new Float32Array(Uint32Array.of(least).buffer);
+  return Number.isNaN(number) ? Number.NEGATIVE_INFINITY : number!;
+}
+
+/** The sign in the upper half of a 32-bit float. */
+const SIGN = 0x8000;
+
+/** The upper half of a 32-bit float, as a whole number that falls where the float rises. */
+function upperHalfOf(bits: number): number {
+  const half = bits >>> 16;
+  return half < SIGN ? SIGN - 1 - half : half;
 }
 
 /** Whether element a ranks below element b: smaller, or equal with a higher index. */

@@ -1,17 +1,20 @@
-import { badLogits } from "./select.ts";
+import { badLogits } from "./bad-logits.ts";
 
 /**
  * exp and softmax over rows of V numbers. Math.exp is slow over a whole vocabulary and not specified to the
  * bit; this one uses only additions and multiplications, so that every platform gets the same dense weights.
  */
 
-const LOG2_E = Math.LOG2E;
-const LN_2 = Math.LN2;
+export const LOG2_E = Math.LOG2E;
+export const LN_2 = Math.LN2;
 /** exp(x) below this is 0 as a 32-bit float, denormals included. */
-const UNDERFLOW = -103.5;
+export const UNDERFLOW = -103.5;
 
 const powersOfTwo = new Float64Array(152);
 for (let k = 0; k < powersOfTwo.length; k++) powersOfTwo[k] = 2 ** -k;
+
+/** Of exp(r), the constant term last: what `expNonPositive` has written out. */
+export const TAYLOR = [1 / 5040, 1 / 720, 1 / 120, 1 / 24, 1 / 6, 1 / 2, 1, 1] as const;
 
 /**
  * exp(x) for x <= 0 to a relative error of 1e-8, and 0 below -103.5.

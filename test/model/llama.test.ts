@@ -1,4 +1,4 @@
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
@@ -15,6 +15,7 @@ import { samplerSettings } from "../../src/sampling/sampler.ts";
 import { argmax } from "../../src/sampling/select.ts";
 import { chatPrompt } from "../../src/text/chat-template.ts";
 import { StreamingText } from "../../src/text/tokenizer.ts";
+import { readGguf, Type, writeGguf } from "../files/gguf.ts";
 import { writeRandomGguf } from "../support/random-gguf.ts";
 
 const TARGET = "models/pico-target-q8_0.gguf";
@@ -93,7 +94,6 @@ describe("loading", () => {
   it("refuses a file that ends in the middle", async () => {
     const path = join(folder, "half.gguf");
     writeRandomGguf(path, { kind: "bpe", vocabularySize: 500, layers: 1, seed: 1 });
-    const { readFileSync } = await import("node:fs");
     writeFileSync(path, readFileSync(path).subarray(0, 60_000));
     await expect(LlamaModel.load(path)).rejects.toMatchObject({ code: "bad_model" });
     writeFileSync(path, readFileSync(path).subarray(0, 2000));
@@ -155,6 +155,48 @@ describe("the tokenizer", () => {
     expect(x.fingerprint).not.toBe(y.fingerprint);
     expect(x.fingerprint).toBe(z.fingerprint);
     expect(x.fingerprint).toMatch(/^llama-500-[0-9a-f]{16}$/);
+  });
+});
+
+describe.each(["spm", "bpe"] as const)("a tokenizer that ends its texts (add_eos_token): %s", (kind) => {
+  const texts = ["", "ab ba", "a\nb </s>", "naïve 🙂", "ab ".repeat(4000)];
+
+  /** The same model with the flag and without. */
+  async function pair(): Promise<{ plain: LlamaModel; ending: LlamaModel }> {
+    const paths = ["plain", "ending"].map((name) => join(folder, `${kind}-${name}.gguf`));
+    writeRandomGguf(paths[0]!, { kind, vocabularySize: 500, layers: 1, seed: 1 });
+    const file = readGguf(new Uint8Array(readFileSync(paths[0]!)));
+    const key = "tokenizer.ggml.add_eos_token";
+    const flag = { key, type: Type.bool, elementType: 0, length: null, values: [Uint8Array.of(1)] };
+    writeFileSync(paths[1]!, writeGguf({ ...file, entries: [...file.entries, flag] }));
+    const [plain, ending] = await Promise.all(
+      paths.map((path) => LlamaModel.load(path, { gpu: "off", vocabularyOnly: true })),
+    );
+    return { plain: plain!, ending: ending! };
+  }
+
+  it("does not end a prompt, read here or aside", async () => {
+    const { plain, ending } = await pair();
+    const [expected, found] = [new LlamaTokenizer(plain), new LlamaTokenizer(ending)];
+    expect(found.addsBegin).toBe(expected.addsBegin);
+    for (const text of texts) {
+      for (const special of [true, false]) {
+        const tokens = expected.encode(text, special);
+        expect(found.encode(text, special)).toEqual(tokens);
+        expect(await found.readUntrusted({ kind: "text", text, special })).toEqual(tokens);
+      }
+    }
+    // Nor is an end that the text itself has taken away.
+    const ends = expected.encode(expected.endText, true);
+    expect(ends.at(-1)).toBe(2);
+    expect(found.encode(found.endText, true)).toEqual(ends);
+    // The control: llama.cpp does end them.
+    const { api } = ending.library;
+    const tokens = new Int32Array(8);
+    const count = api.tokenize(ending.vocab, Buffer.from("ab"), 2, tokens, tokens.length, true, false);
+    expect([...tokens.subarray(0, count)]).toEqual([...found.encode("ab", false), 2]);
+    plain.close();
+    ending.close();
   });
 });
 

@@ -1,12 +1,14 @@
 import { stat } from "node:fs/promises";
+import { EngineError } from "../../engine/engine.ts";
 import { modelDetails } from "../../engine/llama/details.ts";
 import { footprintOf } from "../../engine/llama/footprint.ts";
-import { modelFileOf, partsOf, readHeader } from "../../engine/llama/gguf.ts";
+import { checkParts, modelFileOf, partsOf, readHeader } from "../../engine/llama/gguf.ts";
 import { type GpuChoice, loadLibrary } from "../../engine/llama/library.ts";
 import { LlamaModel } from "../../engine/llama/model.ts";
 import { checkTensors } from "../../engine/llama/tensors.ts";
 import { LlamaTokenizer } from "../../engine/llama/tokenizer.ts";
 import { tryPasses, tryStructure } from "../../engine/llama/trial.ts";
+import { checkWritten } from "../../engine/llama/unwritten.ts";
 import { vocabularyFile } from "../../engine/llama/vocabulary.ts";
 import type { WeightsFile } from "../../engine/llama/weights.ts";
 import type { Tokenizer } from "../../text/tokenizer.ts";
@@ -31,11 +33,16 @@ export async function inspectFile(
 ): Promise<ModelReport> {
   await stage("reading its header");
   const parts = partsOf(path);
+  await checkParts(parts);
   const files: WeightsFile[] = [];
   for (const part of parts) files.push({ path: part, header: await readHeader(part) });
-  for (const part of files) await checkTensors(part.path, part.header);
   const { header } = files[0]!;
   const file = modelFileOf(path, header);
+  if (extent === "whole") checkWeights(files);
+  for (const part of files) {
+    await checkTensors(part.path, part.header);
+    await checkWritten(part.path, part.header);
+  }
   const sizes = await Promise.all(parts.map((part) => stat(part)));
   const sizeBytes = sizes.reduce((sum, { size }) => sum + size, 0);
   await stage(LOADING_LIBRARY);
@@ -59,6 +66,13 @@ export async function inspectFile(
     }
   }
   return { file, footprint: footprintOf(sizeBytes, header) };
+}
+
+/** Edges are sent vocabularies alone; others make them to test tokenizers. @throws EngineError */
+function checkWeights(files: readonly WeightsFile[]): void {
+  if (files.some(({ header }) => header.tensors.length > 0)) return;
+  const message = `${files[0]!.path} is a vocabulary without weights: give the model itself`;
+  throw new EngineError("unsupported_model", message);
 }
 
 /** Every token to text; and text of all kinds, and the text of every token, to tokens. */

@@ -186,6 +186,7 @@ export interface LlamaApi {
   vocabText(vocab: Pointer, token: number): string;
   vocabBos(vocab: Pointer): number;
   vocabEos(vocab: Pointer): number;
+  vocabAddsEos(vocab: Pointer): boolean;
   tokenize(
     vocab: Pointer,
     text: Uint8Array,
@@ -248,6 +249,7 @@ export function bindLlama(library: LibraryHandle): LlamaApi {
     vocabText: bind("vocab_get_text", "const char *", ["void *", "int32_t"]),
     vocabBos: bind("vocab_bos", "int32_t", ["void *"]),
     vocabEos: bind("vocab_eos", "int32_t", ["void *"]),
+    vocabAddsEos: bind("vocab_get_add_eos", "bool", ["void *"]),
     tokenize: bind("tokenize", "int32_t", [
       "void *",
       "const uint8_t *",

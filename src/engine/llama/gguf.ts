@@ -2,6 +2,7 @@ import { open, stat } from "node:fs/promises";
 import { basename } from "node:path";
 import { messageOf } from "../../util/errors.ts";
 import { EngineError } from "../engine.ts";
+import { oddContext, otherFormat, otherKind } from "./file-kind.ts";
 import { fingerprintOf, identityOf, isSpecial, tokenizerList, withoutPadding } from "./fingerprint.ts";
 import { type GgufHeader, readHeaderOf } from "./header.ts";
 import type { MetadataList } from "./metadata-list.ts";
@@ -55,8 +56,9 @@ export function partsOf(path: string): [string, ...string[]] {
   return [path, ...others];
 }
 
-/** @throws EngineError `bad_model` */
+/** @throws EngineError `bad_model`, `unsupported_model` */
 export function modelFileOf(path: string, header: GgufHeader): ModelFile {
+  checkKind(path, header);
   const { metadata } = header;
   const tokens = tokenizerList(metadata, "tokens");
   if (!tokens?.isOfTexts || tokens.length === 0) {
@@ -77,7 +79,15 @@ export function modelFileOf(path: string, header: GgufHeader): ModelFile {
   };
 }
 
-/** Reads four bytes, and cannot fail in another way. @throws EngineError `no_model`, `not_gguf` */
+/** @throws EngineError for what is no language model, and for a context that no model has */
+function checkKind(path: string, header: GgufHeader): void {
+  const kind = otherKind(header);
+  if (kind !== null) throw new EngineError("unsupported_model", `${path} is ${kind}`);
+  const odd = oddContext(header);
+  if (odd !== null) throw new EngineError("bad_model", `${path} ${odd}`);
+}
+
+/** Reads a few bytes, and cannot fail in another way. @throws EngineError `no_model`, `not_gguf` */
 export async function checkMagic(path: string): Promise<void> {
   const found = await stat(path).catch(() => null);
   if (!found) throw new EngineError("no_model", `there is no model file at ${path}`);
@@ -85,13 +95,18 @@ export async function checkMagic(path: string): Promise<void> {
   const file = await open(path).catch((error) => {
     throw new EngineError("no_model", `${path} cannot be read: ${messageOf(error)}`, { cause: error });
   });
-  const magic = Buffer.alloc(4);
-  await file.read(magic, 0, 4, 0).finally(() => file.close());
-  if (magic.toString("latin1") !== "GGUF") {
-    throw new EngineError(
-      "not_gguf",
-      `${path} is no GGUF file; PicoSpec loads models in llama.cpp's GGUF format`,
-    );
+  const head = Buffer.alloc(16);
+  const { bytesRead } = await file.read(head, 0, head.length, 0).finally(() => file.close());
+  const format = otherFormat(head.subarray(0, bytesRead));
+  if (format !== null) throw new EngineError("not_gguf", `${path} is ${format}`);
+}
+
+/** @param parts all files of a model @throws EngineError `no_model` */
+export async function checkParts(parts: readonly string[]): Promise<void> {
+  for (const part of parts) {
+    if (parts.length === 1 || (await stat(part).catch(() => null))) continue;
+    const message = `${parts[0]} is one of ${parts.length} parts of a model, and ${basename(part)} is not beside it: download all parts into one folder`;
+    throw new EngineError("no_model", message);
   }
 }
 

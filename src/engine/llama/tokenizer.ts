@@ -27,6 +27,8 @@ export class LlamaTokenizer implements Tokenizer {
   /** for the shortest text */
   private readonly partMs: number;
   private readonly model: LlamaModel;
+  /** `llama_tokenize` puts the end token behind a text: a file may have been made for training */
+  private readonly addsEnd: boolean;
   private readonly pieces = new Map<number, Uint8Array>();
   private buffer = new Uint8Array(256);
 
@@ -42,6 +44,7 @@ export class LlamaTokenizer implements Tokenizer {
     const { api } = model.library;
     this.beginText = this.text(api.vocabBos(model.vocab));
     this.endText = this.text(api.vocabEos(model.vocab));
+    this.addsEnd = api.vocabAddsEos(model.vocab);
     this.specials = new SpecialTexts(model.file.specialTexts);
     this.partMs = Math.min(...[1, 2, 3].map(() => this.timed(() => this.encode("a", false))));
     this.addsBegin = this.encode("", false)[0] === api.vocabBos(model.vocab);
@@ -60,6 +63,8 @@ export class LlamaTokenizer implements Tokenizer {
       count = tokenize();
     }
     assert(count >= 0, "llama_tokenize says how many tokens it needs");
+    // A prompt that has ended has no answer.
+    if (this.addsEnd && tokens[count - 1] === api.vocabEos(this.model.vocab)) count--;
     return tokens.slice(0, count);
   }
 

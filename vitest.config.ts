@@ -1,6 +1,13 @@
 import { defineConfig } from "vitest/config";
 
-const slow = ["test/simulation/**/*.test.ts", "test/model/**/*.test.ts", "test/integration/**/*.test.ts"];
+/** Beside their source, and of seconds each. */
+const slowBeside = "{src,lab}/**/*.slow.test.ts";
+const slow = [
+  "test/simulation/**/*.test.ts",
+  "test/model/**/*.test.ts",
+  "test/integration/**/*.test.ts",
+  slowBeside,
+];
 
 export default defineConfig({
   test: {
@@ -9,8 +16,11 @@ export default defineConfig({
         test: {
           name: "fast",
           include: ["{src,lab}/**/*.test.ts", "test/*.test.ts", "test/schemas/{cases,walks}.test.ts"],
+          exclude: [slowBeside, "**/node_modules/**"],
           // They share no state, and a process for each file would cost half of the time.
           isolate: false,
+          // Vitest leaves a core free, which on two is half of the machine; types and lint are soon done.
+          maxWorkers: "100%",
           // Against what hangs; no test here is timed, and a loaded machine is slow.
           testTimeout: 60_000,
           hookTimeout: 60_000,

@@ -7,7 +7,7 @@ import { sessionsAt } from "./scale-report.ts";
 const options = { seed: 1, warmMs: 1000, countedMs: 2000 };
 
 describe("a load on one server", () => {
-  it.each([10, 60, 200])("of %d edges without drafts is as fast as the closed form says", (edges) => {
+  it.each([10, 60])("of %d edges without drafts is as fast as the closed form says", (edges) => {
     const load = simulateLoad(SCALE_SCENARIO, POLICIES.cloud, edges, options);
     const closed = plainTokensPerSecond(serverTimes(SCALE_SCENARIO), edges);
     expect(Math.abs(load.tokensPerSecond / closed - 1)).toBeLessThan(0.03);

@@ -102,6 +102,10 @@ describe("the nucleus", () => {
   });
 });
 
+/** A comparison of arrays number by number takes most of the time of such a test. */
+const bytes = (array: Float64Array | Int32Array) =>
+  Buffer.from(array.buffer, array.byteOffset, array.byteLength);
+
 describe("the kernel with vectors", () => {
   it("has the numbers of the plain one, to the bit", () => {
     const plain = plainRowKernel();
@@ -110,8 +114,8 @@ describe("the kernel with vectors", () => {
         const [a, b] = [fast.masses(row), plain.masses(row)];
         expect([a.maximum + 0, a.total]).toEqual([b.maximum + 0, b.total]);
         expect(a.total).toBe(softmaxTotal(row, a.maximum, 1));
-        expect(a.buckets).toEqual(b.buckets);
-        expect(fast.ordered(row, least)).toEqual(plain.ordered(row, least));
+        expect(bytes(a.buckets).equals(bytes(b.buckets))).toBe(true);
+        expect(bytes(fast.ordered(row, least)).equals(bytes(plain.ordered(row, least)))).toBe(true);
       }),
       { numRuns: 1000 },
     );

@@ -99,7 +99,9 @@ class ModuleKernel implements RowKernel {
     let to = from + 8 * row.length;
     const size = this.module.gather(row.length, from, least);
     const { buffer } = this.module.memory;
-    if (size > 1) {
+    if (size <= FEW) {
+      sortFew(new Int32Array(buffer, from, 2 * size));
+    } else {
       const counts = new Int32Array(buffer, COUNTS_AT, ROUNDS * DIGITS).fill(0);
       this.module.count(from, size);
       for (let round = 0; round < ROUNDS; round++) {
@@ -124,6 +126,23 @@ class ModuleKernel implements RowKernel {
     // Whole vectors, with what weighs nothing.
     copy.fill(Number.NEGATIVE_INFINITY, row.length);
     return vectors;
+  }
+}
+
+/** So few items are in order before the counts of a radix sort are made. */
+const FEW = 64;
+
+/** Inserts each item among those before it. @param items id and key of each; the keys are unsigned */
+function sortFew(items: Int32Array): void {
+  for (let i = 2; i < items.length; i += 2) {
+    const [id, key] = [items[i]!, items[i + 1]! >>> 0];
+    let at = i;
+    for (; at > 0 && items[at - 1]! >>> 0 > key; at -= 2) {
+      items[at] = items[at - 2]!;
+      items[at + 1] = items[at - 1]!;
+    }
+    items[at] = id;
+    items[at + 1] = key;
   }
 }
 

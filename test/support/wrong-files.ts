@@ -5,7 +5,8 @@ import { DRAFTER } from "./processes.ts";
 
 /**
  * Files that people give where a language model is wanted, as far as they can be told by their headers: the bundled drafter
- * with the header of another kind. The trackers of llama.cpp, node-llama-cpp and ollama know each of them.
+ * with the header of another kind. Many are from the trackers of llama.cpp and ollama; the rest are from how llama.cpp reads and
+ * writes files.
  */
 export interface WrongFile {
   readonly name: string;

@@ -94,6 +94,14 @@ export const EDGE_ATTACKS: readonly Attack[] = [
     ),
   },
   {
+    name: "a oneOf that nothing tells apart",
+    run: posting(
+      CHAT,
+      () =>
+        `{"max_tokens":1,"messages":[{"role":"user","content":"x"}],"response_format":{"type":"json_schema","json_schema":{"name":"s","schema":{"oneOf":[${Array.from({ length: 480 }, (_, i) => `{"type":"string","minLength":${2 * i},"maxLength":${2 * i + 1}}`).join(",")}]}}}}`,
+    ),
+  },
+  {
     name: "20,000 fields",
     run: posting(
       CHAT,

@@ -5,16 +5,57 @@ export type Lookup = (reference: string) => PlainSchema;
 
 const TYPES = ["null", "boolean", "integer", "number", "string", "array", "object"] as const;
 const MOST_DEPTH = 6;
-/** Pairs of schemas that are compared for one `oneOf`. */
-const MOST_PAIRS = 20_000;
+/** Pairs of schemas that are compared for all `oneOf` of a schema: some 20 ms. */
+const MOST_PAIRS = 3000;
 
-/** Proves that no instance fits two schemas at once, and says no where it cannot. */
+/** Proves that no instance fits two schemas at once, and says no where it cannot. One for a whole schema. */
 export class Disjointness {
   private readonly lookup: Lookup;
   private pairs = 0;
 
   constructor(lookup: Lookup) {
     this.lookup = lookup;
+  }
+
+  /**
+   * @param beside holds for every option
+   * @returns two options, by their places, that an instance may fit both; null: there are none
+   */
+  overlap(options: readonly PlainSchema[], beside: PlainSchema): readonly [number, number] | null {
+    if (this.toldApart(options.map((one) => this.plainParts({ allOf: [beside, one] })))) return null;
+    for (const [i, one] of options.entries()) {
+      for (let j = i + 1; j < options.length; j++) {
+        const apart = this.proven({ allOf: [beside, one] }, { allOf: [beside, options[j]!] });
+        if (!apart) return [i, j];
+      }
+    }
+    return null;
+  }
+
+  /** By values that each option lists, its own or of a property that it has to have: no pairs have to be compared. */
+  private toldApart(options: readonly (readonly Plain[])[]): boolean {
+    if (areDistinct(options.map((parts) => listedBy(parts)))) return true;
+    const areObjects = options.every((parts) =>
+      TYPES.every((type) => type === "object" || !parts.every((part) => this.allowsType(part, type, 0))),
+    );
+    if (!areObjects) return false;
+    const names = new Set(options[0]?.flatMap((part) => part.required ?? []));
+    return [...names].some((name) =>
+      areDistinct(
+        options.map((parts) => {
+          const isThere = parts.some((part) => part.required?.includes(name));
+          return isThere ? listedBy(parts.flatMap((part) => this.propertyParts(part, name))) : null;
+        }),
+      ),
+    );
+  }
+
+  private propertyParts(part: Plain, name: string): Plain[] {
+    return propertyOf(part, name).flatMap((schema) => this.plainParts(schema));
+  }
+
+  private plainParts(schema: PlainSchema): Plain[] {
+    return this.parts(schema, 0).filter((part): part is Plain => typeof part === "object");
   }
 
   proven(left: PlainSchema, right: PlainSchema, depth = 0): boolean {
@@ -87,6 +128,26 @@ function propertyOf(part: Plain, name: string): PlainSchema[] {
 export function valuesOf(schema: Plain): readonly unknown[] | null {
   if ("const" in schema) return [schema.const];
   return schema.enum ?? null;
+}
+
+/** The fewest values that one of the parts lists; null: none lists any. */
+function listedBy(parts: readonly Plain[]): readonly unknown[] | null {
+  const lists = parts.flatMap((part) => {
+    const values = valuesOf(part);
+    return values ? [values] : [];
+  });
+  return lists.length === 0 ? null : lists.reduce((a, b) => (b.length < a.length ? b : a));
+}
+
+/** Whether every list is there, and no value is in two of them. */
+function areDistinct(lists: readonly (readonly unknown[] | null)[]): boolean {
+  const seen = new Set<string>();
+  return lists.every((list) => {
+    const own = new Set(list?.map(canonical));
+    if (list === null || [...own].some((value) => seen.has(value))) return false;
+    for (const value of own) seen.add(value);
+    return true;
+  });
 }
 
 function valuesApart(parts: readonly Plain[]): boolean {

@@ -326,3 +326,32 @@ describe("a schema's own options for the library", () => {
     ).toEqual(["null"]);
   });
 });
+
+describe("a oneOf of many options", () => {
+  const tagged = (count: number) => ({
+    oneOf: Array.from({ length: count }, (_, i) => ({
+      type: "object",
+      properties: { kind: { const: `kind ${i}` }, value: { type: "integer" } },
+      required: ["kind"],
+    })),
+  });
+
+  it("is kept where a property tells them apart, and refused where two have the same", () => {
+    expect(() => preparedSchema(tagged(400))).not.toThrow();
+    const twice = tagged(400);
+    twice.oneOf[399]!.properties.kind.const = "kind 7";
+    expect(() => preparedSchema(twice)).toThrow(/may fit options \d+ and \d+ both/);
+    const optional = tagged(400);
+    optional.oneOf[3]!.required = [];
+    expect(() => preparedSchema(optional)).toThrow(/may fit options \d+ and \d+ both/);
+  });
+
+  it("is refused where their pairs are too many to be compared", () => {
+    const ranges = (count: number) => ({
+      type: "integer",
+      oneOf: Array.from({ length: count }, (_, i) => ({ minimum: 2 * i, maximum: 2 * i + 1 })),
+    });
+    expect(() => preparedSchema(ranges(30))).not.toThrow();
+    expect(() => preparedSchema(ranges(400))).toThrow(/use anyOf/);
+  });
+});

@@ -49,15 +49,12 @@ export class Translation implements Reader {
     this.checkReferences(schema);
     this.numbers.check();
     const lookup = (reference: string) => this.definitions.get(reference.slice("#/$defs/".length))!;
+    const disjointness = new Disjointness(lookup);
     for (const { options, beside, path } of this.choices) {
-      const disjointness = new Disjointness(lookup);
-      options.forEach((one, i) => {
-        const apart = (other: PlainSchema) =>
-          disjointness.proven({ allOf: [beside, one] }, { allOf: [beside, other] });
-        const other = options.findIndex((option, j) => j > i && !apart(option));
-        if (other < 0) return;
-        throw new SchemaError("oneOf", path, `an instance may fit options ${i} and ${other} both; use anyOf`);
-      });
+      const both = disjointness.overlap(options, beside);
+      if (!both) continue;
+      const message = `an instance may fit options ${both.join(" and ")} both; use anyOf`;
+      throw new SchemaError("oneOf", path, message);
     }
     if (this.spelledOnce && this.escaped[0]) {
       const { keyword, path } = this.escaped[0];

@@ -4,7 +4,7 @@ import { byteGrammars, libraryAlone } from "../../../test/support/byte-grammars.
 import { SESSION_LIMITS } from "../../decoding/session.ts";
 import { SettingError } from "../../util/errors.ts";
 import { SchemaError } from "./error.ts";
-import { preparedSchema } from "./prepare.ts";
+import { preparedSchema, translated } from "./prepare.ts";
 
 const grammars = await byteGrammars();
 
@@ -337,13 +337,13 @@ describe("a oneOf of many options", () => {
   });
 
   it("is kept where a property tells them apart, and refused where two have the same", () => {
-    expect(() => preparedSchema(tagged(400))).not.toThrow();
+    expect(() => translated(tagged(400))).not.toThrow();
     const twice = tagged(400);
     twice.oneOf[399]!.properties.kind.const = "kind 7";
-    expect(() => preparedSchema(twice)).toThrow(/may fit options \d+ and \d+ both/);
+    expect(() => translated(twice)).toThrow(/may fit options \d+ and \d+ both/);
     const optional = tagged(400);
     optional.oneOf[3]!.required = [];
-    expect(() => preparedSchema(optional)).toThrow(/may fit options \d+ and \d+ both/);
+    expect(() => translated(optional)).toThrow(/may fit options \d+ and \d+ both/);
   });
 
   it("is refused where their pairs are too many to be compared", () => {
@@ -351,7 +351,7 @@ describe("a oneOf of many options", () => {
       type: "integer",
       oneOf: Array.from({ length: count }, (_, i) => ({ minimum: 2 * i, maximum: 2 * i + 1 })),
     });
-    expect(() => preparedSchema(ranges(30))).not.toThrow();
-    expect(() => preparedSchema(ranges(400))).toThrow(/use anyOf/);
+    expect(() => translated(ranges(30))).not.toThrow();
+    expect(() => translated(ranges(400))).toThrow(/use anyOf/);
   });
 });

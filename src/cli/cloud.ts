@@ -185,7 +185,7 @@ async function serveModel(
     const { name, fingerprint, vocabularySize, contextTokens, library, identity, compute } = cloud.served;
     console.log(`${name}: ${vocabularySize} tokens (${fingerprint}), context ${contextTokens}`);
     console.log(`${values.kvSlots} KV slots, ${values.engine} ${library.version} (${library.build})`);
-    console.log(`computes with ${compute}`);
+    console.log(wrapped(`computes with ${compute}`));
     if (identity) console.log(wrapped(identityText(identity)));
     if (values.hardware) console.log(`emulated hardware: ${values.hardware.name}`);
     const announce = () => {

@@ -18,7 +18,7 @@ import {
 } from "./operations.ts";
 import { whole } from "./options.ts";
 import { type ModelsValues, openModels } from "./serve-models.ts";
-import { printable } from "./text.ts";
+import { printable, wrapped } from "./text.ts";
 
 interface EdgeValues extends ModelsValues, LogValues, TraceValue {
   readonly port: number;
@@ -131,7 +131,7 @@ async function answerUntilStopped(
       console.log(`${printable(name)}, policy ${values.policy.name}`);
     }
     const [drafts] = edges.flatMap(({ loaded }) => loaded.compute ?? []);
-    if (drafts !== undefined) console.log(`drafts with ${drafts}`);
+    if (drafts !== undefined) console.log(wrapped(`drafts with ${drafts}`));
     console.log(`listening on ${server.url}/v1`);
     log.info({ url: server.url, policy: values.policy.name }, "listening");
     // A parent that started this process hears the port, and takes it along when it ends.

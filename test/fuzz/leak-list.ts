@@ -14,6 +14,7 @@ import { FairShares } from "../../src/cloud/trust/fair-shares.ts";
 import { Tenants } from "../../src/cloud/trust/tenants.ts";
 import { Connection } from "../../src/edge/connection.ts";
 import { Adaptation } from "../../src/edge/core/adaptation.ts";
+import { DraftGate } from "../../src/edge/core/draft-gate.ts";
 import { RejectionSampler } from "../../src/edge/core/residual.ts";
 import { EdgeSequence } from "../../src/edge/core/sequence.ts";
 import { EdgeSession } from "../../src/edge/core/session.ts";
@@ -80,6 +81,16 @@ const EDGE: readonly Leak[] = [
     instead: (_, real) => {
       const { segmentTokens, windowTokens } = real();
       return { segmentTokens, windowTokens: windowTokens + 1 };
+    },
+  },
+  {
+    owner: DraftGate,
+    what: "a way is never given up",
+    world: "pass",
+    method: "verdict",
+    instead: (self, real, args, own) => {
+      real(...args);
+      self[own("leftTokens")] = 1e9;
     },
   },
   {

@@ -10,7 +10,10 @@ import { closeEdges, createEdges } from "../../src/device/edges.ts";
 import { type OpenedTarget, TARGET_ENGINES } from "../../src/device/engines.ts";
 import type { AnswerRequest } from "../../src/edge/edge.ts";
 import type { VocabularyPart } from "../../src/protocol/frame.ts";
+import { keepDrafting } from "../support/drafting.ts";
 import { type WornVocabulary, wearVocabulary } from "../support/wear-vocabulary.ts";
+
+keepDrafting();
 
 /** What clouds give away of their vocabulary: clouds of release 0.1, and clouds that lie. */
 

@@ -6,12 +6,15 @@ import { type DecodingPolicy, POLICIES } from "../../src/decoding/policy.ts";
 import { LlamaModel } from "../../src/engine/llama/model.ts";
 import { llamaDraftModel } from "../../src/engine/llama/models.ts";
 import type { SamplerSettings } from "../../src/sampling/sampler.ts";
+import { keepDrafting } from "../support/drafting.ts";
 import { ARCHITECTURES } from "../support/gguf/architectures.ts";
 import { writeRandomModel } from "../support/gguf/random.ts";
 import { PROMPTS } from "../support/prompts.ts";
 import { RealPair } from "../support/real-pair.ts";
 import { distance, randomTexts, rowsOf, sameRow, walk } from "../support/row-walk.ts";
 import { draws } from "../support/world.ts";
+
+keepDrafting();
 
 /**
  * Every architecture that people run, with random weights: a row of a target is the same bits whatever else there is, and

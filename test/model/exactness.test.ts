@@ -1,8 +1,11 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { POLICIES } from "../../src/decoding/policy.ts";
+import { keepDrafting } from "../support/drafting.ts";
 import { PROMPTS } from "../support/prompts.ts";
 import { openRandomPair, RANDOM_SHAPES } from "../support/random-pair.ts";
 import { RealPair } from "../support/real-pair.ts";
+
+keepDrafting();
 
 /** Temperature 0 on real models: PicoSpec says what the cloud alone says. */
 

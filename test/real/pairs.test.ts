@@ -4,9 +4,12 @@ import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { judgeFiles } from "../../src/engine/llama/details.ts";
 import { readModelFile } from "../../src/engine/llama/gguf.ts";
+import { keepDrafting } from "../support/drafting.ts";
 import { realVocabularies } from "../support/vocabularies.ts";
 import { type WornVocabulary, wearVocabulary } from "../support/wear-vocabulary.ts";
 import { WornWorld } from "../support/worn-world.ts";
+
+keepDrafting();
 
 /** Pairs as they are found on the hub, imitated by changing real vocabularies, each verdict stated beforehand. */
 

@@ -4,7 +4,10 @@ import { LlamaTokenizer } from "../../src/engine/llama/tokenizer.ts";
 import { createCloud, createEdge, type DeviceCloud, type DeviceEdge } from "../../src/node.ts";
 import { chatPrompt } from "../../src/text/chat-template.ts";
 import { StreamingText } from "../../src/text/tokenizer.ts";
+import { keepDrafting } from "../support/drafting.ts";
 import { smollm2 } from "../support/smollm2.ts";
+
+keepDrafting();
 
 /**
  * A real model on one thread each for edge and cloud: SmolLM2-135M-Instruct, on the edge as its own drafter, and with prompt

@@ -7,9 +7,12 @@ import { loadLibrary } from "../../src/engine/llama/library.ts";
 import { LlamaModel } from "../../src/engine/llama/model.ts";
 import { LlamaTokenizer } from "../../src/engine/llama/tokenizer.ts";
 import { StreamingText } from "../../src/text/tokenizer.ts";
+import { keepDrafting } from "../support/drafting.ts";
 import { realVocabularies } from "../support/vocabularies.ts";
 import { wearVocabulary } from "../support/wear-vocabulary.ts";
 import { WornWorld } from "../support/worn-world.ts";
+
+keepDrafting();
 
 /** The vocabularies of seventeen models, each worn by random models: loading, samples, streaming, texts. */
 

@@ -44,7 +44,7 @@ const SURE = 1.5;
 /** With so many stretches of each the better mean is believed. */
 const ENOUGH_STRETCHES = 3;
 /** What short passes could take without drafts, of what they take with them: a machine that is shared by both. */
-const LEAST_OF_PASS = 0.6;
+const LEAST_OF_PASS = 0.75;
 /** Short ones: this share of all, followed by steps of a tenth. */
 const SHORT_SHARE = 0.25;
 const SHORT_STEP = 0.1;
@@ -143,6 +143,7 @@ export class DraftGate {
     }
     if (this.hasChanged(pace)) {
       this.forgetRates();
+      this.shortMs = -1;
       this.interval = this.open ? FIRST_DRAFTS : FIRST_REST;
       this.leftTokens = 0;
     }

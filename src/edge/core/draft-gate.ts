@@ -48,6 +48,8 @@ const LEAST_OF_PASS = 0.75;
 /** Short ones: this share of all, followed by steps of a tenth. */
 const SHORT_SHARE = 0.25;
 const SHORT_STEP = 0.1;
+/** Of the usual ones, where that is not known. */
+const SHORT_OF_USUAL = 0.5;
 /** Tokens until the other way is tried: more each time that it is no better. */
 const FIRST_TRY = 64;
 const FIRST_DRAFTS = 96;
@@ -143,7 +145,7 @@ export class DraftGate {
     }
     if (this.hasChanged(pace)) {
       this.forgetRates();
-      this.shortMs = -1;
+      this.shortMs = SHORT_OF_USUAL * Math.exp(pace);
       this.interval = this.open ? FIRST_DRAFTS : FIRST_REST;
       this.leftTokens = 0;
     }

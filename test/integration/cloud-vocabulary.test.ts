@@ -2,7 +2,7 @@ import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "n
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { deflateSync } from "node:zlib";
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
 import type { GivenVocabulary } from "../../src/cloud/driver.ts";
 import { type CloudServer, serveCloud } from "../../src/cloud/server.ts";
 import { createEdge } from "../../src/device/edge.ts";
@@ -13,9 +13,9 @@ import type { VocabularyPart } from "../../src/protocol/frame.ts";
 import { keepDrafting } from "../support/drafting.ts";
 import { type WornVocabulary, wearVocabulary } from "../support/wear-vocabulary.ts";
 
-keepDrafting();
-
 /** What clouds give away of their vocabulary: clouds of release 0.1, and clouds that lie. */
+
+keepDrafting();
 
 const VOCABULARY = "models/pico-target-q8_0.gguf";
 const QUESTION: AnswerRequest = {
@@ -24,12 +24,11 @@ const QUESTION: AnswerRequest = {
 const REQUEST = { kvSlots: 2, contextTokens: null, threads: 1, gpu: "off", progress: () => {} } as const;
 const folder = mkdtempSync(join(tmpdir(), "picospec-given-"));
 const [target, drafter, stranger] = ["target", "drafter", "stranger"].map((name) => join(folder, name));
-const cacheBefore = process.env.PICOSPEC_CACHE;
 const cached = join(folder, "cache", "vocabularies");
 let opened: OpenedTarget;
 
 beforeAll(async () => {
-  process.env.PICOSPEC_CACHE = join(folder, "cache");
+  vi.stubEnv("PICOSPEC_CACHE", join(folder, "cache"));
   wearVocabulary(VOCABULARY, target!, { layers: 2 });
   wearVocabulary(VOCABULARY, drafter!, { layers: 1, change: (one) => one.list("merges").reverse() });
   wearVocabulary(VOCABULARY, stranger!, { layers: 1, change: (one) => one.rename(1000, "zzzz") });
@@ -37,8 +36,7 @@ beforeAll(async () => {
 });
 afterAll(() => {
   opened?.close();
-  if (cacheBefore === undefined) delete process.env.PICOSPEC_CACHE;
-  else process.env.PICOSPEC_CACHE = cacheBefore;
+  vi.unstubAllEnvs();
   rmSync(folder, { recursive: true });
 });
 

@@ -36,12 +36,11 @@ describe("hostile peers", () => {
   it("harm a cloud whose bound of unfinished messages is switched off, and an edge that reads every prompt at once", async () => {
     const limits = "src/transport/node/traffic.ts#TRAFFIC_LIMITS";
     const [cloud] = await attackCloud({
-      attackMs: 4000,
+      attackMs: 8000,
       only: named("15 MB of"),
       without: [`${limits}#allUnfinishedBytes`],
     });
-    // With the bound it grows by some 35 MB; without, by what the attacker sends in that time on this machine.
-    expect(cloud!.grownMb).toBeGreaterThan(BARS.grownMb / 2);
+    expect(cloud!.grownMb).toBeGreaterThan(BARS.grownMb);
     const [edge] = await attackEdge({
       attackMs: ATTACK_MS,
       only: named("6,000 equal"),

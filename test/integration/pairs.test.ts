@@ -1,7 +1,7 @@
 import { mkdtempSync, readdirSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
 import { createCloud } from "../../src/device/cloud.ts";
 import { createEdge } from "../../src/device/edge.ts";
 import { LlamaModel } from "../../src/engine/llama/model.ts";
@@ -11,9 +11,9 @@ import { greedyOf, pairTexts } from "../support/pair-texts.ts";
 import { writeRandomGguf } from "../support/random-gguf.ts";
 import { type WornVocabulary, wearVocabulary } from "../support/wear-vocabulary.ts";
 
-keepDrafting();
-
 /** Pairs out of the bundled vocabulary, each verdict stated beforehand; test/real/pairs.test.ts has those of families. */
+
+keepDrafting();
 
 const VOCABULARY = "models/pico-target-q8_0.gguf";
 const NORMAL = 1;
@@ -23,14 +23,12 @@ const UNUSED = 5;
 
 const folder = mkdtempSync(join(tmpdir(), "picospec-pairs-"));
 const target = join(folder, "target.gguf");
-const cacheBefore = process.env.PICOSPEC_CACHE;
 beforeAll(() => {
-  process.env.PICOSPEC_CACHE = join(folder, "cache");
+  vi.stubEnv("PICOSPEC_CACHE", join(folder, "cache"));
   wearVocabulary(VOCABULARY, target, { layers: 2 });
 });
 afterAll(() => {
-  if (cacheBefore === undefined) delete process.env.PICOSPEC_CACHE;
-  else process.env.PICOSPEC_CACHE = cacheBefore;
+  vi.unstubAllEnvs();
   rmSync(folder, { recursive: true });
 });
 

@@ -14,13 +14,13 @@ import { RealPair } from "../support/real-pair.ts";
 import { distance, randomTexts, rowsOf, sameRow, walk } from "../support/row-walk.ts";
 import { draws } from "../support/world.ts";
 
-keepDrafting();
-
 /**
  * Every architecture that people run, with random weights: a row of a target is the same bits whatever else there is, and
  * the text is the cloud's own under every policy, with four sessions at a time. The drafter is the target with noise in
  * its weights, so that it is wrong often. PICOSPEC_ARCHITECTURE_PROMPTS=20 asks all prompts.
  */
+
+keepDrafting();
 
 const ASKED = Number(process.env.PICOSPEC_ARCHITECTURE_PROMPTS ?? 5);
 const AT_A_TIME = 4;

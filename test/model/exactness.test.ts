@@ -5,9 +5,9 @@ import { PROMPTS } from "../support/prompts.ts";
 import { openRandomPair, RANDOM_SHAPES } from "../support/random-pair.ts";
 import { RealPair } from "../support/real-pair.ts";
 
-keepDrafting();
-
 /** Temperature 0 on real models: PicoSpec says what the cloud alone says. */
+
+keepDrafting();
 
 describe("the bundled pair, Q8_0", () => {
   let pair: RealPair;

@@ -9,9 +9,9 @@ import { PROMPTS } from "../support/prompts.ts";
 import { openRandomPair, RANDOM_SHAPES } from "../support/random-pair.ts";
 import { RealPair } from "../support/real-pair.ts";
 
-keepDrafting();
-
 /** The race on real models: for one seed it says what the cloud alone says, whatever drafts. */
+
+keepDrafting();
 
 const MORE_PROMPTS = [
   "Hugo has 9 boxes with 6 pears in each. Hugo gives 11 pears away. How many pears are left?",

@@ -6,9 +6,9 @@ import { keepDrafting } from "../support/drafting.ts";
 import { RealPair } from "../support/real-pair.ts";
 import { draws } from "../support/world.ts";
 
-keepDrafting();
-
 /** Answers under a JSON Schema are JSON that fits it, whatever the models would rather say. */
+
+keepDrafting();
 
 const MOST_TOKENS = 300;
 const GENERATIONS = 500;

@@ -1,7 +1,7 @@
 import { existsSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
 import { judgeFiles } from "../../src/engine/llama/details.ts";
 import { readModelFile } from "../../src/engine/llama/gguf.ts";
 import { keepDrafting } from "../support/drafting.ts";
@@ -9,19 +9,17 @@ import { realVocabularies } from "../support/vocabularies.ts";
 import { type WornVocabulary, wearVocabulary } from "../support/wear-vocabulary.ts";
 import { WornWorld } from "../support/worn-world.ts";
 
-keepDrafting();
-
 /** Pairs as they are found on the hub, imitated by changing real vocabularies, each verdict stated beforehand. */
+
+keepDrafting();
 
 const vocabularies = new Map((await realVocabularies()).map(({ name, path }) => [name, path]));
 const folder = mkdtempSync(join(tmpdir(), "picospec-real-pairs-"));
-const cacheBefore = process.env.PICOSPEC_CACHE;
 beforeAll(() => {
-  process.env.PICOSPEC_CACHE = join(folder, "cache");
+  vi.stubEnv("PICOSPEC_CACHE", join(folder, "cache"));
 });
 afterAll(() => {
-  if (cacheBefore === undefined) delete process.env.PICOSPEC_CACHE;
-  else process.env.PICOSPEC_CACHE = cacheBefore;
+  vi.unstubAllEnvs();
   rmSync(folder, { recursive: true });
 });
 

@@ -7,12 +7,12 @@ import { StreamingText } from "../../src/text/tokenizer.ts";
 import { keepDrafting } from "../support/drafting.ts";
 import { smollm2 } from "../support/smollm2.ts";
 
-keepDrafting();
-
 /**
  * A real model on one thread each for edge and cloud: SmolLM2-135M-Instruct, on the edge as its own drafter, and with prompt
  * lookup. Every text over every policy is that of the cloud alone.
  */
+
+keepDrafting();
 
 const model = smollm2();
 const CONTEXT_TOKENS = 4200;

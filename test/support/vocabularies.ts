@@ -2,7 +2,6 @@ import { execFile } from "node:child_process";
 import { createHash } from "node:crypto";
 import { createReadStream } from "node:fs";
 import { mkdir, mkdtemp, readdir, readFile, rename, rm } from "node:fs/promises";
-import { homedir } from "node:os";
 import { join } from "node:path";
 import { pipeline } from "node:stream/promises";
 import { promisify } from "node:util";
@@ -30,9 +29,12 @@ export interface RealVocabulary {
 
 const run = promisify(execFile);
 
-/** Where what tests fetch is kept. */
-export function testCache(): string {
-  return process.env.PICOSPEC_TEST_CACHE || join(homedir(), ".cache", "picospec-tests");
+/** Where what tests fetch is kept: `npm run test:real` says. */
+function testCache(): string {
+  const folder = process.env.PICOSPEC_TEST_CACHE;
+  if (!folder)
+    throw new Error("there is no folder for vocabularies: start these tests with npm run test:real");
+  return folder;
 }
 
 /** All that generate, by name; fetched where they are not there. @throws Error that says which tool is missing */

@@ -1,7 +1,8 @@
-import { describe, expect, it } from "vitest";
+import { describe, expect, it, vi } from "vitest";
 import { type DecodingPolicy, POLICIES } from "../../decoding/policy.ts";
 import { Purpose, toSeed, uniform } from "../../sampling/random.ts";
 import { Adaptation } from "./adaptation.ts";
+import { DraftGate } from "./draft-gate.ts";
 
 const { race, picospec } = POLICIES;
 
@@ -192,6 +193,21 @@ describe("rests", () => {
     expect(resting(adaptation)).toBe(true);
     verdicts(adaptation, 1, 10);
     expect(resting(adaptation)).toBe(false);
+  });
+
+  it("not for the time that a link was broken", () => {
+    const gate = new DraftGate();
+    const heard = vi.spyOn(gate, "verdict");
+    const adaptation = new Adaptation(race, gate);
+    adaptation.verdict(1, 100);
+    adaptation.verdict(2, 150);
+    adaptation.resumed();
+    adaptation.verdict(1, 60_000);
+    expect(heard.mock.calls).toEqual([
+      [1, -1],
+      [2, 50],
+      [1, -1],
+    ]);
   });
 
   it("never where the cloud waits for drafts for ever", () => {

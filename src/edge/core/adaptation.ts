@@ -75,6 +75,11 @@ export class Adaptation {
     this.gate?.verdict(tokens, tookMs);
   }
 
+  /** The link is there again: how long it was not says nothing of verdicts. */
+  resumed(): void {
+    this.lastVerdictMs = -1;
+  }
+
   /** @throws AssertionError */
   checkIntegrity(): void {
     const { policy } = this;

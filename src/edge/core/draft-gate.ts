@@ -57,7 +57,7 @@ const LONGEST_DRAFTS = 4096;
 const FIRST_REST = 64;
 const LONGEST_REST = 512;
 /** The same where the last try has not settled it. */
-const UNSURE = 36;
+const UNSURE = 30;
 /** Verdicts that a gain of nothing is measured over before it is believed, and how long it is then given up, tokens. */
 const IDLE_VERDICTS = 48;
 const FIRST_IDLE = 32;

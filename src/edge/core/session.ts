@@ -417,6 +417,7 @@ export class EdgeSession implements Machine<EdgeEvent, EdgeEffect> {
     const { sequence } = this;
     const again = this.residual?.putBack() ?? null;
     this.statistics.resumed();
+    this.adaptation.resumed();
     if (again) {
       assert(again.position === sequence.length, "a rejected draft is put back where it was");
       sequence.lineage = again.lineage;

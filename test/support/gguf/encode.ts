@@ -38,6 +38,12 @@ export const integer = (key: string, value: number): Entry => entry(key, TYPE.u3
 export const float = (key: string, value: number): Entry => entry(key, TYPE.f32, f32(value));
 export const integers = (key: string, values: readonly number[]): Entry =>
   entry(key, TYPE.array, u32(TYPE.i32), u64(values.length), ...values.map(u32));
+export const floats = (key: string, values: readonly number[]): Entry =>
+  entry(key, TYPE.array, u32(TYPE.f32), u64(values.length), ...values.map(f32));
+export const strings = (key: string, values: readonly string[]): Entry =>
+  entry(key, TYPE.array, u32(TYPE.string), u64(values.length), ...values.map(text));
+export const boolean = (key: string, value: boolean): Entry =>
+  entry(key, TYPE.bool, Uint8Array.of(Number(value)));
 export const booleans = (key: string, values: readonly boolean[]): Entry =>
   entry(key, TYPE.array, u32(TYPE.bool), u64(values.length), Uint8Array.from(values, Number));
 

@@ -62,3 +62,40 @@ export class FadingShare {
     return Math.sqrt((this.share * (1 - this.share)) / this.allWeight);
   }
 }
+
+/** What a logarithm is left of its weight when the next one comes. */
+const LOG_FADING = 0.75;
+/** What samples are believed to scatter by before there are several. */
+const PRIOR_DEVIATION = 0.15;
+
+/** The mean of logarithms, older ones fading, and how sure it is. */
+export class FadingLog {
+  samples = 0;
+  private weight = 0;
+  private sum = 0;
+  private squares = 0;
+
+  get mean(): number {
+    return this.sum / this.weight;
+  }
+
+  /** Of the mean. */
+  get variance(): number {
+    const scatter = Math.max(0, this.squares / this.weight - this.mean ** 2);
+    return Math.max(scatter, PRIOR_DEVIATION ** 2 / this.samples) / this.weight;
+  }
+
+  add(sample: number): void {
+    this.samples++;
+    this.weight = LOG_FADING * this.weight + 1;
+    this.sum = LOG_FADING * this.sum + sample;
+    this.squares = LOG_FADING * this.squares + sample ** 2;
+  }
+
+  forget(): void {
+    this.samples = 0;
+    this.weight = 0;
+    this.sum = 0;
+    this.squares = 0;
+  }
+}

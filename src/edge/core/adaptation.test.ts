@@ -2,7 +2,7 @@ import { describe, expect, it, vi } from "vitest";
 import { type DecodingPolicy, POLICIES } from "../../decoding/policy.ts";
 import { Purpose, toSeed, uniform } from "../../sampling/random.ts";
 import { Adaptation } from "./adaptation.ts";
-import { DraftGate } from "./draft-gate.ts";
+import { DraftGate, GateMeter } from "./draft-gate.ts";
 
 const { race, picospec } = POLICIES;
 
@@ -155,10 +155,17 @@ describe("rests", () => {
     expect(resting(adaptation)).toBe(false);
   });
 
-  it("not before a draft was judged: until then they could not have helped", () => {
+  it("not before a draft was judged, or should have been: until then they could not have helped", () => {
     const adaptation = new Adaptation(race);
-    verdicts(adaptation, 500, 1);
+    verdicts(adaptation, 64, 1);
     expect(resting(adaptation)).toBe(false);
+    // A drafter whose drafts never get out in time only takes the target's cores.
+    let rested = 0;
+    for (let i = 64; i < 6000; i++) {
+      adaptation.verdict(1, 100 * i);
+      if (resting(adaptation)) rested++;
+    }
+    expect(rested).toBeGreaterThan(0.6 * 6000);
   });
 
   it("for 32 tokens, and twice as many each time that they fail again, 256 at the most", () => {
@@ -197,7 +204,7 @@ describe("rests", () => {
 
   it("not for the time that a link was broken", () => {
     const gate = new DraftGate();
-    const heard = vi.spyOn(gate, "verdict");
+    const heard = vi.spyOn(GateMeter.prototype, "verdict");
     const adaptation = new Adaptation(race, gate);
     adaptation.verdict(1, 100);
     adaptation.verdict(2, 150);
@@ -208,6 +215,7 @@ describe("rests", () => {
       [2, 50],
       [1, -1],
     ]);
+    heard.mockRestore();
   });
 
   it("never where the cloud waits for drafts for ever", () => {

@@ -1,7 +1,7 @@
 import type { DecodingPolicy } from "../../decoding/policy.ts";
 import { assert } from "../../util/assert.ts";
 import { FadingShare, RunningMean } from "../../util/estimates.ts";
-import { DraftGate } from "./draft-gate.ts";
+import { DraftGate, GateMeter } from "./draft-gate.ts";
 
 /** How much to draft, from what the edge has seen: a pure state machine of its own, told what happens and when. */
 
@@ -27,6 +27,7 @@ const MOST_SEGMENT_TOKENS = 8;
 /** But a frame costs both sides some 0.1 ms, however short passes are. */
 const LEAST_SEGMENT_MS = 0.5;
 const MOST_SHARE_OF_PASS = 1 / 4;
+
 export class Adaptation {
   private readonly policy: DecodingPolicy;
   private readonly accepted = new FadingShare(FADING, PRIOR_ACCEPTANCE, PRIOR_WEIGHT);
@@ -35,6 +36,7 @@ export class Adaptation {
   private lastVerdictMs = -1;
   /** null: the cloud waits for drafts, however little they bring */
   private readonly gate: DraftGate | null;
+  private readonly meter: GateMeter | null;
 
   /** @param gate of all sessions of the edge with this cloud; default: one of its own */
   constructor(policy: DecodingPolicy, gate = new DraftGate()) {
@@ -42,6 +44,7 @@ export class Adaptation {
     const { adaptive, coupling, segmentTokens, patienceMs } = policy;
     const cloudGoesOn = coupling === "gumbel" && patienceMs < Number.POSITIVE_INFINITY;
     this.gate = adaptive && segmentTokens > 0 && cloudGoesOn ? gate : null;
+    this.meter = this.gate && new GateMeter(gate);
   }
 
   get limits(): DraftLimits {
@@ -63,7 +66,7 @@ export class Adaptation {
   }
 
   judged(accepted: boolean): void {
-    this.gate?.judged();
+    this.meter?.judged();
     this.accepted.add(accepted);
   }
 
@@ -72,7 +75,7 @@ export class Adaptation {
     const tookMs = this.lastVerdictMs < 0 ? -1 : nowMs - this.lastVerdictMs;
     if (tookMs >= 0) this.verdictMs.add(tookMs);
     this.lastVerdictMs = nowMs;
-    this.gate?.verdict(tokens, tookMs);
+    this.meter?.verdict(tokens, tookMs);
   }
 
   /** The link is there again: how long it was not says nothing of verdicts. */

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { Purpose, toSeed, uniform } from "../../sampling/random.ts";
-import { DraftGate } from "./draft-gate.ts";
+import { DraftGate, GateMeter } from "./draft-gate.ts";
 
 /** A cloud and what drafts do to it: times of verdicts, ms. */
 interface Way {
@@ -22,6 +22,7 @@ interface Told {
 /** Verdicts with times that scatter by a fifth. */
 class Story {
   readonly gate = new DraftGate();
+  private readonly meter = new GateMeter(this.gate);
   private readonly seed: ReturnType<typeof toSeed>;
   private drawn = 0;
   private since = 0;
@@ -39,11 +40,11 @@ class Story {
       // The first drafts are there two verdicts after they were begun.
       this.since = isOpen ? this.since + 1 : 0;
       const drafted = isOpen && this.since > 2;
-      if (drafted) gate.judged();
+      if (drafted) this.meter.judged();
       const own = drafted ? this.share(way.tokens) : 1;
       const usualMs = !drafted ? way.silentMs : own === 1 ? 1.4 * way.silentMs : way.draftsMs;
       const took = usualMs * (0.8 + 0.4 * this.chance());
-      gate.verdict(own, took);
+      this.meter.verdict(own, took);
       gate.checkIntegrity();
       tokens += own;
       ms += took;
@@ -126,11 +127,46 @@ describe("drafts", () => {
     expect(Math.max(...followed.map(({ began, ended }) => Math.max(began, ended)))).toBeLessThan(1200);
   });
 
+  /** Sessions in turns, each with a verdict of many tokens in flight when drafts end. @param settles each settles by itself */
+  function manySessions(count: number, settles: boolean): number {
+    const gate = new DraftGate();
+    const meters = Array.from({ length: count }, () => new GateMeter(gate));
+    const inFlight = new Array<number>(count).fill(0);
+    const chance = (i: number) => uniform(toSeed(3), Purpose.accept, i, 0, 0);
+    let open = 0;
+    for (let i = 0; i < 40_000; i++) {
+      const at = i % count;
+      if (gate.open) inFlight[at] = 6;
+      const drafted = gate.open || inFlight[at]!-- > 0;
+      if (drafted) meters[at]!.judged();
+      // Drafts cost: two tokens in the mean take 21 ms, where two passes would take 16.
+      const tokens = drafted && chance(i) < 0.5 ? 3 : 1;
+      const ms = (!drafted ? 8 : tokens === 1 ? 12 : 30) * (0.9 + 0.2 * chance(-i - 1));
+      if (settles) meters[at]!.verdict(tokens, ms);
+      else gate.verdict(tokens, ms, true, true);
+      if (gate.open) open++;
+    }
+    return open / 40_000;
+  }
+
+  it("rest where they cost 32 sessions; control: not so where sessions do not settle by themselves", () => {
+    console.log(
+      manySessions(32, true),
+      manySessions(32, false),
+      manySessions(1, true),
+      manySessions(64, true),
+      manySessions(64, false),
+    );
+    expect(manySessions(32, true)).toBeLessThan(0.1);
+    expect(manySessions(32, false)).toBeGreaterThan(2 * manySessions(32, true));
+  });
+
   it("control: a gate that is told nothing of time does not rest where they cost", () => {
     const gate = new DraftGate();
+    const meter = new GateMeter(gate);
     for (let i = 0; i < 5000; i++) {
-      gate.judged();
-      gate.verdict(2, -1);
+      meter.judged();
+      meter.verdict(2, -1);
     }
     // It waits for a rate that never comes.
     expect(gate.open).toBe(true);

@@ -1,5 +1,5 @@
 import { assert } from "../../util/assert.ts";
-import { FadingLog } from "./fading-log.ts";
+import { FadingLog } from "../../util/estimates.ts";
 
 /**
  * Whether drafts are made: a pure state machine, told of verdicts and of their times, one for all sessions of an edge with a
@@ -30,40 +30,46 @@ type Mode =
 const DRAFTS_TOKENS = 24;
 const SILENCE_TOKENS = 12;
 const TRY_TOKENS = 16;
-/** Drafts that were in flight are used up when so many verdicts in a row have committed a token each. */
+/** Drafts of a session that were in flight are used up when so many verdicts in a row have judged none. */
 const QUIET_VERDICTS = 2;
-/** Verdicts from the first judged draft of a stretch until it counts. */
+/** Verdicts of a session from its first judged draft until they count. */
 const WARM_VERDICTS = 3;
-const MOST_SETTLING = 64;
+/** A session's verdicts count after so many in any case: drafts that have not come by then come too late. */
+const MOST_SETTLING_VERDICTS = 64;
 /** Logarithms of ratios of rates. */
-const LEAST_GAIN = 0.02;
-const CHANGE = 0.25;
-const OTHER_WORLD = 0.5;
+const LEAST_GAIN_LOG = 0.02;
+const CHANGE_LOG = 0.25;
+const OTHER_WORLD_LOG = 0.5;
 /** Standard errors. */
-const SURE = 1.5;
+const SURE_ERRORS = 1.5;
 /** With so many stretches of each the better mean is believed. */
 const ENOUGH_STRETCHES = 3;
 /** What short passes could take without drafts, of what they take with them: a machine that is shared by both. */
 const LEAST_OF_PASS = 0.75;
 /** Short ones: this share of all, followed by steps of a tenth. */
 const SHORT_SHARE = 0.25;
-const SHORT_STEP = 0.1;
+const SHORT_STEP_LOG = 0.1;
 /** Of the usual ones, where that is not known. */
 const SHORT_OF_USUAL = 0.5;
-/** Tokens until the other way is tried: more each time that it is no better. */
-const FIRST_TRY = 64;
-const FIRST_DRAFTS = 96;
-const LONGEST_DRAFTS = 4096;
-const FIRST_REST = 64;
-const LONGEST_REST = 512;
-/** The same where the last try has not settled it. */
-const UNSURE = 30;
-/** Verdicts that a gain of nothing is measured over before it is believed, and how long it is then given up, tokens. */
+/** Until the other way is tried: more each time that it is no better. */
+const FIRST_TRY_TOKENS = 64;
+const FIRST_DRAFTS_TOKENS = 96;
+const LONGEST_DRAFTS_TOKENS = 4096;
+const FIRST_REST_TOKENS = 64;
+const LONGEST_REST_TOKENS = 512;
+/** Verdicts that a gain of nothing is measured over before it is believed, and tokens that it is then given up for. */
 const IDLE_VERDICTS = 48;
-const FIRST_IDLE = 32;
-const LONGEST_IDLE = 256;
+const LEAST_GAIN_TOKENS = 0.02;
+const FIRST_IDLE_TOKENS = 32;
+const LONGEST_IDLE_TOKENS = 256;
+/** Of a gate with no verdict yet. */
+const FIRST_TURN = 1;
 
 export class DraftGate {
+  /** grows whenever drafts begin or end: what a session had in flight before is then no part of what it sees */
+  turn = FIRST_TURN;
+  /** sessions that have told something since then */
+  sessions = 0;
   private mode: Mode = "drafts";
   /** ms a token, of each way; and ms a verdict, of the way that is taken */
   private readonly drafts = new FadingLog();
@@ -72,14 +78,15 @@ export class DraftGate {
   private paceOf: Mode = "drafts";
   /** between verdicts with drafts, as it is for the shortest quarter, ms; -1: not known */
   private shortMs = -1;
-  /** tokens until this mode ends */
-  private leftTokens = FIRST_TRY;
-  private interval = FIRST_DRAFTS;
-  private idleTokens = FIRST_IDLE;
+  /** of one session, until this mode ends */
+  private leftTokens = FIRST_TRY_TOKENS;
+  private intervalTokens = FIRST_DRAFTS_TOKENS;
+  private idleTokens = FIRST_IDLE_TOKENS;
   private stretch = new Stretch();
+  /** this mode has had a stretch */
+  private isMeasured = false;
   /** how the last stretch's pace was to those before: -1 far faster, 1 far slower, 0 near */
-  private apart = 0;
-  private felt = false;
+  private paceSide = 0;
   private gainVerdicts = 0;
   private gainTokens = 0;
 
@@ -88,43 +95,47 @@ export class DraftGate {
     return this.mode === "drafts" || this.mode === "triesDrafts";
   }
 
-  /** A draft was judged: drafts have reached the cloud. Before that no gain can be seen. */
-  judged(): void {
-    this.felt = true;
-    this.stretch.felt = true;
-  }
-
   /**
    * A verdict committed something.
    * @param ms since the verdict before it of its session; -1: it is the first
+   * @param reached drafts of its session have reached the cloud since they were begun, or should have
+   * @param counts what its session had in flight before is used up
    */
-  verdict(tokens: number, ms: number): void {
+  verdict(tokens: number, ms: number, reached: boolean, counts: boolean): void {
     const { mode } = this;
-    this.leftTokens -= tokens;
+    // A try takes each session a while: the more of them, the rarer it is among their tokens.
+    this.leftTokens -= tokens / Math.max(1, this.sessions);
     if (mode === "idles") {
-      if (this.leftTokens <= 0) this.enter("drafts", this.interval);
+      if (this.leftTokens <= 0) this.enter("drafts", this.intervalTokens);
       return;
     }
-    if (this.open && this.bringsNothing(tokens)) {
+    if (this.open && reached && this.bringsNothing(tokens)) {
       this.enter("idles", this.idleTokens);
-      this.idleTokens = Math.min(2 * this.idleTokens, LONGEST_IDLE);
+      this.idleTokens = Math.min(2 * this.idleTokens, LONGEST_IDLE_TOKENS);
       return;
     }
-    if (this.open && this.felt && ms > 0) this.noteShort(ms);
+    if (this.open && reached && ms > 0) this.noteShort(ms);
+    if (counts && ms >= 0) this.stretch.add(tokens, ms);
     const enough = !this.open ? SILENCE_TOKENS : mode === "drafts" ? DRAFTS_TOKENS : TRY_TOKENS;
-    if (this.stretch.add(tokens, ms, this.open) && this.stretch.tokens >= enough) this.measured();
-    if (this.leftTokens > 0 || this.mode !== mode) return;
-    if (mode === "drafts" && this.drafts.samples > 0 && this.silenceMayBeFaster())
-      this.enter("triesSilence", 0);
-    else if (mode === "rests" && this.silence.samples > 0) this.enter("triesDrafts", 0);
+    if (this.stretch.ms > 0 && this.stretch.tokens >= enough) this.measured();
+    if (this.leftTokens > 0 || this.mode !== mode || !this.isMeasured) return;
+    if (mode === "drafts" && this.silenceMayBeFaster()) this.enter("triesSilence", 0);
+    else if (mode === "rests") this.enter("triesDrafts", 0);
   }
 
   /** @throws AssertionError */
   checkIntegrity(): void {
-    const { mode, leftTokens, interval, idleTokens, gainVerdicts, stretch } = this;
-    assert(leftTokens <= Math.max(interval, LONGEST_IDLE), `${mode} for ${leftTokens} tokens more`);
-    assert(0 < interval && interval <= LONGEST_DRAFTS, `the other way is tried in ${interval} tokens`);
-    assert(0 < idleTokens && idleTokens <= LONGEST_IDLE, `the next idle time has ${idleTokens} tokens`);
+    const { mode, leftTokens, intervalTokens, idleTokens, gainVerdicts, stretch } = this;
+    const mostTokens = Math.max(intervalTokens, LONGEST_IDLE_TOKENS);
+    assert(leftTokens <= mostTokens, `${mode} for ${leftTokens} tokens more`);
+    assert(
+      0 < intervalTokens && intervalTokens <= LONGEST_DRAFTS_TOKENS,
+      `the other way is tried in ${intervalTokens} tokens`,
+    );
+    assert(
+      0 < idleTokens && idleTokens <= LONGEST_IDLE_TOKENS,
+      `the next idle time has ${idleTokens} tokens`,
+    );
     assert(gainVerdicts < IDLE_VERDICTS, `a gain is measured over ${gainVerdicts} verdicts`);
     assert(stretch.tokens >= 0 && stretch.ms >= 0, "a stretch has tokens and time");
   }
@@ -134,11 +145,12 @@ export class DraftGate {
     const { stretch, mode } = this;
     const sample = Math.log(stretch.ms / stretch.tokens);
     const pace = Math.log(stretch.ms / stretch.verdicts);
-    stretch.next();
+    this.stretch = new Stretch();
+    this.isMeasured = true;
     const known = this.open ? this.drafts : this.silence;
     if (mode === "triesSilence" || mode === "triesDrafts") {
       // The world has changed since it was last tried.
-      if (known.samples >= 2 && Math.abs(sample - known.mean) > OTHER_WORLD) this.forgetRates();
+      if (known.samples >= 2 && Math.abs(sample - known.mean) > OTHER_WORLD_LOG) this.forgetRates();
       known.add(sample);
       this.decide();
       return;
@@ -146,7 +158,7 @@ export class DraftGate {
     if (this.hasChanged(pace)) {
       this.forgetRates();
       this.shortMs = SHORT_OF_USUAL * Math.exp(pace);
-      this.interval = this.open ? FIRST_DRAFTS : FIRST_REST;
+      this.intervalTokens = this.open ? FIRST_DRAFTS_TOKENS : FIRST_REST_TOKENS;
       this.leftTokens = 0;
     }
     known.add(sample);
@@ -154,7 +166,7 @@ export class DraftGate {
 
   private noteShort(ms: number): void {
     if (this.shortMs < 0) this.shortMs = ms;
-    else this.shortMs *= Math.exp(SHORT_STEP * (ms < this.shortMs ? SHORT_SHARE - 1 : SHORT_SHARE));
+    else this.shortMs *= Math.exp(SHORT_STEP_LOG * (ms < this.shortMs ? SHORT_SHARE - 1 : SHORT_SHARE));
   }
 
   private silenceMayBeFaster(): boolean {
@@ -164,9 +176,9 @@ export class DraftGate {
   /** The second time in a row that the pace is far from the usual one, on the same side. */
   private hasChanged(pace: number): boolean {
     const difference = this.pace.samples < 2 ? 0 : pace - this.pace.mean;
-    const side = Math.abs(difference) > CHANGE ? Math.sign(difference) : 0;
-    const changed = side !== 0 && side === this.apart;
-    this.apart = changed ? 0 : side;
+    const side = Math.abs(difference) > CHANGE_LOG ? Math.sign(difference) : 0;
+    const changed = side !== 0 && side === this.paceSide;
+    this.paceSide = changed ? 0 : side;
     if (changed) this.pace.forget();
     // One that is far may be chance, and is not learnt.
     if (changed || side === 0) this.pace.add(pace);
@@ -182,25 +194,26 @@ export class DraftGate {
   private decide(): void {
     const { drafts, silence } = this;
     const triedDrafts = this.mode === "triesDrafts";
-    const gain = silence.mean - drafts.mean - LEAST_GAIN;
+    const gain = silence.mean - drafts.mean - LEAST_GAIN_LOG;
     const error = Math.sqrt(drafts.variance + silence.variance);
     const enough = Math.min(drafts.samples, silence.samples) >= ENOUGH_STRETCHES;
-    const isSure = enough || (Number.isFinite(gain) && Math.abs(gain) > SURE * error);
-    // Not sure: as before, and tried again soon.
+    const isSure = enough || (Number.isFinite(gain) && Math.abs(gain) > SURE_ERRORS * error);
+    // Not sure: as before, and tried again when that has been measured once more.
     const pays = isSure ? gain > 0 : !triedDrafts;
-    const [first, longest] = pays ? [FIRST_DRAFTS, LONGEST_DRAFTS] : [FIRST_REST, LONGEST_REST];
-    if (!isSure || pays === triedDrafts) this.interval = first;
-    else this.interval = Math.min(2 * this.interval, longest);
-    this.enter(pays ? "drafts" : "rests", isSure ? this.interval : UNSURE);
+    const [first, longest] = pays
+      ? [FIRST_DRAFTS_TOKENS, LONGEST_DRAFTS_TOKENS]
+      : [FIRST_REST_TOKENS, LONGEST_REST_TOKENS];
+    if (!isSure || pays === triedDrafts) this.intervalTokens = first;
+    else this.intervalTokens = Math.min(2 * this.intervalTokens, longest);
+    this.enter(pays ? "drafts" : "rests", isSure ? this.intervalTokens : 0);
   }
 
   private bringsNothing(tokens: number): boolean {
-    if (!this.felt) return false;
     this.gainVerdicts++;
     this.gainTokens += tokens;
     if (this.gainVerdicts < IDLE_VERDICTS) return false;
-    const nothing = this.gainTokens / this.gainVerdicts - 1 < LEAST_GAIN;
-    if (!nothing) this.idleTokens = FIRST_IDLE;
+    const nothing = this.gainTokens / this.gainVerdicts - 1 < LEAST_GAIN_TOKENS;
+    if (!nothing) this.idleTokens = FIRST_IDLE_TOKENS;
     this.gainVerdicts = 0;
     this.gainTokens = 0;
     return nothing;
@@ -213,50 +226,77 @@ export class DraftGate {
     }
     this.mode = mode;
     this.leftTokens = tokens;
+    this.turn++;
+    this.sessions = 0;
     this.stretch = new Stretch();
-    this.apart = 0;
-    this.felt = false;
+    this.isMeasured = false;
+    this.paceSide = 0;
     this.gainVerdicts = 0;
     this.gainTokens = 0;
   }
 }
 
-/** Verdicts of one way in a row. What the way before has left in the pipeline is no part of it. */
+/** Verdicts of one way in a row, of all sessions. */
 class Stretch {
-  felt = false;
   tokens = 0;
   ms = 0;
   verdicts = 0;
-  private settled = false;
-  private settling = 0;
-  private quiet = 0;
-  private warm = 0;
 
-  /** @returns whether it can be measured */
-  add(tokens: number, ms: number, withDrafts: boolean): boolean {
-    if (!this.settled) {
-      this.settle(tokens, withDrafts);
-      return false;
-    }
-    if (ms < 0) return false;
+  add(tokens: number, ms: number): void {
     this.tokens += tokens;
     this.ms += ms;
     this.verdicts++;
-    return this.ms > 0;
+  }
+}
+
+/** What one session tells the gate: verdicts do not count until what it had in flight before the turn is used up. */
+export class GateMeter {
+  private readonly gate: DraftGate;
+  private turn = 0;
+  private settled = false;
+  private settlingVerdicts = 0;
+  private quietVerdicts = 0;
+  private sinceJudged = 0;
+  private anyJudged = false;
+  /** since the last verdict */
+  private judgedNow = false;
+
+  constructor(gate: DraftGate) {
+    this.gate = gate;
   }
 
-  /** The next one of the same way. */
-  next(): void {
-    this.tokens = 0;
-    this.ms = 0;
-    this.verdicts = 0;
+  /** A draft of the session was judged: drafts have reached the cloud. */
+  judged(): void {
+    this.begin();
+    this.anyJudged = true;
+    this.judgedNow = true;
   }
 
-  private settle(tokens: number, withDrafts: boolean): void {
-    this.settling++;
-    this.quiet = tokens === 1 ? this.quiet + 1 : 0;
-    if (this.felt) this.warm++;
-    const quiet = this.quiet >= QUIET_VERDICTS || this.settling >= MOST_SETTLING;
-    this.settled = withDrafts ? this.warm >= WARM_VERDICTS : quiet;
+  /** @param ms since the session's verdict before this one; -1: it is the first */
+  verdict(tokens: number, ms: number): void {
+    this.begin();
+    const counts = this.settled;
+    if (!counts) this.settle();
+    this.judgedNow = false;
+    this.gate.verdict(tokens, ms, this.anyJudged || counts, counts);
+  }
+
+  private begin(): void {
+    if (this.turn === this.gate.turn) return;
+    this.turn = this.gate.turn;
+    this.gate.sessions++;
+    this.settled = false;
+    this.settlingVerdicts = 0;
+    this.quietVerdicts = 0;
+    this.sinceJudged = 0;
+    this.anyJudged = false;
+  }
+
+  private settle(): void {
+    this.settlingVerdicts++;
+    this.quietVerdicts = this.judgedNow ? 0 : this.quietVerdicts + 1;
+    if (this.anyJudged) this.sinceJudged++;
+    const over = this.gate.open ? this.sinceJudged >= WARM_VERDICTS : this.quietVerdicts >= QUIET_VERDICTS;
+    this.settled = over || this.settlingVerdicts >= MOST_SETTLING_VERDICTS;
   }
 }

@@ -1,6 +1,8 @@
 import { BENCH_PROMPTS } from "../../lab/bench/prompts.ts";
 import { benchReal, type RealTiming } from "../../lab/bench/real.ts";
 import { createEdge } from "../device/edge.ts";
+import type { Edge } from "../edge/edge.ts";
+import type { PassEngine } from "../engine/engine.ts";
 import { LlamaModel } from "../engine/llama/model.ts";
 import { llamaTargetModel } from "../engine/llama/models.ts";
 import { LlamaTokenizer } from "../engine/llama/tokenizer.ts";
@@ -13,6 +15,7 @@ import { wrapped } from "./text.ts";
 
 const CLIENTS = [1, 8];
 const TEMPERATURE = 0.7;
+const CONTEXT_TOKENS = 1024;
 
 export interface BenchRealOptions {
   readonly targetFile: string;
@@ -29,34 +32,43 @@ export async function benchRealAll(options: BenchRealOptions): Promise<RealTimin
 }
 
 async function benchClients(clients: number, options: BenchRealOptions): Promise<RealTiming> {
-  const { targetFile, drafterFile, rounds, maxTokens } = options;
-  // ggml's threads spin: with both sides on one machine each gets one.
-  const cloud = await startCloudProcess([
-    ...["--model", targetFile, "--port", "0", "--gpu", "off", "--threads", "1"],
-    ...["--kv-slots", `${clients}`, "--context", "1024"],
-  ]);
-  const model = await LlamaModel.load(targetFile, { gpu: "off" });
-  const bare = await llamaTargetModel(model, { kvSlots: clients, threads: 1, contextTokens: 1024 });
-  const bar = progressBar(`${clients} ${clients === 1 ? "client" : "clients"}`);
+  const { targetFile, drafterFile } = options;
+  const opened: (() => unknown)[] = [];
   try {
+    // ggml's threads spin: with both sides on one machine each gets one.
+    const cloud = await startCloudProcess([
+      ...["--model", targetFile, "--port", "0", "--gpu", "off", "--threads", "1"],
+      ...["--kv-slots", `${clients}`, "--context", `${CONTEXT_TOKENS}`],
+    ]);
+    opened.push(() => cloud.stop());
+    const model = await LlamaModel.load(targetFile, { gpu: "off" });
+    opened.push(() => model.close());
+    const shape = { kvSlots: clients, threads: 1, contextTokens: CONTEXT_TOKENS };
+    const bare = await llamaTargetModel(model, shape);
+    opened.push(() => bare.close());
     const edge = await createEdge({ cloud: cloud.url, model: drafterFile, threads: 1, gpu: "off" });
-    try {
-      const tokenizer = new LlamaTokenizer(model);
-      const prompts = BENCH_PROMPTS.map((content) =>
-        chatPrompt(model.file.chatTemplate, [{ role: "user", content }], tokenizer),
-      );
-      const endTokens = tokenizer.endTokens();
-      const asked = { clients, rounds, maxTokens, temperature: TEMPERATURE, progress: bar.update };
-      return await benchReal({ edge, bare, endTokens, prompts, ...asked });
-    } finally {
-      await edge.close();
-    }
+    opened.push(() => edge.close());
+    return await inTurns(edge, bare, model, clients, options);
   } finally {
-    bar.end();
-    bare.close();
-    model.close();
-    await cloud.stop();
+    for (const close of opened.reverse()) await close();
   }
+}
+
+async function inTurns(
+  edge: Edge,
+  bare: PassEngine,
+  model: LlamaModel,
+  clients: number,
+  { rounds, maxTokens }: BenchRealOptions,
+): Promise<RealTiming> {
+  const tokenizer = new LlamaTokenizer(model);
+  const prompts = BENCH_PROMPTS.map((content) =>
+    chatPrompt(model.file.chatTemplate, [{ role: "user", content }], tokenizer),
+  );
+  const endTokens = tokenizer.endTokens();
+  const bar = progressBar(`${clients} ${clients === 1 ? "client" : "clients"}`);
+  const asked = { clients, rounds, maxTokens, temperature: TEMPERATURE, progress: bar.update };
+  return benchReal({ edge, bare, endTokens, prompts, ...asked }).finally(bar.end);
 }
 
 export function realText(timings: readonly RealTiming[]): string {

@@ -124,7 +124,7 @@ async function run(values: PlanValues): Promise<void> {
 }
 
 interface Measured extends FittedScenario {
-  /** null: there is no cloud */
+  /** null: there is no cloud, or its answers are too slow or too short to tell */
   readonly pays: Pays | null;
 }
 
@@ -180,8 +180,8 @@ async function measured(values: PlanValues): Promise<Measured> {
         vocabularySize: client.target.vocabularySize,
       });
       const drafts = single.length > 2 ? { draftsMs: single } : {};
-      const passes = [...(measurements.passes ?? []), ...pays.passes];
-      const coupled = pays.coupled.judged > 0 ? { coupled: pays.coupled } : {};
+      const passes = [...(measurements.passes ?? []), ...(pays?.passes ?? [])];
+      const coupled = pays && pays.coupled.judged > 0 ? { coupled: pays.coupled } : {};
       return { ...fitScenario(base, { ...measurements, passes, ...coupled, ...drafts }), pays };
     } finally {
       client.close();

@@ -93,3 +93,7 @@ export function instantiate<T>(
     return null;
   }
 }
+
+/** Four 32-bit numbers, from or to an address and so many bytes behind it. */
+export const load = (offset: number): Code => [...vector(0x00), 4, ...unsigned(offset)];
+export const store = (offset: number): Code => [...vector(0x0b), 4, ...unsigned(offset)];

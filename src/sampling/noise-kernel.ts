@@ -8,13 +8,14 @@ import {
   integer,
   type KernelFunction,
   LOOP,
+  load,
   SUBTRACT,
   set,
+  store,
   TYPE_I32,
   TYPE_NONE,
   TYPE_V128,
   tee,
-  unsigned,
   vector,
 } from "./assembler.ts";
 import { Purpose } from "./random.ts";
@@ -75,8 +76,6 @@ const shuffle = (...lanes: number[]): Code => [
   ...vector(0x0d),
   ...lanes.flatMap((lane) => [0, 1, 2, 3].map((byte) => 4 * lane + byte)),
 ];
-const load = (offset: number): Code => [...vector(0x00), 4, ...unsigned(offset)];
-const store = (offset: number): Code => [...vector(0x0b), 4, ...unsigned(offset)];
 const lanes = (...values: number[]): Code => [
   ...vector(0x0c),
   ...values.flatMap((value) => [value, 0, 0, 0]),

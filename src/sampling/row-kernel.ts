@@ -10,8 +10,10 @@ import {
   type KernelFunction,
   type KernelMemory,
   LOOP,
+  load,
   SUBTRACT,
   set,
+  store,
   TYPE_F32,
   TYPE_F64,
   TYPE_I32,
@@ -183,8 +185,6 @@ const TO_BITS = 0xbc;
 
 // Instructions on vectors: of four 32-bit floats, or two 64-bit floats, or integers.
 
-const load = (offset: number): Code => [...vector(0x00), 4, ...unsigned(offset)];
-const store = (offset: number): Code => [...vector(0x0b), 4, ...unsigned(offset)];
 const loadPair = (offset: number): Code => [...vector(0x5d), 3, ...unsigned(offset)];
 const longs = (value: number): Code => [
   ...vector(0x0c),

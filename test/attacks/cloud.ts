@@ -273,6 +273,24 @@ export const CLOUD_ATTACKS: readonly Attack[] = [
     ),
   },
   {
+    name: "many grammars in one write",
+    run: again(
+      (port) => greeted(port),
+      (i) => {
+        // Each compiles for a while, and is another one.
+        const rules = Array.from(
+          { length: 60 },
+          (_, rule) => `r${rule} ::= [a-${"xyz"[rule % 3]}]{1,${rule + 2}} "${i}"`,
+        );
+        const grammar = `root ::= ${rules.map((_, rule) => `r${rule}`).join(" | ")}\n${rules.join("\n")}`;
+        const opens = Array.from({ length: 12 }, (_, at) =>
+          opening(12 * i + at + 1, { grammar: `${grammar}\n# ${at}` }),
+        );
+        return Buffer.concat(opens.map(message));
+      },
+    ),
+  },
+  {
     name: "drafts and requests for no session",
     run: again(
       (port) => greeted(port),

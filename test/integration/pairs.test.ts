@@ -6,14 +6,11 @@ import { createCloud } from "../../src/device/cloud.ts";
 import { createEdge } from "../../src/device/edge.ts";
 import { LlamaModel } from "../../src/engine/llama/model.ts";
 import { LlamaTokenizer } from "../../src/engine/llama/tokenizer.ts";
-import { keepDrafting } from "../support/drafting.ts";
 import { greedyOf, pairTexts } from "../support/pair-texts.ts";
 import { writeRandomGguf } from "../support/random-gguf.ts";
 import { type WornVocabulary, wearVocabulary } from "../support/wear-vocabulary.ts";
 
 /** Pairs out of the bundled vocabulary, each verdict stated beforehand; test/real/pairs.test.ts has those of families. */
-
-keepDrafting();
 
 const VOCABULARY = "models/pico-target-q8_0.gguf";
 const NORMAL = 1;

@@ -31,7 +31,8 @@ it("keeps no timer for an answer that nobody waits for", async () => {
   }
   // What a socket's end leaves to do is done in a few turns.
   for (let i = 0; i < 100; i++) await new Promise(setImmediate);
-  expect(timers() - before).toBeLessThan(10);
+  // The server's own, and what the runner of this test may have begun meanwhile.
+  expect(timers() - before).toBeLessThanOrEqual(3);
   await server.close();
   await edge.close();
 });

@@ -6,7 +6,6 @@ import { type DecodingPolicy, POLICIES } from "../../src/decoding/policy.ts";
 import { LlamaModel } from "../../src/engine/llama/model.ts";
 import { llamaDraftModel } from "../../src/engine/llama/models.ts";
 import type { SamplerSettings } from "../../src/sampling/sampler.ts";
-import { keepDrafting } from "../support/drafting.ts";
 import { ARCHITECTURES } from "../support/gguf/architectures.ts";
 import { writeRandomModel } from "../support/gguf/random.ts";
 import { PROMPTS } from "../support/prompts.ts";
@@ -19,8 +18,6 @@ import { draws } from "../support/world.ts";
  * the text is the cloud's own under every policy, with four sessions at a time. The drafter is the target with noise in
  * its weights, so that it is wrong often. PICOSPEC_ARCHITECTURE_PROMPTS=20 asks all prompts.
  */
-
-keepDrafting();
 
 const ASKED = Number(process.env.PICOSPEC_ARCHITECTURE_PROMPTS ?? 5);
 const AT_A_TIME = 4;

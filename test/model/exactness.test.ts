@@ -1,13 +1,10 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { POLICIES } from "../../src/decoding/policy.ts";
-import { keepDrafting } from "../support/drafting.ts";
 import { PROMPTS } from "../support/prompts.ts";
 import { openRandomPair, RANDOM_SHAPES } from "../support/random-pair.ts";
 import { RealPair } from "../support/real-pair.ts";
 
 /** Temperature 0 on real models: PicoSpec says what the cloud alone says. */
-
-keepDrafting();
 
 describe("the bundled pair, Q8_0", () => {
   let pair: RealPair;

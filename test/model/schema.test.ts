@@ -2,13 +2,10 @@ import { Ajv } from "ajv";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { POLICIES } from "../../src/decoding/policy.ts";
 import { schemaGrammar } from "../../src/grammar/schema/schema.ts";
-import { keepDrafting } from "../support/drafting.ts";
 import { RealPair } from "../support/real-pair.ts";
 import { draws } from "../support/world.ts";
 
 /** Answers under a JSON Schema are JSON that fits it, whatever the models would rather say. */
-
-keepDrafting();
 
 const MOST_TOKENS = 300;
 const GENERATIONS = 500;

@@ -49,14 +49,9 @@ export class Decoder {
   }
 
   private decodeAndWait(done: (error: unknown, code: number) => void): void {
-    const tokens = this.batch.native.n_tokens;
-    const startMs = performance.now();
-    const timed = (error: unknown, code: number) => {
-      this.times.note(tokens, performance.now() - startMs);
-      done(error, code);
-    };
-    if (this.model.onCpu && this.times.isShort(tokens)) this.decodeHere(timed);
-    else this.decodeElsewhere(timed);
+    const isShort = this.model.onCpu && this.times.isShort(this.batch.native.n_tokens);
+    if (isShort) this.decodeHere(done);
+    else this.decodeElsewhere(done);
   }
 
   /** On the event loop, with a turn of it before and one after: what has come meanwhile is heard before the end of the decode. */
@@ -64,11 +59,13 @@ export class Decoder {
     const { api } = this.model.library;
     setImmediate(() => {
       let [failure, code]: [unknown, number] = [null, 0];
+      const startMs = performance.now();
       try {
         code = api.decode(this.pointer, this.batch.native);
       } catch (error) {
         failure = error;
       }
+      this.times.note(this.batch.native.n_tokens, performance.now() - startMs);
       setImmediate(() => done(failure, code));
     });
   }
@@ -76,7 +73,10 @@ export class Decoder {
   /** On a GPU llama_decode only queues the work: without the second call the event loop would wait for it. */
   private decodeElsewhere(done: (error: unknown, code: number) => void): void {
     const { api, usesGpu } = this.model.library;
+    const tokens = this.batch.native.n_tokens;
+    const startMs = performance.now();
     api.decode.async(this.pointer, this.batch.native, (error, code) => {
+      this.times.note(tokens, performance.now() - startMs);
       if (error || !usesGpu) done(error, code);
       else api.synchronize.async(this.pointer, (failed) => done(failed, code));
     });

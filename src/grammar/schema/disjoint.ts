@@ -7,11 +7,14 @@ const TYPES = ["null", "boolean", "integer", "number", "string", "array", "objec
 const MOST_DEPTH = 6;
 /** Pairs of schemas that are compared for all `oneOf` of a schema: some 20 ms. */
 const MOST_PAIRS = 3000;
+/** Schemas that are looked at for that, each as often as it is met: references can make few of them many. */
+const MOST_VISITS = 100_000;
 
 /** Proves that no instance fits two schemas at once, and says no where it cannot. One for a whole schema. */
 export class Disjointness {
   private readonly lookup: Lookup;
   private pairs = 0;
+  private visits = 0;
 
   constructor(lookup: Lookup) {
     this.lookup = lookup;
@@ -58,7 +61,7 @@ export class Disjointness {
     return this.parts(schema, 0).filter((part): part is Plain => typeof part === "object");
   }
 
-  proven(left: PlainSchema, right: PlainSchema, depth = 0): boolean {
+  private proven(left: PlainSchema, right: PlainSchema, depth = 0): boolean {
     if (left === false || right === false) return true;
     if (depth > MOST_DEPTH || ++this.pairs > MOST_PAIRS) return false;
     const lefts = this.parts(left, depth);
@@ -83,13 +86,15 @@ export class Disjointness {
 
   /** A schema and all that has to hold with it. */
   private parts(schema: PlainSchema, depth: number): PlainSchema[] {
-    if (typeof schema === "boolean" || depth > MOST_DEPTH) return [schema];
+    // What is not looked at proves nothing.
+    if (typeof schema === "boolean" || depth > MOST_DEPTH || ++this.visits > MOST_VISITS) return [schema];
     const more = [...(schema.allOf ?? []), ...(schema.$ref ? [this.lookup(schema.$ref)] : [])];
     return [schema, ...more.flatMap((part) => this.parts(part, depth + 1))];
   }
 
   private allowsType(schema: PlainSchema, type: string, depth: number): boolean {
-    if (typeof schema === "boolean" || depth > MOST_DEPTH) return schema !== false;
+    if (typeof schema === "boolean" || depth > MOST_DEPTH || ++this.visits > MOST_VISITS)
+      return schema !== false;
     if (
       schema.type &&
       !schema.type.includes(type) &&
@@ -143,9 +148,9 @@ function listedBy(parts: readonly Plain[]): readonly unknown[] | null {
 function areDistinct(lists: readonly (readonly unknown[] | null)[]): boolean {
   const seen = new Set<string>();
   return lists.every((list) => {
-    const own = new Set(list?.map(canonical));
-    if (list === null || [...own].some((value) => seen.has(value))) return false;
-    for (const value of own) seen.add(value);
+    const values = new Set(list?.map(canonical));
+    if (list === null || [...values].some((value) => seen.has(value))) return false;
+    for (const value of values) seen.add(value);
     return true;
   });
 }

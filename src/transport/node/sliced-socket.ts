@@ -1,5 +1,6 @@
 import type { Server, Socket } from "node:net";
 import { Duplex } from "node:stream";
+import { assert } from "../../util/assert.ts";
 
 /**
  * A connection whose bytes reach their parser, of HTTP or WebSocket, in slices, with a turn of the event loop between two of
@@ -20,11 +21,12 @@ export function serveInSlices(
   event: "connection" | "secureConnection",
   opened: (socket: SlicedSocket) => void,
 ): void {
-  const [serve] = server.listeners(event);
+  const [serve, ...others] = server.listeners(event);
+  assert(serve && others.length === 0, "a server of HTTP has one listener of its own for connections");
   server.removeAllListeners(event).on(event, (raw: Socket) => {
     const socket = new SlicedSocket(raw);
     opened(socket);
-    serve!.call(server, socket);
+    serve.call(server, socket);
   });
 }
 
@@ -34,6 +36,7 @@ export class SlicedSocket extends Duplex {
   private rest: Buffer | null = null;
   private wanted = false;
   private ended = false;
+  private held = false;
 
   constructor(raw: Socket) {
     super();
@@ -56,6 +59,22 @@ export class SlicedSocket extends Duplex {
   setTimeout(ms: number): this {
     this.raw.setTimeout(ms);
     return this;
+  }
+
+  /** As of a socket. */
+  setNoDelay(noDelay: boolean): this {
+    this.raw.setNoDelay(noDelay);
+    return this;
+  }
+
+  /** No further slice is handed over, however much is wanted, until `release`. */
+  hold(): void {
+    this.held = true;
+  }
+
+  release(): void {
+    this.held = false;
+    setImmediate(() => this.handOver());
   }
 
   /** As of a socket: the server is done with it after its last answer, and waits for no end of the other side. */
@@ -97,7 +116,7 @@ export class SlicedSocket extends Duplex {
   }
 
   private handOver(): void {
-    if (this.destroyed) return;
+    if (this.destroyed || this.held) return;
     if (this.rest === null) {
       if (this.ended) this.push(null);
       return;

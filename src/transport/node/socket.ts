@@ -4,7 +4,8 @@ import type { Duplex } from "node:stream";
 import { type WebSocket, WebSocketServer } from "ws";
 import { ConnectionError, MOST_MESSAGE_BYTES, type Transport } from "../transport.ts";
 import { webSocketTransport } from "../websocket.ts";
-import { serveInSlices } from "./sliced-socket.ts";
+import { inTurns } from "./in-turns.ts";
+import { type SlicedSocket, serveInSlices } from "./sliced-socket.ts";
 import { keyOfProtocols, SUBPROTOCOL } from "./subprotocol.ts";
 import { type Flow, Traffic } from "./traffic.ts";
 
@@ -91,7 +92,7 @@ export async function listen<Admitted = null>(options: ListenOptions<Admitted>):
     maxPayload: MOST_MESSAGE_BYTES,
     maxFragments: MOST_FRAGMENTS,
     maxBufferedChunks: MOST_PIECES,
-    // All messages of a slice in one turn of the event loop: they are some hundreds at most.
+    // All messages of a slice at once: how many of them are handled in a turn is for `inTurns`.
     allowSynchronousEvents: true,
     // Not in the package's types yet.
     ...({ closeTimeout: LET_GO_MS } as object),
@@ -101,7 +102,8 @@ export async function listen<Admitted = null>(options: ListenOptions<Admitted>):
   const flows = new WeakMap<WebSocket, Flow>();
   const event = http instanceof SecureServer ? "secureConnection" : "connection";
   serveInSlices(http, event, (socket) => traffic.opened(socket));
-  http.on("upgrade", (request: IncomingMessage, socket: Duplex, head: Buffer) => {
+  // All connections are sliced.
+  http.on("upgrade", (request: IncomingMessage, socket: SlicedSocket, head: Buffer) => {
     upgrade(sockets, options, request, socket, head, (webSocket) => {
       const flow = traffic.upgraded(socket, webSocket);
       flows.set(webSocket, flow);
@@ -158,7 +160,7 @@ function upgrade<Admitted>(
   sockets: WebSocketServer,
   { admit, connected }: ListenOptions<Admitted>,
   request: IncomingMessage,
-  socket: Duplex,
+  socket: SlicedSocket,
   head: Buffer,
   flowOf: (webSocket: WebSocket) => Flow,
 ): void {
@@ -174,7 +176,7 @@ function upgrade<Admitted>(
   sockets.handleUpgrade(request, socket, head, (webSocket) => {
     sockets.emit("connection", webSocket, request);
     webSocket.on("error", () => {}); // told to the owner by the transport's own listener
-    connected(webSocketTransport(webSocket, flowOf(webSocket)), decision.admitted);
+    connected(inTurns(webSocketTransport(webSocket, flowOf(webSocket)), socket), decision.admitted);
   });
 }
 

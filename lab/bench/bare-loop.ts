@@ -8,7 +8,9 @@ import type { SamplerSettings } from "../../src/sampling/sampler.ts";
  */
 
 export interface BareLoop {
-  readonly tokensPerSecond: number;
+  readonly tokens: number;
+  /** of all of them together, without the prompts */
+  readonly ms: number;
   /** answers, without the prompts */
   readonly answers: readonly (readonly number[])[];
 }
@@ -56,8 +58,8 @@ export async function bareLoop(
       row.over = length >= maxTokens || endTokens.includes(answer.token);
     }
   }
-  const tokensPerSecond = (1000 * count) / (performance.now() - startMs);
-  return { tokensPerSecond, answers: rows.map(({ tokens, promptLength }) => tokens.slice(promptLength)) };
+  const ms = performance.now() - startMs;
+  return { tokens: count, ms, answers: rows.map(({ tokens, promptLength }) => tokens.slice(promptLength)) };
 }
 
 async function feedPrompt(engine: PassEngine, { tokens, slot }: Row): Promise<void> {

@@ -46,8 +46,13 @@ export interface RealOptions {
   readonly progress?: (fraction: number) => void;
 }
 
+/** What is compiled and learnt at first takes so many tokens of each way, or so long. */
+const WARM_TOKENS = 4000;
+const MOST_WARM_MS = 20_000;
+
 interface Turn {
-  readonly tokensPerSecond: number;
+  readonly tokens: number;
+  readonly ms: number;
   readonly answers: readonly (readonly number[])[];
 }
 
@@ -63,17 +68,16 @@ export async function benchReal(options: RealOptions): Promise<RealTiming> {
   const rates: Record<RealWay, number[]> = { bare: [], cloud: [], race: [] };
   const counts: Counts = { passes: 0, tokens: 0, accepted: 0, judged: 0 };
   let [same, answers] = [0, 0];
-  // Round 0 is for what is compiled and learnt at first.
-  for (let round = 0; round <= rounds; round++) {
+  for (const way of REAL_WAYS) await warmUp(way, options);
+  for (let round = 1; round <= rounds; round++) {
     const turns: Partial<Record<RealWay, Turn>> = {};
     for (let i = 0; i < REAL_WAYS.length; i++) {
       const way = REAL_WAYS[(i + round) % REAL_WAYS.length]!;
-      turns[way] = await turn(way, round, options, round > 0 ? counts : null);
+      turns[way] = await turn(way, round, options, counts);
     }
-    progress((round + 1) / (rounds + 1));
+    progress(round / rounds);
     const { bare, cloud, race } = turns as Record<RealWay, Turn>;
-    if (round === 0) continue;
-    for (const way of REAL_WAYS) rates[way].push(turns[way]!.tokensPerSecond);
+    for (const way of REAL_WAYS) rates[way].push((1000 * turns[way]!.tokens) / turns[way]!.ms);
     for (let i = 0; i < clients; i++) {
       const texts = [bare, cloud, race].map(({ answers: all }) =>
         all[i]!.filter((token) => !options.endTokens.includes(token)).join(),
@@ -102,6 +106,15 @@ export async function benchReal(options: RealOptions): Promise<RealTiming> {
   };
 }
 
+async function warmUp(way: RealWay, options: RealOptions): Promise<void> {
+  let [tokens, ms] = [0, 0];
+  for (let round = 0; tokens < WARM_TOKENS && ms < MOST_WARM_MS; round++) {
+    const one = await turn(way, round, options, null);
+    tokens += one.tokens;
+    ms += one.ms;
+  }
+}
+
 async function turn(way: RealWay, round: number, options: RealOptions, counts: Counts | null): Promise<Turn> {
   const { bare, endTokens, prompts, clients, maxTokens, temperature, edge } = options;
   const sampler = samplerSettings({ temperature });
@@ -116,7 +129,7 @@ async function turn(way: RealWay, round: number, options: RealOptions, counts: C
   for (const one of asked) await ask(one, 1);
   const startMs = performance.now();
   const told = await Promise.all(asked.map((one) => ask(one, maxTokens)));
-  const seconds = (performance.now() - startMs) / 1000;
+  const ms = performance.now() - startMs;
   const tokens = told.reduce((sum, { statistics }) => sum + statistics.tokens, 0);
   if (way === "race" && counts) {
     for (const { statistics } of told) {
@@ -127,7 +140,8 @@ async function turn(way: RealWay, round: number, options: RealOptions, counts: C
     }
   }
   return {
-    tokensPerSecond: tokens / seconds,
+    tokens,
+    ms,
     answers: told.map(({ tokens: all }) => all.map(({ token }) => token)),
   };
 }

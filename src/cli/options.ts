@@ -1,6 +1,7 @@
 import { type Command, InvalidArgumentError, Option } from "commander";
 import { type DecodingPolicy, POLICIES, policyNamed } from "../decoding/policy.ts";
 import { SESSION_ROWS } from "../decoding/session.ts";
+import { keepToCpus } from "../device/cpus.ts";
 import {
   type ComputeOptions,
   checkCompute,
@@ -112,6 +113,13 @@ export function addRenamedOption(command: Command, option: Option, formerFlags: 
 /** What the model computes with, beside `--threads`. */
 export function addComputeOptions(command: Command): Command {
   return command
+    .addOption(
+      new Option("--cpus <list>", "processors to keep to, such as 0-3,6; Linux alone (default: all)"),
+    )
+    .hook("preAction", (self) => {
+      const list: unknown = self.getOptionValue("cpus");
+      if (list !== undefined) keepToCpus(`${list}`);
+    })
     .addOption(
       new Option("--gpu <choice>", "use an installed GPU build of llama.cpp")
         .choices(["auto", "off"])

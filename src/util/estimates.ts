@@ -65,8 +65,6 @@ export class FadingShare {
 
 /** What a logarithm is left of its weight when the next one comes. */
 const LOG_FADING = 0.75;
-/** What samples are believed to scatter by before there are several. */
-const PRIOR_DEVIATION = 0.15;
 
 /** The mean of logarithms, older ones fading, and how sure it is. */
 export class FadingLog {
@@ -74,6 +72,12 @@ export class FadingLog {
   private weight = 0;
   private sum = 0;
   private squares = 0;
+  private readonly priorDeviation: number;
+
+  /** @param priorDeviation what samples are believed to scatter by before there are several */
+  constructor(priorDeviation: number) {
+    this.priorDeviation = priorDeviation;
+  }
 
   get mean(): number {
     return this.sum / this.weight;
@@ -81,8 +85,13 @@ export class FadingLog {
 
   /** Of the mean. */
   get variance(): number {
+    return this.deviation ** 2 / this.weight;
+  }
+
+  /** Standard deviation of a sample. */
+  get deviation(): number {
     const scatter = Math.max(0, this.squares / this.weight - this.mean ** 2);
-    return Math.max(scatter, PRIOR_DEVIATION ** 2 / this.samples) / this.weight;
+    return Math.sqrt(Math.max(scatter, this.priorDeviation ** 2 / this.samples));
   }
 
   add(sample: number): void {

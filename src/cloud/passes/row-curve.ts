@@ -4,8 +4,8 @@ const MOST_ROWS = 64;
 const WEIGHT = 0.1;
 /** Once a number of rows was seen so often, its time is believed. */
 const ENOUGH = 3;
-/** What was not seen in so many passes may no longer hold. */
-const STALE_AFTER_PASSES = 400;
+/** What was not seen in so many passes may no longer hold: it is tried again, lest a few slow ones keep it from being seen. */
+const STALE_AFTER_PASSES = 60;
 
 /**
  * What passes take by their rows, as it was seen. A line is not enough: with some kernels a second row costs as much as the first

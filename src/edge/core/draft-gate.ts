@@ -8,11 +8,13 @@ import { FadingLog } from "../../util/estimates.ts";
  * - Drafting can slow the target down: on one machine it takes time, caches and memory from it, in a full cloud its rows make
  *   everybody wait. Neither side sees that on its own clock. What counts is the rate at which tokens are committed: it is
  *   measured with drafts and without, in alternation, and the better way is kept.
- * - A stretch of silence costs what drafts would have brought: it is short, and the rarer the surer the answer is.
+ * - A stretch of silence costs what drafts would have brought: it is short, and the rarer the surer the answer is. Where drafts
+ *   do not pay a try of them costs too: the more it costs, the rarer it is.
  * - Without drafts every pass commits one token. Where that could not be faster, even if passes took so much less than the
  *   short ones take now, silence is not tried.
- * - What was learnt holds as long as verdicts keep their pace. When that has changed, the other way is tried at once. (The
- *   rate itself scatters more, since verdicts bring few tokens or many.)
+ * - What was learnt holds as long as verdicts keep their pace, by what that scatters. When it has changed, the other way is
+ *   tried at once; but a target that has become faster without drafts is no reason to make some. One try that says once more
+ *   that drafts do not pay is enough. (The rate itself scatters more than the pace, since verdicts bring few tokens or many.)
  * - Drafts that bring next to nothing (they come too late, or are never right) cost energy: they rest whatever the rate.
  */
 
@@ -27,7 +29,7 @@ type Mode =
   | "idles";
 
 /** Tokens that a rate is measured over. */
-const DRAFTS_TOKENS = 24;
+const DRAFTS_TOKENS = 20;
 const SILENCE_TOKENS = 12;
 const TRY_TOKENS = 16;
 /** Drafts of a session that were in flight are used up when so many verdicts in a row have judged none. */
@@ -39,7 +41,12 @@ const MOST_SETTLING_VERDICTS = 64;
 /** Logarithms of ratios of rates. */
 const LEAST_GAIN_LOG = 0.02;
 const CHANGE_LOG = 0.25;
+/** Standard deviations of a stretch without drafts: on a machine that others use too its pace scatters by more than that. */
+const CHANGE_DEVIATIONS = 3;
 const OTHER_WORLD_LOG = 0.5;
+/** Of a stretch, before there are several: verdicts on drafts bring few tokens or many, without they bring one each. */
+const DRAFTS_DEVIATION = 0.15;
+const SILENCE_DEVIATION = 0.08;
 /** Standard errors. */
 const SURE_ERRORS = 1.5;
 /** With so many stretches of each the better mean is believed. */
@@ -56,7 +63,11 @@ const FIRST_TRY_TOKENS = 64;
 const FIRST_DRAFTS_TOKENS = 96;
 const LONGEST_DRAFTS_TOKENS = 4096;
 const FIRST_REST_TOKENS = 64;
-const LONGEST_REST_TOKENS = 512;
+const LONGEST_REST_TOKENS = 2048;
+const LONG_REST_TOKENS = 512;
+/** Tokens of a try of drafts, with those until it counts; and the share of all time that tries may cost after long rests. */
+const WHOLE_TRY_TOKENS = 24;
+const TRIES_SHARE = 0.01;
 /** Verdicts that a gain of nothing is measured over before it is believed, and tokens that it is then given up for. */
 const IDLE_VERDICTS = 48;
 const LEAST_GAIN_TOKENS = 0.02;
@@ -72,9 +83,9 @@ export class DraftGate {
   sessions = 0;
   private mode: Mode = "drafts";
   /** ms a token, of each way; and ms a verdict, of the way that is taken */
-  private readonly drafts = new FadingLog();
-  private readonly silence = new FadingLog();
-  private readonly pace = new FadingLog();
+  private readonly drafts = new FadingLog(DRAFTS_DEVIATION);
+  private readonly silence = new FadingLog(SILENCE_DEVIATION);
+  private readonly pace = new FadingLog(SILENCE_DEVIATION);
   private paceOf: Mode = "drafts";
   /** between verdicts with drafts, as it is for the shortest quarter, ms; -1: not known */
   private shortMs = -1;
@@ -83,6 +94,10 @@ export class DraftGate {
   private intervalTokens = FIRST_DRAFTS_TOKENS;
   private idleTokens = FIRST_IDLE_TOKENS;
   private stretch = new Stretch();
+  /** what was sure the last time; at first they are taken to pay */
+  private lastlyPaid = true;
+  /** the last try found the other way changed, and this way is to be measured again */
+  private isOtherWorld = false;
   /** this mode has had a stretch */
   private isMeasured = false;
   /** how the last stretch's pace was to those before: -1 far faster, 1 far slower, 0 near */
@@ -150,18 +165,25 @@ export class DraftGate {
     const known = this.open ? this.drafts : this.silence;
     if (mode === "triesSilence" || mode === "triesDrafts") {
       // The world has changed since it was last tried.
-      if (known.samples >= 2 && Math.abs(sample - known.mean) > OTHER_WORLD_LOG) this.forgetRates();
+      this.isOtherWorld = known.samples >= 2 && Math.abs(sample - known.mean) > OTHER_WORLD_LOG;
+      if (this.isOtherWorld) this.forgetRates();
       known.add(sample);
       this.decide();
       return;
     }
-    if (this.hasChanged(pace)) {
+    const change = this.changeOf(pace);
+    if (change !== 0) {
       this.forgetRates();
       this.shortMs = SHORT_OF_USUAL * Math.exp(pace);
+    }
+    if (change > 0 || (change < 0 && this.open)) {
       this.intervalTokens = this.open ? FIRST_DRAFTS_TOKENS : FIRST_REST_TOKENS;
       this.leftTokens = 0;
     }
     known.add(sample);
+    // The other way was measured in this world a moment ago.
+    if (this.isOtherWorld && change === 0) this.decide();
+    this.isOtherWorld = false;
   }
 
   private noteShort(ms: number): void {
@@ -173,16 +195,17 @@ export class DraftGate {
     return LEAST_OF_PASS * this.shortMs < Math.exp(this.drafts.mean);
   }
 
-  /** The second time in a row that the pace is far from the usual one, on the same side. */
-  private hasChanged(pace: number): boolean {
+  /** 1 slower, -1 faster: the second time in a row that the pace is far from the usual one, on the same side; 0 as usual. */
+  private changeOf(pace: number): number {
     const difference = this.pace.samples < 2 ? 0 : pace - this.pace.mean;
-    const side = Math.abs(difference) > CHANGE_LOG ? Math.sign(difference) : 0;
+    const far = this.open ? CHANGE_LOG : Math.max(CHANGE_LOG, CHANGE_DEVIATIONS * this.pace.deviation);
+    const side = Math.abs(difference) > far ? Math.sign(difference) : 0;
     const changed = side !== 0 && side === this.paceSide;
     this.paceSide = changed ? 0 : side;
     if (changed) this.pace.forget();
     // One that is far may be chance, and is not learnt.
     if (changed || side === 0) this.pace.add(pace);
-    return changed;
+    return changed ? side : 0;
   }
 
   private forgetRates(): void {
@@ -197,15 +220,25 @@ export class DraftGate {
     const gain = silence.mean - drafts.mean - LEAST_GAIN_LOG;
     const error = Math.sqrt(drafts.variance + silence.variance);
     const enough = Math.min(drafts.samples, silence.samples) >= ENOUGH_STRETCHES;
-    const isSure = enough || (Number.isFinite(gain) && Math.abs(gain) > SURE_ERRORS * error);
+    // A try of silence costs little, and is made again.
+    const asBefore = triedDrafts && gain < 0 && !this.lastlyPaid;
+    const isSure = enough || asBefore || (Number.isFinite(gain) && Math.abs(gain) > SURE_ERRORS * error);
     // Not sure: as before, and tried again when that has been measured once more.
     const pays = isSure ? gain > 0 : !triedDrafts;
+    if (isSure) this.lastlyPaid = pays;
     const [first, longest] = pays
       ? [FIRST_DRAFTS_TOKENS, LONGEST_DRAFTS_TOKENS]
-      : [FIRST_REST_TOKENS, LONGEST_REST_TOKENS];
+      : [FIRST_REST_TOKENS, this.longestRest()];
     if (!isSure || pays === triedDrafts) this.intervalTokens = first;
     else this.intervalTokens = Math.min(2 * this.intervalTokens, longest);
     this.enter(pays ? "drafts" : "rests", isSure ? this.intervalTokens : 0);
+  }
+
+  /** A try of drafts takes longer than the same tokens without: so long that this is the share it may cost, tokens. */
+  private longestRest(): number {
+    const lost = WHOLE_TRY_TOKENS * (Math.exp(this.drafts.mean - this.silence.mean) - 1);
+    // Where it costs next to nothing, energy is saved.
+    return Math.max(LONG_REST_TOKENS, Math.min(LONGEST_REST_TOKENS, lost / TRIES_SHARE));
   }
 
   private bringsNothing(tokens: number): boolean {

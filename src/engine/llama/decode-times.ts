@@ -2,7 +2,7 @@
  * A decode up to this long may hold up the event loop. The way to another thread and back costs some 0.1 ms, and more where no
  * core is free for it; whoever else waits for the loop waits for this long at most.
  */
-const SHORT_MS = 2;
+const SHORT_MS = 4;
 /** Weights of a new sample: what a decode takes is nearer to its shortest, and the rest is what else the machine does. */
 const SHORTER_WEIGHT = 0.5;
 const LONGER_WEIGHT = 0.05;

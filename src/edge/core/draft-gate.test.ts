@@ -150,13 +150,6 @@ describe("drafts", () => {
   }
 
   it("rest where they cost 32 sessions; control: not so where sessions do not settle by themselves", () => {
-    console.log(
-      manySessions(32, true),
-      manySessions(32, false),
-      manySessions(1, true),
-      manySessions(64, true),
-      manySessions(64, false),
-    );
     expect(manySessions(32, true)).toBeLessThan(0.1);
     expect(manySessions(32, false)).toBeGreaterThan(2 * manySessions(32, true));
   });

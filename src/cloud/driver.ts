@@ -240,7 +240,8 @@ export class Cloud {
   private sendChunk({ connection, part, chunk }: Extract<CloudEffect<never>, { kind: "vocabulary" }>): void {
     assert(this.vocabulary, "what is not there is refused");
     this.vocabulary.chunk(part, chunk).then(
-      (bytes) => this.send(connection, { type: "vocabulary", part, chunk, bytes }),
+      (bytes) =>
+        this.guarded(connection, () => this.send(connection, { type: "vocabulary", part, chunk, bytes })),
       (error: unknown) =>
         this.guarded(connection, () => {
           throw error;

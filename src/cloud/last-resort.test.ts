@@ -77,3 +77,37 @@ it("a fault of ours costs the connection that it came over, is told, and all oth
 it("control: without the last resort it is thrown to whoever brought the event", () => {
   expect(() => run()).toThrow("a fault of ours");
 });
+
+it("a fault while a chunk of the vocabulary is sent is told too, and costs its connection", async () => {
+  const clock = new VirtualClock();
+  const faults: unknown[] = [];
+  const about = {
+    ...{ type: "BPE", ids: 12, tokens: 12, identity: "i" },
+    ...{ fileBytes: 8, fileHash: "0".repeat(64) },
+  };
+  const cloud = new Cloud({
+    model: new ToyPassEngine(language, clock, { kvSlots: 2 }),
+    description: { name: "toy", fingerprint: "toy", endTokens: [0], chatTemplate: null },
+    ...{ clock, server: "test", failed: (error) => faults.push(error) },
+    vocabulary: { about, chunk: async () => new Uint8Array(8) },
+    observer: {
+      sent(_, frame) {
+        if (frame.type === "vocabulary") throw new TypeError("a fault of ours");
+      },
+    },
+  });
+  const [near, far] = memoryPair(clock);
+  cloud.accept(far);
+  const told: unknown[] = [];
+  new RemoteOpener({
+    ...{ link: wireLink(near), reconnect: null, reconnectWithinMs: 0, secret: null, fingerprint: "toy" },
+    ...{ drafter: null, clock, client: "test" },
+    ready: (_, client) => client.requestVocabulary("file", 0, (error) => told.push(error?.code ?? "there")),
+  });
+  clock.run(1000);
+  for (let i = 0; i < 10; i++) await Promise.resolve();
+  clock.run(2000);
+  expect(faults).toEqual([expect.objectContaining({ message: "a fault of ours" })]);
+  expect(cloud.connections).toBe(0);
+  cloud.checkIntegrity();
+});

@@ -1,4 +1,3 @@
-import { createHash } from "node:crypto";
 import { promisify } from "node:util";
 import { deflate } from "node:zlib";
 import type { GivenVocabulary } from "../cloud/driver.ts";
@@ -6,12 +5,12 @@ import { BLOCK_IDS, blockHashes } from "../decoding/vocabulary-pair.ts";
 import { readMetadataOf } from "../engine/llama/header.ts";
 import { tokenizerFile } from "../engine/llama/vocabulary.ts";
 import { vocabularyTable } from "../engine/llama/vocabulary-table.ts";
+import { frameBytes } from "../protocol/encode.ts";
 import { FILE_CHUNK_BYTES, PROTOCOL_LIMITS, type VocabularyPart } from "../protocol/frame.ts";
+import { sha256 } from "./vocabulary-cache.ts";
 
 /** The target's vocabulary as a cloud gives it away: whole in one frame where it fits, and in chunks. */
 
-/** Of a frame, besides the file. */
-const FRAME_OVERHEAD_BYTES = 64;
 const compressed = promisify(deflate);
 
 /** @param path of the target @throws EngineError `bad_model` */
@@ -21,19 +20,23 @@ export async function givenVocabulary(
   const metadata = await readMetadataOf(path);
   const file = tokenizerFile(metadata);
   const { type, ids, tokens, identity, entries } = vocabularyTable(metadata);
-  const fits = file.length + FRAME_OVERHEAD_BYTES <= PROTOCOL_LIMITS.frameBytes;
+  const fits = frameBytes({ type: "tokenizer", file }) <= PROTOCOL_LIMITS.frameBytes;
   const tokenizer = fits ? file : null;
   if (file.length > PROTOCOL_LIMITS.vocabularyBytes) return { tokenizer, vocabulary: null };
-  const fileHash = createHash("sha256").update(file).digest("hex");
+  const fileHash = sha256(file);
   const about = { type, ids, tokens, identity, fileBytes: file.length, fileHash };
   return { tokenizer, vocabulary: { about, chunk: chunksOver(file, entries) } };
 }
 
-/** No chunk is compressed before it is asked for, nor twice. */
+/** Nothing is compressed or hashed before it is asked for, nor twice. */
 function chunksOver(file: Uint8Array, entries: Uint32Array): GivenVocabulary["chunk"] {
   const ofFile = new Map<number, Promise<Uint8Array>>();
+  let blocks: Uint8Array | null = null;
   return async (part: VocabularyPart, chunk: number) => {
-    if (part === "blocks") return bytesOf(blockHashes(entries));
+    if (part === "blocks") {
+      blocks ??= bytesOf(blockHashes(entries));
+      return blocks;
+    }
     if (part === "entries") {
       return bytesOf(entries.slice(2 * BLOCK_IDS * chunk, 2 * BLOCK_IDS * (chunk + 1)));
     }

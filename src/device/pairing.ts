@@ -35,6 +35,8 @@ export class Pairings {
   private readonly others: Pairing[] = [];
   private readonly byOpener = new WeakMap<Opener, Pairing>();
   private latest: Pairing;
+  /** their targets are being paired */
+  private readonly asked = new Set<RemoteOpener>();
   private closed = false;
 
   constructor(loaded: LoadedDrafter) {
@@ -73,17 +75,22 @@ export class Pairings {
     const first = await openAs(this.latest, null);
     if (fits(this.latest, first.target)) return this.adopted(first);
     const { target } = first;
+    this.asked.add(first);
     try {
       this.latest = await this.pairingFor(first);
+    } catch (error) {
+      throw this.closed ? closedError() : error;
     } finally {
+      this.asked.delete(first);
       first.close();
     }
     return this.adopted(await openAs(this.latest, target));
   }
 
-  /** What was loaded stays its owner's to close. */
+  /** Ends what is being paired. What was loaded stays its owner's to close. */
   close(): void {
     this.closed = true;
+    for (const opener of this.asked) opener.close();
     for (const pairing of this.others.splice(0)) pairing.close();
   }
 
@@ -101,11 +108,15 @@ export class Pairings {
     const pairing = await pairWith(this.loaded, client, this.own.grammars !== null);
     if (this.closed) {
       pairing.close();
-      throw new ConnectionError("closed", "this edge was closed; make another");
+      throw closedError();
     }
     this.others.push(pairing);
     return pairing;
   }
+}
+
+function closedError(): ConnectionError {
+  return new ConnectionError("closed", "this edge was closed; make another");
 }
 
 /** Whether the target has the tokenizer of a pairing. A cloud that tells no identity is of release 0.1. */

@@ -173,6 +173,19 @@ describe("a keeper", () => {
     expect(cloud.triedAtMs.length).toBeLessThan(6);
   });
 
+  it("lets a question go half a minute after its time where the first try does not end", async () => {
+    const { clock, runTo } = kept();
+    const keeper = new Keeper({ open: () => new Promise(() => {}), clock, random: null });
+    const [short, none] = [outcome(keeper.wait(2000)), outcome(keeper.wait(Number.POSITIVE_INFINITY))];
+    await runTo(31_999);
+    expect(short.value).toBe("waits");
+    await runTo(32_001);
+    expect([short.value, none.value]).toEqual(["unreachable", "waits"]);
+    keeper.close();
+    await runTo(32_002);
+    expect(none.value).toBe("closed");
+  });
+
   it("that is closed lets go of its opener, refuses who waits, and tries no more", async () => {
     const { cloud, keeper, runTo } = kept();
     const waiting = outcome(keeper.wait(60_000));

@@ -40,7 +40,11 @@ const FIRST_RETRY_MS = 500;
 const LONGEST_RETRY_MS = 10_000;
 const REFUSED_RETRY_MS = 60_000;
 
+/** A first try may go on for so long past the time that its waiter has: it tells why. */
+const LAST_TRY_MS = 30_000;
+
 const AWAY = "the cloud is not there yet";
+const SLOW = "the cloud has not let this edge in yet: ask again later, or look whether the cloud is well";
 
 export class Keeper {
   private readonly options: KeeperOptions;
@@ -225,11 +229,16 @@ export class Keeper {
   }
 
   private outOfTime(waiter: Waiter): void {
+    const { clock } = this.options;
+    const lastMs = waiter.untilMs + LAST_TRY_MS;
     waiter.cancelTimer = null;
-    // The try that is under way tells why.
-    if (this.error === null && this.opening) return;
+    // The try that is under way tells why, if it ends.
+    if (this.error === null && this.opening && clock.nowMs() < lastMs) {
+      waiter.cancelTimer = clock.schedule(lastMs, () => this.outOfTime(waiter));
+      return;
+    }
     this.forget(waiter);
-    waiter.reject(this.error ?? new ConnectionError("unreachable", AWAY));
+    waiter.reject(this.error ?? new ConnectionError("unreachable", this.opening ? SLOW : AWAY));
   }
 
   private rejectAll(which: (waiter: Waiter) => boolean, error: Error): void {

@@ -89,7 +89,11 @@ const LONGEST_DRAIN_MS = 600_000;
 const MOST_DRAINING = 8;
 
 /** What a cloud says for which another try, or another server, may do. */
-const PASSING = new Set(["connection_lost", "unreachable", "shutting_down", "server_full", "slow_peer"]);
+const PASSING = new Set([
+  ...["connection_lost", "unreachable", "shutting_down", "server_full", "slow_peer"],
+  // It has not sent its tokenizer.
+  "silent_cloud",
+]);
 
 /** Whether another try may do, by the code of the error that ended the last. */
 export function isPassing(code: string): boolean {

@@ -228,6 +228,63 @@ describe("the vocabulary of the target", () => {
     client.checkIntegrity();
   });
 
+  it("is not waited for behind a cloud that answers pings and does not send it", () => {
+    const { clock, links, client } = connected();
+    const told: Told[] = [];
+    const passTo = (untilS: number) => {
+      for (let s = clock.nowMs() / 1000; s < untilS; s++) {
+        clock.runTo((s + 1) * 1000);
+        for (const frame of links[0]!.sent.splice(0)) {
+          if (frame.type === "ping") links[0]!.says(pongFor(frame));
+        }
+      }
+    };
+    for (const number of [0, 1]) client.requestVocabulary("file", number, into(told));
+    client.requestTokenizer(into(told));
+    links[0]!.says(chunk(1));
+    passTo(20);
+    client.requestVocabulary("entries", 0, into(told));
+    passTo(29);
+    expect(told).toEqual([2]);
+    passTo(36);
+    expect(told).toEqual([2, "silent_cloud", "silent_cloud"]);
+    passTo(56);
+    expect(told.slice(3)).toEqual(["silent_cloud"]);
+    // The link stays, and what comes late was not asked for.
+    links[0]!.says(chunk(0));
+    expect([told.length, links.length, client.gone]).toEqual([4, 1, false]);
+    client.checkIntegrity();
+    client.requestVocabulary("file", 0, into(told));
+    links[0]!.says(chunk(0));
+    expect(told.at(-1)).toBe(1);
+  });
+
+  it("has its time anew over another link", () => {
+    const { clock, links, client } = connected();
+    const told: Told[] = [];
+    clock.runTo(1000);
+    client.requestVocabulary("file", 1, into(told));
+    for (let i = 0; i < 3; i++) {
+      clock.runTo(clock.nowMs() + 16_000);
+      links.at(-1)!.breaks();
+      clock.runTo(clock.nowMs() + 1000);
+      links.at(-1)!.says(welcome);
+    }
+    links.at(-1)!.says(chunk(1));
+    expect(told).toEqual([2]);
+  });
+
+  it("is asked for in 64 requests at a time at most", () => {
+    const { links, client } = connected();
+    const told: Told[] = [];
+    for (let number = 0; number < 64; number++) client.requestVocabulary("file", number, into(told));
+    const more = () => client.requestVocabulary("file", 64, into(told));
+    expect(more).toThrow(expect.objectContaining({ code: "too_many_requests" }));
+    links[0]!.says(chunk(3));
+    more();
+    client.checkIntegrity();
+  });
+
   it("goes on over the next link with what has not come", () => {
     const { clock, links, client } = connected();
     const told: Told[] = [];

@@ -266,8 +266,9 @@ export class RemoteOpener implements Opener {
   /**
    * Asks for the target's tokenizer, a GGUF file without tensors: for an edge that has no model. Where the link breaks
    * it is asked for again over the next one.
-   * @param done called once, with the bytes of the file, or with an error when the connection is gone
-   * @throws CloudError `already_asked` while an earlier request is out
+   * @param done called once, with the bytes of the file, or with an error: when the connection is gone, or `silent_cloud`
+   * where nothing has come in 30 s
+   * @throws CloudError `already_asked` while an earlier request is out, `too_many_requests` while 64 others are
    */
   requestTokenizer(done: BytesDone): void {
     this.request({ type: "tokenizerRequest" }, done);
@@ -275,8 +276,8 @@ export class RemoteOpener implements Opener {
 
   /**
    * Asks for a chunk of the target's vocabulary, which `target.vocabulary` tells of. Several may be out at a time.
-   * @param done called once, with the bytes as they travel, or with an error when the connection is gone
-   * @throws CloudError `already_asked` while the same chunk is out
+   * @param done called once, with the bytes as they travel, or with an error as of `requestTokenizer`
+   * @throws CloudError `already_asked` while the same chunk is out, `too_many_requests` while 64 others are
    */
   requestVocabulary(part: VocabularyPart, chunk: number, done: BytesDone): void {
     this.request({ type: "vocabularyRequest", part, chunk }, done);
@@ -287,7 +288,7 @@ export class RemoteOpener implements Opener {
       done(this.failure, new Uint8Array(0));
       return;
     }
-    this.requests.add(frame, done);
+    this.requests.add(frame, done, this.options.clock.nowMs());
     this.links.noteExpected();
     this.links.current?.send(frame);
   }
@@ -381,7 +382,8 @@ export class RemoteOpener implements Opener {
     else {
       this.relinks++;
       this.resumeAll();
-      for (const frame of this.requests.frames()) this.links.current?.send(frame);
+      const frames = this.requests.again(this.options.clock.nowMs());
+      for (const frame of frames) this.links.current?.send(frame);
     }
     this.options.changed?.();
   }
@@ -498,6 +500,9 @@ export class RemoteOpener implements Opener {
       const message = `the cloud has committed nothing for ${SILENT_SESSION_MS / 1000} s, though it answers pings: ask again`;
       session.giveUp("silent_cloud", message);
     }
+    if (!this.links.isNewest(link)) return;
+    this.requests.endOverdue(nowMs);
+    this.links.noteExpected();
   }
 
   private end(error: CloudError): void {

@@ -89,6 +89,8 @@ export function frameBytes(frame: Frame): number {
     case "ping":
     case "pong":
       return HEADER_BYTES + 12 + frame.paddingBytes;
+    case "tokenizer":
+      return HEADER_BYTES + 4 + frame.file.length;
     default:
       return encode(frame).length;
   }
@@ -143,7 +145,7 @@ export function encode(frame: Frame): Uint8Array {
     case "tokenizerRequest":
       return new Writer(FrameType.tokenizerRequest, 0, 0, 0, HEADER_BYTES).done();
     case "tokenizer": {
-      const writer = new Writer(FrameType.tokenizer, 0, 0, 0, HEADER_BYTES + 4 + frame.file.length);
+      const writer = new Writer(FrameType.tokenizer, 0, 0, 0, frameBytes(frame));
       writer.u32(frame.file.length);
       writer.raw(frame.file);
       return writer.done();

@@ -88,12 +88,7 @@ export function writeGguf(file: Gguf): Uint8Array {
   const parts: Uint8Array[] = [new TextEncoder().encode("GGUF"), u32(file.version)];
   parts.push(u64(file.tensorCount ?? BigInt(file.tensors.length)));
   parts.push(u64(file.entryCount ?? BigInt(file.entries.length)));
-  for (const { key, type, elementType, length, values } of file.entries) {
-    parts.push(text(key), u32(type));
-    if (type === Type.array) parts.push(u32(elementType), u64(length ?? BigInt(values.length)));
-    // One by one: half a million are too many for one call.
-    for (const value of values) parts.push(value);
-  }
+  for (const entry of file.entries) parts.push(entryBytes(entry));
   for (const { name, dimensions, count, type, offset } of file.tensors) {
     parts.push(u64(BigInt(name.length)), name, u32(count ?? dimensions.length), ...dimensions.map(u64));
     parts.push(u32(type), u64(offset));
@@ -102,6 +97,12 @@ export function writeGguf(file: Gguf): Uint8Array {
   if (file.tensors.length === 0 && file.data.length === 0) return header;
   const padding = new Uint8Array(Math.ceil(header.length / ALIGNMENT) * ALIGNMENT - header.length);
   return Buffer.concat([header, padding, file.data]);
+}
+
+/** A key and its value, as a file has them. */
+export function entryBytes({ key, type, elementType, length, values }: Entry): Uint8Array {
+  const shape = type === Type.array ? [u32(elementType), u64(length ?? BigInt(values.length))] : [];
+  return Buffer.concat([text(key), u32(type), ...shape, Buffer.concat(values)]);
 }
 
 /** A value of a type that holds numbers; what does not fit wraps around. */

@@ -1,8 +1,7 @@
-import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { deflateSync } from "node:zlib";
-import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import type { GivenVocabulary } from "../../src/cloud/driver.ts";
 import { type CloudServer, serveCloud } from "../../src/cloud/server.ts";
 import { createEdge } from "../../src/device/edge.ts";
@@ -11,6 +10,7 @@ import { type OpenedTarget, TARGET_ENGINES } from "../../src/device/engines.ts";
 import type { AnswerRequest } from "../../src/edge/edge.ts";
 import type { VocabularyPart } from "../../src/protocol/frame.ts";
 import { keepDrafting } from "../support/drafting.ts";
+import { ownCache } from "../support/own-cache.ts";
 import { type WornVocabulary, wearVocabulary } from "../support/wear-vocabulary.ts";
 
 /** What clouds give away of their vocabulary: clouds of release 0.1, and clouds that lie. */
@@ -22,23 +22,18 @@ const QUESTION: AnswerRequest = {
   ...{ prompt: "Hello, I have 1234567 apples", seed: 1, maxTokens: 20, sampler: { temperature: 0 } },
 };
 const REQUEST = { kvSlots: 2, contextTokens: null, threads: 1, gpu: "off", progress: () => {} } as const;
-const folder = mkdtempSync(join(tmpdir(), "picospec-given-"));
+const { folder, cache } = ownCache();
 const [target, drafter, stranger] = ["target", "drafter", "stranger"].map((name) => join(folder, name));
-const cached = join(folder, "cache", "vocabularies");
+const cached = join(cache, "vocabularies");
 let opened: OpenedTarget;
 
 beforeAll(async () => {
-  vi.stubEnv("PICOSPEC_CACHE", join(folder, "cache"));
   wearVocabulary(VOCABULARY, target!, { layers: 2 });
   wearVocabulary(VOCABULARY, drafter!, { layers: 1, change: (one) => one.list("merges").reverse() });
   wearVocabulary(VOCABULARY, stranger!, { layers: 1, change: (one) => one.rename(1000, "zzzz") });
   opened = await TARGET_ENGINES.named("llama")({ ...REQUEST, file: target! });
 });
-afterAll(() => {
-  opened?.close();
-  vi.unstubAllEnvs();
-  rmSync(folder, { recursive: true });
-});
+afterAll(() => opened?.close());
 
 type Given = Pick<OpenedTarget, "tokenizer" | "vocabulary">;
 

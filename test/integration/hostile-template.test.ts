@@ -1,13 +1,11 @@
-import { mkdtempSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
-import { afterAll, beforeAll, expect, it, vi } from "vitest";
+import { afterAll, beforeAll, expect, it } from "vitest";
 import { type CloudServer, serveCloud } from "../../src/cloud/server.ts";
 import { createEdge } from "../../src/device/edge.ts";
 import { readModelFile } from "../../src/engine/llama/gguf.ts";
 import { ToyPassEngine } from "../../src/engine/toy/pass-engine.ts";
 import { toSeed } from "../../src/sampling/random.ts";
 import { systemClock } from "../../src/transport/node/clock.ts";
+import { ownCache } from "../support/own-cache.ts";
 import { DRAFTER } from "../support/processes.ts";
 
 /** A cloud whose chat template never ends. */
@@ -16,11 +14,11 @@ const LOOPS = "{% for i in range(100000) %}{% for j in range(100000) %}{% endfor
 const LANGUAGE = {
   ...{ seed: toSeed(1), vocabularySize: 2048, order: 3, spread: 6, divergence: 2, contextTokens: 4000 },
 };
-const folder = mkdtempSync(join(tmpdir(), "picospec-"));
 let server: CloudServer;
 
+ownCache();
+
 beforeAll(async () => {
-  vi.stubEnv("PICOSPEC_CACHE", folder);
   const { fingerprint } = await readModelFile(DRAFTER);
   server = await serveCloud({
     model: new ToyPassEngine(LANGUAGE, systemClock, { kvSlots: 2 }),
@@ -28,11 +26,7 @@ beforeAll(async () => {
     ...{ port: 0, server: "attacker" },
   });
 });
-afterAll(async () => {
-  await server.close();
-  vi.unstubAllEnvs();
-  rmSync(folder, { recursive: true });
-});
+afterAll(() => server.close());
 
 it("costs its question; others are answered meanwhile, and afterwards", async () => {
   await using edge = await createEdge({ cloud: server.url, model: DRAFTER, threads: 1, gpu: "off" });

@@ -1,11 +1,11 @@
-import { mkdtempSync, readdirSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { readdirSync, rmSync } from "node:fs";
 import { join } from "node:path";
-import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
+import { beforeAll, describe, expect, it } from "vitest";
 import { createCloud } from "../../src/device/cloud.ts";
 import { createEdge } from "../../src/device/edge.ts";
 import { LlamaModel } from "../../src/engine/llama/model.ts";
 import { LlamaTokenizer } from "../../src/engine/llama/tokenizer.ts";
+import { ownCache } from "../support/own-cache.ts";
 import { greedyOf, pairTexts } from "../support/pair-texts.ts";
 import { writeRandomGguf } from "../support/random-gguf.ts";
 import { type WornVocabulary, wearVocabulary } from "../support/wear-vocabulary.ts";
@@ -18,15 +18,10 @@ const CONTROL = 3;
 const USER_DEFINED = 4;
 const UNUSED = 5;
 
-const folder = mkdtempSync(join(tmpdir(), "picospec-pairs-"));
+const { folder, cache } = ownCache();
 const target = join(folder, "target.gguf");
 beforeAll(() => {
-  vi.stubEnv("PICOSPEC_CACHE", join(folder, "cache"));
   wearVocabulary(VOCABULARY, target, { layers: 2 });
-});
-afterAll(() => {
-  vi.unstubAllEnvs();
-  rmSync(folder, { recursive: true });
 });
 
 type Change = (vocabulary: WornVocabulary) => void;
@@ -136,14 +131,14 @@ describe("a pair is refused with its reason", () => {
 describe("the target's vocabulary", () => {
   const cached = () => {
     try {
-      return readdirSync(join(folder, "cache", "vocabularies"));
+      return readdirSync(join(cache, "vocabularies"));
     } catch {
       return [];
     }
   };
 
   it("is not fetched for an identical drafter, or one that is refused; else once, and kept", async () => {
-    rmSync(join(folder, "cache", "vocabularies"), { recursive: true, force: true });
+    rmSync(join(cache, "vocabularies"), { recursive: true, force: true });
     await using cloud = await createCloud({ model: target, port: 0, threads: 1, gpu: "off" });
     const connect = async (model: string) => {
       const edge = await createEdge({ cloud: cloud.url, model, threads: 1, gpu: "off" });

@@ -1,21 +1,14 @@
-import { copyFileSync, mkdtempSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { copyFileSync } from "node:fs";
 import { join } from "node:path";
-import { afterAll, afterEach, beforeEach, describe, expect, it, vi } from "vitest";
+import { describe, expect, it } from "vitest";
 import { checkFile } from "../../src/device/isolation/check.ts";
+import { ownCache } from "../support/own-cache.ts";
 import { DRAFTER, picospec } from "../support/processes.ts";
 import { WRONG_FILES, type WrongFile } from "../support/wrong-files.ts";
 
 /** Other files than language models, given as one: one line says what each is, and what to do. */
 
-const folder = mkdtempSync(join(tmpdir(), "picospec-"));
-beforeEach(() => {
-  vi.stubEnv("PICOSPEC_CACHE", join(folder, "cache"));
-});
-afterEach(() => {
-  vi.unstubAllEnvs();
-});
-afterAll(() => rmSync(folder, { recursive: true }));
+const { folder } = ownCache();
 
 describe("the check of files", () => {
   it.each(WRONG_FILES)("says of what is no model what it is: $name", async ({ write, code, says }) => {

@@ -1,10 +1,10 @@
-import { existsSync, mkdtempSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { existsSync } from "node:fs";
 import { join } from "node:path";
-import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
+import { describe, expect, it } from "vitest";
 import { judgeFiles } from "../../src/engine/llama/details.ts";
 import { readModelFile } from "../../src/engine/llama/gguf.ts";
 import { keepDrafting } from "../support/drafting.ts";
+import { ownCache } from "../support/own-cache.ts";
 import { realVocabularies } from "../support/vocabularies.ts";
 import { type WornVocabulary, wearVocabulary } from "../support/wear-vocabulary.ts";
 import { WornWorld } from "../support/worn-world.ts";
@@ -14,14 +14,7 @@ import { WornWorld } from "../support/worn-world.ts";
 keepDrafting();
 
 const vocabularies = new Map((await realVocabularies()).map(({ name, path }) => [name, path]));
-const folder = mkdtempSync(join(tmpdir(), "picospec-real-pairs-"));
-beforeAll(() => {
-  vi.stubEnv("PICOSPEC_CACHE", join(folder, "cache"));
-});
-afterAll(() => {
-  vi.unstubAllEnvs();
-  rmSync(folder, { recursive: true });
-});
+const { folder } = ownCache();
 
 const [NORMAL, CONTROL, USER_DEFINED, UNUSED] = [1, 3, 4, 5];
 

@@ -1,13 +1,13 @@
-import { mkdtempSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { rmSync } from "node:fs";
 import { join } from "node:path";
-import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
+import { describe, expect, it } from "vitest";
 import { checkFile } from "../../src/device/isolation/check.ts";
 import { loadLibrary } from "../../src/engine/llama/library.ts";
 import { LlamaModel } from "../../src/engine/llama/model.ts";
 import { LlamaTokenizer } from "../../src/engine/llama/tokenizer.ts";
 import { StreamingText } from "../../src/text/tokenizer.ts";
 import { keepDrafting } from "../support/drafting.ts";
+import { ownCache } from "../support/own-cache.ts";
 import { realVocabularies } from "../support/vocabularies.ts";
 import { wearVocabulary } from "../support/wear-vocabulary.ts";
 import { WornWorld } from "../support/worn-world.ts";
@@ -17,15 +17,7 @@ import { WornWorld } from "../support/worn-world.ts";
 keepDrafting();
 
 const vocabularies = await realVocabularies();
-const folder = mkdtempSync(join(tmpdir(), "picospec-real-"));
-beforeAll(() => {
-  // Of its own: what was checked before is known there, and nothing else.
-  vi.stubEnv("PICOSPEC_CACHE", join(folder, "cache"));
-});
-afterAll(() => {
-  vi.unstubAllEnvs();
-  rmSync(folder, { recursive: true });
-});
+const { folder } = ownCache();
 
 async function withTokenizer<T>(path: string, use: (tokenizer: LlamaTokenizer) => T): Promise<T> {
   const model = await LlamaModel.load(path, { gpu: "off", vocabularyOnly: true });

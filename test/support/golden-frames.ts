@@ -18,6 +18,15 @@ const usage = {
   reusedTokens: 0,
 };
 
+const target = {
+  name: "m",
+  fingerprint: "ab",
+  vocabularySize: 2048,
+  contextTokens: 512,
+  endTokens: [1],
+  chatTemplate: null,
+};
+
 export const GOLDEN: readonly { readonly name: string; readonly frame: Frame; readonly hex: string }[] = [
   {
     name: "draft, rejection coupling",
@@ -190,12 +199,7 @@ export const GOLDEN: readonly { readonly name: string; readonly frame: Frame; re
       protocol: 1,
       server: "picospec/0.2.0",
       target: {
-        name: "m",
-        fingerprint: "ab",
-        vocabularySize: 2048,
-        contextTokens: 512,
-        endTokens: [1],
-        chatTemplate: null,
+        ...target,
         identity: {
           weights: "00112233445566778899aabbccddeeff",
           quantisation: "Q8_0",
@@ -217,14 +221,7 @@ export const GOLDEN: readonly { readonly name: string; readonly frame: Frame; re
       type: "welcome",
       protocol: 1,
       server: "picospec/0.1.0",
-      target: {
-        name: "m",
-        fingerprint: "ab",
-        vocabularySize: 2048,
-        contextTokens: 512,
-        endTokens: [1],
-        chatTemplate: null,
-      },
+      target,
     },
     hex: `02 00 0000 00000000 ${text(
       '{"protocol":1,"server":"picospec/0.1.0","target":{"name":"m","fingerprint":"ab","vocabularySize":2048,"contextTokens":512,"endTokens":[1],"chatTemplate":null}}',
@@ -237,12 +234,7 @@ export const GOLDEN: readonly { readonly name: string; readonly frame: Frame; re
       protocol: 1,
       server: "picospec/0.2.0",
       target: {
-        name: "m",
-        fingerprint: "ab",
-        vocabularySize: 2048,
-        contextTokens: 512,
-        endTokens: [1],
-        chatTemplate: null,
+        ...target,
         vocabulary: {
           type: "BPE",
           ids: 2048,

@@ -1,6 +1,7 @@
 import { createCloud } from "../../src/device/cloud.ts";
 import { createEdge } from "../../src/device/edge.ts";
 import type { AnswerRequest } from "../../src/edge/edge.ts";
+import { AWKWARD_PROMPTS } from "./prompts.ts";
 
 /** What a pair of files answers over a cloud in this process, beside what the target answers alone. */
 
@@ -15,9 +16,7 @@ export interface PairTexts {
   readonly discarded: string;
 }
 
-/** Numbers, other scripts and runs of blanks: pre-tokenizers disagree about these. */
-const PROMPTS = ["Hello, I have 1234567 apples", "  def f(x):\n\t\treturn  x**2", "Größe 3.14, 你好 world's"];
-const QUESTIONS: readonly AnswerRequest[] = PROMPTS.flatMap((prompt, i) => [
+const QUESTIONS: readonly AnswerRequest[] = AWKWARD_PROMPTS.flatMap((prompt, i) => [
   { prompt, seed: i, maxTokens: 24, sampler: { temperature: 0 } },
   { prompt, seed: i, maxTokens: 24, sampler: { temperature: 1 } },
 ]);

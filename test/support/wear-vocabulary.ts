@@ -1,5 +1,6 @@
 import { readFileSync, writeFileSync } from "node:fs";
 import { type Gguf, number, readGguf, type Tensor, Type, text, writeGguf } from "../files/gguf.ts";
+import { float16, padded } from "./gguf/encode.ts";
 
 /**
  * Random llama models that wear the vocabulary of another file, changed where a test wants it. Two of them with one
@@ -12,7 +13,6 @@ const FEED_FORWARD = 128;
 const CONTEXT = 512;
 const F16 = 1;
 const F32 = 0;
-const ALIGNMENT = 32;
 
 export interface Wearing {
   readonly layers: number;
@@ -154,26 +154,12 @@ function weights(layers: number, vocabularySize: number): Made[] {
 function matrix(name: string, columns: number, rows: number, scale: number): Made {
   let state = 2_166_136_261;
   for (const character of name) state = Math.imul(state ^ character.charCodeAt(0), 16_777_619);
-  const single = new Float32Array(1);
-  const bits = new Uint32Array(single.buffer);
-  const halves = new Uint16Array(columns * rows);
-  for (let i = 0; i < halves.length; i++) {
+  const values = new Float32Array(columns * rows);
+  for (let i = 0; i < values.length; i++) {
     state ^= state << 13;
     state ^= state >>> 17;
     state ^= state << 5;
-    single[0] = scale * ((state >>> 0) / 2 ** 32 - 0.5);
-    halves[i] = half(bits[0]!);
+    values[i] = scale * ((state >>> 0) / 2 ** 32 - 0.5);
   }
-  return { name: `${name}.weight`, shape: [columns, rows], type: F16, bytes: new Uint8Array(halves.buffer) };
-}
-
-/** IEEE 754 binary16 of a small normal number or 0, rounded to nearest. */
-function half(bits: number): number {
-  const exponent = ((bits >>> 23) & 0xff) - 112;
-  if (exponent <= 0) return (bits >>> 16) & 0x8000;
-  return ((bits >>> 16) & 0x8000) + (((exponent << 10) | ((bits >>> 13) & 0x3ff)) + ((bits >>> 12) & 1));
-}
-
-function padded(size: number): number {
-  return Math.ceil(size / ALIGNMENT) * ALIGNMENT;
+  return { name: `${name}.weight`, shape: [columns, rows], type: F16, bytes: float16(values) };
 }

@@ -11,6 +11,7 @@ import { LlamaTokenizer } from "../../src/engine/llama/tokenizer.ts";
 import { toSeed } from "../../src/sampling/random.ts";
 import { memoryPair } from "../../src/transport/memory.ts";
 import { systemClock } from "../../src/transport/node/clock.ts";
+import { AWKWARD_PROMPTS } from "./prompts.ts";
 
 /** A cloud over a pipe, and edges that are paired with it as a device pairs: without grammars, which take seconds. */
 export class WornWorld {
@@ -67,13 +68,6 @@ export class WornWorld {
   }
 }
 
-/** Numbers, other scripts and runs of blanks: pre-tokenizers disagree about these. */
-const PROMPTS = [
-  "Hello, I have 1234567 apples",
-  "  def f(x):\n\t\treturn  x**2",
-  "Größe 3.14, 你好 world's you'll",
-];
-
 export class WornEdge {
   /** drafts that were accepted so far */
   accepted = 0;
@@ -92,7 +86,7 @@ export class WornEdge {
   /** What it answers to each prompt. @param temperature 0: greedy */
   async texts(policy: PolicyName, temperature = 0): Promise<string[]> {
     const texts: string[] = [];
-    for (const [i, prompt] of PROMPTS.entries()) {
+    for (const [i, prompt] of AWKWARD_PROMPTS.entries()) {
       const answer: WholeAnswer = await this.edge.ask({
         ...{ prompt, policy, seed: i, maxTokens: 20, sampler: { temperature } },
       });

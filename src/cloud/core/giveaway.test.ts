@@ -60,9 +60,26 @@ describe("the vocabulary of a cloud", () => {
     expect(none.handle({ kind: "frame", connection: 1, frame: ask(0) }, 0)).toEqual(error("no_tokenizer"));
   });
 
-  it("is given four times to a connection, and counted anew for the next", () => {
+  it.each([
+    ["file", 2],
+    ["blocks", 1],
+    ["entries", 2],
+  ] as const)("is given four times to a connection, each part of it: %s", (part, count) => {
     const { cloud, say } = talk(["vocabulary"]);
-    for (let i = 0; i < 4 * 5; i++) expect(say(ask(i % 2))).toHaveLength(1);
+    for (let i = 0; i < 4 * count; i++) expect(say(ask(i % count, part))).toHaveLength(1);
+    cloud.checkIntegrity();
+    expect(say(ask(0, part))).toEqual(error("unexpected_frame"));
+  });
+
+  it("is counted anew for the next connection", () => {
+    const { cloud, say } = talk(["vocabulary"]);
+    for (const [part, count] of [
+      ["file", 2],
+      ["blocks", 1],
+      ["entries", 2],
+    ] as const) {
+      for (let i = 0; i < 4 * count; i++) expect(say(ask(i % count, part))).toHaveLength(1);
+    }
     cloud.checkIntegrity();
     expect(say(ask(0))).toEqual(error("unexpected_frame"));
     cloud.handle({ kind: "disconnected", connection: 1 }, 0);

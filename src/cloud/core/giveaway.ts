@@ -5,11 +5,11 @@ import {
   chunksOf,
   type SentVocabulary,
   type TokenizerFrame,
-  VOCABULARY_PARTS,
+  type VocabularyPart,
   type VocabularyRequestFrame,
 } from "../../protocol/frame.ts";
 
-/** How often a connection gets the tokenizer; of its chunks, so many times as many as there are. */
+/** How often a connection gets the tokenizer; of each part's chunks, so many times as many as there are. */
 const MOST_TIMES = 4;
 
 /** The tokenizer as edges get it, and how much of it each has had: a connection may ask, and not for ever. */
@@ -18,7 +18,7 @@ export class Giveaway {
   private readonly file: Uint8Array | null;
   private readonly vocabulary: SentVocabulary | null;
   private readonly filesSent = new Map<number, number>();
-  private readonly chunksAsked = new Map<number, number>();
+  private readonly chunksAsked = new Map<number, Record<VocabularyPart, number>>();
 
   constructor(file: Uint8Array | null, vocabulary: SentVocabulary | null) {
     this.file = file;
@@ -45,12 +45,13 @@ export class Giveaway {
       const message = "this cloud gives no vocabulary away; bring a model with the target's own tokenizer";
       throw new ProtocolError("no_tokenizer", message);
     }
-    const asked = (this.chunksAsked.get(connection) ?? 0) + 1;
-    const all = VOCABULARY_PARTS.reduce((sum, each) => sum + chunksOf(each, vocabulary), 0);
-    if (asked > MOST_TIMES * all) throw tooOften("vocabulary");
+    const asked = this.chunksAsked.get(connection) ?? { file: 0, blocks: 0, entries: 0 };
+    const count = chunksOf(part, vocabulary);
+    if (asked[part] >= MOST_TIMES * count) throw tooOften(`vocabulary's ${part}`);
+    asked[part]++;
     this.chunksAsked.set(connection, asked);
-    if (chunk < chunksOf(part, vocabulary)) return;
-    const message = `there are ${chunksOf(part, vocabulary)} chunks of ${part}, and none of number ${chunk}`;
+    if (chunk < count) return;
+    const message = `there are ${count} chunks of ${part}, and none of number ${chunk}`;
     throw new ProtocolError("bad_frame", message);
   }
 

@@ -2,7 +2,7 @@ import { describe, expect, it } from "vitest";
 import { chiSquare, tally } from "../../../lab/models/statistics.ts";
 import type { DraftModel } from "../../engine/engine.ts";
 import { answer } from "../../sampling/answer.ts";
-import type { Proposal } from "../../sampling/propose.ts";
+import { type Proposal, propose } from "../../sampling/propose.ts";
 import type { Coupling } from "../../sampling/question.ts";
 import { type Seed, toSeed, uniform } from "../../sampling/random.ts";
 import { ResidualDraw } from "../../sampling/rejection.ts";
@@ -93,6 +93,27 @@ describe("a drafter for another vocabulary", () => {
     const draws = tally(Array.from({ length: DRAWS }, (_, i) => String(draftOf(toSeed(i)).token)));
     const cells = [...q].map((mass, id): [string, number] => [String(id), mass]);
     expect(chiSquare(draws, new Map(cells.filter(([, mass]) => mass > 0))).pValue).toBeGreaterThan(ALPHA);
+  });
+
+  it("takes one row for all drafts, leaves the model's as it is, and no draft's q changes by the next", () => {
+    const rows: Float32Array[] = [];
+    const drafter = new ParallelDrafter(model, (row, ...how) => {
+      rows.push(row);
+      return propose(row, ...how);
+    });
+    const made: Proposal[] = [];
+    const before = draftRow.slice();
+    for (const barred of [BARRED, Int32Array.of(1, 2)]) {
+      pairedDrafter(drafter, barred).propose({
+        ...{ owner: 1, prefix: () => Int32Array.of(1), sampler, coupling: "rejection", seed: toSeed(1) },
+        ...{ lineage: 0, vocabularySize: V, done: (_, proposal) => made.push(proposal!) },
+      });
+    }
+    expect(rows).toHaveLength(2);
+    expect(new Set(rows.map(({ buffer }) => buffer)).size).toBe(1);
+    expect(draftRow).toEqual(before);
+    expect(made[0]!.distribution!.dense(V)).toEqual(draftOf(toSeed(1)).distribution!.dense(V));
+    expect(made[1]!.distribution!.dense(V)[3]).toBeGreaterThan(0);
   });
 
   it("leaves the text the target's under rejection coupling, barred ids included", () => {

@@ -21,23 +21,30 @@ const NONE = new Int32Array(0);
 /**
  * What the drafter's row says of tokens that the target has as well: q is what is drawn from, so the others are gone
  * before anything is drawn. Where a grammar leaves none of them the row says nothing, and any that it allows is as good.
- * @returns a row of its own where ids are barred; Float32Array[n], n at most the target's V
  */
-function sharedRow(
-  logits: Float32Array,
-  vocabularySize: number,
-  barred: Int32Array,
-  allowed: TokenSet | null,
-): Float32Array {
-  // What a drafter has past the target's vocabulary is padding.
-  const shared = logits.length > vocabularySize ? logits.subarray(0, vocabularySize) : logits;
-  if (barred.length === 0) return shared;
-  const row = shared.slice();
-  for (const id of barred) if (id < row.length) row[id] = Number.NEGATIVE_INFINITY;
-  if (allowed && !row.some((logit, id) => logit > Number.NEGATIVE_INFINITY && inTokenSet(allowed, id))) {
-    row.fill(0);
+class SharedRow {
+  /** for the rows of all drafts: V numbers for each of them would keep the collector busy */
+  private scratch = new Float32Array(0);
+
+  /** @returns valid until the next call, where ids are barred; Float32Array[n], n at most the target's V */
+  of(
+    logits: Float32Array,
+    vocabularySize: number,
+    barred: Int32Array,
+    allowed: TokenSet | null,
+  ): Float32Array {
+    // What a drafter has past the target's vocabulary is padding.
+    const shared = logits.length > vocabularySize ? logits.subarray(0, vocabularySize) : logits;
+    if (barred.length === 0) return shared;
+    if (this.scratch.length < shared.length) this.scratch = new Float32Array(shared.length);
+    const row = this.scratch.subarray(0, shared.length);
+    row.set(shared);
+    for (const id of barred) if (id < row.length) row[id] = Number.NEGATIVE_INFINITY;
+    if (allowed && !row.some((logit, id) => logit > Number.NEGATIVE_INFINITY && inTokenSet(allowed, id))) {
+      row.fill(0);
+    }
+    return row;
   }
-  return row;
 }
 
 /**
@@ -53,6 +60,7 @@ export class ParallelDrafter implements Drafter {
   readonly model: DraftModel;
   readonly choose: typeof propose;
   private readonly cache = new SpeculativeKvCache();
+  private readonly shared = new SharedRow();
   /** at most one an owner */
   private readonly waiting: DraftRequest[] = [];
   private current: DraftRequest | null = null;
@@ -146,7 +154,7 @@ export class ParallelDrafter implements Drafter {
     const history = prefix.subarray(Math.max(0, position - historyTokens(sampler)));
     try {
       const allowed = request.allowed?.(prefix) ?? null;
-      const row = sharedRow(logits, vocabularySize, request.barred ?? NONE, allowed);
+      const row = this.shared.of(logits, vocabularySize, request.barred ?? NONE, allowed);
       return this.choose(row, sampler, history, coupling, seed, position, lineage, allowed);
     } catch (error) {
       if (error instanceof PicoSpecError) return error;

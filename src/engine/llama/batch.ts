@@ -16,8 +16,8 @@ export class LlamaBatch {
   private readonly sequencePointers: BigUint64Array;
   private readonly wanted: Int8Array;
   private readonly firstSequenceId: bigint;
+  /** tokens that were added, companions not counted */
   private size = 0;
-  private rows = 0;
   private companions = 0;
 
   /** @param mostTokens companions included */
@@ -41,15 +41,6 @@ export class LlamaBatch {
     };
   }
 
-  /** Tokens that were added; companions do not count. */
-  get tokenCount(): number {
-    return this.size;
-  }
-
-  get rowCount(): number {
-    return this.rows;
-  }
-
   /** Whether `accompany` added a token: one more of the last token's sequence. */
   get hasCompanion(): boolean {
     return this.companions > 0;
@@ -70,13 +61,8 @@ export class LlamaBatch {
       this.wanted[index] = i >= tokens.length - rows ? 1 : 0;
     }
     this.size += tokens.length;
-    this.rows += rows;
     this.native.n_tokens = this.size;
     return this.size - rows;
-  }
-
-  sequenceOf(index: number): number {
-    return Number((this.sequencePointers[index]! - this.firstSequenceId) / 4n);
   }
 
   /** Nothing is left alone: neither the last token in its group of 63, nor a row in its group. */
@@ -100,7 +86,6 @@ export class LlamaBatch {
 
   clear(): void {
     this.size = 0;
-    this.rows = 0;
     this.companions = 0;
     this.native.n_tokens = 0;
   }

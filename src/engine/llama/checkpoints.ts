@@ -51,9 +51,13 @@ export class Checkpoints {
     this.makeRoom(sequence, bytes);
     const memory = this.take(bytes);
     if (!memory) return;
-    const written = await this.call(this.api.partGet, memory, sequence);
-    if (written === bytes) this.kept.push({ sequence, length, memory });
-    else this.spare.push(memory);
+    let written = 0;
+    try {
+      written = await this.call(this.api.partGet, memory, sequence);
+    } finally {
+      if (written === bytes) this.kept.push({ sequence, length, memory });
+      else this.spare.push(memory);
+    }
   }
 
   /** Puts a state back that `latest` named. */

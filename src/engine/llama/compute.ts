@@ -63,12 +63,12 @@ export function checkCompute(options: ComputeOptions, gpu: GpuChoice): void {
     const message = `kvType ${kvType} needs flash attention; leave flashAttn at auto, or take kvType f16`;
     throw new SettingError("kvType", message);
   }
-  const wanted = wantsGpu(options);
+  const wanted = firstGpuOption(options);
   if (gpu === "off" && wanted) throw new SettingError(wanted, `${wanted} is for a GPU, and gpu is off`);
 }
 
 /** The first option that means nothing without a GPU. */
-export function wantsGpu(options: ComputeOptions): keyof ComputeOptions | undefined {
+export function firstGpuOption(options: ComputeOptions): keyof ComputeOptions | undefined {
   const { gpuLayers = 0, mainGpu, tensorSplit } = options;
   if (gpuLayers > 0) return "gpuLayers";
   return mainGpu === undefined ? tensorSplit && "tensorSplit" : "mainGpu";

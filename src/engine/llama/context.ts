@@ -6,6 +6,7 @@ import { FreeCells, type KvCells, OrderedCells, spareCells } from "./cells.ts";
 import { Checkpoints } from "./checkpoints.ts";
 import { contextParamsOf } from "./compute.ts";
 import { Decoder } from "./decoder.ts";
+import { cannotTruncate, closedError, engineError } from "./errors.ts";
 import { Histories } from "./histories.ts";
 import type { LlamaModel } from "./model.ts";
 import { ReplayingDecoder, type Share } from "./replay.ts";
@@ -201,10 +202,11 @@ export class LlamaContext {
     this.checkSequence(sequence);
     assert(!this.decoding, "nothing touches a context during a decode");
     if (this.lengths[sequence]! <= length) return;
-    if (this.replay) this.replay.histories.truncate(sequence, length);
-    else if (!this.cells.drop(sequence, length)) {
+    const { replay, cells } = this;
+    const isCut = replay ? replay.histories.truncate(sequence, length) : cells.drop(sequence, length);
+    if (!isCut) {
       this.clear(sequence);
-      throw new EngineError("cannot_truncate", "this model's state cannot be rolled back");
+      throw cannotTruncate();
     }
     this.lengths[sequence] = length;
   }
@@ -264,20 +266,22 @@ export class LlamaContext {
   }
 
   private decoded(failure: EngineError | null, done: (error: EngineError | null) => void): void {
-    const { batch } = this;
     this.decoding = false;
+    const error = failure ?? this.dropCompanion();
     // No way back to what the sequences held: only a new context helps.
-    if (failure?.code === "kv_lost") this.closing = true;
+    if (error?.code === "kv_lost") this.closing = true;
     // After an error some of the batch may be in the cache: it is unknown which, so all of it goes.
-    if (failure) this.abandon();
-    else if (batch.hasCompanion && !this.replay) {
-      const { sequence } = this.shares.at(-1)!;
-      this.cells.drop(sequence, this.lengths[sequence]!);
-    }
+    if (error) this.abandon();
     this.forgetShares();
     // Before anybody could start the next decode on it.
     if (this.closing) this.free();
-    done(this.closing ? closedError() : failure);
+    done(this.closing ? closedError() : error);
+  }
+
+  private dropCompanion(): EngineError | null {
+    if (!this.batch.hasCompanion || this.replay) return null;
+    const { sequence } = this.shares.at(-1)!;
+    return this.cells.drop(sequence, this.lengths[sequence]!) ? null : cannotTruncate();
   }
 
   /**
@@ -335,10 +339,6 @@ export class LlamaContext {
   }
 }
 
-export function closedError(): EngineError {
-  return new EngineError("closed", "the model was closed");
-}
-
 function isInvariant(model: LlamaModel, { batchInvariant }: ContextOptions): boolean {
   return batchInvariant && model.onCpu;
 }
@@ -350,10 +350,4 @@ function paddedCells(cells: number): number {
 /** Tokens of one llama_decode, companions included. */
 function runTokens(model: LlamaModel, { batchTokens }: ContextOptions): number {
   return (model.recurrent ? Math.max(batchTokens, INVARIANT_TOKENS) : batchTokens) + COMPANION_TOKENS;
-}
-
-/** Bugs of ours go on as what they are. */
-function engineError(error: unknown): EngineError {
-  if (error instanceof EngineError) return error;
-  throw error;
 }

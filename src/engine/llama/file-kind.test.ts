@@ -11,6 +11,7 @@ describe("what is a language model", () => {
   it.each([
     ["says nothing of itself", header({})],
     ["says so", header({ "general.type": "model", "general.architecture": "qwen3" }, "blk.0.attn_q.weight")],
+    ["says something that is no kind", header({ "general.type": "constructor" })],
     ["does not pool", header({ "general.architecture": "qwen3", "qwen3.pooling_type": 0 })],
     [
       "pools in another architecture's words",

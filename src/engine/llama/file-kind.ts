@@ -14,7 +14,7 @@ export interface KindOfHeader {
 export function otherKind({ metadata, tensors }: KindOfHeader): string | null {
   const architecture = String(metadata["general.architecture"] ?? "");
   return (
-    BY_TYPE[String(metadata["general.type"] ?? "").toLowerCase()] ??
+    BY_TYPE.get(String(metadata["general.type"] ?? "").toLowerCase()) ??
     laterPart(metadata) ??
     BY_ARCHITECTURE.get(architecture) ??
     byPooling(Number(metadata[`${architecture}.pooling_type`] ?? 0)) ??
@@ -38,12 +38,14 @@ const DIFFUSION =
 const SPEECH = "a model of speech, not of text: give a model that generates text";
 const IMAGES = "a model that makes images or video: give a model that generates text";
 
-const BY_TYPE: Readonly<Record<string, string>> = {
-  adapter: ADAPTER,
-  mmproj: PROJECTOR,
-  imatrix:
+const BY_TYPE: ReadonlyMap<string, string> = new Map([
+  ["adapter", ADAPTER],
+  ["mmproj", PROJECTOR],
+  [
+    "imatrix",
     "an importance matrix, which guides a quantisation: give the model that was quantised with it, not this",
-};
+  ],
+]);
 
 const BY_ARCHITECTURE: ReadonlyMap<string, string> = new Map([
   ...named(PROJECTOR, ["clip"]),

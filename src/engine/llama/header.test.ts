@@ -1,8 +1,9 @@
 import { createHash } from "node:crypto";
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { mkdtempSync, rmSync, truncateSync, writeFileSync } from "node:fs";
+import { type FileHandle, open } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { afterAll, describe, expect, it } from "vitest";
+import { afterAll, afterEach, describe, expect, it, vi } from "vitest";
 import { type Entry, type Gguf, number, Type, text, writeGguf } from "../../../test/files/gguf.ts";
 import { readModelFile } from "./gguf.ts";
 import { metadataOfBytes, readHeaderOf } from "./header.ts";
@@ -200,5 +201,61 @@ describe("a header", () => {
       code: "bad_model",
       message: expect.stringMatching(message),
     });
+  });
+});
+
+describe("how much of a file is read", () => {
+  afterEach(() => vi.restoreAllMocks());
+
+  /** What all open files are made of. */
+  async function handles(): Promise<FileHandle> {
+    const handle = await open(written(Buffer.alloc(0)));
+    await handle.close();
+    return Object.getPrototypeOf(handle);
+  }
+
+  it("ends where the file does, also where it was longer when it was opened", async () => {
+    const path = written(writeGguf(gguf([entry("general.name", Type.string, text("x".repeat(500)))])));
+    const prototype = await handles();
+    const stat = prototype.stat;
+    vi.spyOn(prototype, "stat").mockImplementation(async function (this: FileHandle) {
+      const found = await stat.call(this);
+      truncateSync(path, 100);
+      return found as never;
+    });
+    await expect(readHeaderOf(path)).rejects.toMatchObject({
+      code: "bad_model",
+      message: expect.stringContaining("it ends at 100 bytes"),
+    });
+  });
+
+  it("is no more than a header may have", async () => {
+    const most = 256 * 2 ** 20;
+    const u64 = (value: number) => new Uint8Array(BigUint64Array.of(BigInt(value)).buffer);
+    // A list of 70 MiB, and a second key: the next read would be four times as much as that.
+    const [listBytes, keys] = [70 * 2 ** 20, 2];
+    const head = Buffer.concat([
+      ...[text("tokenizer.x"), number(Type.u32, Type.array), number(Type.u32, Type.u8)],
+      u64(listBytes),
+    ]);
+    const start = Buffer.concat([...[Buffer.from("GGUF"), number(Type.u32, 3), u64(0), u64(keys)], head]);
+    const path = written(start);
+    truncateSync(path, 2 * most);
+    const prototype = await handles();
+    const read = prototype.read as (...all: unknown[]) => Promise<{ bytesRead: number }>;
+    const secondKey = start.length + listBytes;
+    const lengths: number[] = [];
+    const reads = async function (this: FileHandle, buffer: Buffer, ...[, length]: [number, number]) {
+      lengths.push(length);
+      await read.call(this, buffer, 0, Math.min(length, 4096), 0);
+      // All that matters of the rest, which would take seconds.
+      if (length > secondKey) buffer.fill(0, secondKey, secondKey + 64);
+      return { bytesRead: length, buffer };
+    };
+    vi.spyOn(prototype, "read").mockImplementation(reads as never);
+    const { end } = await readHeaderOf(path);
+    // A key without a name, its type, and a byte.
+    expect(end).toBe(secondKey + 8 + 4 + 1);
+    expect(Math.max(...lengths)).toBe(most);
   });
 });

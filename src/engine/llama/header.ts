@@ -84,9 +84,12 @@ async function parsed<T>(path: string, parse: (reader: HeaderReader) => T): Prom
   try {
     const file = await open(path);
     try {
-      const { size } = await file.stat();
-      let bytes = await begin(file, Math.min(size, FIRST_READ_BYTES));
+      let { size } = await file.stat();
+      let wanted = Math.min(size, FIRST_READ_BYTES);
       for (;;) {
+        const bytes = await begin(file, wanted);
+        // It has become shorter since.
+        if (bytes.length < wanted) size = bytes.length;
         try {
           return parse(new HeaderReader(bytes, size));
         } catch (error) {
@@ -94,7 +97,7 @@ async function parsed<T>(path: string, parse: (reader: HeaderReader) => T): Prom
           if (error.bytes > HEADER_LIMITS.bytes) {
             throw new Error(`its header has more than ${HEADER_LIMITS.bytes} bytes`);
           }
-          bytes = await begin(file, Math.min(size, Math.max(error.bytes, 4 * bytes.length)));
+          wanted = Math.min(size, HEADER_LIMITS.bytes, Math.max(error.bytes, 4 * bytes.length));
         }
       }
     } finally {

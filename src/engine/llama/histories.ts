@@ -3,6 +3,7 @@ import { TokenBuffer } from "../../util/token-buffer.ts";
 import type { LlamaApi, Pointer } from "./abi.ts";
 import type { KvCells } from "./cells.ts";
 import type { Checkpoints } from "./checkpoints.ts";
+import { cannotTruncate } from "./errors.ts";
 
 /** From this many on, tokens that are to be computed again get a decode of their own, and a checkpoint after it. */
 const REPLAYED_TOKENS = 8;
@@ -48,15 +49,16 @@ export class Histories {
     this.sequences = Array.from({ length: sequences }, () => new History());
   }
 
-  /** Tokens at `length` and past it are void. */
-  truncate(sequence: number, length: number): void {
+  /** Tokens at `length` and past it are void. @returns false: llama.cpp keeps them, and the sequence is of no use */
+  truncate(sequence: number, length: number): boolean {
     const history = this.sequences[sequence]!;
     history.tokens.truncate(length);
     history.own = Math.min(history.own, length);
     // At once where that costs nothing: a window that moves meanwhile would show the void tokens.
-    if (this.checkpoints || history.own < history.floor || history.own === history.held) return;
-    assert(this.cells.drop(sequence, history.own), "attention can be cut back");
+    if (this.checkpoints || history.own < history.floor || history.own === history.held) return true;
+    if (!this.cells.drop(sequence, history.own)) return false;
     history.held = history.own;
+    return true;
   }
 
   /** It holds nothing. */
@@ -93,7 +95,7 @@ export class Histories {
     return end - this.sequences[sequence]!.held >= REPLAYED_TOKENS;
   }
 
-  /** The state goes back to where it agrees with the sequence. */
+  /** The state goes back to where it agrees with the sequence. @throws EngineError `cannot_truncate`, `decode_failed` */
   async goBack(sequence: number): Promise<void> {
     const history = this.sequences[sequence]!;
     const { own, held, floor } = history;
@@ -101,7 +103,7 @@ export class Histories {
     const to = this.checkpoints ? this.checkpoints.latest(sequence, own) : own;
     this.checkpoints?.forget(sequence, own);
     if (to <= 0 || to < floor) {
-      assert(this.cells.drop(sequence, 0), "a whole sequence can be dropped");
+      if (!this.cells.drop(sequence, 0)) throw cannotTruncate();
       this.checkpoints?.forget(sequence, NOTHING);
       Object.assign(history, { held: 0, own: 0, floor: 0 });
       return;
@@ -109,7 +111,7 @@ export class Histories {
     // Of the attention layers all from there on, of the recurrent ones the state itself.
     this.cells.park(sequence, to);
     await this.checkpoints?.restore(sequence, to);
-    assert(this.api.seqRm(this.memory, sequence, to, -1), "a restored sequence can be cut back");
+    if (!this.api.seqRm(this.memory, sequence, to, -1)) throw cannotTruncate();
     Object.assign(history, { held: to, own: to });
   }
 

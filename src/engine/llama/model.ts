@@ -6,9 +6,9 @@ import {
   type ComputeOptions,
   checkCompute,
   computeOf,
+  firstGpuOption,
   MOST_GPUS,
   modelParamsOf,
-  wantsGpu,
 } from "./compute.ts";
 import { type ModelFile, readModelFile } from "./gguf.ts";
 import { type GpuChoice, type LlamaLibrary, loadLibrary } from "./library.ts";
@@ -72,7 +72,7 @@ export class LlamaModel {
     const file = options.file ?? (await readModelFile(path));
     const library = loadLibrary(gpu);
     const { api } = library;
-    const wanted = wantsGpu(options);
+    const wanted = firstGpuOption(options);
     if (wanted && !library.usesGpu) {
       const message = `${wanted} is for a GPU, and ${library.build} uses none; picospec doctor says what to install`;
       throw new EngineError("no_gpu", message);

@@ -1,6 +1,5 @@
 import { MOST_IDENTITY_UNITS, type TargetIdentity } from "../../decoding/identity.ts";
 import { assert } from "../../util/assert.ts";
-import { messageOf, PicoSpecError } from "../../util/errors.ts";
 import { ROW_CAPABILITIES } from "../capabilities.ts";
 import {
   acceptedLength,
@@ -14,8 +13,9 @@ import {
 } from "../engine.ts";
 import { RowAnswers } from "../rows.ts";
 import { attentionIdentity, placementIdentity } from "./compute.ts";
-import { closedError, LlamaContext } from "./context.ts";
+import { LlamaContext } from "./context.ts";
 import { readModelDetails } from "./details.ts";
+import { closedError, engineError } from "./errors.ts";
 import { partsOf } from "./gguf.ts";
 import type { LlamaModel } from "./model.ts";
 import { checkWayBack } from "./way-back.ts";
@@ -204,11 +204,4 @@ function cutBack(context: LlamaContext, item: PassItem, result: PassResult): Pas
   const resident = acceptedLength(item, result.answers);
   context.truncate(item.slot, resident);
   return { ...result, resident };
-}
-
-/** Bugs of ours go on as what they are. */
-function engineError(error: unknown): EngineError {
-  if (error instanceof EngineError) return error;
-  if (error instanceof PicoSpecError) return new EngineError(error.code, error.message, { cause: error });
-  throw error instanceof Error ? error : new Error(messageOf(error));
 }

@@ -1,5 +1,6 @@
 import { assert } from "../../util/assert.ts";
 import type { Decoder } from "./decoder.ts";
+import { cannotTruncate } from "./errors.ts";
 import { equalGroups, type GroupMember, wholeRuns } from "./groups.ts";
 import type { Histories } from "./histories.ts";
 
@@ -121,6 +122,6 @@ export class ReplayingDecoder {
     const last = run.at(-1);
     if (!batch.hasCompanion || !last) return;
     const { sequence, from } = pieces[last.share]!;
-    assert(cells.drop(sequence, from + last.from + last.count), "a companion can be dropped");
+    if (!cells.drop(sequence, from + last.from + last.count)) throw cannotTruncate();
   }
 }

@@ -1,4 +1,4 @@
-import { readFileSync, writeFileSync } from "node:fs";
+import { writeFileSync } from "node:fs";
 
 /**
  * GGUF files, written. Layout: https://github.com/ggml-org/ggml/blob/master/docs/gguf.md
@@ -21,8 +21,6 @@ const ALIGNMENT = 32;
 const VERSION = 3;
 /** GGUF value types. */
 const TYPE = { u32: 4, i32: 5, f32: 6, bool: 7, string: 8, array: 9 } as const;
-/** Bytes of a value by its type; 0: of its own length. */
-const SIZES = [1, 1, 2, 2, 4, 4, 4, 1, 0, 0, 8, 8, 8];
 
 /** ggml's number of each, and its bytes. */
 const FORMATS = {
@@ -69,43 +67,16 @@ export function writeGguf(path: string, metadata: readonly Entry[], tensors: rea
   writeFileSync(path, Buffer.concat([header, gap, ...body]));
 }
 
-/** What a file says of its tokenizer, entry by entry, and how many tokens there are. */
-export function tokenizerOf(path: string): { readonly entries: Entry[]; readonly tokens: number } {
-  const file = readFileSync(path);
-  const entries: Entry[] = [];
-  let tokens = 0;
-  let at = 24;
-  for (let left = Number(file.readBigUInt64LE(16)); left > 0; left--) {
-    const start = at;
-    const keyLength = Number(file.readBigUInt64LE(at));
-    const key = file.toString("utf8", at + 8, at + 8 + keyLength);
-    at += 8 + keyLength;
-    if (key === "tokenizer.ggml.tokens") tokens = Number(file.readBigUInt64LE(at + 8));
-    at = valueEnd(file, at + 4, file.readUInt32LE(at));
-    if (key.startsWith("tokenizer.")) entries.push(file.subarray(start, at));
-  }
-  return { entries, tokens };
-}
-
-function valueEnd(file: Buffer, at: number, type: number): number {
-  if (type === TYPE.string) return at + 8 + Number(file.readBigUInt64LE(at));
-  if (type !== TYPE.array) return at + SIZES[type]!;
-  const inner = file.readUInt32LE(at);
-  const count = Number(file.readBigUInt64LE(at + 4));
-  let end = at + 12;
-  if (SIZES[inner]! > 0) return end + SIZES[inner]! * count;
-  for (let i = 0; i < count; i++) end = valueEnd(file, end, inner);
-  return end;
-}
-
 /** To IEEE half precision, rounding to nearest; the weights here are small normal numbers or 0. */
-function float16(values: Float32Array): Uint8Array {
+export function float16(values: Float32Array): Uint8Array {
   const bits = new Uint32Array(values.buffer, values.byteOffset, values.length);
-  const halves = Uint16Array.from(bits, (word) => {
+  const halves = new Uint16Array(bits.length);
+  for (let i = 0; i < bits.length; i++) {
+    const word = bits[i]!;
     const exponent = ((word >>> 23) & 0xff) - 112;
-    if (exponent <= 0) return (word >>> 16) & 0x8000;
-    return ((word >>> 16) & 0x8000) + (((exponent << 10) | ((word >>> 13) & 0x3ff)) + ((word >>> 12) & 1));
-  });
+    const rounded = ((exponent << 10) | ((word >>> 13) & 0x3ff)) + ((word >>> 12) & 1);
+    halves[i] = ((word >>> 16) & 0x8000) + (exponent <= 0 ? 0 : rounded);
+  }
   return new Uint8Array(halves.buffer);
 }
 
@@ -152,7 +123,7 @@ function entry(key: string, type: number, ...value: Uint8Array[]): Entry {
   return Buffer.concat([text(key), u32(type), ...value]);
 }
 
-function padded(size: number): number {
+export function padded(size: number): number {
   return Math.ceil(size / ALIGNMENT) * ALIGNMENT;
 }
 

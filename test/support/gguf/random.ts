@@ -1,3 +1,5 @@
+import { readFileSync } from "node:fs";
+import { entryBytes, readGguf } from "../../files/gguf.ts";
 import {
   type Architecture,
   architecture,
@@ -6,7 +8,7 @@ import {
   type TensorShape,
   WIDTH,
 } from "./architectures.ts";
-import { type Format, string, type Tensor, tokenizerOf, writeGguf } from "./encode.ts";
+import { type Entry, type Format, string, type Tensor, writeGguf } from "./encode.ts";
 
 /** The vocabulary of the bundled pair. */
 const VOCABULARY = "models/pico-drafter-q8_0.gguf";
@@ -35,6 +37,14 @@ export function writeRandomModel(path: string, options: RandomOptions): void {
   ];
   const tensors = shapesOf(made, tokens).map((shape) => filled(shape, noise, format));
   writeGguf(path, metadata, tensors);
+}
+
+/** What a file says of its tokenizer, entry by entry, and how many tokens there are. */
+function tokenizerOf(path: string): { readonly entries: readonly Entry[]; readonly tokens: number } {
+  const { entries } = readGguf(new Uint8Array(readFileSync(path)));
+  const own = entries.filter(({ key }) => key.startsWith("tokenizer."));
+  const tokens = own.find(({ key }) => key === "tokenizer.ggml.tokens")!.values.length;
+  return { entries: own.map(entryBytes), tokens };
 }
 
 function shapesOf(made: Architecture, tokens: number): TensorShape[] {

@@ -20,10 +20,14 @@ export interface BareSequence {
   readonly seed: Seed;
 }
 
-interface Row {
+/** A sequence in a slot. */
+export interface BareRow {
   readonly tokens: number[];
   readonly seed: Seed;
   readonly slot: number;
+}
+
+interface Row extends BareRow {
   readonly promptLength: number;
   over: boolean;
 }
@@ -62,7 +66,8 @@ export async function bareLoop(
   return { tokens: count, ms, answers: rows.map(({ tokens, promptLength }) => tokens.slice(promptLength)) };
 }
 
-async function feedPrompt(engine: PassEngine, { tokens, slot }: Row): Promise<void> {
+/** Computes the KV of all tokens but the last. */
+export async function feedPrompt(engine: PassEngine, { tokens, slot }: BareRow): Promise<void> {
   const prompt = Int32Array.from(tokens.slice(0, -1));
   for (let from = 0; from < prompt.length; from += engine.passTokens) {
     const part = prompt.subarray(from, from + engine.passTokens);
@@ -70,7 +75,23 @@ async function feedPrompt(engine: PassEngine, { tokens, slot }: Row): Promise<vo
   }
 }
 
-function nextToken({ tokens, slot, seed }: Row, sampler: SamplerSettings): PassItem {
+/** One pass over the last token and those that follow it, with a draw for each. */
+export async function passOver(
+  engine: PassEngine,
+  row: BareRow,
+  following: readonly number[],
+  sampler: SamplerSettings,
+): Promise<void> {
+  const item = nextToken(row, sampler);
+  const [question] = item.questions;
+  const questions = [...item.questions];
+  for (let i = 1; i <= following.length; i++) {
+    questions.push({ ...question!, position: row.tokens.length + i });
+  }
+  await pass(engine, [{ ...item, tokens: Int32Array.of(item.tokens[0]!, ...following), questions }]);
+}
+
+function nextToken({ tokens, slot, seed }: BareRow, sampler: SamplerSettings): PassItem {
   const position = tokens.length;
   const history = Int32Array.from(tokens);
   return {

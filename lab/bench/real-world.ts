@@ -70,6 +70,7 @@ export class RealWorld {
   private readonly passes: Sample[];
   private readonly drafts: Sample[];
   private readonly setting: Setting;
+  private readonly profile: { passMs: number };
   private rttMs = 0;
 
   private constructor(parts: {
@@ -81,6 +82,7 @@ export class RealWorld {
     passes: Sample[];
     drafts: Sample[];
     setting: Setting;
+    profile: { passMs: number };
   }) {
     this.server = parts.server;
     this.client = parts.client;
@@ -90,6 +92,7 @@ export class RealWorld {
     this.passes = parts.passes;
     this.drafts = parts.drafts;
     this.setting = parts.setting;
+    this.profile = parts.profile;
   }
 
   /** @param grammars over a tokenizer's vocabulary; not given: answers keep to none */
@@ -140,13 +143,28 @@ export class RealWorld {
       ...{ drafter, name: "edge", chatTemplate: draftModel.file.chatTemplate, grammars: null },
       ...{ endTokens: tokenizer.endTokens(), clock: systemClock },
     });
-    const world = new RealWorld({ server, client, local, tokenizer, closers, passes, drafts, setting });
+    const world = new RealWorld({
+      server,
+      client,
+      local,
+      tokenizer,
+      closers,
+      passes,
+      drafts,
+      setting,
+      profile,
+    });
     const pings: number[] = [];
     for (let i = 0; i < PINGS; i++) {
       pings.push(await roundTrip(client, 0, false));
     }
     world.rttMs = timing(pings).median;
     return world;
+  }
+
+  /** From now on. */
+  passesTake(ms: number): void {
+    this.profile.passMs = ms;
   }
 
   forgetTimes(): void {

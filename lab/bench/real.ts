@@ -26,6 +26,8 @@ export interface RealTiming {
   readonly passesPerToken: number;
   readonly accepted: number;
   readonly judged: number;
+  /** mean, of race */
+  readonly answerTokens: number;
   /** answers that were the same from all */
   readonly sameText: number;
   readonly answers: number;
@@ -48,7 +50,7 @@ export interface RealOptions {
 
 /** What is compiled and learnt at first takes so many tokens of each way, or so long. */
 const WARM_TOKENS = 4000;
-const MOST_WARM_MS = 20_000;
+const MOST_WARM_MS = 60_000;
 
 interface Turn {
   readonly tokens: number;
@@ -101,6 +103,7 @@ export async function benchReal(options: RealOptions): Promise<RealTiming> {
     passesPerToken: counts.passes / Math.max(1, counts.tokens),
     accepted: counts.accepted,
     judged: counts.judged,
+    answerTokens: counts.tokens / Math.max(1, answers),
     sameText: same,
     answers,
   };

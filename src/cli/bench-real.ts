@@ -1,13 +1,22 @@
+import { benchFollowed, CHANGED_PASSES_MS, type Followed } from "../../lab/bench/followed.ts";
+import { pings } from "../../lab/bench/probe.ts";
 import { BENCH_PROMPTS } from "../../lab/bench/prompts.ts";
 import { benchReal, type RealTiming } from "../../lab/bench/real.ts";
+import { passTimes, predictReal } from "../../lab/bench/real-prediction.ts";
+import { quantile } from "../../lab/models/fit.ts";
 import { halvesOfCpus, keepToCpus } from "../device/cpus.ts";
 import { createEdge } from "../device/edge.ts";
+import { software } from "../device/node.ts";
+import { connectEdge } from "../edge/connect.ts";
 import type { Edge } from "../edge/edge.ts";
 import type { PassEngine } from "../engine/engine.ts";
 import { LlamaModel } from "../engine/llama/model.ts";
 import { llamaTargetModel } from "../engine/llama/models.ts";
 import { LlamaTokenizer } from "../engine/llama/tokenizer.ts";
+import { samplerSettings } from "../sampling/settings.ts";
 import { chatPrompt } from "../text/chat-template.ts";
+import { systemClock } from "../transport/node/clock.ts";
+import { connect } from "../transport/node/connect.ts";
 import { startCloudProcess } from "./cloud-process.ts";
 import { figure, progressBar, table } from "./output.ts";
 import { wrapped } from "./text.ts";
@@ -28,12 +37,36 @@ export interface BenchRealOptions {
   readonly maxTokens: number;
 }
 
-export async function benchRealAll(options: BenchRealOptions): Promise<RealTiming[]> {
-  const timings: RealTiming[] = [];
+interface Simulated {
+  /** of one token and more, the draws included: medians, ms */
+  readonly passesMs: readonly number[];
+  readonly rttMs: number;
+  readonly draftMs: number;
+  readonly acceptance: number;
+  /** tokens/s */
+  readonly cloud: number;
+  readonly race: number;
+}
+
+export interface RealReport extends RealTiming {
+  /** by the simulator, fed with times of this machine; null: of several clients */
+  readonly simulated: Simulated | null;
+}
+
+export interface RealSuite {
+  readonly timings: readonly RealReport[];
+  readonly followed: Followed;
+}
+
+export async function benchRealAll(options: BenchRealOptions): Promise<RealSuite> {
+  const timings: RealReport[] = [];
   const halves = halvesOfCpus();
   if (halves) keepToCpus(halves[1]);
   for (const clients of CLIENTS) timings.push(await benchClients(clients, halves?.[0] ?? null, options));
-  return timings;
+  const bar = progressBar("a target that changes (emulated)");
+  const asked = { ...options, prompts: BENCH_PROMPTS, temperature: TEMPERATURE };
+  const followed = await benchFollowed({ ...asked, progress: bar.update }).finally(bar.end);
+  return { timings, followed };
 }
 
 /** @param cloudCpus what the cloud keeps to; null: what it may */
@@ -41,7 +74,7 @@ async function benchClients(
   clients: number,
   cloudCpus: string | null,
   options: BenchRealOptions,
-): Promise<RealTiming> {
+): Promise<RealReport> {
   const { targetFile, drafterFile } = options;
   const opened: (() => unknown)[] = [];
   try {
@@ -59,21 +92,19 @@ async function benchClients(
     opened.push(() => bare.close());
     const edge = await createEdge({ cloud: cloud.url, model: drafterFile, threads: 1, gpu: "off" });
     opened.push(() => edge.close());
-    return await inTurns(edge, bare, model, clients, options);
+    const prompts = promptsFor(model);
+    const timing = await inTurns(edge, bare, model, prompts, clients, options);
+    // Of several clients the drafter is one, which the simulator does not know of.
+    const simulated = clients > 1 ? null : await predicted(timing, bare, prompts[0]!, cloud.url, drafterFile);
+    return { ...timing, simulated };
   } finally {
     for (const close of opened.reverse()) await close();
   }
 }
 
-async function inTurns(
-  edge: Edge,
-  bare: PassEngine,
-  model: LlamaModel,
-  clients: number,
-  { rounds, maxTokens }: BenchRealOptions,
-): Promise<RealTiming> {
+function promptsFor(model: LlamaModel): Int32Array[] {
   const tokenizer = new LlamaTokenizer(model);
-  const prompts = BENCH_PROMPTS.map((content) =>
+  return BENCH_PROMPTS.map((content) =>
     chatPrompt(
       model.file.chatTemplate,
       [
@@ -83,13 +114,57 @@ async function inTurns(
       tokenizer,
     ),
   );
-  const endTokens = tokenizer.endTokens();
+}
+
+async function inTurns(
+  edge: Edge,
+  bare: PassEngine,
+  model: LlamaModel,
+  prompts: readonly Int32Array[],
+  clients: number,
+  { rounds, maxTokens }: BenchRealOptions,
+): Promise<RealTiming> {
+  const endTokens = new LlamaTokenizer(model).endTokens();
   const bar = progressBar(`${clients} ${clients === 1 ? "client" : "clients"}`);
   const asked = { clients, rounds, maxTokens, temperature: TEMPERATURE, progress: bar.update };
   return benchReal({ edge, bare, endTokens, prompts, ...asked }).finally(bar.end);
 }
 
-export function realText(timings: readonly RealTiming[]): string {
+/** The simulator's word, from what is measured here without cloud and edge; acceptance alone is race's own. */
+async function predicted(
+  timing: RealTiming,
+  bare: PassEngine,
+  prompt: Int32Array,
+  url: string,
+  drafterFile: string,
+): Promise<Simulated> {
+  const sampler = samplerSettings({ temperature: TEMPERATURE });
+  const passesMs = await passTimes(bare, prompt, sampler);
+  const model = await LlamaModel.load(drafterFile, { gpu: "off" });
+  try {
+    const shape = { kvSlots: 1, threads: 1, contextTokens: CONTEXT_TOKENS };
+    const drafter = await llamaTargetModel(model, shape);
+    const [draftMs = 0] = await passTimes(drafter, prompt, sampler).finally(() => drafter.close());
+    const tokenizer = new LlamaTokenizer(model);
+    const link = { transport: await connect(url), tokenizer, drafter: null, clock: systemClock };
+    const client = await connectEdge({ ...link, client: software() });
+    const rttMs = quantile(
+      [...(await pings(client).finally(() => client.close()))].sort((a, b) => a - b),
+      0.5,
+    );
+    const { accepted, judged, answerTokens } = timing;
+    const facts = { passesMs, rttMs, draftMs, acceptance: judged > 0 ? accepted / judged : 0.7 };
+    const promptTokens = prompt.length;
+    return {
+      ...facts,
+      ...predictReal({ ...facts, promptTokens, answerTokens: Math.round(answerTokens) }),
+    };
+  } finally {
+    model.close();
+  }
+}
+
+export function realText({ timings, followed }: RealSuite): string {
   const head = [
     "clients",
     "bare loop, tokens/s",
@@ -112,7 +187,21 @@ export function realText(timings: readonly RealTiming[]): string {
   ]);
   const note =
     "Nothing is emulated: cloud and edge are processes of this machine, over loopback, with a thread and half of the processors each. After a warm-up, in turns; 95% intervals of the ratio. The bare loop asks the same engine for the same draws, and does nothing else.";
-  return `${table([head, ...lines])}\n\n${wrapped(note, "")}`;
+  const told = timings.flatMap(({ simulated, tokensPerSecond }) =>
+    simulated ? [wrapped(simulatedText(simulated, tokensPerSecond), "")] : [],
+  );
+  const [fast, slow] = CHANGED_PASSES_MS;
+  const change = `Emulated hardware: where passes go from ${fast} to ${slow} ms, drafts are there after ${followed.begun.join(", ")} tokens; and back, they rest after ${followed.rested.join(", ")}.`;
+  return [table([head, ...lines]), ...told, wrapped(note, ""), wrapped(change, "")].join("\n\n");
+}
+
+function simulatedText(one: Simulated, measured: RealTiming["tokensPerSecond"]): string {
+  const off = (way: "cloud" | "race") => {
+    const error = 100 * (one[way] / measured[way] - 1);
+    return `${way} ${figure(one[way], 1)} tokens/s (${error >= 0 ? "+" : ""}${error.toFixed(0)}%)`;
+  };
+  const passes = one.passesMs.map((ms) => figure(ms)).join(", ");
+  return `Simulated for one client: ${off("cloud")}, ${off("race")}; from passes of ${passes} ms for 1 to ${one.passesMs.length} rows, ${figure(one.draftMs)} ms a draft, a round trip of ${figure(one.rttMs)} ms and ${figure(one.acceptance)} of the drafts accepted.`;
 }
 
 function interval({ ratio, low, high }: RealTiming["raceOverCloud"]): string {

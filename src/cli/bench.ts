@@ -12,7 +12,7 @@ import { type PaperReport, paperReport } from "../../lab/bench/paper-report.ts";
 import { paperChart } from "../../lab/bench/paper-report-chart.ts";
 import { type Prediction, predict } from "../../lab/bench/predict.ts";
 import { BENCH_PROMPTS } from "../../lab/bench/prompts.ts";
-import type { RealTiming } from "../../lab/bench/real.ts";
+
 import { benchRows, type RowTimings } from "../../lab/bench/rows.ts";
 import { scaleCharts } from "../../lab/bench/scale-charts.ts";
 import { type ScaleReport, scaleReport } from "../../lab/bench/scale-report.ts";
@@ -22,7 +22,7 @@ import { PicoSpecError } from "../util/errors.ts";
 import { gridText } from "./bench-grid.ts";
 import { benchJson, jsonText } from "./bench-json.ts";
 import { paperText } from "./bench-paper.ts";
-import { benchRealAll, realText } from "./bench-real.ts";
+import { benchRealAll, type RealSuite, realText } from "./bench-real.ts";
 import { scaleText } from "./bench-scale.ts";
 import { checkedModelPath, MODEL } from "./model-path.ts";
 import { BUNDLED_DRAFTER, BUNDLED_TARGET } from "./node.ts";
@@ -37,7 +37,7 @@ interface BenchReport {
   engine?: EngineTiming[];
   predict?: Prediction[];
   json?: JsonTiming[];
-  real?: RealTiming[];
+  real?: RealSuite;
   grid?: GridReport;
   paper?: PaperReport;
   scale?: ScaleReport;

@@ -65,6 +65,8 @@ const LONGEST_DRAFTS_TOKENS = 4096;
 const FIRST_REST_TOKENS = 64;
 const LONGEST_REST_TOKENS = 2048;
 const LONG_REST_TOKENS = 512;
+/** A try that costs more than this is made rarer faster. */
+const DEAR_TRY_LOG = 0.2;
 /** Tokens of a try of drafts, with those until it counts; and the share of all time that tries may cost after long rests. */
 const WHOLE_TRY_TOKENS = 24;
 const TRIES_SHARE = 0.01;
@@ -121,7 +123,8 @@ export class DraftGate {
     // A try takes each session a while: the more of them, the rarer it is among their tokens.
     this.leftTokens -= tokens / Math.max(1, this.sessions);
     if (mode === "idles") {
-      if (this.leftTokens <= 0) this.enter("drafts", this.intervalTokens);
+      if (counts && ms >= 0) this.stretch.add(tokens, ms);
+      if (this.leftTokens <= 0 || this.idledSlower()) this.enter("drafts", this.intervalTokens);
       return;
     }
     if (this.open && reached && this.bringsNothing(tokens)) {
@@ -186,6 +189,14 @@ export class DraftGate {
     this.isOtherWorld = false;
   }
 
+  /** Where a pass takes longer there is more time for drafts. */
+  private idledSlower(): boolean {
+    const { ms, tokens, verdicts } = this.stretch;
+    if (ms === 0 || tokens < SILENCE_TOKENS) return false;
+    this.stretch = new Stretch();
+    return this.changeOf(Math.log(ms / verdicts)) > 0;
+  }
+
   private noteShort(ms: number): void {
     if (this.shortMs < 0) this.shortMs = ms;
     else this.shortMs *= Math.exp(SHORT_STEP_LOG * (ms < this.shortMs ? SHORT_SHARE - 1 : SHORT_SHARE));
@@ -230,7 +241,7 @@ export class DraftGate {
       ? [FIRST_DRAFTS_TOKENS, LONGEST_DRAFTS_TOKENS]
       : [FIRST_REST_TOKENS, this.longestRest()];
     if (!isSure || pays === triedDrafts) this.intervalTokens = first;
-    else this.intervalTokens = Math.min(2 * this.intervalTokens, longest);
+    else this.intervalTokens = Math.min((gain < -DEAR_TRY_LOG ? 4 : 2) * this.intervalTokens, longest);
     this.enter(pays ? "drafts" : "rests", isSure ? this.intervalTokens : 0);
   }
 
@@ -253,7 +264,7 @@ export class DraftGate {
   }
 
   private enter(mode: Mode, tokens: number): void {
-    if ((mode === "drafts" || mode === "rests") && mode !== this.paceOf) {
+    if (mode !== "triesSilence" && mode !== "triesDrafts" && mode !== this.paceOf) {
       this.paceOf = mode;
       this.pace.forget();
     }

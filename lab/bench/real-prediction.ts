@@ -1,0 +1,71 @@
+import { POLICIES } from "../../src/decoding/policy.ts";
+import type { PassEngine } from "../../src/engine/engine.ts";
+import { toSeed } from "../../src/sampling/random.ts";
+import type { SamplerSettings } from "../../src/sampling/sampler.ts";
+import { parseScenario } from "../models/scenario.ts";
+import { simulate } from "../sim/simulate.ts";
+import { feedPrompt, passOver } from "./bare-loop.ts";
+import { timing } from "./measure.ts";
+
+/** What the simulator says of this machine, fed with what was measured on it without a cloud and an edge. */
+
+const MOST_ROWS = 4;
+const WARM_PASSES = 60;
+const PASSES = 120;
+const SIMULATED_ANSWERS = 200;
+
+/** Times of passes over a sequence, draws included: medians, ms, number[MOST_ROWS], of 1, 2 … rows. */
+export async function passTimes(
+  engine: PassEngine,
+  prompt: Int32Array,
+  sampler: SamplerSettings,
+): Promise<number[]> {
+  const vocabulary = engine.info.vocabularySize;
+  const samples: number[][] = Array.from({ length: MOST_ROWS }, () => []);
+  const row = { tokens: [...prompt], seed: toSeed(1), slot: 0 };
+  await feedPrompt(engine, row);
+  for (let pass = 0; pass < WARM_PASSES + PASSES; pass++) {
+    for (let rows = 1; rows <= MOST_ROWS; rows++) {
+      // Any tokens will do; each pass takes the place of the one before.
+      const next = Array.from({ length: rows - 1 }, (_, i) => (17 * pass + 31 * i + 5) % vocabulary);
+      const startMs = performance.now();
+      await passOver(engine, row, next, sampler);
+      if (pass >= WARM_PASSES) samples[rows - 1]!.push(performance.now() - startMs);
+    }
+  }
+  return samples.map((ms) => timing(ms).median);
+}
+
+export interface PredictionFacts {
+  /** see `passTimes` */
+  readonly passesMs: readonly number[];
+  readonly rttMs: number;
+  /** one token of the drafter */
+  readonly draftMs: number;
+  /** of drafts, 0 to 1 */
+  readonly acceptance: number;
+  readonly promptTokens: number;
+  readonly answerTokens: number;
+}
+
+/** Tokens a second for one client, by the simulator. */
+export function predictReal(facts: PredictionFacts): { readonly cloud: number; readonly race: number } {
+  const { passesMs, acceptance, ...given } = facts;
+  const [passMs = 0] = passesMs;
+  const scenario = parseScenario({
+    ...given,
+    passMs,
+    passMsPerToken: Math.max(0, (passesMs.at(-1)! - passMs) / (passesMs.length - 1)),
+    acceptance,
+    acceptanceCoupled: acceptance,
+    // Prompts are in the KV when the clock starts.
+    prefillTokensPerSecond: 1e6,
+    draftPrefillTokensPerSecond: 1e6,
+  });
+  const policies = [
+    { name: "cloud", policy: POLICIES.cloud },
+    { name: "race", policy: POLICIES.race },
+  ];
+  const [cloud, race] = simulate(scenario, policies, { seed: 1, edges: 1, answers: SIMULATED_ANSWERS });
+  return { cloud: cloud!.tokensPerSecond, race: race!.tokensPerSecond };
+}

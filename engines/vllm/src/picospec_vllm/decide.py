@@ -1,6 +1,6 @@
 """How many drafts each row gets in this step: as many as make the engine commit most tokens a second.
 
-With acceptance a, the j-th draft of a row adds a^j expected tokens (Leviathan et al. 2023, section 3.1, with drafts that
+With acceptance a, the j-th draft of a row adds a^j expected tokens (Leviathan et al. 2023, section 3.1, for drafts that
 are given). Drafts are taken in the order of what they add, over all rows, up to where
 (rows + added) / time(rows + drafts) is greatest. A source that is worth nothing rests, and one draft of it is tried now
 and then.
@@ -14,8 +14,8 @@ from dataclasses import dataclass
 from .acceptance import Acceptance
 from .step_cost import StepCost
 
-#: A source that rests has one draft tried each so many steps: where one more row costs 5% of a step, 0.2% in all.
-TRY_EVERY_STEPS = 24
+#: Most drafts of a source of which nothing was judged yet.
+FIRST_DRAFTS = 4
 #: Drafts that add less are not looked at.
 LEAST_ADDED = 0.005
 #: Drafts must promise this much more than none, since estimates are noisy.
@@ -34,7 +34,9 @@ def decide(candidates: Sequence[Candidate], rows: int, cost: StepCost) -> list[i
         (
             (-(candidate.acceptance.rate**depth), depth, index)
             for index, candidate in enumerate(candidates)
-            for depth in range(1, candidate.available + 1)
+            for depth in range(
+                1, (candidate.available if candidate.acceptance.judged else min(candidate.available, FIRST_DRAFTS)) + 1
+            )
             if candidate.acceptance.rate**depth >= LEAST_ADDED
         ),
     )
@@ -55,7 +57,11 @@ def decide(candidates: Sequence[Candidate], rows: int, cost: StepCost) -> list[i
             acceptance.rested = 0
         elif candidate.available > 0:
             acceptance.rested += 1
-            if acceptance.rested >= TRY_EVERY_STEPS:
+            if acceptance.rested >= acceptance.rest_steps:
                 acceptance.rested = 0
                 counts[index] = 1
     return counts
+
+
+def _most(candidate: Candidate) -> int:
+    return candidate.available if candidate.acceptance.judged else min(candidate.available, FIRST_DRAFTS)

@@ -17,7 +17,7 @@ class Limits:
     strangers: int = 16
     #: How long a connection may take to show the secret. Threat: a stranger that is silent holds a place.
     stranger_s: float = 2.0
-    #: Sessions of all connections. Beyond it, the oldest of the same connection ends.
+    #: Sessions of all connections. Beyond it, the oldest of the connection that has most of them ends.
     sessions: int = 1024
     #: Request id of a session. Threat: memory.
     request_id_bytes: int = 256

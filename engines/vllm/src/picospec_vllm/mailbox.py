@@ -147,13 +147,10 @@ class Mailbox:
         except OSError:
             return
         accepted.setblocking(False)
-        strangers = sum(not peer.known for peer in self._peers.values())
-        if strangers >= self._limits.strangers:
-            self.counters.refused_full += 1
-            # The kernel's buffer takes so little, or the peer goes without the reason.
-            _try_send(accepted, wire.refused("too many connections that have not shown the secret"))
-            accepted.close()
-            return
+        strangers = [peer for peer in self._peers.values() if not peer.known]
+        if len(strangers) >= self._limits.strangers:
+            # The oldest goes, not the newest: a gateway shows the secret at once, so a crowd cannot keep it out.
+            self._refuse(strangers[0], "refused_full", "too many connections that have not shown the secret")
         if accepted.family != socket.AF_UNIX:
             accepted.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._next += 1

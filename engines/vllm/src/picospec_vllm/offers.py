@@ -1,7 +1,7 @@
 """Offers that wait to be used: by session, and by the prefix that they continue.
 
 A session that names its request is bound to that request's row: its offers go to no other row, and the row takes no
-other session's. A session without a request id offers by content: to any row with the same prefix that has no session of
+other session's. A session without a request id offers by content: to a row with the same prefix that has no session of
 its own.
 """
 
@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import threading
 from array import array
-from collections import OrderedDict
+from collections import Counter, OrderedDict
 from dataclasses import dataclass, field
 
 from .acceptance import Acceptance
@@ -54,7 +54,6 @@ class OfferCounters:
     over_session_bound: int = 0
     over_prefix_bound: int = 0
     sessions_over_bound: int = 0
-    sessions_refused: int = 0
 
 
 class Box:
@@ -70,6 +69,7 @@ class Box:
         self._limits = limits
         self._vocabulary = vocabulary
         self._sessions: OrderedDict[tuple[int, int], Session] = OrderedDict()
+        self._by_connection: Counter[int] = Counter()
         self._by_request: dict[str, Session] = {}
         self._by_prefix: dict[int, list[tuple[Session, Offer]]] = {}
 
@@ -80,14 +80,13 @@ class Box:
         with self.lock:
             self._end((connection, number))
             if len(self._sessions) >= self._limits.sessions:
-                oldest = next((key for key in self._sessions if key[0] == connection), None)
-                if oldest is None:
-                    self.counters.sessions_refused += 1
-                    return
+                # The oldest of the gateway that has most of them, so that one gateway's flood ends its own.
+                most = max(self._by_connection, key=lambda each: self._by_connection[each])
                 self.counters.sessions_over_bound += 1
-                self._end(oldest)
+                self._end(next(key for key in self._sessions if key[0] == most))
             session = Session(connection, number, request_id, Acceptance.of_session(self.general))
             self._sessions[(connection, number)] = session
+            self._by_connection[connection] += 1
             self.counters.sessions += 1
             if request_id:
                 self._by_request[request_id] = session
@@ -115,10 +114,10 @@ class Box:
             session.offered += 1
             if base in session.offers:
                 counters.replaced += 1
-                self._drop(session, base)
+                self.drop(session, base)
             elif len(session.offers) >= self._limits.session_offers:
                 counters.over_session_bound += 1
-                self._drop(session, next(iter(session.offers)))
+                self.drop(session, next(iter(session.offers)))
             session.offers[base] = offer
             if not (self.binds and session.request_id):
                 self._index(session, offer)
@@ -139,7 +138,7 @@ class Box:
             with self.lock:
                 for base in [b for b, offer in session.offers.items() if offer.expires_s <= now_s]:
                     self.counters.out_of_age += 1
-                    self._drop(session, base)
+                    self.drop(session, base)
 
     def sessions_of(self, connection: int) -> dict[str, dict[str, int]]:
         return {
@@ -166,18 +165,25 @@ class Box:
     def for_prefix(self, prefix_hash: int) -> list[tuple[Session, Offer]]:
         return self._by_prefix.get(prefix_hash, [])
 
-    def drop_passed(self, session: Session, length: int) -> None:
-        """Removes what a row of `length` tokens has passed: committed tokens never change."""
-        for base in [b for b, offer in session.offers.items() if b + len(offer.tokens) <= length]:
-            self._drop(session, base)
+    def drop(self, session: Session, base: int) -> None:
+        offer = session.offers.pop(base)
+        entries = self._by_prefix.get(offer.prefix_hash)
+        if entries is None:
+            return
+        entries[:] = [entry for entry in entries if entry[1] is not offer]
+        if not entries:
+            del self._by_prefix[offer.prefix_hash]
 
     def _end(self, key: tuple[int, int]) -> None:
         session = self._sessions.pop(key, None)
         if session is None:
             return
         session.ended = True
+        self._by_connection[key[0]] -= 1
+        if self._by_connection[key[0]] == 0:
+            del self._by_connection[key[0]]
         for base in list(session.offers):
-            self._drop(session, base)
+            self.drop(session, base)
         # A later session may have named the same request: a gateway that connected again.
         if self._by_request.get(session.request_id) is session:
             del self._by_request[session.request_id]
@@ -188,13 +194,4 @@ class Box:
         if len(others) > self._limits.prefix_offers:
             self.counters.over_prefix_bound += 1
             worst, dropped = min(others, key=lambda entry: entry[0].acceptance.rate)
-            self._drop(worst, dropped.base)
-
-    def _drop(self, session: Session, base: int) -> None:
-        offer = session.offers.pop(base)
-        entries = self._by_prefix.get(offer.prefix_hash)
-        if entries is None:
-            return
-        entries[:] = [entry for entry in entries if entry[1] is not offer]
-        if not entries:
-            del self._by_prefix[offer.prefix_hash]
+            self.drop(worst, dropped.base)

@@ -39,7 +39,7 @@ class ProposerCounters:
 
 class Proposer:
     """vLLM's contract (0.31 to 0.33): the constructor gets the VllmConfig; `propose` gets what each row sampled and
-    returns, for each row, a list of at most `num_speculative_tokens` ints below the vocabulary's size. Anything else ends
+    returns, for each row, a list of at most `num_speculative_tokens` ints below the vocabulary's size. Else it ends
     the engine.
     """
 

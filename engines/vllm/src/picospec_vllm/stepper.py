@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from . import ngram
 from .decide import Candidate, decide
 from .limits import Limits
-from .offers import Box, Session
+from .offers import Box, Offer, Session
 from .request_ids import names
 from .rows import Row, Rows, TokenTable
 from .step_cost import StepCost
@@ -179,6 +179,8 @@ class Stepper:
             for index, row in without:
                 if self._clock() >= until_s:
                     break
+                if row.ngrams.rests():
+                    continue
                 drafts = self._looked_up(row, table, index)
                 if drafts:
                     found.append(Found(index, row, drafts, None))
@@ -192,38 +194,48 @@ class Stepper:
         if box.binds and (row.session is None or row.session.ended):
             row.session = box.session_of(row.names)
         if box.binds and row.session is not None:
-            session = row.session
-            box.drop_passed(session, row.length)
-            # The latest that was sent first: what was sent after a rejection knows of it.
-            for offer in reversed(session.offers.values()):
-                rest = self._rest(row, table, index, offer.base, offer.prefix_hash, offer.tokens)
-                if rest:
-                    return rest, session
-            return None
-        best: tuple[list[int], Session] | None = None
-        nearest = row.length - len(row.hashes)
-        for base in range(row.length, nearest, -1):
-            prefix_hash = row.hash_at(base)
-            for session, offer in box.for_prefix(prefix_hash) if prefix_hash is not None else ():
-                if offer.base != base:
-                    continue
-                rest = self._rest(row, table, index, base, offer.prefix_hash, offer.tokens)
+            return self._of_session(row.session, row, table, index)
+        for passed, prefix_hash in enumerate(reversed(row.hashes)):
+            best: tuple[list[int], Session] | None = None
+            for session, offer in box.for_prefix(prefix_hash):
+                rest = self._rest(row, table, index, offer) if offer.base == row.length - passed else None
                 if rest and (best is None or session.acceptance.rate > best[1].acceptance.rate):
                     best = rest, session
             if best is not None:
                 return best
         return None
 
-    def _rest(
-        self, row: Row, table: TokenTable, index: int, base: int, prefix_hash: int, tokens: Sequence[int]
-    ) -> list[int] | None:
+    def _of_session(
+        self, session: Session, row: Row, table: TokenTable, index: int
+    ) -> tuple[list[int], Session] | None:
+        """The offer that was sent last goes first: what was sent after a rejection knows of it.
+
+        Committed tokens never change, so what the row has passed or left, and what was sent before the offer that is
+        taken, is of no use any more.
+        """
+        found: list[int] | None = None
+        useless: list[int] = []
+        for offer in reversed(session.offers.values()):
+            if offer.base > row.length:
+                continue
+            rest = None if found else self._rest(row, table, index, offer)
+            if rest:
+                found = rest
+            else:
+                useless.append(offer.base)
+        for base in useless:
+            self._box.drop(session, base)
+        return (found, session) if found else None
+
+    def _rest(self, row: Row, table: TokenTable, index: int, offer: Offer) -> list[int] | None:
         """What an offer says after the row's length, where the row went as it says up to there."""
-        passed = row.length - base
-        if not 0 <= passed < len(tokens) or row.hash_at(base) != prefix_hash:
+        tokens = offer.tokens
+        passed = row.length - offer.base
+        if not 0 <= passed < len(tokens) or row.hash_at(offer.base) != offer.prefix_hash:
             return None
-        if passed and list(tokens[:passed]) != table[index, slice(base, row.length)].tolist():
+        if passed and tokens[:passed].tolist() != table[index, slice(offer.base, row.length)].tolist():
             return None
-        return list(tokens[passed : passed + self.most_drafts])
+        return tokens[passed : passed + self.most_drafts].tolist()
 
     def _looked_up(self, row: Row, table: TokenTable, index: int) -> list[int]:
         start = max(0, row.length - self._limits.ngram_window_tokens)

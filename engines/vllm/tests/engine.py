@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -16,12 +16,8 @@ KEY = 987_654_321_987
 VOCABULARY = 1000
 
 
-class Clock:
-    def __init__(self) -> None:
-        self.now_s = 100.0
-
-    def __call__(self) -> float:
-        return self.now_s
+#: When the tests' clock starts. Offers are made then.
+NOW_S = 100.0
 
 
 @dataclass
@@ -51,9 +47,15 @@ class Bench:
     """A stepper with a box and rows whose true continuations are known."""
 
     def __init__(
-        self, *, ids: list[str] | None = None, ngrams: bool = False, adapt: bool = False, limits: Limits = LIMITS
+        self,
+        *,
+        ids: list[str] | None = None,
+        ngrams: bool = False,
+        adapt: bool = False,
+        limits: Limits = LIMITS,
+        clock: Callable[[], float] | None = None,
     ) -> None:
-        self.clock = Clock()
+        self.now_s = NOW_S
         self.batch = Batch(ids=ids or [])
         self.names = ids
         self.box = Box(limits, VOCABULARY, binds=ids is not None)
@@ -65,17 +67,17 @@ class Bench:
             limits=limits,
             ngrams=ngrams,
             adapt=adapt,
-            clock=self.clock,
+            clock=clock or (lambda: self.now_s),
         )
 
     def offer(self, session: int, prefix: Sequence[int], tokens: Sequence[int], connection: int = 1) -> None:
         from array import array  # noqa: PLC0415
 
-        self.box.offer(connection, session, len(prefix), extend(0, prefix, KEY), array("I", tokens), self.clock.now_s)
+        self.box.offer(connection, session, len(prefix), extend(0, prefix, KEY), array("I", tokens), NOW_S)
 
     def step(self, sampled: list[list[int]]) -> list[list[int]]:
         """Rows sampled this; the array already has it."""
-        self.clock.now_s += 0.05
+        self.now_s += 0.05
         batch = self.batch
         return self.stepper.step(
             sampled, batch.num_tokens_no_spec.tolist(), batch.token_ids_cpu, self.names and self.names[: len(sampled)]

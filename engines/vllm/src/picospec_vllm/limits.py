@@ -44,7 +44,7 @@ class Limits:
     #: How far back an n-gram is looked for, in tokens.
     ngram_window_tokens: int = 4096
     #: Time that a step may spend on n-gram proposals, over all rows.
-    step_ngram_s: float = 0.000_3
+    step_ngram_s: float = 0.000_15
 
 
 LIMITS = Limits()

@@ -153,6 +153,8 @@ class Mailbox:
             self._refuse(strangers[0], "refused_full", "too many connections that have not shown the secret")
         if accepted.family != socket.AF_UNIX:
             accepted.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        # The kernel's share of what a peer does not read.
+        accepted.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, self._limits.unsent_bytes)
         self._next += 1
         self.counters.connections += 1
         nonce = self._random_bytes(wire.NONCE_BYTES)

@@ -71,7 +71,8 @@ class Box:
         self._sessions: OrderedDict[tuple[int, int], Session] = OrderedDict()
         self._by_connection: Counter[int] = Counter()
         self._by_request: dict[str, Session] = {}
-        self._by_prefix: dict[int, list[tuple[Session, Offer]]] = {}
+        #: Read by the proposer, under the lock.
+        self.by_prefix: dict[int, list[tuple[Session, Offer]]] = {}
 
     def __len__(self) -> int:
         return len(self._sessions)
@@ -162,17 +163,14 @@ class Box:
             for offer in list(session.offers.values() if session.request_id else ()):
                 self._index(session, offer)
 
-    def for_prefix(self, prefix_hash: int) -> list[tuple[Session, Offer]]:
-        return self._by_prefix.get(prefix_hash, [])
-
     def drop(self, session: Session, base: int) -> None:
         offer = session.offers.pop(base)
-        entries = self._by_prefix.get(offer.prefix_hash)
+        entries = self.by_prefix.get(offer.prefix_hash)
         if entries is None:
             return
         entries[:] = [entry for entry in entries if entry[1] is not offer]
         if not entries:
-            del self._by_prefix[offer.prefix_hash]
+            del self.by_prefix[offer.prefix_hash]
 
     def _end(self, key: tuple[int, int]) -> None:
         session = self._sessions.pop(key, None)
@@ -189,7 +187,7 @@ class Box:
             del self._by_request[session.request_id]
 
     def _index(self, session: Session, offer: Offer) -> None:
-        others = self._by_prefix.setdefault(offer.prefix_hash, [])
+        others = self.by_prefix.setdefault(offer.prefix_hash, [])
         others.append((session, offer))
         if len(others) > self._limits.prefix_offers:
             self.counters.over_prefix_bound += 1

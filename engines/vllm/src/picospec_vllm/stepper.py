@@ -13,6 +13,9 @@ from .request_ids import names
 from .rows import Row, Rows, TokenTable
 from .step_cost import StepCost
 
+#: Prefixes of a row that have offers, nearest first: what was offered before these is out of date, as a rule.
+PREFIXES_TRIED = 3
+
 
 @dataclass(slots=True)
 class SourceCounters:
@@ -195,13 +198,21 @@ class Stepper:
             row.session = box.session_of(row.names)
         if box.binds and row.session is not None:
             return self._of_session(row.session, row, table, index)
+        return self._by_content(row, table, index)
+
+    def _by_content(self, row: Row, table: TokenTable, index: int) -> tuple[list[int], Session] | None:
+        offered, tried = self._box.by_prefix, 0
         for passed, prefix_hash in enumerate(reversed(row.hashes)):
+            entries = offered.get(prefix_hash)
+            if entries is None:
+                continue
             best: tuple[list[int], Session] | None = None
-            for session, offer in box.for_prefix(prefix_hash):
+            for session, offer in entries:
                 rest = self._rest(row, table, index, offer) if offer.base == row.length - passed else None
                 if rest and (best is None or session.acceptance.rate > best[1].acceptance.rate):
                     best = rest, session
-            if best is not None:
+            tried += 1
+            if best is not None or tried == PREFIXES_TRIED:
                 return best
         return None
 

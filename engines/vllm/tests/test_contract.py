@@ -1,6 +1,7 @@
 """What this package relies on in vLLM, read in the sources of installed versions.
 
-PICOSPEC_TEST_VLLM names files, separated by colons, each with what `node scripts/vllm-environment.mjs` printed for a version.
+PICOSPEC_TEST_VLLM names files, separated by colons, each with what `node scripts/vllm-environment.mjs` printed for a
+version.
 """
 
 from __future__ import annotations

@@ -142,6 +142,19 @@ def test_ngrams_continue_a_row_that_has_no_offer() -> None:
     assert one.stepper.counters.ngrams.proposed == 8
 
 
+def test_offers_that_are_always_rejected_leave_the_row_to_ngrams() -> None:
+    one = bench(ngrams=True, adapt=True)
+    answer = list(range(200, 210)) * 25
+    tokens = list(PROMPT)
+    for token in answer:
+        one.offer(5, tokens, [token, 999])
+        tokens.append(token)
+        one.commit([[token]])
+    proposed = one.box.sessions_of(1)["5"]["proposed"]
+    assert proposed < 40
+    assert one.stepper.counters.ngrams.found > 150
+
+
 def test_what_became_of_drafts_is_counted_by_source() -> None:
     one = bench()
     one.offer(5, PROMPT, ANSWER[:20])

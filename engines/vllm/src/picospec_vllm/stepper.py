@@ -173,7 +173,8 @@ class Stepper:
         with self._box.lock:
             for index, row in live:
                 offer = self._offered(row, table, index) if len(self._box) > 0 else None
-                if offer is None:
+                # While the drafts of a session are worth nothing, they keep no n-gram draft away.
+                if offer is None or offer[1].acceptance.rests():
                     without.append((index, row))
                 else:
                     found.append(Found(index, row, *offer))

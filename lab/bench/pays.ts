@@ -27,7 +27,7 @@ export interface PaysOptions {
 }
 
 /** An answer of the cloud alone takes about so long. */
-const ANSWER_MS = 1000;
+const ANSWER_MS = 4000;
 const FEWEST_TOKENS = 8;
 const MOST_TOKENS = 64;
 /** Two give an interval, a wide one. */

@@ -129,7 +129,7 @@ interface Measured extends FittedScenario {
 }
 
 /** Answers in turns are asked for so long, ms. */
-const PAYS_MS = 8000;
+const PAYS_MS = 14_000;
 
 async function measured(values: PlanValues): Promise<Measured> {
   const { cloud, model, threads, gpu, prompt, temperature } = values;

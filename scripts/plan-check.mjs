@@ -57,11 +57,14 @@ async function longRun(url, model) {
 
 const bundled = ["models/pico-target-q8_0.gguf", "models/pico-drafter-q8_0.gguf"];
 const small = await fetchSmolLm2(console.error);
+/** Part of a setting's name: that one alone. */
+const only = process.argv[2] ?? "";
 for (const [name, [target, drafter], args] of [
   ["the bundled pair as it is", bundled, []],
   ["the bundled pair, passes of 100 ms (emulated)", bundled, ["--hardware", "standard"]],
   ["SmolLM2 as target and drafter", [small, small], []],
 ]) {
+  if (!name.includes(only)) continue;
   const { url, stop } = await cloud(["--model", target, ...args]);
   const plan = spawnSync(
     process.execPath,

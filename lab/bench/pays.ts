@@ -26,10 +26,10 @@ export interface PaysOptions {
   readonly withinMs: number;
 }
 
-/** An answer of the cloud alone takes about so long. */
-const ANSWER_MS = 4000;
+/** An answer takes about so long. */
+const ANSWER_MS = 3000;
 const FEWEST_TOKENS = 8;
-const MOST_TOKENS = 64;
+const MOST_TOKENS = 128;
 /** Two give an interval, a wide one. */
 const FEWEST_PAIRS = 2;
 const MOST_PAIRS = 24;
@@ -40,7 +40,8 @@ const MOST_PAIRS = 24;
  */
 export async function measurePays(options: PaysOptions): Promise<Pays | null> {
   const { edge, prompt, temperature, passMs, withinMs } = options;
-  const maxTokens = Math.max(FEWEST_TOKENS, Math.min(MOST_TOKENS, Math.round(ANSWER_MS / passMs)));
+  /** a token of each way, as the pair before had it */
+  const tokenMs: Record<"race" | "cloud", number> = { race: passMs, cloud: passMs };
   const times: Record<"race" | "cloud", number[]> = { race: [], cloud: [] };
   const coupled = { accepted: 0, judged: 0 };
   const passes: PassSample[] = [];
@@ -53,6 +54,8 @@ export async function measurePays(options: PaysOptions): Promise<Pays | null> {
     const order = pair % 2 === 0 ? (["cloud", "race"] as const) : (["race", "cloud"] as const);
     for (const policy of order) {
       const signal = AbortSignal.timeout(withinMs);
+      const inTime = Math.round(ANSWER_MS / tokenMs[policy]);
+      const maxTokens = Math.max(FEWEST_TOKENS, Math.min(MOST_TOKENS, inTime));
       const { statistics } = await edge.ask({
         prompt: [{ role: "user", content: prompt }],
         sampler: { temperature },
@@ -67,7 +70,8 @@ export async function measurePays(options: PaysOptions): Promise<Pays | null> {
       }
       if (tokens < FEWEST_TOKENS) return null;
       // From the first token on: the prompt of the second is in the KV already.
-      if (pair > 0) times[policy].push((lastTokenMs - firstTokenMs) / (tokens - 1));
+      tokenMs[policy] = (lastTokenMs - firstTokenMs) / (tokens - 1);
+      if (pair > 0) times[policy].push(tokenMs[policy]);
     }
   }
   const ratio = pairedRatio(times.race, times.cloud);

@@ -44,7 +44,7 @@ export function planCommand(): Command {
     .description(
       "whether PicoSpec pays off here, and which policy to take: from a short look at a real cloud, or a scenario",
     )
-    .addOption(new Option("--cloud <url>", "measure this cloud for some twenty seconds: needs --model"));
+    .addOption(new Option("--cloud <url>", "measure this cloud for some thirty seconds: needs --model"));
   addComputeOptions(addCredentialOptions(command));
   return command
     .addOption(
@@ -129,7 +129,7 @@ interface Measured extends FittedScenario {
 }
 
 /** Answers in turns are asked for so long, ms. */
-const PAYS_MS = 14_000;
+const PAYS_MS = 20_000;
 
 async function measured(values: PlanValues): Promise<Measured> {
   const { cloud, model, threads, gpu, prompt, temperature } = values;

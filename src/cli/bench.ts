@@ -16,6 +16,7 @@ import type { RealTiming } from "../../lab/bench/real.ts";
 import { benchRows, type RowTimings } from "../../lab/bench/rows.ts";
 import { scaleCharts } from "../../lab/bench/scale-charts.ts";
 import { type ScaleReport, scaleReport } from "../../lab/bench/scale-report.ts";
+import { benchWayBack, type WayBackTiming } from "../../lab/bench/way-back.ts";
 import { loadDrawing } from "../../lab/plots/page.ts";
 import { POLICIES } from "../decoding/policy.ts";
 import { PicoSpecError } from "../util/errors.ts";
@@ -34,6 +35,7 @@ import { wrapped } from "./text.ts";
 interface BenchReport {
   ownCode?: OwnCodeTiming[];
   rows?: RowTimings;
+  wayBack?: WayBackTiming[];
   engine?: EngineTiming[];
   predict?: Prediction[];
   json?: JsonTiming[];
@@ -136,10 +138,10 @@ async function bench(suites: readonly Suite[], values: BenchValues): Promise<voi
   if (wanted("own-code")) report.ownCode = benchOwnCode();
   if (wanted("rows")) report.rows = benchRows();
   if (wanted("engine")) {
-    report.engine = await benchEngine(
-      await checkedModelPath(values.model),
-      await checkedModelPath(values.drafter),
-    );
+    const files = [await checkedModelPath(values.model), await checkedModelPath(values.drafter)] as const;
+    report.engine = await benchEngine(...files);
+    report.wayBack = [];
+    for (const file of new Set(files)) report.wayBack.push(await benchWayBack(file));
   }
   if (wanted("predict")) report.predict = await predictAll(values);
   if (wanted("json")) {
@@ -268,10 +270,29 @@ function rowTables({ extraction, topP }: RowTimings): string[] {
   ];
 }
 
+function wayBackTables(timings: readonly WayBackTiming[]): string[] {
+  const head = ["pass, ms, as a target", "1 token", "5 tokens", "5 after a rollback of 4"];
+  const lines = timings.map(({ model, oneMs, fiveMs, afterRollbackMs }) => [
+    model,
+    ms(oneMs),
+    ms(fiveMs),
+    ms(afterRollbackMs),
+  ]);
+  const kept = timings.flatMap(({ model, checkpoint }) =>
+    checkpoint
+      ? [[model, (checkpoint.bytes / 1e6).toFixed(2), ms(checkpoint.keepMs), ms(checkpoint.putBackMs)]]
+      : [],
+  );
+  const parts = [table([head, ...lines])];
+  if (kept.length > 0) parts.push(table([["checkpoint", "MB", "to keep, ms", "to put back, ms"], ...kept]));
+  return parts;
+}
+
 function tables({
   ownCode,
   rows,
   engine,
+  wayBack,
   predict: predicted,
   json,
   real,
@@ -304,6 +325,7 @@ function tables({
     ];
     parts.push(table([head, ...lines]));
   }
+  if (wayBack) parts.push(...wayBackTables(wayBack));
   if (predicted) parts.push(predictionTable(predicted));
   if (json) parts.push(jsonText(json));
   if (real) parts.push(realText(real));

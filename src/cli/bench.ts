@@ -16,7 +16,7 @@ import type { RealTiming } from "../../lab/bench/real.ts";
 import { benchRows, type RowTimings } from "../../lab/bench/rows.ts";
 import { scaleCharts } from "../../lab/bench/scale-charts.ts";
 import { type ScaleReport, scaleReport } from "../../lab/bench/scale-report.ts";
-import { benchWayBack, type WayBackTiming } from "../../lab/bench/way-back.ts";
+import { benchRollback, type RollbackTiming } from "../../lab/bench/rollback.ts";
 import { loadDrawing } from "../../lab/plots/page.ts";
 import { POLICIES } from "../decoding/policy.ts";
 import { PicoSpecError } from "../util/errors.ts";
@@ -35,7 +35,7 @@ import { wrapped } from "./text.ts";
 interface BenchReport {
   ownCode?: OwnCodeTiming[];
   rows?: RowTimings;
-  wayBack?: WayBackTiming[];
+  rollback?: RollbackTiming;
   engine?: EngineTiming[];
   predict?: Prediction[];
   json?: JsonTiming[];
@@ -45,7 +45,7 @@ interface BenchReport {
   scale?: ScaleReport;
 }
 
-const SUITES = ["own-code", "rows", "engine", "predict", "json", "real", "grid", "paper", "scale"] as const;
+const SUITES = ["own-code", "rows", "engine", "rollback", "predict", "json", "real", "grid", "paper", "scale"] as const;
 /** What runs unless something is asked for: measurements of seconds, and not minutes. */
 const QUICK: readonly Suite[] = ["own-code", "rows", "engine"];
 type Suite = (typeof SUITES)[number];
@@ -120,6 +120,7 @@ Examples:
   $ picospec bench real                           (race against the cloud alone on this machine as it is)
   $ picospec bench json                           (answers in JSON, with and without what their grammar dictates)
   $ picospec bench engine --model target.gguf --drafter drafter.gguf
+  $ picospec bench rollback --model hybrid.gguf   (what a rollback costs next to a pass)
 
 Simulated, not measured:
   $ picospec bench grid                           (race against its rivals everywhere: two minutes)
@@ -138,11 +139,12 @@ async function bench(suites: readonly Suite[], values: BenchValues): Promise<voi
   if (wanted("own-code")) report.ownCode = benchOwnCode();
   if (wanted("rows")) report.rows = benchRows();
   if (wanted("engine")) {
-    const files = [await checkedModelPath(values.model), await checkedModelPath(values.drafter)] as const;
-    report.engine = await benchEngine(...files);
-    report.wayBack = [];
-    for (const file of new Set(files)) report.wayBack.push(await benchWayBack(file));
+    report.engine = await benchEngine(
+      await checkedModelPath(values.model),
+      await checkedModelPath(values.drafter),
+    );
   }
+  if (wanted("rollback")) report.rollback = await benchRollback(await checkedModelPath(values.model));
   if (wanted("predict")) report.predict = await predictAll(values);
   if (wanted("json")) {
     report.json = await benchJson(
@@ -270,29 +272,30 @@ function rowTables({ extraction, topP }: RowTimings): string[] {
   ];
 }
 
-function wayBackTables(timings: readonly WayBackTiming[]): string[] {
-  const head = ["pass, ms, as a target", "1 token", "5 tokens", "5 after a rollback of 4"];
-  const lines = timings.map(({ model, oneMs, fiveMs, afterRollbackMs }) => [
-    model,
-    ms(oneMs),
-    ms(fiveMs),
-    ms(afterRollbackMs),
+function rollbackTables({ oneMs, fiveMs, afterRollbackMs, checkpoint }: RollbackTiming): string[] {
+  const passes = table([
+    ["pass of a target", "ms"],
+    ["1 token", ms(oneMs)],
+    ["5 tokens", ms(fiveMs)],
+    ["5 tokens after a rollback of 4", ms(afterRollbackMs)],
   ]);
-  const kept = timings.flatMap(({ model, checkpoint }) =>
-    checkpoint
-      ? [[model, (checkpoint.bytes / 1e6).toFixed(2), ms(checkpoint.keepMs), ms(checkpoint.putBackMs)]]
-      : [],
-  );
-  const parts = [table([head, ...lines])];
-  if (kept.length > 0) parts.push(table([["checkpoint", "MB", "to keep, ms", "to put back, ms"], ...kept]));
-  return parts;
+  if (!checkpoint) return [passes];
+  const { bytes, keepMs, putBackMs } = checkpoint;
+  return [
+    passes,
+    table([
+      [`checkpoint of ${(bytes / 1e6).toFixed(2)} MB`, "ms"],
+      ["to keep it", ms(keepMs)],
+      ["to put it back", ms(putBackMs)],
+    ]),
+  ];
 }
 
 function tables({
   ownCode,
   rows,
   engine,
-  wayBack,
+  rollback,
   predict: predicted,
   json,
   real,
@@ -325,7 +328,7 @@ function tables({
     ];
     parts.push(table([head, ...lines]));
   }
-  if (wayBack) parts.push(...wayBackTables(wayBack));
+  if (rollback) parts.push(...rollbackTables(rollback));
   if (predicted) parts.push(predictionTable(predicted));
   if (json) parts.push(jsonText(json));
   if (real) parts.push(realText(real));

@@ -4,7 +4,7 @@ import { LlamaModel } from "../../src/engine/llama/model.ts";
 import { type Timing, timing } from "./measure.ts";
 
 /** What a rollback costs, next to a pass: nothing where attention is cut back, and a checkpoint and a replay elsewhere. */
-export interface WayBackTiming {
+export interface RollbackTiming {
   readonly model: string;
   /** a pass over one token */
   readonly oneMs: Timing;
@@ -23,7 +23,7 @@ const ROUNDS = 5;
 const PASSES = 30;
 const SHAPE = { sequences: 1, contextTokens: CONTEXT_TOKENS, batchTokens: 64, rows: 64, threads: 1 };
 
-export async function benchWayBack(file: string): Promise<WayBackTiming> {
+export async function benchRollback(file: string): Promise<RollbackTiming> {
   const model = await LlamaModel.load(file, { gpu: "off" });
   const context = await LlamaContext.create(model, { ...SHAPE, batchInvariant: true });
   const samples = { one: [] as number[], five: [] as number[], afterRollback: [] as number[] };
@@ -69,7 +69,7 @@ async function passes(context: LlamaContext, count: number, kept: number): Promi
   return samples.slice(1);
 }
 
-async function checkpointOf(model: LlamaModel): Promise<WayBackTiming["checkpoint"]> {
+async function checkpointOf(model: LlamaModel): Promise<RollbackTiming["checkpoint"]> {
   const bare = bareDecoder(model, CONTEXT_TOKENS, 1);
   const { state } = bare;
   const [keep, putBack]: [number[], number[]] = [[], []];

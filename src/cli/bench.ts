@@ -13,10 +13,10 @@ import { paperChart } from "../../lab/bench/paper-report-chart.ts";
 import { type Prediction, predict } from "../../lab/bench/predict.ts";
 import { BENCH_PROMPTS } from "../../lab/bench/prompts.ts";
 import type { RealTiming } from "../../lab/bench/real.ts";
+import { benchRollback, type RollbackTiming } from "../../lab/bench/rollback.ts";
 import { benchRows, type RowTimings } from "../../lab/bench/rows.ts";
 import { scaleCharts } from "../../lab/bench/scale-charts.ts";
 import { type ScaleReport, scaleReport } from "../../lab/bench/scale-report.ts";
-import { benchRollback, type RollbackTiming } from "../../lab/bench/rollback.ts";
 import { loadDrawing } from "../../lab/plots/page.ts";
 import { POLICIES } from "../decoding/policy.ts";
 import { PicoSpecError } from "../util/errors.ts";
@@ -45,7 +45,18 @@ interface BenchReport {
   scale?: ScaleReport;
 }
 
-const SUITES = ["own-code", "rows", "engine", "rollback", "predict", "json", "real", "grid", "paper", "scale"] as const;
+const SUITES = [
+  "own-code",
+  "rows",
+  "engine",
+  "rollback",
+  "predict",
+  "json",
+  "real",
+  "grid",
+  "paper",
+  "scale",
+] as const;
 /** What runs unless something is asked for: measurements of seconds, and not minutes. */
 const QUICK: readonly Suite[] = ["own-code", "rows", "engine"];
 type Suite = (typeof SUITES)[number];

@@ -124,6 +124,11 @@ const WAYS: readonly (readonly [Partial<SamplerSettings>, readonly ("race" | "pi
   [{ temperature: 0 }, ["race", "picospec"]],
   [{ temperature: 0.8 }, ["race"]],
 ];
+/** One of each coupling. */
+const TWO_WAYS: typeof WAYS = [
+  [{ temperature: 0 }, ["picospec"]],
+  [{ temperature: 0.8 }, ["race"]],
+];
 const GREEDY = WAYS.slice(0, 1);
 /** Two of four sessions have a KV slot, and soon have to make way. */
 const CROWDED = { quantumRows: 4, idleAfterMs: 1 };
@@ -175,7 +180,7 @@ describe.each(
   it("says what the cloud alone says over links that break", async () => {
     const evictions = countEvictions();
     const trial = await Trial.open(name, 2, CROWDED);
-    expect(await sameTexts(trial, WAYS)).toBe(true);
+    expect(await sameTexts(trial, TWO_WAYS)).toBe(true);
     const { links, tally } = trial;
     console.log(
       `${name}, 2 KV slots: ${JSON.stringify({ ...links.counts, ...tally, evictions: evictions() })}`,
@@ -186,7 +191,7 @@ describe.each(
   });
 });
 
-describe.each(HYBRID.map((name) => [name]))("%s: the controls", (name) => {
+describe.each([["qwen35"], ["lfm2"]])("%s: the controls", (name) => {
   it("another text where a state is not put back", async () => {
     const trial = await Trial.open(name, AT_A_TIME);
     const puts = onlyPositionsGoBack(trial.target);

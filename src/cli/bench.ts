@@ -12,7 +12,7 @@ import { type PaperReport, paperReport } from "../../lab/bench/paper-report.ts";
 import { paperChart } from "../../lab/bench/paper-report-chart.ts";
 import { type Prediction, predict } from "../../lab/bench/predict.ts";
 import { BENCH_PROMPTS } from "../../lab/bench/prompts.ts";
-
+import { benchRollback, type RollbackTiming } from "../../lab/bench/rollback.ts";
 import { benchRows, type RowTimings } from "../../lab/bench/rows.ts";
 import { scaleCharts } from "../../lab/bench/scale-charts.ts";
 import { type ScaleReport, scaleReport } from "../../lab/bench/scale-report.ts";
@@ -34,6 +34,7 @@ import { wrapped } from "./text.ts";
 interface BenchReport {
   ownCode?: OwnCodeTiming[];
   rows?: RowTimings;
+  rollback?: RollbackTiming;
   engine?: EngineTiming[];
   predict?: Prediction[];
   json?: JsonTiming[];
@@ -43,7 +44,18 @@ interface BenchReport {
   scale?: ScaleReport;
 }
 
-const SUITES = ["own-code", "rows", "engine", "predict", "json", "real", "grid", "paper", "scale"] as const;
+const SUITES = [
+  "own-code",
+  "rows",
+  "engine",
+  "rollback",
+  "predict",
+  "json",
+  "real",
+  "grid",
+  "paper",
+  "scale",
+] as const;
 /** What runs unless something is asked for: measurements of seconds, and not minutes. */
 const QUICK: readonly Suite[] = ["own-code", "rows", "engine"];
 type Suite = (typeof SUITES)[number];
@@ -118,6 +130,7 @@ Examples:
   $ picospec bench real                           (race against the cloud alone on this machine as it is)
   $ picospec bench json                           (answers in JSON, with and without what their grammar dictates)
   $ picospec bench engine --model target.gguf --drafter drafter.gguf
+  $ picospec bench rollback --model hybrid.gguf   (what a rollback costs next to a pass)
 
 Simulated, not measured:
   $ picospec bench grid                           (race against its rivals everywhere: two minutes)
@@ -141,6 +154,7 @@ async function bench(suites: readonly Suite[], values: BenchValues): Promise<voi
       await checkedModelPath(values.drafter),
     );
   }
+  if (wanted("rollback")) report.rollback = await benchRollback(await checkedModelPath(values.model));
   if (wanted("predict")) report.predict = await predictAll(values);
   if (wanted("json")) {
     report.json = await benchJson(
@@ -268,10 +282,30 @@ function rowTables({ extraction, topP }: RowTimings): string[] {
   ];
 }
 
+function rollbackTables({ oneMs, fiveMs, afterRollbackMs, checkpoint }: RollbackTiming): string[] {
+  const passes = table([
+    ["pass of a target", "ms"],
+    ["1 token", ms(oneMs)],
+    ["5 tokens", ms(fiveMs)],
+    ["5 tokens after a rollback of 4", ms(afterRollbackMs)],
+  ]);
+  if (!checkpoint) return [passes];
+  const { bytes, keepMs, putBackMs } = checkpoint;
+  return [
+    passes,
+    table([
+      [`checkpoint of ${(bytes / 1e6).toFixed(2)} MB`, "ms"],
+      ["to keep it", ms(keepMs)],
+      ["to put it back", ms(putBackMs)],
+    ]),
+  ];
+}
+
 function tables({
   ownCode,
   rows,
   engine,
+  rollback,
   predict: predicted,
   json,
   real,
@@ -304,6 +338,7 @@ function tables({
     ];
     parts.push(table([head, ...lines]));
   }
+  if (rollback) parts.push(...rollbackTables(rollback));
   if (predicted) parts.push(predictionTable(predicted));
   if (json) parts.push(jsonText(json));
   if (real) parts.push(realText(real));

@@ -1,3 +1,5 @@
+import { randomUUID as secret } from "node:crypto";
+import type { CloudObserver } from "../../src/cloud/core/observer.ts";
 import type { CloudLimits } from "../../src/cloud/driver.ts";
 import { Cloud } from "../../src/cloud/driver.ts";
 import { type DecodingPolicy, POLICIES } from "../../src/decoding/policy.ts";
@@ -15,6 +17,20 @@ import type { SamplerSettings } from "../../src/sampling/sampler.ts";
 import { chatPrompt } from "../../src/text/chat-template.ts";
 import { memoryPair } from "../../src/transport/memory.ts";
 import { systemClock } from "../../src/transport/node/clock.ts";
+import type { Transport } from "../../src/transport/transport.ts";
+
+/** What a pair may have besides its two files. */
+export interface PairParts {
+  /** wraps the edge's end of each link; then sessions outlive their links */
+  readonly link?: (transport: Transport) => Transport;
+  /** wraps the target */
+  readonly target?: (engine: PassEngine) => PassEngine;
+  /** of the cloud */
+  readonly observer?: CloudObserver;
+}
+
+/** As long as a test may take: a machine that stands still for a minute is no fault of the link. */
+const RESUMED_WITHIN_MS = 300_000;
 
 /** Two GGUF files as cloud and edge in one process, over a pipe without delay. */
 export class RealPair {
@@ -45,6 +61,7 @@ export class RealPair {
     drafterFile: string,
     limits: Partial<CloudLimits> = {},
     kvSlots = 2,
+    parts: PairParts = {},
   ): Promise<RealPair> {
     const targetModel = await LlamaModel.load(targetFile, { gpu: "off" });
     const draftModel = await LlamaModel.load(drafterFile, { gpu: "off" });
@@ -55,7 +72,8 @@ export class RealPair {
     const grammars = await loadGrammars(targetTokenizer, ends);
     const { name, fingerprint, chatTemplate } = targetModel.file;
     const cloud = new Cloud({
-      model: target,
+      model: parts.target?.(target) ?? target,
+      ...(parts.observer ? { observer: parts.observer } : {}),
       description: { name, fingerprint, chatTemplate, endTokens: ends },
       clock: systemClock,
       server: "test",
@@ -63,11 +81,17 @@ export class RealPair {
       grammars,
     });
     const drafter = new ParallelDrafter(drafts);
-    const [near, far] = memoryPair(systemClock);
-    cloud.accept(far);
+    const dial = () => {
+      const [near, far] = memoryPair(systemClock);
+      cloud.accept(far);
+      return parts.link?.(near) ?? near;
+    };
     const tokenizer = new LlamaTokenizer(draftModel);
     const client = await connectEdge({
-      transport: near,
+      transport: dial(),
+      ...(parts.link
+        ? { resume: { reconnect: async () => dial(), withinMs: RESUMED_WITHIN_MS, secret } }
+        : {}),
       tokenizer,
       drafter,
       clock: systemClock,

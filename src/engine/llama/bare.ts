@@ -1,6 +1,7 @@
 import koffi from "koffi";
 import { assert } from "../../util/assert.ts";
-import type { Batch } from "./abi.ts";
+import { type Batch, PARTIAL_ONLY } from "./abi.ts";
+import { Checkpoints } from "./checkpoints.ts";
 import type { LlamaModel } from "./model.ts";
 
 /** `llama_decode` and nothing around it: what a benchmark compares the engine with. */
@@ -12,7 +13,19 @@ export interface BareDecoder {
   decode(token: number, position: number): void;
   /** The same off the event loop, as the engine does it. */
   decodeAsync(token: number, position: number): Promise<void>;
+  /** of its one sequence; null: the model has none */
+  readonly state: BareState | null;
   close(): void;
+}
+
+/** A recurrent state by itself. */
+export interface BareState {
+  /** of what is kept, with so many tokens as there are */
+  bytes(): number;
+  /** Keeps it as it is after so many tokens, as the engine does. */
+  save(length: number): Promise<void>;
+  /** Puts back what was kept at that length. */
+  restore(length: number): Promise<void>;
 }
 
 export function bareDecoder(model: LlamaModel, contextTokens: number, threads: number): BareDecoder {
@@ -57,7 +70,13 @@ export function bareDecoder(model: LlamaModel, contextTokens: number, threads: n
   const finish = (code: number) => {
     assert(code === 0 && api.logitsAt(context, 0) !== null, `llama_decode gave ${code}`);
   };
+  const checkpoints = model.recurrent ? new Checkpoints(api, context, 1) : null;
   return {
+    state: checkpoints && {
+      bytes: () => api.partSize(context, 0, PARTIAL_ONLY),
+      save: (length) => checkpoints.save(0, length),
+      restore: (length) => checkpoints.restore(0, length),
+    },
     decode(id, from) {
       prepare(id, from);
       finish(api.decode(context, batch));
@@ -72,6 +91,9 @@ export function bareDecoder(model: LlamaModel, contextTokens: number, threads: n
         });
       });
     },
-    close: () => api.contextFree(context),
+    close() {
+      checkpoints?.close();
+      api.contextFree(context);
+    },
   };
 }

@@ -2,13 +2,11 @@ import { booleans, type Entry, float, integer, integers } from "./encode.ts";
 
 /**
  * What llama.cpp wants of a model of each architecture: its hyperparameters and tensors (names and shapes out of
- * llama.cpp's src/models/*.cpp), of the smallest size that has every kind of layer.
+ * llama.cpp's src/models/*.cpp), of the smallest size that has every kind of layer, or larger.
  */
 
-export const WIDTH = 64;
 const HEADS = 2;
-const HEAD = WIDTH / HEADS;
-const FEED_FORWARD = 128;
+const HEAD = 32;
 const EXPERTS = 4;
 const EXPERT_FEED_FORWARD = 32;
 /** small, so that short texts leave it behind */
@@ -23,16 +21,53 @@ export interface TensorShape {
   readonly fill: Fill;
 }
 
+/** The name of a key of the metadata. */
+type Key = (key: string) => string;
+
+/** How often the heads, and the layers, of the smallest. */
+export interface Growth {
+  readonly heads: number;
+  readonly layers: number;
+}
+
+export const SMALLEST: Growth = { heads: 1, layers: 1 };
+
+/** What follows from it. */
+interface Size {
+  readonly layers: number;
+  readonly heads: number;
+  readonly width: number;
+  readonly feedForward: number;
+  /** of Qwen3.5's gated delta net: as many heads of keys as of values */
+  readonly delta: { readonly state: number; readonly heads: number };
+  /** of Mamba 2, of Granite: one group */
+  readonly mamba: { readonly inner: number; readonly heads: number };
+}
+
+/** Of a delta net's head in a model that is not the smallest, as it is in those that people run. */
+const LARGE_STATE = 128;
+
+function sizeOf(layers: number, growth: Growth): Size {
+  const heads = HEADS * growth.heads;
+  const width = heads * HEAD;
+  const state = width < LARGE_STATE ? HEAD : LARGE_STATE;
+  return {
+    ...{ layers: layers * growth.layers, heads, width, feedForward: 2 * width },
+    delta: { state, heads: width / state },
+    mamba: { inner: 2 * width, heads: 2 * heads },
+  };
+}
+
 export interface Architecture {
   /** llama.cpp's name of it */
   readonly name: string;
   readonly layers: number;
   /** beyond what all have; the keys without the architecture's name before them */
-  readonly metadata: (at: (key: string) => string) => Entry[];
+  readonly metadata: (at: Key, size: Size) => Entry[];
   /** of one layer, the names without `blk.N.` before them */
-  readonly layer: (index: number) => TensorShape[];
+  readonly layer: (size: Size, index: number) => TensorShape[];
   /** beside the layers and the embedding */
-  readonly others: (tokens: number) => TensorShape[];
+  readonly others: (size: Size, tokens: number) => TensorShape[];
 }
 
 const shaped =
@@ -43,71 +78,68 @@ const plain = shaped("plainMatrix");
 const one = shaped("one");
 const bias = shaped("bias");
 
-const attention = (head = HEAD, qFactor = 1) => [
-  matrix("attn_q.weight", WIDTH, HEADS * head * qFactor),
-  matrix("attn_k.weight", WIDTH, HEADS * head),
-  matrix("attn_v.weight", WIDTH, HEADS * head),
-  matrix("attn_output.weight", HEADS * head, WIDTH),
+const attention = ({ width, heads }: Size, head = HEAD, qFactor = 1) => [
+  matrix("attn_q.weight", width, heads * head * qFactor),
+  matrix("attn_k.weight", width, heads * head),
+  matrix("attn_v.weight", width, heads * head),
+  matrix("attn_output.weight", heads * head, width),
 ];
-const norms = (...names: string[]) => names.map((name) => one(`${name}.weight`, WIDTH));
+const norms = ({ width }: Size, ...names: string[]) => names.map((name) => one(`${name}.weight`, width));
 const headNorms = (head = HEAD) => [one("attn_q_norm.weight", head), one("attn_k_norm.weight", head)];
-const feedForward = () => [
-  matrix("ffn_gate.weight", WIDTH, FEED_FORWARD),
-  matrix("ffn_up.weight", WIDTH, FEED_FORWARD),
-  matrix("ffn_down.weight", FEED_FORWARD, WIDTH),
+const feedForward = ({ width, feedForward }: Size) => [
+  matrix("ffn_gate.weight", width, feedForward),
+  matrix("ffn_up.weight", width, feedForward),
+  matrix("ffn_down.weight", feedForward, width),
 ];
-const experts = () => [
-  plain("ffn_gate_inp.weight", WIDTH, EXPERTS),
-  matrix("ffn_gate_exps.weight", WIDTH, EXPERT_FEED_FORWARD, EXPERTS),
-  matrix("ffn_up_exps.weight", WIDTH, EXPERT_FEED_FORWARD, EXPERTS),
-  matrix("ffn_down_exps.weight", EXPERT_FEED_FORWARD, WIDTH, EXPERTS),
+const experts = ({ width }: Size) => [
+  plain("ffn_gate_inp.weight", width, EXPERTS),
+  matrix("ffn_gate_exps.weight", width, EXPERT_FEED_FORWARD, EXPERTS),
+  matrix("ffn_up_exps.weight", width, EXPERT_FEED_FORWARD, EXPERTS),
+  matrix("ffn_down_exps.weight", EXPERT_FEED_FORWARD, width, EXPERTS),
 ];
-const outputs = (tokens: number) => [
-  one("output_norm.weight", WIDTH),
-  matrix("output.weight", WIDTH, tokens),
+const outputs = ({ width }: Size, tokens: number) => [
+  one("output_norm.weight", width),
+  matrix("output.weight", width, tokens),
 ];
 
-const rope = (at: (key: string) => string) => integer(at("rope.dimension_count"), HEAD);
-const window = (at: (key: string) => string) => integer(at("attention.sliding_window"), WINDOW);
-const expertCounts = (at: (key: string) => string) => [
+const rope = (at: Key) => integer(at("rope.dimension_count"), HEAD);
+const window = (at: Key) => integer(at("attention.sliding_window"), WINDOW);
+const expertCounts = (at: Key) => [
   integer(at("expert_count"), EXPERTS),
   integer(at("expert_used_count"), 2),
   integer(at("expert_feed_forward_length"), EXPERT_FEED_FORWARD),
 ];
 /** Which layers attend, by their heads for keys: the others are recurrent. */
-const attendsAt = (at: (key: string) => string, layers: number, attends: (layer: number) => boolean) =>
+const attendsAt = (at: Key, { layers, heads }: Size, attends: (layer: number) => boolean) =>
   integers(
     at("attention.head_count_kv"),
-    Array.from({ length: layers }, (_, i) => (attends(i) ? HEADS : 0)),
+    Array.from({ length: layers }, (_, i) => (attends(i) ? heads : 0)),
   );
 const odd = (layer: number) => layer % 2 === 1;
 
 /** Attention and feed-forward with a norm before each. */
 const usual = { layers: 3, others: outputs };
 
-/** Qwen3.5's gated delta net: two heads of keys and of values. */
-const DELTA = { state: 32, heads: 2, convolution: 4 };
-const deltaChannels = 3 * DELTA.state * DELTA.heads;
-/** Mamba 2, of Granite: one group. */
-const MAMBA = { inner: 2 * WIDTH, state: 16, heads: 4, convolution: 4 };
-const mambaChannels = MAMBA.inner + 2 * MAMBA.state;
+/** Tokens that a recurrent layer's convolution sees. */
+const CONVOLUTION = 4;
+const MAMBA_STATE = 16;
 
 export const ARCHITECTURES: readonly Architecture[] = [
   {
     ...usual,
     name: "llama",
     metadata: (at) => [rope(at)],
-    layer: () => [...norms("attn_norm", "ffn_norm"), ...attention(), ...feedForward()],
+    layer: (size) => [...norms(size, "attn_norm", "ffn_norm"), ...attention(size), ...feedForward(size)],
   },
   {
     ...usual,
     name: "qwen2",
     metadata: () => [],
-    layer: () => [
-      ...norms("attn_norm", "ffn_norm"),
-      ...attention(),
-      ...["attn_q", "attn_k", "attn_v"].map((name) => bias(`${name}.bias`, WIDTH)),
-      ...feedForward(),
+    layer: (size) => [
+      ...norms(size, "attn_norm", "ffn_norm"),
+      ...attention(size),
+      ...["attn_q", "attn_k", "attn_v"].map((name) => bias(`${name}.bias`, size.width)),
+      ...feedForward(size),
     ],
   },
   {
@@ -117,7 +149,12 @@ export const ARCHITECTURES: readonly Architecture[] = [
       integer(at("attention.key_length"), HEAD),
       integer(at("attention.value_length"), HEAD),
     ],
-    layer: () => [...norms("attn_norm", "ffn_norm"), ...headNorms(), ...attention(), ...feedForward()],
+    layer: (size) => [
+      ...norms(size, "attn_norm", "ffn_norm"),
+      ...headNorms(),
+      ...attention(size),
+      ...feedForward(size),
+    ],
   },
   {
     ...usual,
@@ -127,7 +164,12 @@ export const ARCHITECTURES: readonly Architecture[] = [
       integer(at("attention.value_length"), HEAD),
       ...expertCounts(at),
     ],
-    layer: () => [...norms("attn_norm", "ffn_norm"), ...headNorms(), ...attention(), ...experts()],
+    layer: (size) => [
+      ...norms(size, "attn_norm", "ffn_norm"),
+      ...headNorms(),
+      ...attention(size),
+      ...experts(size),
+    ],
   },
   {
     ...usual,
@@ -138,34 +180,37 @@ export const ARCHITECTURES: readonly Architecture[] = [
       window(at),
     ],
     layers: 7,
-    layer: () => [
-      ...norms("attn_norm", "post_attention_norm", "ffn_norm", "post_ffw_norm"),
+    layer: (size) => [
+      ...norms(size, "attn_norm", "post_attention_norm", "ffn_norm", "post_ffw_norm"),
       ...headNorms(),
-      ...attention(),
-      ...feedForward(),
+      ...attention(size),
+      ...feedForward(size),
     ],
   },
   {
     ...usual,
     name: "gemma4",
     layers: 4,
-    metadata: (at) => [
+    metadata: (at, size) => [
       ...["key_length", "value_length", "key_length_swa", "value_length_swa"].map((key) =>
         integer(at(`attention.${key}`), HEAD),
       ),
       integer(at("rope.dimension_count"), HEAD),
       integer(at("rope.dimension_count_swa"), HEAD),
       window(at),
-      booleans(at("attention.sliding_window_pattern"), [true, true, false, true]),
+      booleans(
+        at("attention.sliding_window_pattern"),
+        Array.from({ length: size.layers }, (_, i) => i % 4 !== 2),
+      ),
       integer(at("embedding_length_per_layer_input"), 0),
     ],
-    layer: () => [
-      ...norms("attn_norm", "post_attention_norm", "ffn_norm", "post_ffw_norm"),
+    layer: (size) => [
+      ...norms(size, "attn_norm", "post_attention_norm", "ffn_norm", "post_ffw_norm"),
       ...headNorms(),
-      ...attention(),
-      ...feedForward(),
+      ...attention(size),
+      ...feedForward(size),
     ],
-    others: (tokens) => [...outputs(tokens), one("rope_freqs.weight", HEAD / 2)],
+    others: (size, tokens) => [...outputs(size, tokens), one("rope_freqs.weight", HEAD / 2)],
   },
   {
     name: "cohere2",
@@ -176,8 +221,8 @@ export const ARCHITECTURES: readonly Architecture[] = [
       float(at("logit_scale"), 0.25),
       float(at("attention.layer_norm_epsilon"), 1e-5),
     ],
-    layer: () => [...norms("attn_norm"), ...attention(), ...feedForward()],
-    others: () => [one("output_norm.weight", WIDTH)],
+    layer: (size) => [...norms(size, "attn_norm"), ...attention(size), ...feedForward(size)],
+    others: (size) => [one("output_norm.weight", size.width)],
   },
   {
     ...usual,
@@ -190,104 +235,106 @@ export const ARCHITECTURES: readonly Architecture[] = [
       window(at),
       ...expertCounts(at),
     ],
-    layer: () => [
-      ...norms("attn_norm", "post_attention_norm"),
-      ...attention(),
-      ...["attn_q", "attn_k", "attn_v", "attn_output"].map((name) => bias(`${name}.bias`, WIDTH)),
-      bias("attn_sinks.weight", HEADS),
-      ...experts(),
+    layer: (size) => [
+      ...norms(size, "attn_norm", "post_attention_norm"),
+      ...attention(size),
+      ...["attn_q", "attn_k", "attn_v", "attn_output"].map((name) => bias(`${name}.bias`, size.width)),
+      bias("attn_sinks.weight", size.heads),
+      ...experts(size),
       bias("ffn_gate_inp.bias", EXPERTS),
       bias("ffn_gate_exps.bias", EXPERT_FEED_FORWARD, EXPERTS),
       bias("ffn_up_exps.bias", EXPERT_FEED_FORWARD, EXPERTS),
-      bias("ffn_down_exps.bias", WIDTH, EXPERTS),
+      bias("ffn_down_exps.bias", size.width, EXPERTS),
     ],
   },
   {
     ...usual,
     name: "qwen35",
     layers: 4,
-    metadata: (at) => [
+    metadata: (at, size) => [
       integer(at("attention.key_length"), HEAD),
       integer(at("attention.value_length"), HEAD),
       rope(at),
       integers(at("rope.dimension_sections"), [4, 4, 4, 4]),
       integer(at("full_attention_interval"), 2),
-      integer(at("ssm.conv_kernel"), DELTA.convolution),
-      integer(at("ssm.inner_size"), DELTA.state * DELTA.heads),
-      integer(at("ssm.state_size"), DELTA.state),
-      integer(at("ssm.time_step_rank"), DELTA.heads),
-      integer(at("ssm.group_count"), DELTA.heads),
+      integer(at("ssm.conv_kernel"), CONVOLUTION),
+      integer(at("ssm.inner_size"), size.width),
+      integer(at("ssm.state_size"), size.delta.state),
+      integer(at("ssm.time_step_rank"), size.delta.heads),
+      integer(at("ssm.group_count"), size.delta.heads),
     ],
-    layer: (index) => [
-      ...norms("attn_norm", "post_attention_norm"),
-      ...feedForward(),
-      ...(odd(index) ? [...attention(HEAD, 2), ...headNorms()] : deltaNet()),
+    layer: (size, index) => [
+      ...norms(size, "attn_norm", "post_attention_norm"),
+      ...feedForward(size),
+      ...(odd(index) ? [...attention(size, HEAD, 2), ...headNorms()] : deltaNet(size)),
     ],
   },
   {
     name: "lfm2",
     layers: 4,
-    metadata: (at) => [integer(at("shortconv.l_cache"), 3), attendsAt(at, 4, odd)],
-    layer: (index) => [
-      ...norms("attn_norm", "ffn_norm"),
-      ...feedForward(),
+    metadata: (at, size) => [integer(at("shortconv.l_cache"), 3), attendsAt(at, size, odd)],
+    layer: (size, index) => [
+      ...norms(size, "attn_norm", "ffn_norm"),
+      ...feedForward(size),
       ...(odd(index)
-        ? [...attention(), ...headNorms()]
+        ? [...attention(size), ...headNorms()]
         : [
-            shaped("filter")("shortconv.conv.weight", 3, WIDTH),
-            matrix("shortconv.in_proj.weight", WIDTH, 3 * WIDTH),
-            matrix("shortconv.out_proj.weight", WIDTH, WIDTH),
+            shaped("filter")("shortconv.conv.weight", 3, size.width),
+            matrix("shortconv.in_proj.weight", size.width, 3 * size.width),
+            matrix("shortconv.out_proj.weight", size.width, size.width),
           ]),
     ],
-    others: (tokens) => [one("token_embd_norm.weight", WIDTH), matrix("output.weight", WIDTH, tokens)],
+    others: (size, tokens) => [
+      one("token_embd_norm.weight", size.width),
+      matrix("output.weight", size.width, tokens),
+    ],
   },
   {
     ...usual,
     name: "granitehybrid",
     layers: 4,
-    metadata: (at) => [
+    metadata: (at, size) => [
       rope(at),
-      attendsAt(at, 4, odd),
-      integer(at("ssm.conv_kernel"), MAMBA.convolution),
-      integer(at("ssm.inner_size"), MAMBA.inner),
-      integer(at("ssm.state_size"), MAMBA.state),
-      integer(at("ssm.time_step_rank"), MAMBA.heads),
+      attendsAt(at, size, odd),
+      integer(at("ssm.conv_kernel"), CONVOLUTION),
+      integer(at("ssm.inner_size"), size.mamba.inner),
+      integer(at("ssm.state_size"), MAMBA_STATE),
+      integer(at("ssm.time_step_rank"), size.mamba.heads),
       integer(at("ssm.group_count"), 1),
     ],
-    layer: (index) => [
-      ...norms("attn_norm", "ffn_norm"),
-      ...feedForward(),
-      ...(odd(index) ? attention() : mamba()),
+    layer: (size, index) => [
+      ...norms(size, "attn_norm", "ffn_norm"),
+      ...feedForward(size),
+      ...(odd(index) ? attention(size) : mamba(size)),
     ],
   },
 ];
 
-function deltaNet(): TensorShape[] {
-  const { state, heads, convolution } = DELTA;
+function deltaNet({ width, delta: { state, heads } }: Size): TensorShape[] {
   return [
-    matrix("attn_qkv.weight", WIDTH, deltaChannels),
-    matrix("attn_gate.weight", WIDTH, state * heads),
-    shaped("filter")("ssm_conv1d.weight", convolution, deltaChannels),
+    matrix("attn_qkv.weight", width, 3 * width),
+    matrix("attn_gate.weight", width, width),
+    shaped("filter")("ssm_conv1d.weight", CONVOLUTION, 3 * width),
     bias("ssm_dt.bias", heads),
     shaped("decay")("ssm_a", heads),
-    matrix("ssm_beta.weight", WIDTH, heads),
-    matrix("ssm_alpha.weight", WIDTH, heads),
+    matrix("ssm_beta.weight", width, heads),
+    matrix("ssm_alpha.weight", width, heads),
     one("ssm_norm.weight", state),
-    matrix("ssm_out.weight", state * heads, WIDTH),
+    matrix("ssm_out.weight", width, width),
   ];
 }
 
-function mamba(): TensorShape[] {
-  const { inner, state, heads, convolution } = MAMBA;
+function mamba({ width, mamba: { inner, heads } }: Size): TensorShape[] {
+  const channels = inner + 2 * MAMBA_STATE;
   return [
-    matrix("ssm_in.weight", WIDTH, 2 * inner + 2 * state + heads),
-    shaped("filter")("ssm_conv1d.weight", convolution, mambaChannels),
-    bias("ssm_conv1d.bias", mambaChannels),
+    matrix("ssm_in.weight", width, 2 * inner + 2 * MAMBA_STATE + heads),
+    shaped("filter")("ssm_conv1d.weight", CONVOLUTION, channels),
+    bias("ssm_conv1d.bias", channels),
     bias("ssm_dt.bias", heads),
     shaped("decay")("ssm_a", 1, heads),
     one("ssm_d", 1, heads),
     one("ssm_norm.weight", inner, 1),
-    matrix("ssm_out.weight", inner, WIDTH),
+    matrix("ssm_out.weight", inner, width),
   ];
 }
 
@@ -297,21 +344,31 @@ export function architecture(name: string): Architecture {
   return found;
 }
 
-/** Keys that all have. */
-export function commonMetadata({ name, layers }: Architecture, tokens: number, context: number): Entry[] {
+/** A model's metadata beside its name and its tokenizer, and its tensors. */
+export function partsOf(
+  { name, layers, metadata, layer, others }: Architecture,
+  growth: Growth,
+  tokens: number,
+  context: number,
+): { readonly metadata: Entry[]; readonly tensors: TensorShape[] } {
+  const size = sizeOf(layers, growth);
   const at = (key: string) => `${name}.${key}`;
-  const own = architecture(name).metadata(at);
+  const own = metadata(at, size);
   const has = (key: string) => own.some((entry) => Buffer.from(entry).includes(`${name}.${key}`));
-  return [
-    integer(at("block_count"), layers),
+  const common = [
+    integer(at("block_count"), size.layers),
     integer(at("context_length"), context),
-    integer(at("embedding_length"), WIDTH),
-    integer(at("feed_forward_length"), FEED_FORWARD),
-    integer(at("attention.head_count"), HEADS),
-    ...(has("attention.head_count_kv") ? [] : [integer(at("attention.head_count_kv"), HEADS)]),
+    integer(at("embedding_length"), size.width),
+    integer(at("feed_forward_length"), size.feedForward),
+    integer(at("attention.head_count"), size.heads),
+    ...(has("attention.head_count_kv") ? [] : [integer(at("attention.head_count_kv"), size.heads)]),
     integer(at("vocab_size"), tokens),
     float(at("rope.freq_base"), 10_000),
     float(at("attention.layer_norm_rms_epsilon"), 1e-5),
-    ...own,
   ];
+  const tensors = Array.from({ length: size.layers }, (_, index) =>
+    layer(size, index).map((tensor) => ({ ...tensor, name: `blk.${index}.${tensor.name}` })),
+  );
+  const embedding = matrix("token_embd.weight", size.width, tokens);
+  return { metadata: [...common, ...own], tensors: [embedding, ...others(size, tokens), ...tensors.flat()] };
 }

@@ -1,12 +1,12 @@
 import { readFileSync } from "node:fs";
 import { entryBytes, readGguf } from "../../files/gguf.ts";
 import {
-  type Architecture,
   architecture,
-  commonMetadata,
   type Fill,
+  type Growth,
+  partsOf,
+  SMALLEST,
   type TensorShape,
-  WIDTH,
 } from "./architectures.ts";
 import { type Entry, type Format, string, type Tensor, writeGguf } from "./encode.ts";
 
@@ -20,22 +20,25 @@ export interface RandomOptions {
   readonly noise?: number;
   /** default: 512 */
   readonly contextTokens?: number;
+  /** default: the smallest */
+  readonly growth?: Growth;
   /** of the matrices. Default: F16 */
   readonly format?: Format;
 }
 
 /** A model with random weights: the same for the same architecture, but for the noise. */
 export function writeRandomModel(path: string, options: RandomOptions): void {
-  const { noise = 0, contextTokens = 512, format = "F16" } = options;
+  const { noise = 0, contextTokens = 512, format = "F16", growth = SMALLEST } = options;
   const made = architecture(options.architecture);
   const { entries, tokens } = tokenizerOf(VOCABULARY);
+  const parts = partsOf(made, growth, tokens, contextTokens);
   const metadata = [
     string("general.architecture", made.name),
     string("general.name", `random ${made.name}`),
-    ...commonMetadata(made, tokens, contextTokens),
+    ...parts.metadata,
     ...entries,
   ];
-  const tensors = shapesOf(made, tokens).map((shape) => filled(shape, noise, format));
+  const tensors = parts.tensors.map((shape) => filled(shape, noise, format));
   writeGguf(path, metadata, tensors);
 }
 
@@ -45,14 +48,6 @@ function tokenizerOf(path: string): { readonly entries: readonly Entry[]; readon
   const own = entries.filter(({ key }) => key.startsWith("tokenizer."));
   const tokens = own.find(({ key }) => key === "tokenizer.ggml.tokens")!.values.length;
   return { entries: own.map(entryBytes), tokens };
-}
-
-function shapesOf(made: Architecture, tokens: number): TensorShape[] {
-  const layers = Array.from({ length: made.layers }, (_, index) =>
-    made.layer(index).map((tensor) => ({ ...tensor, name: `blk.${index}.${tensor.name}` })),
-  );
-  const embedding: TensorShape = { name: "token_embd.weight", shape: [WIDTH, tokens], fill: "matrix" };
-  return [embedding, ...made.others(tokens), ...layers.flat()];
 }
 
 /** Middle and spread by what a tensor is for: the state of a recurrent layer neither dies at once nor grows. */

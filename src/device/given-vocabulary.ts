@@ -3,7 +3,7 @@ import { promisify } from "node:util";
 import { deflate } from "node:zlib";
 import type { GivenVocabulary } from "../cloud/driver.ts";
 import { BLOCK_IDS, blockHashes } from "../decoding/vocabulary-pair.ts";
-import { readMetadataOf } from "../engine/llama/header.ts";
+import { type GgufMetadata, readMetadataOf } from "../engine/llama/header.ts";
 import { tokenizerFile } from "../engine/llama/vocabulary.ts";
 import { vocabularyTable } from "../engine/llama/vocabulary-table.ts";
 import { FILE_CHUNK_BYTES, PROTOCOL_LIMITS, type VocabularyPart } from "../protocol/frame.ts";
@@ -14,11 +14,18 @@ import { FILE_CHUNK_BYTES, PROTOCOL_LIMITS, type VocabularyPart } from "../proto
 const FRAME_OVERHEAD_BYTES = 64;
 const compressed = promisify(deflate);
 
+interface Given {
+  readonly tokenizer: Uint8Array | null;
+  readonly vocabulary: GivenVocabulary | null;
+}
+
 /** @param path of the target @throws EngineError `bad_model` */
-export async function givenVocabulary(
-  path: string,
-): Promise<{ tokenizer: Uint8Array | null; vocabulary: GivenVocabulary | null }> {
-  const metadata = await readMetadataOf(path);
+export async function givenVocabulary(path: string): Promise<Given> {
+  return givenOf(await readMetadataOf(path));
+}
+
+/** The same, of metadata that was read. */
+export function givenOf(metadata: GgufMetadata): Given {
   const file = tokenizerFile(metadata);
   const { type, ids, tokens, identity, entries } = vocabularyTable(metadata);
   const fits = file.length + FRAME_OVERHEAD_BYTES <= PROTOCOL_LIMITS.frameBytes;

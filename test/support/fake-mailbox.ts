@@ -115,7 +115,10 @@ export class FakeMailbox {
         const [type, body] = [held[4]!, held.subarray(5, end)];
         held = held.subarray(end);
         if (isIn) this.take(sessions, type, body);
-        else if (type === 0x01 && body.equals(createHmac("sha256", this.options.secret).update(nonce).digest())) {
+        else if (
+          type === 0x01 &&
+          body.equals(createHmac("sha256", this.options.secret).update(nonce).digest())
+        ) {
           isIn = true;
           socket.write(frame(0x82, this.ready()));
         } else {

@@ -114,7 +114,9 @@ export class FakeVllm {
       return json(response, 401, { error: "Unauthorized" });
     }
     if (this.faults.status !== undefined) {
-      return json(response, this.faults.status, { error: { message: "on purpose", code: this.faults.status } });
+      return json(response, this.faults.status, {
+        error: { message: "on purpose", code: this.faults.status },
+      });
     }
     if (path === "/version") return json(response, 200, { version: "0.32.0" });
     if (path === "/v1/models") {
@@ -153,7 +155,10 @@ export class FakeVllm {
     }
     const cuts = sampling.min_p > 1e-5 && sampling.temperature > 0;
     if (speculates && (cuts || sampling.logit_bias)) {
-      return { status: 400, message: "min_p and logit_bias are not yet supported with speculative decoding." };
+      return {
+        status: 400,
+        message: "min_p and logit_bias are not yet supported with speculative decoding.",
+      };
     }
     const { structured_outputs: structured } = sampling;
     if (structured && Object.values(structured).includes("bad")) {
@@ -178,7 +183,8 @@ export class FakeVllm {
     if (faults.firstEvent !== undefined) response.write(faults.firstEvent);
     for (let steps = 1; finish === null && !response.destroyed; steps++) {
       await new Promise((resolve) => setTimeout(resolve, stepMs));
-      if (steps === (faults.cutAfter ?? 0) + 1 && faults.cutAfter !== undefined) return void response.destroy();
+      if (steps === (faults.cutAfter ?? 0) + 1 && faults.cutAfter !== undefined)
+        return void response.destroy();
       const drafts = mailbox?.drafts(tokens) ?? [];
       const step: Step = [];
       for (let checked = 0; finish === null; checked++) {
@@ -218,8 +224,7 @@ export class FakeVllm {
     for (const [token, bias] of Object.entries(sampling.logit_bias ?? {})) logits[Number(token)]! += bias;
     for (const token of new Set(tokens)) {
       const logit = logits[token]!;
-      logits[token] =
-        logit > 0 ? logit / sampling.repetition_penalty : logit * sampling.repetition_penalty;
+      logits[token] = logit > 0 ? logit / sampling.repetition_penalty : logit * sampling.repetition_penalty;
     }
     const order = [...logits.keys()].sort((a, b) => logits[b]! - logits[a]!);
     const { temperature, min_p, top_k, top_p } = sampling;

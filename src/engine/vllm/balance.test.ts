@@ -13,9 +13,24 @@ describe("a run goes to", () => {
   });
 
   it("the server that has most of its prompt, unless that is much busier", () => {
-    expect(chooseServer([{ runs: 0, known: 0 }, { runs: 4, known: 1 }])).toBe(1);
-    expect(chooseServer([{ runs: 1, known: 2 }, { runs: 4, known: 9 }])).toBe(1);
-    expect(chooseServer([{ runs: 0, known: 0 }, { runs: 5, known: 9 }])).toBe(0);
+    expect(
+      chooseServer([
+        { runs: 0, known: 0 },
+        { runs: 4, known: 1 },
+      ]),
+    ).toBe(1);
+    expect(
+      chooseServer([
+        { runs: 1, known: 2 },
+        { runs: 4, known: 9 },
+      ]),
+    ).toBe(1);
+    expect(
+      chooseServer([
+        { runs: 0, known: 0 },
+        { runs: 5, known: 9 },
+      ]),
+    ).toBe(0);
   });
 });
 

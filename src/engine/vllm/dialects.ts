@@ -57,7 +57,10 @@ type Fields = Readonly<Record<string, unknown>>;
 /** Ends with our end tokens alone, and with no text, which a stop string could need. */
 function commonFields({ sampling, maxTokens, endTokens, structured, seed }: Asked): Fields {
   const ends = { ignore_eos: true, stop_token_ids: endTokens, max_tokens: maxTokens };
-  const set = { ...(structured ? { structured_outputs: structured } : {}), ...(seed === null ? {} : { seed }) };
+  const set = {
+    ...(structured ? { structured_outputs: structured } : {}),
+    ...(seed === null ? {} : { seed }),
+  };
   return { ...sampling, ...ends, ...set };
 }
 

@@ -1,7 +1,7 @@
 import { Agent, type ClientRequest, type IncomingMessage, request as requestHttp } from "node:http";
-import { Agent as SecureAgent, request as requestHttps } from "node:https";
-import { SettingError } from "../../util/errors.ts";
+import { request as requestHttps, Agent as SecureAgent } from "node:https";
 import type { CancelTimer, Clock } from "../../util/clock.ts";
+import { SettingError } from "../../util/errors.ts";
 import { EngineError } from "../engine.ts";
 import { REFUSED } from "../live-engine.ts";
 import { EventReader } from "./sse.ts";
@@ -9,7 +9,7 @@ import { EventReader } from "./sse.ts";
 /** HTTP to one server: JSON in, JSON or a stream of events out, each with a deadline and a bound. */
 
 /** Bounds of what a server may make us wait for, or keep. */
-export const HTTP_LIMITS = {
+const HTTP_LIMITS = {
   /** of an answer that is no stream, bytes */
   bodyBytes: 8 * 2 ** 20,
   /** of an error's text that goes into a message, UTF-16 units */
@@ -22,7 +22,7 @@ export const HTTP_LIMITS = {
 
 /** Codes of errors: what is to be done differs. */
 export const AWAY = "engine_away";
-export const BAD_KEY = "engine_key";
+const BAD_KEY = "engine_key";
 
 export interface Answer {
   readonly status: number;
@@ -53,7 +53,7 @@ export interface HttpOptions {
 }
 
 /** @throws SettingError for what is no URL of HTTP */
-export function checkUrl(text: string): URL {
+function checkUrl(text: string): URL {
   const url = URL.canParse(text) ? new URL(text) : null;
   if (url && (url.protocol === "http:" || url.protocol === "https:") && url.username === "") return url;
   throw new SettingError("url", `--url is that of a server, such as http://127.0.0.1:8000, not "${text}"`);
@@ -210,7 +210,8 @@ export class HttpServer {
     let size = 0;
     for await (const part of response as AsyncIterable<Buffer>) {
       size += part.length;
-      if (size > this.limits.bodyBytes) throw new Error(`an answer of more than ${this.limits.bodyBytes} bytes`);
+      if (size > this.limits.bodyBytes)
+        throw new Error(`an answer of more than ${this.limits.bodyBytes} bytes`);
       parts.push(part);
     }
     return Buffer.concat(parts).toString("utf8");

@@ -18,7 +18,7 @@ import {
  * cannot be sent now is dropped and counted, and a connection that is lost is made again.
  */
 
-export const MAILBOX_LIMITS = {
+const MAILBOX_LIMITS = {
   /** bytes that wait to be sent: past that offers are dropped, which newer ones replace anyway */
   unsentBytes: 2 ** 20,
   /** for the greeting, ms */

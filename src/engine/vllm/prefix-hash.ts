@@ -8,8 +8,6 @@
 const LIMB = 2 ** 21;
 const TOP = 2 ** 19;
 
-export const HASH_MODULUS = (1n << 61n) - 1n;
-
 /** Of a sequence that grows. */
 export class PrefixHash {
   private readonly k0: number;

@@ -1,9 +1,9 @@
+import { DEFAULT_SAMPLER } from "../../sampling/settings.ts";
 import { EngineError } from "../engine.ts";
 import { REFUSED } from "../live-engine.ts";
 import { type Asked, chunkOf, DIALECTS, type Dialect } from "./dialects.ts";
 import type { Answer, HttpServer } from "./http.ts";
 import { samplingFields } from "./settings.ts";
-import { DEFAULT_SAMPLER } from "../../sampling/settings.ts";
 
 /** What a server is, found out before it gets a session: model, context, how it is asked, what it refuses. */
 

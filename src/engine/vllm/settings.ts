@@ -38,7 +38,7 @@ const OF_ANSWER_ONLY =
   "counts only tokens of the answer for it, and PicoSpec those of the prompt too; leave it at its default";
 
 /** Settings that are in no row are lacking altogether: `topNSigma`. */
-export const SETTING_RULES: Readonly<Partial<Record<keyof SamplerSettings, SettingRule>>> = {
+const SETTING_RULES: Readonly<Partial<Record<keyof SamplerSettings, SettingRule>>> = {
   temperature: {
     lacks: ({ temperature }) =>
       temperature === 0 || (temperature >= TEMPERATURES.least && temperature <= TEMPERATURES.most)

@@ -27,6 +27,7 @@ interface CloudValues extends GpuValue, LogValues, TraceValue {
   readonly model?: string;
   readonly url: readonly string[];
   readonly mailbox: readonly string[];
+  readonly mailboxSecretFile?: string;
   readonly mailboxSecret?: string;
   readonly engineApiKey?: string;
   readonly tokenizer?: string;
@@ -131,10 +132,11 @@ function addServerOptions(command: Command): void {
       ),
     )
     .addOption(
-      new Option("--mailbox-secret <text>", "that the plugin was started with").env(
-        "PICOSPEC_MAILBOX_SECRET",
+      new Option("--mailbox-secret-file <file>", "with the secret that the plugin was started with").env(
+        "PICOSPEC_SECRET_FILE",
       ),
     )
+    .addOption(new Option("--mailbox-secret <text>", "the same, in place of a file").env("PICOSPEC_SECRET"))
     .addOption(new Option("--engine-api-key <key>", "key of its API").env("PICOSPEC_ENGINE_API_KEY"))
     .addOption(
       new Option(
@@ -256,7 +258,10 @@ function tlsOf({ tlsCert: cert, tlsKey: key }: CloudValues) {
   return { tls: { cert, key } };
 }
 
-function serverOptions({ url, mailbox, mailboxSecret, engineApiKey, tokenizer, runs }: CloudValues) {
+function serverOptions(values: CloudValues) {
+  const { url, mailbox, mailboxSecretFile: file, engineApiKey, tokenizer, runs } = values;
+  const mailboxSecret =
+    values.mailboxSecret ?? (file === undefined ? undefined : readText(file, "a text file").trim());
   return {
     ...{ urls: url, mailboxes: mailbox, runs },
     ...(mailboxSecret === undefined ? {} : { mailboxSecret }),

@@ -41,7 +41,8 @@ export async function connectServers(options: ConnectServersOptions): Promise<Up
   const addresses = urls.map((_, i) => (mailboxes[i] ?? "").split(",").filter((text) => text.trim() !== ""));
   const parsed = addresses.map((texts) => texts.map((text) => mailboxAddress(text.trim())));
   if (parsed.flat().length > 0 && options.mailboxSecret === null) {
-    const message = "a mailbox wants its secret: give it with --mailbox-secret or PICOSPEC_MAILBOX_SECRET";
+    const message =
+      "a mailbox wants its secret: give the file that the plugin has, with --mailbox-secret-file";
     throw new EngineError("mailbox", message);
   }
   const secret = options.mailboxSecret ?? "";

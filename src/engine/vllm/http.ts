@@ -20,6 +20,8 @@ const HTTP_LIMITS = {
   eventMs: 300_000,
 } as const;
 
+type HttpLimits = Readonly<Record<keyof typeof HTTP_LIMITS, number>>;
+
 /** Codes of errors: what is to be done differs. */
 export const AWAY = "engine_away";
 const BAD_KEY = "engine_key";
@@ -49,7 +51,7 @@ export interface HttpOptions {
   /** null: none is wanted */
   readonly apiKey: string | null;
   readonly clock: Clock;
-  readonly limits?: Partial<typeof HTTP_LIMITS>;
+  readonly limits?: Partial<HttpLimits>;
 }
 
 /** @throws SettingError for what is no URL of HTTP */
@@ -65,7 +67,7 @@ export class HttpServer {
   private readonly url: URL;
   private readonly apiKey: string | null;
   private readonly clock: Clock;
-  private readonly limits: typeof HTTP_LIMITS;
+  private readonly limits: HttpLimits;
   private readonly agent: Agent | SecureAgent;
   private readonly open = new Set<ClientRequest>();
 

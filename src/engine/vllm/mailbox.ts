@@ -28,17 +28,19 @@ const MAILBOX_LIMITS = {
   longestRetryMs: 10_000,
 } as const;
 
+type MailboxLimits = Readonly<Record<keyof typeof MAILBOX_LIMITS, number>>;
+
 /** Where a mailbox listens. */
 export type MailboxAddress = { readonly path: string } | { readonly host: string; readonly port: number };
 
 /**
- * @param text unix:/PATH, a path, or HOST:PORT
+ * @param text unix:/PATH or tcp:HOST:PORT, as the plugin has it, or without the word before it
  * @throws SettingError
  */
 export function mailboxAddress(text: string): MailboxAddress {
   const path = text.startsWith("unix:") ? text.slice("unix:".length) : text;
   if (path.startsWith("/")) return { path };
-  const match = /^(?:tcp:\/\/)?(\[[\da-f:]+\]|[^\s:/]+):(\d{1,5})$/i.exec(text);
+  const match = /^(?:tcp:)?(\[[\da-f:]+\]|[^\s:/]+):(\d{1,5})$/i.exec(text);
   const port = Number(match?.[2]);
   if (match && port >= 1 && port <= 65_535) return { host: match[1]!.replaceAll(/[[\]]/g, ""), port };
   const message = `--mailbox is the address that the plugin listens on, unix:/PATH or HOST:PORT, not "${text}"`;
@@ -54,7 +56,7 @@ export interface MailboxOptions {
   readonly random: () => number;
   /** a line for the operator: it is connected, or is not */
   readonly told: (line: string) => void;
-  readonly limits?: Partial<typeof MAILBOX_LIMITS>;
+  readonly limits?: Partial<MailboxLimits>;
 }
 
 /** Drafts for one run of the engine. */
@@ -70,7 +72,7 @@ export class Mailbox {
   /** frames that were not sent: there was no connection, or too much waited */
   dropped = 0;
   private readonly options: MailboxOptions;
-  private readonly limits: typeof MAILBOX_LIMITS;
+  private readonly limits: MailboxLimits;
   /** by our number, with the engine's request id; told anew to each connection */
   private readonly sessions = new Map<number, string>();
   private nextSession = 1;
@@ -168,7 +170,10 @@ export class Mailbox {
       socket.write(authFrame(proof));
     } else if (frame.type === "ready") this.welcome(frame.ready);
     else if (frame.type === "refused") {
-      throw new EngineError("mailbox", `${frame.reason}; is --mailbox-secret the plugin's?`);
+      throw new EngineError(
+        "mailbox",
+        `${frame.reason}; is the secret the one that the plugin was started with?`,
+      );
     }
   }
 

@@ -10,7 +10,7 @@ import { connectServers } from "../engine/vllm/connect.ts";
 import { VllmEngine } from "../engine/vllm/engine.ts";
 import { type HfVocabulary, hfVocabulary } from "../engine/vllm/hf-vocabulary.ts";
 import { folderOf, readModelFolder } from "../engine/vllm/model-folder.ts";
-import { serverTokens, TRIAL_TEXTS } from "../engine/vllm/trial-texts.ts";
+import { serverTokens, trialTexts } from "../engine/vllm/trial-texts.ts";
 import type { Upstream } from "../engine/vllm/upstream.ts";
 import { systemClock } from "../transport/node/clock.ts";
 import { SettingError } from "../util/errors.ts";
@@ -95,7 +95,10 @@ async function tokenizerOf(given: string | null, upstream: Upstream) {
   }
   const folder = await readModelFolder(path);
   const vocabulary = hfVocabulary(folder);
-  const expected = await serverTokens(upstream);
+  const marks = [folder.beginText, folder.endText].filter((text) => text !== null);
+  const texts = trialTexts(marks);
+  const ids = await serverTokens(upstream, texts);
+  const expected = new Map(texts.map((text, i) => [text, ids[i]!]));
   for (const pre of vocabulary.candidates) {
     const found = await tokenizerAs(vocabulary, pre, expected);
     if (found) return { folder, vocabulary, ...found };
@@ -105,12 +108,12 @@ async function tokenizerOf(given: string | null, upstream: Upstream) {
 }
 
 /** The tokenizer as edges will have it; null: it reads texts otherwise than the server. */
-async function tokenizerAs(vocabulary: HfVocabulary, pre: string, expected: readonly string[]) {
+async function tokenizerAs(vocabulary: HfVocabulary, pre: string, expected: ReadonlyMap<string, string>) {
   const file = vocabulary.file(pre);
   const model = await loaded(file);
   if (!model) return null;
   const tokenizer = new LlamaTokenizer(model, file);
-  const same = TRIAL_TEXTS.every((text, i) => tokenizer.encode(text, true).join() === expected[i]);
+  const same = [...expected].every(([text, ids]) => tokenizer.encode(text, true).join() === ids);
   if (!same) {
     model.close();
     return null;

@@ -29,6 +29,9 @@ export const STEP_DRAFTS = 8;
 /** On a machine that is busy. */
 const START_MS = 280_000;
 
+/** What is offered is taken, however the machine is loaded, and nothing else is drafted. */
+const ALL_DRAFTS = { PICOSPEC_ADAPT: "off", PICOSPEC_NGRAM: "off" };
+
 export interface RealVllm {
   readonly url: string;
   /** null: it has no plugin */
@@ -49,7 +52,13 @@ export async function startVllm(plugin: boolean, more: readonly string[] = []): 
   const args = plugin ? ["--speculative-config", JSON.stringify(speculation)] : [];
   const [program, ...first] = serve;
   const child = spawn(program, [...first, "--port", `${port}`, ...args, ...more], {
-    env: { ...process.env, ...environment, PICOSPEC_MAILBOX: mailbox, PICOSPEC_SECRET: SECRET },
+    env: {
+      ...process.env,
+      ...environment,
+      PICOSPEC_MAILBOX: mailbox,
+      PICOSPEC_SECRET: SECRET,
+      ...ALL_DRAFTS,
+    },
     stdio: ["ignore", "pipe", "pipe"],
     // Its engine is a process of its own, which ends with the group.
     detached: true,

@@ -262,6 +262,7 @@ describe("an edge", () => {
           sampler: { temperature: 0 },
         } as const;
         const race = await edge.ask({ ...request, policy: "race" });
+        console.log("STAT", JSON.stringify(race.statistics));
         expect(race.text).toBe(await chat(content, 60));
         expect(race.statistics.accepted).toBeGreaterThan(race.tokens.length / 3);
         expect((await edge.ask({ ...request, policy: "cloud" })).text).toBe(race.text);

@@ -151,7 +151,7 @@ export class VllmRun implements LiveRun {
     if (error.code !== AWAY || ++this.tries >= MOST_TRIES) {
       this.open = false;
       this.over();
-      this.listener.failed(error);
+      this.listener.failed(withoutName(error, server));
       return;
     }
     const waitMs = upstreams.all.length > 1 ? 0 : FIRST_WAIT_MS * 2 ** (this.tries - 1);
@@ -203,6 +203,12 @@ export class VllmRun implements LiveRun {
     for (; hash.length < tokens.length; hash.length++) hash.of.push(tokens.at(hash.length));
     return hash.of.value;
   }
+}
+
+/** Where a server is, is the operator's affair: what a session fails with goes to its client. */
+function withoutName(error: EngineError, server: Upstream | null): EngineError {
+  const message = server ? error.message.replaceAll(server.http.name, "the engine") : error.message;
+  return new EngineError(error.code, message, { cause: error });
 }
 
 /** What vLLM's structured outputs call our kinds of grammars. */

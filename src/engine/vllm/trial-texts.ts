@@ -1,8 +1,8 @@
 import { EngineError } from "../engine.ts";
 import type { Upstream } from "./upstream.ts";
 
-/** Texts by which two tokenizers are told apart, by how they cut what is easily cut otherwise. */
-export const TRIAL_TEXTS: readonly string[] = [
+/** Texts that are easily cut otherwise. */
+const TRIAL_TEXTS: readonly string[] = [
   "Hello, world! It's a test; we'll see whether they're the same, aren't they?",
   "IT'S WE'LL THEY'RE don'T   three   spaces\t\ttabs\r\n\r\n\nlines \n \n end ",
   " leading 1 12 123 1234 12345 1234567890 3.14159 1,000,000 0x1F 2024-12-31",
@@ -15,13 +15,18 @@ export const TRIAL_TEXTS: readonly string[] = [
   "¡Hola! ¿Qué tal? L'été, c'est l'homme qu'il aimait. ÜBER ÄÖÜß ﬁ ﬂ Ⅷ",
 ];
 
+/** Texts by which two tokenizers are told apart. @param marks of a chat: each is one token, wherever it is */
+export function trialTexts(marks: readonly string[]): string[] {
+  return [...TRIAL_TEXTS, ...marks.map((mark) => `${mark}user\nHi there${mark}\n${mark} ${mark}x`)];
+}
+
 /**
  * What the server's tokenizer makes of each, ids joined by commas.
  * @throws EngineError `no_tokenizer` where it does not tell
  */
-export async function serverTokens({ http, facts }: Upstream): Promise<string[]> {
+export async function serverTokens({ http, facts }: Upstream, texts: readonly string[]): Promise<string[]> {
   const tokens: string[] = [];
-  for (const prompt of TRIAL_TEXTS) {
+  for (const prompt of texts) {
     const { status, json } = await http.ask("/tokenize", { model: facts.model, prompt });
     const ids = (json as { tokens?: unknown } | undefined)?.tokens;
     if (status !== 200 || !Array.isArray(ids)) {

@@ -71,8 +71,12 @@ export async function startVllm(plugin: boolean, more: readonly string[] = []): 
     });
   }
   const url = `http://127.0.0.1:${port}`;
+  // Also where a test's own setup fails: then no test is left to stop it.
+  const kill = () => signal(child, "SIGKILL");
+  process.once("exit", kill);
   const stop = async () => {
     await ended(child);
+    process.off("exit", kill);
     rmSync(folder, { recursive: true, force: true });
   };
   try {
@@ -92,13 +96,21 @@ async function isUp(child: ChildProcess, url: string): Promise<boolean> {
   return answer?.ok ?? false;
 }
 
+function signal({ pid }: ChildProcess, name: NodeJS.Signals): void {
+  try {
+    if (pid !== undefined) process.kill(-pid, name);
+  } catch {
+    // It has ended.
+  }
+}
+
 async function ended(child: ChildProcess): Promise<void> {
   if (child.exitCode !== null || child.pid === undefined) return;
   const closed = once(child, "close");
-  process.kill(-child.pid, "SIGTERM");
+  signal(child, "SIGTERM");
   const late = new AbortController();
   setTimeout(15_000, null, { signal: late.signal }).then(
-    () => process.kill(-child.pid!, "SIGKILL"),
+    () => signal(child, "SIGKILL"),
     () => {},
   );
   await closed;

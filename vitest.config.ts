@@ -68,6 +68,17 @@ export default defineConfig({
         },
       },
       {
+        // Apart from `npm test`: it installs vLLM, of 6 GB, and starts it.
+        test: {
+          name: "vllm",
+          include: ["test/vllm/**/*.test.ts"],
+          testTimeout: 900_000,
+          hookTimeout: 600_000,
+          // Each file has two servers of its own.
+          maxWorkers: 1,
+        },
+      },
+      {
         test: {
           name: "slow",
           include: slow,

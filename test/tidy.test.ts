@@ -41,6 +41,7 @@ const ROOMS: Record<string, readonly string[]> = {
   hub: ["util"],
   engine: ["decoding", "text", "grammar"],
   "engine/llama": ["engine"],
+  "engine/vllm": ["engine"],
   edge: ["edge/core", "edge/drafters", "engine", "transport", "text", "protocol"],
   "edge/core": ["protocol"],
   "edge/drafters": ["edge/core", "engine"],
@@ -60,6 +61,7 @@ const ROOMS: Record<string, readonly string[]> = {
     "ops/cloud",
     "hub",
     "engine/llama",
+    "engine/vllm",
     "grammar/llguidance",
     "transport/node",
   ],
@@ -87,6 +89,7 @@ const ROOMS: Record<string, readonly string[]> = {
 const NODE_ROOMS = [
   "transport/node",
   "engine/llama",
+  "engine/vllm",
   "cloud/server.ts",
   "api/server.ts",
   "ops",

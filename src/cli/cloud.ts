@@ -24,7 +24,14 @@ import { wrapped } from "./text.ts";
 
 interface CloudValues extends GpuValue, LogValues, TraceValue {
   readonly engine: string;
-  readonly model: string;
+  readonly model?: string;
+  readonly url: readonly string[];
+  readonly mailbox: readonly string[];
+  readonly mailboxSecretFile?: string;
+  readonly mailboxSecret?: string;
+  readonly engineApiKey?: string;
+  readonly tokenizer?: string;
+  readonly runs: number;
   readonly host: string;
   readonly port: number;
   readonly sessions: number;
@@ -44,10 +51,19 @@ interface CloudValues extends GpuValue, LogValues, TraceValue {
   readonly metricsHost: string;
 }
 
+const EXAMPLES = `
+Examples:
+  $ picospec cloud --model qwen3-32b-q4_k_m.gguf
+  $ picospec cloud --model hf:Qwen/Qwen2.5-7B-Instruct-GGUF:q4_k_m     (downloaded if it is not there)
+  $ picospec cloud --engine vllm --url http://127.0.0.1:8000 --mailbox unix:/run/picospec.sock
+  $ picospec cloud --model llama-70b.gguf --kv-slots 16 --context 8192 --port 9000
+  $ picospec keys add alice --keys keys.txt
+  $ picospec cloud --model target.gguf --host 0.0.0.0 --keys keys.txt --tls-cert fullchain.pem --tls-key privkey.pem`;
+
 export function cloudCommand(): Command {
   const command = new Command("cloud")
     .description("serve a large model to edges")
-    .addOption(new Option("--model <model>", `the target, a GGUF model: ${MODEL}`).makeOptionMandatory())
+    .addOption(new Option("--model <model>", `the target, a GGUF model: ${MODEL}; of vllm, its name there`))
     .addOption(
       new Option("--engine <name>", "what runs it")
         .choices(TARGET_ENGINES.names)
@@ -99,20 +115,46 @@ export function cloudCommand(): Command {
         .default(CLOUD_DEFAULTS.drainSeconds),
     );
   addComputeOptions(command);
+  addServerOptions(command);
   addTrustOptions(command);
   command.addOption(configOption());
-  return addOperationsOptions(addHardwareOption(command, "off"))
-    .addHelpText(
-      "after",
-      `
-Examples:
-  $ picospec cloud --model qwen3-32b-q4_k_m.gguf
-  $ picospec cloud --model hf:Qwen/Qwen2.5-7B-Instruct-GGUF:q4_k_m     (downloaded if it is not there)
-  $ picospec cloud --model llama-70b.gguf --kv-slots 16 --context 8192 --port 9000
-  $ picospec keys add alice --keys keys.txt
-  $ picospec cloud --model target.gguf --host 0.0.0.0 --keys keys.txt --tls-cert fullchain.pem --tls-key privkey.pem`,
+  return addOperationsOptions(addHardwareOption(command, "off")).addHelpText("after", EXAMPLES).action(serve);
+}
+
+/** Of an engine that is a server of its own. */
+function addServerOptions(command: Command): void {
+  command
+    .addOption(listOption("--url <url>", "a vLLM server with the model; can be repeated"))
+    .addOption(
+      listOption(
+        "--mailbox <address>",
+        "where its plugin takes drafts, unix:/PATH or HOST:PORT; can be repeated, in the order of --url",
+      ),
     )
-    .action(serve);
+    .addOption(
+      new Option("--mailbox-secret-file <file>", "with the secret that the plugin was started with").env(
+        "PICOSPEC_SECRET_FILE",
+      ),
+    )
+    .addOption(new Option("--mailbox-secret <text>", "the same, in place of a file").env("PICOSPEC_SECRET"))
+    .addOption(new Option("--engine-api-key <key>", "key of its API").env("PICOSPEC_ENGINE_API_KEY"))
+    .addOption(
+      new Option(
+        "--tokenizer <folder>",
+        "with the model's tokenizer.json (default: where vLLM has it, on this machine)",
+      ),
+    )
+    .addOption(
+      new Option("--runs <n>", "most requests at a time on one server")
+        .argParser(whole(1, 100_000))
+        .default(CLOUD_DEFAULTS.runs),
+    );
+}
+
+function listOption(flags: string, description: string): Option {
+  return new Option(flags, description)
+    .argParser((value: string, before: readonly string[]) => [...before, value])
+    .default([], "none");
 }
 
 /** Who may connect, and over what. */
@@ -128,11 +170,7 @@ function addTrustOptions(command: Command): void {
       new Option("--tls-cert <file>", "certificate chain, PEM: serves wss://; reloaded when it changes"),
     )
     .addOption(new Option("--tls-key <file>", "its key, PEM"))
-    .addOption(
-      new Option("--allow-origin <origin>", "web pages that may connect, or *; can be repeated")
-        .argParser((value: string, before: readonly string[]) => [...before, value])
-        .default([], "none"),
-    );
+    .addOption(listOption("--allow-origin <origin>", "web pages that may connect, or *; can be repeated"));
 }
 
 const LOOPBACK = /^(?:localhost|127(?:\.\d{1,3}){3}|::1)$/;
@@ -172,7 +210,7 @@ async function serveModel(
   operations: CloudOperations,
   failed: (error: unknown) => void,
 ): Promise<void> {
-  const { loading, downloading, end } = loadingProgress(`loading ${values.model}`);
+  const { loading, downloading, end } = loadingProgress(`loading ${values.model ?? "the model"}`);
   const cloud = await createCloud({
     ...cloudOptions(values),
     operations,
@@ -183,8 +221,10 @@ async function serveModel(
   }).finally(end);
   try {
     const { name, fingerprint, vocabularySize, contextTokens, library, identity, compute } = cloud.served;
+    const { kvSlots, runs } = cloud.served;
+    const room = runs === undefined ? `${kvSlots} KV slots` : `${runs} requests at a time`;
     console.log(`${name}: ${vocabularySize} tokens (${fingerprint}), context ${contextTokens}`);
-    console.log(`${values.kvSlots} KV slots, ${values.engine} ${library.version} (${library.build})`);
+    console.log(`${room}, ${values.engine} ${library.version} (${library.build})`);
     console.log(wrapped(`computes with ${compute}`));
     if (identity) console.log(wrapped(identityText(identity)));
     if (values.hardware) console.log(`emulated hardware: ${values.hardware.name}`);
@@ -218,11 +258,25 @@ function tlsOf({ tlsCert: cert, tlsKey: key }: CloudValues) {
   return { tls: { cert, key } };
 }
 
+function serverOptions(values: CloudValues) {
+  const { url, mailbox, mailboxSecretFile: file, engineApiKey, tokenizer, runs } = values;
+  const mailboxSecret =
+    values.mailboxSecret ?? (file === undefined ? undefined : readText(file, "a text file").trim());
+  return {
+    ...{ urls: url, mailboxes: mailbox, runs },
+    ...(mailboxSecret === undefined ? {} : { mailboxSecret }),
+    ...(engineApiKey === undefined ? {} : { engineApiKey }),
+    ...(tokenizer === undefined ? {} : { tokenizer }),
+  };
+}
+
 function cloudOptions(values: CloudValues): CreateCloudOptions {
   const { engine, model, host, port, sessions, kvSlots, context, threads, gpu } = values;
   const { quantum, idleAfter, hardware } = values;
   return {
-    ...{ engine, model, host, port, sessions, gpu, kvSlots },
+    ...serverOptions(values),
+    ...(model === undefined ? {} : { model }),
+    ...{ engine, host, port, sessions, gpu, kvSlots },
     ...(threads === undefined ? {} : { threads }),
     ...(context === undefined ? {} : { contextTokens: context }),
     ...(values.sharedPrefix === undefined

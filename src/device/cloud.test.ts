@@ -15,7 +15,7 @@ describe("createCloud refuses, and says what to do", () => {
     ["a context of one token", { contextTokens: 1 }, /contextTokens is from 16 to 1048576, not 1/],
     ["a wait that is no number", { idleAfterMs: Number.NaN }, /idleAfterMs is 0 or more, not NaN/],
     ["a GPU that there is not", { gpu: "fast" }, /gpu is auto or off, not fast/],
-    ["an engine that there is not", { engine: "vlm" }, /unknown engine "vlm"; there are llama/],
+    ["an engine that there is not", { engine: "vlm" }, /unknown engine "vlm"; there are llama, vllm/],
     ["a file that is not there", { port: 0 }, /no-such\.gguf/],
   ])("%s", async (what, options, message) => {
     const model = what === "no model" ? {} : { model: "no-such.gguf" };

@@ -7,19 +7,38 @@ import { systemClock } from "../transport/node/clock.ts";
 import { SettingError } from "../util/errors.ts";
 import { CloudSecrets } from "./cloud-secrets.ts";
 import { defaultThreads } from "./cores.ts";
-import { type OpenedTarget, TARGET_ENGINES } from "./engines.ts";
+import { TARGET_ENGINES } from "./engines.ts";
 import { modelFile } from "./model-file.ts";
 import { software } from "./node.ts";
 import type { CloudOperations } from "./operations.ts";
 import { need, needGpu, needWhole, tellFault } from "./options.ts";
+import type { EngineServers, OpenedTarget } from "./target.ts";
 
 /** A cloud out of a model file. */
 
 export interface CreateCloudOptions extends ComputeOptions {
   /** what runs the target, by name. Default: `llama` */
   readonly engine?: string;
-  /** the target, a GGUF file or hf:owner/repo[:quant] */
-  readonly model: string;
+  /**
+   * the target, a GGUF file or hf:owner/repo[:quant]; of an engine that is a server, its name there. Default: of a server,
+   * the one that it has
+   */
+  readonly model?: string;
+  /** of an engine that is a server: addresses of one or more that have the model, such as http://127.0.0.1:8000 */
+  readonly urls?: readonly string[];
+  /**
+   * where their plugins take drafts, unix:/PATH or HOST:PORT, in the order of `urls`; the engine processes of one server
+   * in one, with commas. Default: none, and drafts are not used
+   */
+  readonly mailboxes?: readonly string[];
+  /** that the plugins were started with */
+  readonly mailboxSecret?: string;
+  /** key of the servers' API. Default: none */
+  readonly engineApiKey?: string;
+  /** folder with the model's tokenizer.json. Default: where the server has it, on this machine */
+  readonly tokenizer?: string;
+  /** most requests at a time on one server. Default: 64 */
+  readonly runs?: number;
   /** 0: any free one. Default: 4747 */
   readonly port?: number;
   /** listen address. Default: 127.0.0.1, which only this machine reaches */
@@ -70,6 +89,7 @@ export const CLOUD_DEFAULTS = {
   host: "127.0.0.1",
   sessions: 64,
   kvSlots: 8,
+  runs: 64,
   quantumTokens: 64,
   idleAfterMs: 1000,
   drainSeconds: 25,
@@ -87,14 +107,18 @@ export const CLOUD_DEFAULTS = {
  */
 export async function createCloud(options: CreateCloudOptions): Promise<DeviceCloud> {
   const settings = withDefaults(options);
-  checkSettings(options.model, settings);
+  checkSettings(settings);
   checkCompute(options, settings.gpu);
   const { threads, gpu, kvSlots, contextTokens, hardware, host, port } = settings;
-  const { loading: progress = () => {}, downloading = () => {} } = options;
+  const { loading: progress = () => {}, notice = (line: string) => console.error(line) } = options;
   const open = TARGET_ENGINES.named(settings.engine);
   const secrets = new CloudSecrets(options.keys ?? null, options.tls ?? null);
-  const file = await modelFile(options.model, downloading);
-  const target = await open({ file, kvSlots, contextTokens, threads, gpu, progress, ...computeOf(options) });
+  const model = options.model ?? null;
+  const target = await open({
+    ...{ model, kvSlots, contextTokens, threads, gpu, progress, ...computeOf(options) },
+    file: () => fileOf(options),
+    servers: serversOf(options, settings.runs, notice),
+  });
   try {
     const { description, tokenizer, vocabulary, grammars } = target;
     const server = await serveCloud({
@@ -112,13 +136,24 @@ export async function createCloud(options: CreateCloudOptions): Promise<DeviceCl
         ...(options.sharedPrefix ? { sharedPrefix: target.encode(options.sharedPrefix) } : {}),
       },
     });
-    secrets.watch(server, options.notice ?? ((line) => console.error(line)));
+    secrets.watch(server, notice);
     options.operations?.serving(server.cloud, "pass" in target.engine ? target.engine.kvSlots : 0);
     return new DeviceCloud(server, target, secrets, options.operations);
   } catch (error) {
     target.close();
     throw error;
   }
+}
+
+/** @throws SettingError, HubError */
+function fileOf({ model, downloading = () => {} }: CreateCloudOptions): Promise<string> {
+  if (typeof model === "string" && model !== "") return modelFile(model, downloading);
+  throw new SettingError("model", "give a model, a GGUF file or hf:owner/repo[:quant]");
+}
+
+function serversOf(options: CreateCloudOptions, runs: number, notice: (line: string) => void): EngineServers {
+  const { urls = [], mailboxes = [], mailboxSecret = null, engineApiKey = null, tokenizer = null } = options;
+  return { urls, mailboxes, mailboxSecret, apiKey: engineApiKey, tokenizer, runs, notice };
 }
 
 /** @throws SettingError for an engine whose steps are its own business */
@@ -137,6 +172,7 @@ function withDefaults(options: CreateCloudOptions) {
     host: host ?? CLOUD_DEFAULTS.host,
     sessions: sessions ?? CLOUD_DEFAULTS.sessions,
     kvSlots: kvSlots ?? CLOUD_DEFAULTS.kvSlots,
+    runs: options.runs ?? CLOUD_DEFAULTS.runs,
     quantumTokens: quantumTokens ?? CLOUD_DEFAULTS.quantumTokens,
     idleAfterMs: idleAfterMs ?? CLOUD_DEFAULTS.idleAfterMs,
     ...{ threads, gpu, contextTokens, hardware },
@@ -144,15 +180,13 @@ function withDefaults(options: CreateCloudOptions) {
 }
 
 /** @throws SettingError */
-function checkSettings(model: unknown, settings: ReturnType<typeof withDefaults>): void {
-  if (typeof model !== "string" || model === "") {
-    throw new SettingError("model", "give a model, a GGUF file or hf:owner/repo[:quant]");
-  }
+function checkSettings(settings: ReturnType<typeof withDefaults>): void {
   const { host, port, contextTokens, idleAfterMs, gpu } = settings;
   need(typeof host === "string" && host !== "", "host", "is an address, such as 127.0.0.1", host);
   needWhole("port", port, 0, 65_535);
   needWhole("sessions", settings.sessions, 1, 100_000);
   needWhole("kvSlots", settings.kvSlots, 1, 64);
+  needWhole("runs", settings.runs, 1, 100_000);
   needWhole("threads", settings.threads, 1, 512);
   needWhole("quantumTokens", settings.quantumTokens, 1, 65_536);
   if (contextTokens !== null) needWhole("contextTokens", contextTokens, 16, 1_048_576);
@@ -193,8 +227,9 @@ export class DeviceCloud {
   get served() {
     const { name, fingerprint } = this.target.description;
     const { vocabularySize, contextTokens, identity = null } = this.target.engine.info;
-    const { library, compute } = this.target;
-    return { name, fingerprint, vocabularySize, contextTokens, identity, library, compute };
+    const { library, compute, engine } = this.target;
+    const room = "pass" in engine ? { kvSlots: engine.kvSlots } : { runs: engine.runs };
+    return { ...room, name, fingerprint, vocabularySize, contextTokens, identity, library, compute };
   }
 
   /**

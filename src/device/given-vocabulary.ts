@@ -2,7 +2,7 @@ import { promisify } from "node:util";
 import { deflate } from "node:zlib";
 import type { GivenVocabulary } from "../cloud/driver.ts";
 import { BLOCK_IDS, blockHashes } from "../decoding/vocabulary-pair.ts";
-import { readMetadataOf } from "../engine/llama/header.ts";
+import { type GgufMetadata, readMetadataOf } from "../engine/llama/header.ts";
 import { tokenizerFile } from "../engine/llama/vocabulary.ts";
 import { vocabularyTable } from "../engine/llama/vocabulary-table.ts";
 import { frameBytes } from "../protocol/encode.ts";
@@ -13,11 +13,18 @@ import { sha256 } from "./vocabulary-cache.ts";
 
 const compressed = promisify(deflate);
 
+interface Given {
+  readonly tokenizer: Uint8Array | null;
+  readonly vocabulary: GivenVocabulary | null;
+}
+
 /** @param path of the target @throws EngineError `bad_model` */
-export async function givenVocabulary(
-  path: string,
-): Promise<{ tokenizer: Uint8Array | null; vocabulary: GivenVocabulary | null }> {
-  const metadata = await readMetadataOf(path);
+export async function givenVocabulary(path: string): Promise<Given> {
+  return givenOf(await readMetadataOf(path));
+}
+
+/** The same, of metadata that was read. */
+export function givenOf(metadata: GgufMetadata): Given {
   const file = tokenizerFile(metadata);
   const { type, ids, tokens, identity, entries } = vocabularyTable(metadata);
   const fits = frameBytes({ type: "tokenizer", file }) <= PROTOCOL_LIMITS.frameBytes;

@@ -1,3 +1,4 @@
+import type { GrammarKind } from "../decoding/grammar.ts";
 import type { SessionSettings } from "../decoding/session.ts";
 import { DEFAULT_SAMPLER, type SamplerSettings } from "../sampling/sampler.ts";
 import { PicoSpecError } from "../util/errors.ts";
@@ -18,6 +19,11 @@ export interface Capabilities {
   readonly topLogprobs: number;
   /** answers that keep to a grammar */
   readonly grammars: boolean;
+  /**
+   * kinds of grammars that it keeps to by itself, without sets of tokens of ours: what it reads in them is its own
+   * affair. Not given: the cloud's own matcher says what is allowed
+   */
+  readonly ownGrammars?: readonly GrammarKind[];
   /** it can wait for drafts before it goes on: policies with patience */
   readonly waits: boolean;
   /** most drafts of one session that it checks in one step */
@@ -27,6 +33,12 @@ export interface Capabilities {
    * was accepted (recurrent and hybrid models, whose state has no earlier positions).
    */
   readonly rollback: "anywhere" | "afterPass";
+  /**
+   * What else of a session it cannot do as it is asked, where that depends on several settings; null: nothing. A text
+   * that goes on from "the engine of MODEL".
+   * @param sequenceTokens most tokens of the session, prompt included
+   */
+  readonly lacks?: (settings: SessionSettings, sequenceTokens: number) => string | null;
 }
 
 /** Engines that have whole rows of logits: the sampler chain runs over them, so that nothing is lacking. */
@@ -52,6 +64,7 @@ export class UnsupportedError extends PicoSpecError {
 /**
  * Refuses a session that the engine cannot serve as it asks.
  * @param engine name of the model, for the message
+ * @param sequenceTokens most tokens of the session, prompt included; Infinity: not known
  * @throws UnsupportedError that says what is lacking and what to ask instead
  * @example
  * import { checkCapabilities, POLICIES, ROW_CAPABILITIES, samplerSettings, toSeed } from "picospec";
@@ -59,7 +72,12 @@ export class UnsupportedError extends PicoSpecError {
  * const settings = { policy: POLICIES.race, sampler: samplerSettings(), seed: toSeed(1), maxTokens: 16 };
  * checkCapabilities({ ...ROW_CAPABILITIES, grammars: false }, settings, "my engine");
  */
-export function checkCapabilities(able: Capabilities, settings: SessionSettings, engine: string): void {
+export function checkCapabilities(
+  able: Capabilities,
+  settings: SessionSettings,
+  engine: string,
+  sequenceTokens = Number.POSITIVE_INFINITY,
+): void {
   const { policy, sampler, grammar, logprobs } = settings;
   const need = (condition: boolean, lack: string) => {
     if (!condition) throw new UnsupportedError(`the engine of ${engine} ${lack}`);
@@ -73,6 +91,13 @@ export function checkCapabilities(able: Capabilities, settings: SessionSettings,
     need(!isSet || able.samplerSettings.includes(name), `does not apply ${name}; leave it at its default`);
   }
   need(grammar === undefined || able.grammars, "keeps to no grammars; ask without one");
+  const { ownGrammars } = able;
+  if (grammar && ownGrammars) {
+    const kinds = ownGrammars.join(" or ");
+    need(ownGrammars.includes(grammar.kind), `reads no grammar of kind ${grammar.kind}; send ${kinds}`);
+  }
+  const lack = able.lacks?.(settings, sequenceTokens) ?? null;
+  need(lack === null, lack ?? "");
   if (logprobs === undefined) return;
   need(able.topLogprobs >= 0, "reports no log-probabilities; ask without logprobs");
   const most = able.topLogprobs;

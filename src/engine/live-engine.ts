@@ -21,11 +21,19 @@ export interface LiveEngine {
   close(): void;
 }
 
+/** Code of the error of a run that asks for what the engine will not do, such as a grammar that it cannot read. */
+export const REFUSED = "engine_refused";
+
 /** What a run generates from. */
 export interface LiveRequest {
   /** what is committed, prompt included, Int32Array[n], n of 1 or more; the engine's from here on */
   readonly tokens: Int32Array;
   readonly settings: SessionSettings;
+  /**
+   * whose it is. What the engine keeps of a text may serve the same principal's next one, and no other's. The name itself
+   * goes no further than the adapter
+   */
+  readonly principal: string;
   /** where the answer ends; the engine may go on past that, and is cancelled then */
   readonly rule: StopRule;
 }

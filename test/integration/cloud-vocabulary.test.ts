@@ -6,7 +6,8 @@ import type { GivenVocabulary } from "../../src/cloud/driver.ts";
 import { type CloudServer, serveCloud } from "../../src/cloud/server.ts";
 import { createEdge } from "../../src/device/edge.ts";
 import { closeEdges, createEdges } from "../../src/device/edges.ts";
-import { type OpenedTarget, TARGET_ENGINES } from "../../src/device/engines.ts";
+import { TARGET_ENGINES } from "../../src/device/engines.ts";
+import type { OpenedTarget } from "../../src/device/target.ts";
 import type { AnswerRequest } from "../../src/edge/edge.ts";
 import type { VocabularyPart } from "../../src/protocol/frame.ts";
 import { keepDrafting } from "../support/drafting.ts";
@@ -31,7 +32,7 @@ beforeAll(async () => {
   wearVocabulary(VOCABULARY, target!, { layers: 2 });
   wearVocabulary(VOCABULARY, drafter!, { layers: 1, change: (one) => one.list("merges").reverse() });
   wearVocabulary(VOCABULARY, stranger!, { layers: 1, change: (one) => one.rename(1000, "zzzz") });
-  opened = await TARGET_ENGINES.named("llama")({ ...REQUEST, file: target! });
+  opened = await TARGET_ENGINES.named("llama")({ ...REQUEST, file: async () => target! });
 });
 afterAll(() => opened?.close());
 
@@ -122,7 +123,7 @@ describe("a device whose drafter has another tokenizer", () => {
   it("goes on by another tokenizer where the cloud comes back with another model", async () => {
     const file = join(folder, "other");
     wearVocabulary(VOCABULARY, file, { layers: 3, change: (one) => one.list("merges").reverse() });
-    const other = await TARGET_ENGINES.named("llama")({ ...REQUEST, file });
+    const other = await TARGET_ENGINES.named("llama")({ ...REQUEST, file: async () => file });
     try {
       const texts = [await alone(opened), await alone(other, other)];
       expect(texts[0]).not.toBe(texts[1]);
@@ -152,7 +153,7 @@ describe("a device whose drafter has another tokenizer", () => {
       one.drop("pre");
     };
     wearVocabulary(VOCABULARY, file, { layers: 3, change });
-    const other = await TARGET_ENGINES.named("llama")({ ...REQUEST, file });
+    const other = await TARGET_ENGINES.named("llama")({ ...REQUEST, file: async () => file });
     try {
       const texts = [await alone(opened), await alone(other, other)];
       const both = (first: CloudServer) =>

@@ -29,7 +29,9 @@ export function openingRefusal(frame: OpenFrame, state: AdmissionState): Protoco
   if (!settings.policy.target) return new ProtocolError("bad_setting", "this policy wants no cloud");
   const unsupported = peerProblem(frame, state.peer, target.vocabularySize);
   if (unsupported !== null) return new ProtocolError("unsupported", unsupported);
-  const lacking = lack(state.capabilities, settings, target.name);
+  const promptTokens = frame.resume?.promptTokens ?? tokens.length;
+  const sequenceTokens = Math.min(contextTokens, promptTokens + settings.maxTokens);
+  const lacking = lack(state.capabilities, settings, target.name, sequenceTokens);
   if (lacking) return lacking;
   if (state.open >= limits.sessions) {
     const message = `all ${limits.sessions} sessions of this cloud are taken; try again later`;
@@ -48,9 +50,14 @@ export function openingRefusal(frame: OpenFrame, state: AdmissionState): Protoco
 }
 
 /** What the engine lacks for a session, or null. */
-function lack(able: Capabilities, settings: SessionSettings, engine: string): ProtocolError | null {
+function lack(
+  able: Capabilities,
+  settings: SessionSettings,
+  engine: string,
+  sequenceTokens: number,
+): ProtocolError | null {
   try {
-    checkCapabilities(able, settings, engine);
+    checkCapabilities(able, settings, engine, sequenceTokens);
     return null;
   } catch (error) {
     if (!(error instanceof UnsupportedError)) throw error;

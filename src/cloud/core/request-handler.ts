@@ -390,8 +390,9 @@ export class RequestHandler<Session extends CloudSession<Effect>, Event, Effect>
 
   /** @throws SettingError for a grammar that is none */
   private grammarFor(grammar: Grammar | undefined): GrammarMatcher | null {
-    if (grammar === undefined) return null;
-    const { grammars } = this.options;
+    const { grammars, capabilities } = this.options;
+    // An engine that keeps to grammars by itself reads them as it does: a second reading could only differ.
+    if (grammar === undefined || capabilities.ownGrammars) return null;
     if (!grammars) throw new SettingError("grammar", "this cloud knows no grammars: ask it without one");
     return grammars.matcher(grammar);
   }

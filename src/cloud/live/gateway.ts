@@ -59,15 +59,15 @@ export class Gateway implements Performer<LiveEffect> {
           over();
           this.tell({ kind: "runEnded", session, run });
         },
-        failed: ({ message }) => {
+        failed: ({ code, message }) => {
           over();
-          this.tell({ kind: "runFailed", session, run, message });
+          this.tell({ kind: "runFailed", session, run, code, message });
         },
       });
       this.runs.set(session, opened);
     } catch (error) {
       if (!(error instanceof PicoSpecError)) throw error;
-      this.tell({ kind: "runFailed", session, run, message: error.message });
+      this.tell({ kind: "runFailed", session, run, code: error.code, message: error.message });
     }
   }
 }

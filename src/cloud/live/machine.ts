@@ -13,7 +13,14 @@ export interface LiveLimits {
 export type LiveEvent =
   | { readonly kind: "committed"; readonly session: number; readonly run: number; readonly step: LiveStep }
   | { readonly kind: "runEnded"; readonly session: number; readonly run: number }
-  | { readonly kind: "runFailed"; readonly session: number; readonly run: number; readonly message: string };
+  | {
+      readonly kind: "runFailed";
+      readonly session: number;
+      readonly run: number;
+      /** of the engine's error */
+      readonly code: string;
+      readonly message: string;
+    };
 
 export type LiveEffect =
   | { readonly kind: "run"; readonly session: number; readonly run: number; readonly request: LiveRequest }

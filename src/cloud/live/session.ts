@@ -1,5 +1,5 @@
 import type { SessionSettings, StopReason, StopRule } from "../../decoding/session.ts";
-import type { LiveStep } from "../../engine/live-engine.ts";
+import { type LiveStep, REFUSED } from "../../engine/live-engine.ts";
 import type { GrammarMatcher } from "../../grammar/grammar.ts";
 import { ProtocolError } from "../../protocol/errors.ts";
 import type { DraftFrame, Frame, WitnessRequestFrame } from "../../protocol/frame.ts";
@@ -110,7 +110,9 @@ export class LiveSession implements CloudSession<LiveEffect> {
     this.usage.fedTokens += committed;
     if (run === 1) this.usage.prefillPasses++;
     else this.usage.evictions++;
-    const request = { tokens: this.sequence.slice(0, committed), settings: this.settings, rule: this.rule };
+    const { settings, rule, identity } = this;
+    const tokens = this.sequence.slice(0, committed);
+    const request = { tokens, settings, principal: identity.principal, rule };
     this.engine({ kind: "run", session: this.identity.key, run, request }, out);
     this.offer(out);
   }
@@ -158,8 +160,10 @@ export class LiveSession implements CloudSession<LiveEffect> {
     throw new ProtocolError("model_output", "the engine ended before the answer did");
   }
 
-  runFailed(run: number, message: string): void {
+  /** @param code of the engine's error */
+  runFailed(run: number, code: string, message: string): void {
     if (this.phase.kind !== "running" || this.phase.run !== run) return;
+    if (code === REFUSED) throw new ProtocolError("bad_setting", message);
     throw new ProtocolError("internal", `the model failed: ${message}`);
   }
 

@@ -61,7 +61,10 @@ function runsOf(weights: Record<number, number>, asks: readonly number[]): numbe
   }
   // Each run fails in its turn, which ends its session: a place is free.
   for (let next = running.shift(); next; next = running.shift()) {
-    handle({ kind: "engine", event: { kind: "runFailed", ...next, message: "enough" } });
+    handle({
+      kind: "engine",
+      event: { kind: "runFailed", ...next, code: "decode_failed", message: "enough" },
+    });
   }
   return order;
 }

@@ -47,7 +47,7 @@ export class LiveSessions implements EngineSessions<LiveSession, LiveEvent, Live
           session.runEnded(event.run);
           break;
         case "runFailed":
-          session.runFailed(event.run, event.message);
+          session.runFailed(event.run, event.code, event.message);
           break;
         default:
           unreachable(event);

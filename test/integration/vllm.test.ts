@@ -1,0 +1,448 @@
+import { once } from "node:events";
+import { createServer, type Server } from "node:http";
+import type { AddressInfo } from "node:net";
+import { afterEach, describe, expect, it } from "vitest";
+import { Cloud } from "../../src/cloud/driver.ts";
+import type { Grammar } from "../../src/decoding/grammar.ts";
+import { type DecodingPolicy, POLICIES } from "../../src/decoding/policy.ts";
+import type { SessionSettings } from "../../src/decoding/session.ts";
+import { connectEdge } from "../../src/edge/connect.ts";
+import { ParallelDrafter } from "../../src/edge/drafters/parallel-drafter.ts";
+import type { RemoteOpener } from "../../src/edge/opener.ts";
+import { ToyDraftModel } from "../../src/engine/toy/draft-model.ts";
+import { type ToyLanguage, toyLogits } from "../../src/engine/toy/language.ts";
+import type { VllmEngine } from "../../src/engine/vllm/engine.ts";
+import { HttpServer } from "../../src/engine/vllm/http.ts";
+import type { Frame } from "../../src/protocol/frame.ts";
+import { wireLink } from "../../src/protocol/link.ts";
+import { toSeed } from "../../src/sampling/random.ts";
+import { type SamplerSettings, samplerSettings } from "../../src/sampling/sampler.ts";
+import { argmax } from "../../src/sampling/select.ts";
+import { memoryPair } from "../../src/transport/memory.ts";
+import { systemClock } from "../../src/transport/node/clock.ts";
+import { fakePair, SECRET, vllmEngine } from "../support/vllm.ts";
+
+/** The adapter for vLLM, behind a whole cloud, before fake servers on real sockets. */
+
+const language: ToyLanguage = {
+  seed: toSeed(21),
+  vocabularySize: 24,
+  order: 3,
+  spread: 8,
+  divergence: 2,
+  contextTokens: 900,
+};
+
+const opened: { close(): unknown }[] = [];
+
+afterEach(async () => {
+  for (const one of opened.splice(0).reverse()) await one.close();
+});
+
+function kept<T extends { close(): unknown }>(one: T): T {
+  opened.push(one);
+  return one;
+}
+
+const pair = async (...given: Parameters<typeof fakePair> extends [unknown, ...infer Rest] ? Rest : never) =>
+  kept(await fakePair(language, ...given));
+const engineFor = async (given: Parameters<typeof vllmEngine>[1]) => kept(await vllmEngine(language, given));
+
+/** A cloud over the adapter. */
+function cloudOf(engine: VllmEngine, endTokens: readonly number[] = [0]): Cloud {
+  const description = { name: "toy", fingerprint: "toy", endTokens: [...endTokens], chatTemplate: null };
+  return kept(new Cloud({ model: engine, description, clock: systemClock, server: "test" }));
+}
+
+const tenantOf = (name: string) => {
+  const most = Number.POSITIVE_INFINITY;
+  const limits = { sessions: most, tokensPerMinute: most, promptTokens: most, contextTokens: most };
+  return { name, keyId: name, weight: 1, limits };
+};
+
+async function edgeOf(cloud: Cloud, tenant: string | null = null): Promise<RemoteOpener> {
+  const [near, far] = memoryPair(systemClock);
+  cloud.accept(far, tenant === null ? null : tenantOf(tenant));
+  const drafter = new ParallelDrafter(new ToyDraftModel(language, systemClock));
+  return kept(
+    await connectEdge({
+      ...{ transport: near, tokenizer: { fingerprint: "toy" }, drafter, clock: systemClock, client: "test" },
+    }),
+  );
+}
+
+interface Asked {
+  readonly policy?: DecodingPolicy;
+  readonly sampler?: Partial<SamplerSettings>;
+  readonly maxTokens?: number;
+  readonly grammar?: Grammar;
+}
+
+function answer(opener: RemoteOpener, prompt: readonly number[], asked: Asked = {}) {
+  const { policy = POLICIES.race, sampler = { temperature: 0 }, maxTokens = 40, grammar } = asked;
+  return new Promise<{ tokens: number[]; code: string | null; message: string }>((resolve) => {
+    const tokens: number[] = [];
+    const base = { policy, sampler: samplerSettings(sampler), seed: toSeed(1), maxTokens };
+    const settings: SessionSettings = { ...base, ...(grammar ? { grammar } : {}) };
+    opener.open(settings, Int32Array.from(prompt), {
+      token: (token) => tokens.push(token),
+      finished: (outcome) => {
+        const failed = outcome.kind === "failed";
+        resolve({ tokens, code: failed ? outcome.code : null, message: failed ? outcome.message : "" });
+      },
+    });
+  });
+}
+
+/** The likeliest text. @param never a token that does not come */
+function likeliest(prompt: readonly number[], maxTokens = 40, never = -1): number[] {
+  const tokens = [...prompt];
+  while (tokens.length < prompt.length + maxTokens) {
+    const row = toyLogits(language, tokens, "target");
+    if (never >= 0) row[never] = -100;
+    const token = argmax(row);
+    tokens.push(token);
+    if (token === 0) break;
+  }
+  return tokens.slice(prompt.length);
+}
+
+/** A prompt whose likeliest text is long. */
+const LONG = Array.from({ length: 500 }, (_, i) => [
+  1 + (i % 23),
+  1 + ((i * 7) % 23),
+  1 + ((i * 5) % 23),
+]).find((prompt) => likeliest(prompt).length === 40)!;
+
+describe("a gateway says what is wrong, and what to do, where", () => {
+  it("no server is there", async () => {
+    const { server } = await pair();
+    const { url } = server;
+    await opened.pop()!.close();
+    await expect(vllmEngine(language, { urls: [url] })).rejects.toThrow(
+      /ECONNREFUSED.*Start it, or correct --url/,
+    );
+  });
+
+  it("the key is another one", async () => {
+    const { server } = await pair({ apiKey: "right" });
+    const urls = [server.url];
+    await expect(vllmEngine(language, { urls, apiKey: "wrong" })).rejects.toThrow(/--engine-api-key/);
+    await engineFor({ urls, apiKey: "right" });
+  });
+
+  it("the server has another model", async () => {
+    const { server } = await pair({ model: "large" });
+    const asked = vllmEngine(language, { urls: [server.url], model: "small" });
+    await expect(asked).rejects.toThrow(/serves large, and not small/);
+  });
+
+  it("the server is no vLLM, or gives no token ids", async () => {
+    const other: Server = createServer((_, response) => response.end("<html>"));
+    other.listen(0, "127.0.0.1");
+    await once(other, "listening");
+    kept({ close: () => other.close() });
+    const url = `http://127.0.0.1:${(other.address() as AddressInfo).port}`;
+    await expect(vllmEngine(language, { urls: [url] })).rejects.toThrow(/is no vLLM/);
+    const { server } = await pair({ scaleOut: "missing", tellsIds: false });
+    await expect(vllmEngine(language, { urls: [server.url] })).rejects.toThrow(/gives no token ids/);
+  });
+
+  it("the server fails, or does not answer", async () => {
+    const { server } = await pair();
+    server.faults.status = 503;
+    await expect(vllmEngine(language, { urls: [server.url] })).rejects.toThrow(/cannot serve now/);
+    delete server.faults.status;
+    server.faults.isMute = true;
+    const http = kept(
+      new HttpServer({ url: server.url, apiKey: null, clock: systemClock, limits: { answerMs: 50 } }),
+    );
+    await expect(http.ask("/v1/models", null)).rejects.toThrow(/said nothing for 0.05 s/);
+  });
+
+  it("a URL or a mailbox is none, or has no secret", async () => {
+    const { server, mailbox } = await pair();
+    const urls = [server.url];
+    await expect(vllmEngine(language, { urls: ["localhost:8000"] })).rejects.toThrow(
+      /--url is that of a server/,
+    );
+    await expect(vllmEngine(language, { urls, mailboxes: ["nowhere"] })).rejects.toThrow(
+      /unix:\/PATH or HOST:PORT/,
+    );
+    const asked = { urls, mailboxes: [mailbox.address], mailboxSecret: null };
+    await expect(vllmEngine(language, asked)).rejects.toThrow(/--mailbox-secret-file/);
+    const more = { urls, mailboxes: [mailbox.address, mailbox.address] };
+    await expect(vllmEngine(language, more)).rejects.toThrow(/2 --mailbox for 1 --url/);
+  });
+
+  it("the mailbox's secret is another one, and then answers come without drafts", async () => {
+    const { server, mailbox } = await pair();
+    const lines: string[] = [];
+    const given = { urls: [server.url], mailboxes: [mailbox.address], mailboxSecret: "another secret" };
+    const opener = await edgeOf(cloudOf(await engineFor({ ...given, told: (line) => lines.push(line) })));
+    expect(lines).toEqual([
+      expect.stringMatching(/drafts are not used: the mailbox .* the plugin was started with/),
+    ]);
+    expect((await answer(opener, LONG)).tokens).toEqual(likeliest(LONG));
+    expect(mailbox.offers).toBe(0);
+  });
+});
+
+describe("a request", () => {
+  it("has a salt that is a principal's own, the same in every gateway with its secret, and not its name", async () => {
+    const { server } = await pair();
+    const salts: string[] = [];
+    for (const tenant of ["alice", "bob", "alice"]) {
+      const opener = await edgeOf(cloudOf(await engineFor({ urls: [server.url] })), tenant);
+      await answer(opener, LONG, { maxTokens: 3 });
+      const { body } = server.asked.at(-1)!;
+      salts.push(body.cache_salt as string);
+      expect(JSON.stringify(body)).not.toContain(tenant);
+    }
+    expect(salts[0]).toBe(salts[2]);
+    expect(new Set(salts).size).toBe(2);
+    expect(salts[0]!.length).toBe(43);
+  });
+
+  it.each([
+    ["on", "/inference/v1/generate"],
+    ["off", "/v1/completions"],
+    ["missing", "/v1/completions"],
+  ] as const)("goes the way that the server serves (scale-out %s)", async (scaleOut, path) => {
+    const { server, mailbox } = await pair({ scaleOut });
+    const engine = await engineFor({ urls: [server.url], mailboxes: [mailbox.address] });
+    const opener = await edgeOf(cloudOf(engine));
+    expect((await answer(opener, LONG)).tokens).toEqual(likeliest(LONG));
+    const [asked] = server.asked;
+    expect(asked!.path).toBe(path);
+    expect(asked!.sampling).toMatchObject({ ignore_eos: true, stop_token_ids: [0], max_tokens: 40 });
+    if (scaleOut === "on") expect(asked!.sampling.detokenize).toBe(false);
+    else expect(asked!.body.return_token_ids).toBe(true);
+    // The plugin is told what the engine calls the request.
+    const id = asked!.body.request_id as string;
+    expect(mailbox.begun).toEqual([scaleOut === "on" ? `generate-tokens-${id}` : `cmpl-${id}-0`]);
+    expect(mailbox.offers).toBeGreaterThan(0);
+  });
+
+  it("has a seed where no drafts are offered, another for each position that a run begins at", async () => {
+    const { server, mailbox } = await pair();
+    const engine = await engineFor({ urls: [server.url], mailboxes: [mailbox.address] });
+    const opener = await edgeOf(cloudOf(engine));
+    const sampler = { temperature: 1 };
+    for (const prompt of [LONG, LONG, [...LONG, 1]]) {
+      await answer(opener, prompt, { policy: POLICIES.cloud, sampler, maxTokens: 2 });
+    }
+    await answer(opener, LONG, { sampler, maxTokens: 2 });
+    const [a, b, c, d] = server.asked.map(({ sampling }) => sampling.seed);
+    expect([a === b, a === c, typeof a, d]).toEqual([true, false, "number", undefined]);
+  });
+
+  it("takes a grammar along as the server reads it", async () => {
+    const { server } = await pair();
+    const opener = await edgeOf(cloudOf(await engineFor({ urls: [server.url] })));
+    const ask = async (grammar: Grammar) => {
+      const { code } = await answer(opener, LONG, { grammar, maxTokens: 2 });
+      return code ?? server.asked.at(-1)!.sampling.structured_outputs;
+    };
+    expect(await ask({ kind: "ebnf", source: 'root ::= "a"' })).toEqual({ grammar: 'root ::= "a"' });
+    expect(await ask({ kind: "json_schema", source: "{}" })).toEqual({ json: "{}" });
+    expect(await ask({ kind: "regex", source: "a+" })).toEqual({ regex: "a+" });
+    // What the server cannot read is the client's mistake, and what it has no word for is lacking.
+    expect(await ask({ kind: "regex", source: "bad" })).toBe("bad_setting");
+    expect(await ask({ kind: "lark", source: 'start: "a"' })).toBe("unsupported");
+  });
+
+  it("is refused with the reason where vLLM would give another distribution", async () => {
+    const { server, mailbox } = await pair();
+    const engine = await engineFor({ urls: [server.url], mailboxes: [mailbox.address] });
+    const opener = await edgeOf(cloudOf(engine));
+    const refusal = async (asked: Asked) => (await answer(opener, LONG, asked)).message;
+    expect(await refusal({ policy: POLICIES.picospec })).toMatch(
+      /no rejection coupling; take a policy such as race/,
+    );
+    expect(await refusal({ sampler: { minP: 0.1 } })).toMatch(/min-p while its server speculates/);
+    expect(await refusal({ sampler: { logitBias: [[1, 2]] } })).toMatch(
+      /logitBias while its server speculates/,
+    );
+    expect(await refusal({ sampler: { topNSigma: 1 } })).toMatch(/does not apply topNSigma/);
+    expect(await refusal({ sampler: { repetitionPenalty: 2, penaltyLastN: 42 } })).toMatch(
+      /of up to 43 tokens/,
+    );
+    expect(await refusal({ sampler: { repetitionPenalty: 2, penaltyLastN: 43 } })).toBe("");
+    expect(server.asked).toHaveLength(1);
+  });
+});
+
+describe("a run", () => {
+  it("that its edge cancels is over on the server and in the mailbox", async () => {
+    const { server, mailbox } = await pair({ stepMs: 2 });
+    const engine = await engineFor({ urls: [server.url], mailboxes: [mailbox.address] });
+    const opener = await edgeOf(cloudOf(engine));
+    const left = answer(opener, LONG, { sampler: {}, maxTokens: 800 });
+    await expect.poll(() => server.running).toBe(1);
+    opener.close();
+    await left;
+    await expect.poll(() => [server.running, mailbox.open, engine.openRuns]).toEqual([0, 0, 0]);
+    expect(server.aborted).toEqual([`generate-tokens-${server.asked[0]!.body.request_id}`]);
+  });
+
+  it("is cancelled past the run-ahead bound, and opened again from what is committed", async () => {
+    const { server } = await pair({ stepMs: 0, speculates: false });
+    const cloud = cloudOf(await engineFor({ urls: [server.url] }));
+    const sampler = samplerSettings({ temperature: 0, logitBias: [[0, -100]] });
+    const [near, far] = memoryPair(systemClock);
+    cloud.accept(far);
+    const link = kept(wireLink(near));
+    const tokens: number[] = [];
+    let ended: Frame["type"] | null = null;
+    link.start({
+      frame(frame) {
+        if (frame.type === "verdict") tokens.push(...frame.tokens);
+        if (frame.type === "done" || frame.type === "error") ended = frame.type;
+      },
+      garbage: () => {},
+      closed: () => {},
+    });
+    link.send({ type: "hello", protocol: 1, client: "slow", fingerprint: "toy" });
+    const settings = { policy: POLICIES.cloud, sampler, seed: toSeed(1), maxTokens: 600 };
+    link.send({ type: "open", session: 1, settings, tokens: Int32Array.of(1), secret: null, resume: null });
+    await expect.poll(() => [tokens.length, server.running]).toEqual([256, 0]);
+    for (let read = 200; ended === null; read = 1 + tokens.length) {
+      const q = { kind: "none" } as const;
+      const nothing = { first: read, lineage: 1, final: false, tokens: new Int32Array(0), q };
+      link.send({ type: "draft", session: 1, committedThrough: read, ...nothing });
+      await new Promise((resolve) => setTimeout(resolve, 5));
+    }
+    expect(ended).toBe("done");
+    expect(tokens).toEqual(likeliest([1], 600, 0));
+    expect(server.asked.length).toBeGreaterThan(1);
+    const again = server.asked[1]!.body.token_ids as number[];
+    expect(again).toEqual([1, ...tokens.slice(0, 256)]);
+  });
+
+  it("that is lost goes on from what is committed, also on another server", async () => {
+    const [first, second] = [await pair(), await pair()];
+    const urls = [first.server.url, second.server.url];
+    const mailboxes = [first.mailbox.address, second.mailbox.address];
+    const opener = await edgeOf(cloudOf(await engineFor({ urls, mailboxes })));
+    for (const fault of ["cutAfter", "abortAfter"] as const) {
+      first.server.faults[fault] = 2;
+      expect(await answer(opener, LONG)).toMatchObject({ tokens: likeliest(LONG), code: null });
+      delete first.server.faults[fault];
+      await new Promise((resolve) => setTimeout(resolve, 10));
+    }
+    expect(second.server.asked.length).toBeGreaterThan(0);
+    await expect.poll(() => [first.mailbox.open, second.mailbox.open]).toEqual([0, 0]);
+  });
+
+  it("is tried again at the only server, and fails when that stays away", async () => {
+    const { server } = await pair();
+    const opener = await edgeOf(cloudOf(await engineFor({ urls: [server.url] })));
+    server.faults.cutAfter = 3;
+    // Each try commits something, so that it goes on for as long as it takes.
+    const policy = POLICIES.cloud;
+    expect(await answer(opener, LONG, { maxTokens: 8, policy })).toMatchObject({
+      tokens: likeliest(LONG, 8),
+    });
+    server.faults.status = 500;
+    const failed = await answer(opener, LONG);
+    expect(failed).toMatchObject({ tokens: [], code: "internal" });
+    expect(failed.message).toMatch(/cannot serve now \(on purpose\)/);
+  });
+
+  it.each([
+    ["what is no JSON", "data: {oops\n\n", /no JSON/],
+    ["an error", 'data: {"error": {"message": "out of memory"}}\n\n', /out of memory/],
+    ["text in place of ids", 'data: {"choices": [{"text": "abc"}]}\n\n', /without token ids/],
+    ["ids that are none", 'data: {"choices": [{"token_ids": [1.5]}]}\n\n', /without token ids/],
+    ["a line that does not end", `data: ${"x".repeat(5 * 2 ** 20)}`, /a line of more than/],
+  ])("ends with an error where the server sends %s", async (_, firstEvent, message) => {
+    const { server } = await pair();
+    const opener = await edgeOf(cloudOf(await engineFor({ urls: [server.url] })));
+    server.faults.firstEvent = firstEvent;
+    const failed = await answer(opener, LONG);
+    expect(failed).toMatchObject({ code: "internal", message: expect.stringMatching(message) });
+    delete server.faults.firstEvent;
+    expect((await answer(opener, LONG)).tokens).toEqual(likeliest(LONG));
+  });
+
+  it("takes chunks of any size", async () => {
+    const { server, mailbox } = await pair({ stepMs: 0 }, { offerTokens: 4 });
+    const engine = await engineFor({ urls: [server.url], mailboxes: [mailbox.address] });
+    const cloud = cloudOf(engine);
+    const opener = await edgeOf(cloud);
+    server.faults.merged = 30;
+    expect((await answer(opener, LONG)).tokens).toEqual(likeliest(LONG));
+    cloud.checkIntegrity();
+  });
+});
+
+describe("the mailbox", () => {
+  it("is connected again when it went away, and gets the drafts of the runs that go on", async () => {
+    const { server, mailbox } = await pair({ stepMs: 3 });
+    const engine = await engineFor({ urls: [server.url], mailboxes: [mailbox.address] });
+    const opener = await edgeOf(cloudOf(engine, []));
+    const sampler = { temperature: 1, topK: 4 };
+    const running = answer(opener, LONG, { sampler, maxTokens: 700 });
+    await expect.poll(() => mailbox.offers).toBeGreaterThan(3);
+    mailbox.hangUp();
+    await expect.poll(() => mailbox.begun.length, { timeout: 5000 }).toBe(2);
+    const { offers } = mailbox;
+    await expect.poll(() => mailbox.offers > offers || server.running === 0).toBe(true);
+    expect(mailbox.begun[0]).toBe(mailbox.begun[1]);
+    expect((await running).code).toBeNull();
+  });
+
+  it("that does not greet, or reads nothing, holds up no answer", async () => {
+    const { server, mailbox } = await pair({}, { isMute: true });
+    const engine = await engineFor({
+      urls: [server.url],
+      mailboxes: [mailbox.address],
+      mailboxSecret: SECRET,
+    });
+    const opener = await edgeOf(cloudOf(engine));
+    expect((await answer(opener, LONG)).tokens).toEqual(likeliest(LONG));
+  }, 30_000);
+
+  it("of each engine process gets the runs that are bound to that process", async () => {
+    const { server, mailbox } = await pair({ stepMs: 2 }, { rank: 0, ranks: 2 });
+    const other = await pair({}, { rank: 1, ranks: 2 });
+    const mailboxes = [`${mailbox.address},${other.mailbox.address}`];
+    const opener = await edgeOf(cloudOf(await engineFor({ urls: [server.url], mailboxes })));
+    await Promise.all([answer(opener, LONG), answer(opener, LONG)]);
+    const ranks = server.asked.map(({ headers }) => headers["x-data-parallel-rank"]);
+    expect(ranks.sort()).toEqual(["0", "1"]);
+    expect([mailbox.begun.length, other.mailbox.begun.length]).toEqual([1, 1]);
+  });
+});
+
+describe("several", () => {
+  it("servers share the work, and a prompt goes where its beginning is", async () => {
+    const [first, second] = [await pair({ stepMs: 2 }), await pair({ stepMs: 2 })];
+    const engine = await engineFor({ urls: [first.server.url, second.server.url], runs: 8 });
+    const opener = await edgeOf(cloudOf(engine));
+    const asked = () => [first.server.asked.length, second.server.asked.length];
+    const random = (from: number) => Array.from({ length: 130 }, (_, i) => 1 + ((i * i + from * i) % 23));
+    await Promise.all([1, 2, 3, 4].map((from) => answer(opener, random(from), { maxTokens: 6 })));
+    expect(asked()).toEqual([2, 2]);
+    // One after the other: each finds its beginning where it was.
+    const before = new Map([first.server, second.server].map((one) => [one, one.asked.length]));
+    for (const from of [1, 2, 3, 4]) await answer(opener, [...random(from), 5], { maxTokens: 3 });
+    for (const [one, count] of before) {
+      const heads = one.asked.map(({ body }) => (body.token_ids as number[]).slice(0, 130).join());
+      expect(new Set(heads).size).toBe(count);
+    }
+  });
+
+  it("gateways before one server give their edges the server's text", async () => {
+    const { server, mailbox } = await pair();
+    const given = { urls: [server.url], mailboxes: [mailbox.address] };
+    const openers = [
+      await edgeOf(cloudOf(await engineFor(given))),
+      await edgeOf(cloudOf(await engineFor(given))),
+    ];
+    const answers = await Promise.all([...openers, ...openers].map((opener) => answer(opener, LONG)));
+    for (const { tokens } of answers) expect(tokens).toEqual(likeliest(LONG));
+    await expect.poll(() => mailbox.open).toBe(0);
+  });
+});

@@ -24,6 +24,13 @@ import { benchJson, jsonText } from "./bench-json.ts";
 import { paperText } from "./bench-paper.ts";
 import { benchRealAll, type RealSuite, realText } from "./bench-real.ts";
 import { scaleText } from "./bench-scale.ts";
+import {
+  addVllmOptions,
+  type BenchVllmValues,
+  benchRealVllm,
+  type VllmSuite,
+  vllmText,
+} from "./bench-vllm.ts";
 import { checkedModelPath, MODEL } from "./model-path.ts";
 import { BUNDLED_DRAFTER, BUNDLED_TARGET } from "./node.ts";
 import { whole } from "./options.ts";
@@ -39,6 +46,7 @@ interface BenchReport {
   predict?: Prediction[];
   json?: JsonTiming[];
   real?: RealSuite;
+  realVllm?: VllmSuite;
   grid?: GridReport;
   paper?: PaperReport;
   scale?: ScaleReport;
@@ -73,7 +81,7 @@ const SETTINGS = [
   { rttMs: 10, passMs: 20, draftMs: 6 },
 ];
 
-interface BenchValues {
+interface BenchValues extends BenchVllmValues {
   readonly model: string;
   readonly drafter: string;
   readonly tokens: number;
@@ -84,7 +92,7 @@ interface BenchValues {
 }
 
 export function benchCommand(): Command {
-  return new Command("bench")
+  const command = new Command("bench")
     .description(
       "measure PicoSpec's own cost on this machine: its code, row extraction, its way into llama.cpp; or simulate it against other ways, the paper, and many users",
     )
@@ -107,7 +115,7 @@ export function benchCommand(): Command {
         .default(1000),
     )
     .addOption(
-      new Option("--rounds <n>", "in which race, cloud and the bare loop take turns, for the suite real")
+      new Option("--rounds <n>", "in which all ways take turns, for the suite real")
         .argParser(whole(2, 10_000))
         .default(12),
     )
@@ -117,7 +125,8 @@ export function benchCommand(): Command {
         .default("coarse"),
     )
     .addOption(new Option("--svg <folder>", "write the charts of grid, paper and scale there as well"))
-    .addOption(new Option("--json", "print one JSON object"))
+    .addOption(new Option("--json", "print one JSON object"));
+  return addVllmOptions(command)
     .addHelpText(
       "after",
       `
@@ -128,6 +137,8 @@ Examples:
   $ picospec bench rows own-code --json
   $ picospec bench predict                        (the simulator against real runs: some ten minutes)
   $ picospec bench real                           (race against the cloud alone on this machine as it is)
+  $ picospec bench real --engine vllm --url http://127.0.0.1:8000 --mailbox unix:/run/picospec.sock \\
+      --plain-url http://127.0.0.1:8001 --ngram-url http://127.0.0.1:8002 --drafter small.gguf
   $ picospec bench json                           (answers in JSON, with and without what their grammar dictates)
   $ picospec bench engine --model target.gguf --drafter drafter.gguf
   $ picospec bench rollback --model hybrid.gguf   (what a rollback costs next to a pass)
@@ -162,7 +173,9 @@ async function bench(suites: readonly Suite[], values: BenchValues): Promise<voi
       await checkedModelPath(values.drafter),
     );
   }
-  if (wanted("real")) {
+  if (wanted("real") && values.engine === "vllm") {
+    report.realVllm = await benchRealVllm(values, values.drafter, values.rounds);
+  } else if (wanted("real")) {
     report.real = await benchRealAll({
       targetFile: await checkedModelPath(values.model),
       drafterFile: await checkedModelPath(values.drafter),
@@ -309,6 +322,7 @@ function tables({
   predict: predicted,
   json,
   real,
+  realVllm,
   grid,
   paper,
   scale,
@@ -342,6 +356,7 @@ function tables({
   if (predicted) parts.push(predictionTable(predicted));
   if (json) parts.push(jsonText(json));
   if (real) parts.push(realText(real));
+  if (realVllm) parts.push(vllmText(realVllm));
   if (grid) parts.push(gridText(grid));
   if (paper) parts.push(paperText(paper));
   if (scale) parts.push(scaleText(scale));

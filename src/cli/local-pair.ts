@@ -10,7 +10,7 @@ import type { RemoteOpener } from "../edge/opener.ts";
 import type { RenderTemplate } from "../text/chat-template.ts";
 import { systemClock } from "../transport/node/clock.ts";
 import { connect } from "../transport/node/connect.ts";
-import { symmetricWan, wan } from "../transport/wan.ts";
+import { symmetricWan, type WanProfile, wan } from "../transport/wan.ts";
 import { startCloudProcess } from "./cloud-process.ts";
 import type { NamedHardware } from "./options.ts";
 import { progressBar } from "./output.ts";
@@ -37,39 +37,57 @@ export async function withLocalPair<T>(
     ...["--threads", "1", "--kv-slots", "1", "--hardware", hardware?.name ?? "off"],
   ]);
   try {
-    const bar = progressBar(`loading ${drafter}`);
-    const loaded = await loadDrafter({
-      file: drafter,
-      threads: 1,
-      gpu: "off",
-      hardware: hardware?.profile ?? null,
-      progress: bar.update,
-    }).finally(bar.end);
-    const pairings = new Pairings(loaded);
+    const edges = await WanEdges.load(drafter, hardware);
     try {
-      const network = symmetricWan(rtt, jitter, mbps);
-      const client = await pairings.open(async (pairing) =>
-        connectEdge({
-          transport: wan(await connect(cloud.url), network, systemClock, Math.random),
-          tokenizer: { fingerprint: "" },
-          drafter: pairing.drafter,
-          clock: systemClock,
-          client: software(),
-        }),
-      );
-      const templates = new IsolatedTemplates();
-      try {
-        return await use(edgeOf(client, loaded, pairings, templates.render));
-      } finally {
-        templates.close();
-        client.close();
-      }
+      return await use(await edges.open(cloud.url, symmetricWan(rtt, jitter, mbps)));
     } finally {
-      pairings.close();
-      loaded.close();
+      edges.close();
     }
   } finally {
     await cloud.stop();
+  }
+}
+
+/** One drafter, and edges with it over networks that are emulated. */
+export class WanEdges {
+  private readonly loaded: LoadedDrafter;
+  private readonly pairings: Pairings;
+  private readonly templates = new IsolatedTemplates();
+  private readonly clients: RemoteOpener[] = [];
+
+  private constructor(loaded: LoadedDrafter) {
+    this.loaded = loaded;
+    this.pairings = new Pairings(loaded);
+  }
+
+  /** The caller closes it. @throws EngineError for a file that is no model for this */
+  static async load(file: string, hardware: NamedHardware | null): Promise<WanEdges> {
+    const bar = progressBar(`loading ${file}`);
+    const emulated = hardware?.profile ?? null;
+    const options = { file, threads: 1, gpu: "off", hardware: emulated, progress: bar.update } as const;
+    return new WanEdges(await loadDrafter(options).finally(bar.end));
+  }
+
+  /** An edge, which ends with this. @throws ConnectionError, CloudError */
+  async open(url: string, network: WanProfile): Promise<Edge> {
+    const client = await this.pairings.open(async (pairing) =>
+      connectEdge({
+        transport: wan(await connect(url), network, systemClock, Math.random),
+        tokenizer: { fingerprint: "" },
+        drafter: pairing.drafter,
+        clock: systemClock,
+        client: software(),
+      }),
+    );
+    this.clients.push(client);
+    return edgeOf(client, this.loaded, this.pairings, this.templates.render);
+  }
+
+  close(): void {
+    this.templates.close();
+    for (const client of this.clients) client.close();
+    this.pairings.close();
+    this.loaded.close();
   }
 }
 

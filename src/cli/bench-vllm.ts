@@ -96,6 +96,8 @@ export async function benchRealVllm(
       const asked = { ways, prompts: VLLM_PROMPTS, rounds, maxTokens: MAX_TOKENS, progress: bar.update };
       const found = await benchVllm(asked).finally(bar.end);
       timings.push(...found.map((one) => ({ rttMs, ...one })));
+      // Minutes, so each round trip is told as it comes.
+      for (const one of found) console.error(wrapped(line(rttMs, one), "  "));
     }
   } finally {
     for (const close of closers.reverse()) await close();
@@ -163,6 +165,13 @@ const NAMES: Record<DrafterKind, string> = {
   useless: "race, useless drafter",
 };
 
+const nameOf = ({ server, drafter }: VllmTiming) => (drafter === null ? server : NAMES[drafter]);
+
+function line(rttMs: number, one: VllmTiming): string {
+  const over = `${figure(one.overPlain.ratio)} of plain`;
+  return `RTT ${rttMs} ms, ${nameOf(one)}: ${figure(one.tokensPerSecond, 1)} tokens/s, ${over}, ${figure(one.tokensPerStep)} tokens and ${figure(one.draftsPerStep)} drafts a step, ${figure(one.accepted)} accepted`;
+}
+
 export function vllmText({ sameWeights, maxTokens, timings }: VllmSuite): string {
   const head = [
     ...["RTT, ms", "vLLM", "tokens/s", "over plain", "over n-gram", "tokens/step", "drafts/step"],
@@ -170,7 +179,7 @@ export function vllmText({ sameWeights, maxTokens, timings }: VllmSuite): string
   ];
   const lines = timings.map((one) => [
     `${one.rttMs}`,
-    one.drafter === null ? one.server : NAMES[one.drafter],
+    nameOf(one),
     figure(one.tokensPerSecond, 1),
     one.server === "plain" ? "–" : interval(one.overPlain),
     one.drafter === null || !one.overNgram ? "–" : interval(one.overNgram),

@@ -1,6 +1,7 @@
 import { describe, expect, it } from "vitest";
 import type { Edge } from "../../src/edge/edge.ts";
-import { benchVllm, type VllmWay, vllmCounters } from "./real-vllm.ts";
+import { benchVllm, type VllmWay } from "./real-vllm.ts";
+import { vllmCounters } from "./vllm-counters.ts";
 
 /** As vLLM 0.32 prints them. */
 function metrics(

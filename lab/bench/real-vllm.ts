@@ -1,8 +1,8 @@
 import { POLICIES } from "../../src/decoding/policy.ts";
 import type { Edge } from "../../src/edge/edge.ts";
-import { PicoSpecError } from "../../src/util/errors.ts";
 import { quantile } from "../models/fit.ts";
 import { type PairedRatio, pairedRatio } from "./grid-paired.ts";
+import { type Counters, counted, NOTHING, vllmCounters } from "./vllm-counters.ts";
 
 /**
  * vLLM alone, with its own n-gram drafts, and with an edge's: real servers and models, the network emulated. In turns: each
@@ -69,14 +69,6 @@ interface Answer {
   readonly tokens: readonly number[];
 }
 
-/** What the server counted. */
-export interface Counters {
-  readonly steps: number;
-  readonly tokens: number;
-  readonly drafts: number;
-  readonly accepted: number;
-}
-
 interface Kept {
   readonly answers: Answer[];
   counters: Counters;
@@ -95,7 +87,7 @@ export async function benchVllm(options: VllmOptions): Promise<VllmTiming[]> {
       await ask(way, prompt, 1);
       const before = vllmCounters(await way.metrics());
       own.answers.push(await ask(way, prompt, maxTokens));
-      own.counters = sum(own.counters, vllmCounters(await way.metrics()), before);
+      own.counters = counted(own.counters, before, vllmCounters(await way.metrics()));
       progress((round * ways.length + i + 1) / (rounds * ways.length));
     }
   }
@@ -137,37 +129,4 @@ function timing(way: VllmWay, own: Kept, ways: readonly VllmWay[], kept: readonl
     sameText: same.length,
     answers: own.answers.length,
   };
-}
-
-const NOTHING: Counters = { steps: 0, tokens: 0, drafts: 0, accepted: 0 };
-
-function sum(all: Counters, after: Counters, before: Counters): Counters {
-  const added = (name: keyof Counters) => all[name] + after[name] - before[name];
-  return {
-    steps: added("steps"),
-    tokens: added("tokens"),
-    drafts: added("drafts"),
-    accepted: added("accepted"),
-  };
-}
-
-/** @throws PicoSpecError `no_metrics` where the text is none of vLLM's */
-export function vllmCounters(text: string): Counters {
-  const value = (name: string) => {
-    const lines = text
-      .split("\n")
-      .filter((line) => line.startsWith(`${name}{`) || line.startsWith(`${name} `));
-    return lines.length === 0
-      ? null
-      : lines.reduce((all, line) => all + Number(line.slice(line.lastIndexOf(" "))), 0);
-  };
-  const steps = value("vllm:iteration_tokens_total_count");
-  const tokens = value("vllm:generation_tokens_total");
-  if (steps === null || tokens === null) {
-    const message =
-      "the server's /metrics have no steps of an engine: start vLLM without --disable-log-stats";
-    throw new PicoSpecError("no_metrics", message);
-  }
-  const drafts = value("vllm:spec_decode_num_draft_tokens_total") ?? 0;
-  return { steps, tokens, drafts, accepted: value("vllm:spec_decode_num_accepted_tokens_total") ?? 0 };
 }

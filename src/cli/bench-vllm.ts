@@ -191,7 +191,7 @@ export function vllmText({ sameWeights, maxTokens, timings }: VllmSuite): string
   const shared = sameWeights
     ? "The drafter and the target share their weights, one quantised: they agree more often than a pair of different sizes. The weaker drafter has noise in its weights. "
     : "";
-  const note = `${shared}The WAN is emulated (the round trip, no other limit); servers, models and time are real. Greedy answers of ${maxTokens} tokens, in turns, their prompts fed before; 95% intervals of the ratio. Steps and drafts are by vLLM's own /metrics.`;
+  const note = `${shared}The WAN is emulated (the round trip, no other limit); servers, models and time are real. Greedy answers of ${maxTokens} tokens, in turns, their prompts fed before; 95% intervals of the ratio. Steps and drafts are by vLLM's own /metrics; the plugin's n-gram drafts are among them.`;
   return [table([head, ...lines]), wrapped(note, "")].join("\n\n");
 }
 

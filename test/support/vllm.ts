@@ -29,6 +29,7 @@ export async function vllmEngine(
     clock: systemClock,
     secret: SECRET,
     freshId: () => `test-${++freshIds}`,
+    ...(given.told ? { told: given.told } : {}),
   });
 }
 

@@ -368,6 +368,7 @@ export class RequestHandler<Session extends CloudSession<Effect>, Event, Effect>
       key: this.nextKey++,
       connection: id,
       principal: this.tenants.principalOf(id),
+      isKeyed: this.tenants.isKeyed(id),
       weight: this.tenants.weightOf(id),
       id: frame.session,
       secret,

@@ -52,6 +52,11 @@ export class Tenants {
     return this.party(connection).principal;
   }
 
+  /** Its principal goes by a key, and has the same name on every connection. */
+  isKeyed(connection: number): boolean {
+    return this.party(connection).tenant !== null;
+  }
+
   weightOf(connection: number): number {
     return this.party(connection).tenant?.weight ?? 1;
   }

@@ -21,6 +21,7 @@ import { argmax } from "../../src/sampling/select.ts";
 import { memoryPair } from "../../src/transport/memory.ts";
 import { systemClock } from "../../src/transport/node/clock.ts";
 import type { FakeRequest } from "../support/fake-vllm.ts";
+import type { Clock } from "../../src/util/clock.ts";
 import { fakePair, SECRET, vllmEngine } from "../support/vllm.ts";
 
 /** The adapter for vLLM, behind a whole cloud, before fake servers on real sockets. */
@@ -546,7 +547,8 @@ describe("the mailbox", () => {
     mailbox.hangUp();
     await expect.poll(() => mailbox.begun.length, { timeout: 5000 }).toBe(2);
     const { offers } = mailbox;
-    await expect.poll(() => mailbox.offers > offers || server.running === 0).toBe(true);
+    expect(server.running).toBe(1);
+    await expect.poll(() => mailbox.offers).toBeGreaterThan(offers);
     expect(mailbox.begun[0]).toBe(mailbox.begun[1]);
     expect((await running).code).toBeNull();
   });
@@ -616,6 +618,33 @@ describe("a server that refuses what another one serves", () => {
     const before = first.server.asked.length;
     await answer(opener, LONG);
     expect(first.server.asked.length).toBe(before + 1);
+  });
+});
+
+describe("a request that is lost everywhere", () => {
+  it.each([
+    ["where no server rests, waits once all were tried", 500, [0, 250, 500]],
+    ["where the others rest, waits before each try", 503, [250, 250, 500]],
+  ])("%s", async (_, status, waits) => {
+    const [first, second] = [await pair(), await pair()];
+    const delaysMs: number[] = [];
+    const clock: Clock = {
+      nowMs: () => systemClock.nowMs(),
+      schedule(atMs, act) {
+        delaysMs.push(Math.max(0, Math.round(atMs - systemClock.nowMs())));
+        return systemClock.schedule(atMs, act);
+      },
+    };
+    const urls = [first.server.url, second.server.url];
+    const opener = await edgeOf(cloudOf(await engineFor({ urls, clock })));
+    for (const { server } of [first, second]) server.faults.status = status;
+    const policy = POLICIES.cloud;
+    // Lost at both: those rest, if it is a status to rest for.
+    expect((await answer(opener, LONG, { policy })).code).toBe("internal");
+    delaysMs.length = 0;
+    expect((await answer(opener, LONG, { policy })).code).toBe("internal");
+    // The others are deadlines.
+    expect(delaysMs.filter((ms) => ms < 5000)).toEqual(waits);
   });
 });
 

@@ -91,7 +91,9 @@ export function cloudCommand(): Command {
       ).argParser(whole(16, 1_048_576)),
     )
     .addOption(
-      new Option("--threads <n>", "of the CPU, for llama (default: all cores but one)").argParser(whole(1, 512)),
+      new Option("--threads <n>", "of the CPU, for llama (default: all cores but one)").argParser(
+        whole(1, 512),
+      ),
     )
     .addOption(
       new Option("--quantum <tokens>", "tokens of a session before it makes way for one that waits")
@@ -118,9 +120,9 @@ export function cloudCommand(): Command {
   addServerOptions(command);
   addTrustOptions(command);
   command.addOption(configOption());
-  return addOperationsOptions(addHardwareOption(command, "off")).addHelpText("after", EXAMPLES).action(
-    (values: CloudValues, self: Command) => serve(given(values, self)),
-  );
+  return addOperationsOptions(addHardwareOption(command, "off"))
+    .addHelpText("after", EXAMPLES)
+    .action((values: CloudValues, self: Command) => serve(given(values, self)));
 }
 
 /** Options of one engine alone: another one has to hear whether they were given. */

@@ -169,7 +169,15 @@ function serversOf(options: CreateCloudOptions, runs: number, notice: (line: str
 
 /** What means something to an engine that computes in this process, and nothing to a server. */
 const OF_PASSES = ["kvSlots", "quantumTokens", "idleAfterMs", "sharedPrefix", "threads"] as const;
-const COMPUTE = ["gpuLayers", "mainGpu", "tensorSplit", "kvType", "flashAttn", "mlock", "threadsBatch"] as const;
+const COMPUTE = [
+  "gpuLayers",
+  "mainGpu",
+  "tensorSplit",
+  "kvType",
+  "flashAttn",
+  "mlock",
+  "threadsBatch",
+] as const;
 
 /** @throws SettingError for an option that would do nothing */
 function checkUnused(options: CreateCloudOptions, engine: string): void {

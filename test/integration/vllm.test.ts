@@ -20,8 +20,8 @@ import { type SamplerSettings, samplerSettings } from "../../src/sampling/sample
 import { argmax } from "../../src/sampling/select.ts";
 import { memoryPair } from "../../src/transport/memory.ts";
 import { systemClock } from "../../src/transport/node/clock.ts";
-import type { FakeRequest } from "../support/fake-vllm.ts";
 import type { Clock } from "../../src/util/clock.ts";
+import type { FakeRequest } from "../support/fake-vllm.ts";
 import { fakePair, SECRET, vllmEngine } from "../support/vllm.ts";
 
 /** The adapter for vLLM, behind a whole cloud, before fake servers on real sockets. */

@@ -52,13 +52,10 @@ export class Tenants {
     return this.party(connection).principal;
   }
 
-  /** Its principal goes by a key, and has the same name on every connection. */
-  isKeyed(connection: number): boolean {
-    return this.party(connection).tenant !== null;
-  }
-
-  weightOf(connection: number): number {
-    return this.party(connection).tenant?.weight ?? 1;
+  /** Whose its sessions are. */
+  ownerOf(connection: number) {
+    const { principal, tenant } = this.party(connection);
+    return { principal, isKeyed: tenant !== null, weight: tenant?.weight ?? 1 };
   }
 
   /** Infinity: no bound but the target's */

@@ -23,14 +23,19 @@ async function stream(event: () => boolean) {
   });
   const told: string[] = [];
   const opened = once(server, "answer") as Promise<[ServerResponse]>;
-  http.stream("/", {}, {}, {
-    event() {
-      told.push("event");
-      return event();
+  http.stream(
+    "/",
+    {},
+    {},
+    {
+      event() {
+        told.push("event");
+        return event();
+      },
+      ended: () => told.push("ended"),
+      failed: ({ message }) => told.push(message.replace(url, "it")),
     },
-    ended: () => told.push("ended"),
-    failed: ({ message }) => told.push(message.replace(url, "it")),
-  });
+  );
   const [answer] = await opened;
   return { answer, clock, told };
 }

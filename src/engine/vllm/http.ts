@@ -23,7 +23,7 @@ const HTTP_LIMITS = {
 type HttpLimits = Readonly<Record<keyof typeof HTTP_LIMITS, number>>;
 
 /** Codes of errors: what is to be done differs. */
-export const AWAY = "engine_away";
+const AWAY = "engine_away";
 const BAD_KEY = "engine_key";
 
 /** A request that did not get its answer; another one may. */

@@ -35,11 +35,11 @@ interface CloudValues extends GpuValue, LogValues, TraceValue {
   readonly host: string;
   readonly port: number;
   readonly sessions: number;
-  readonly kvSlots: number;
+  readonly kvSlots?: number;
   readonly context?: number;
   readonly threads?: number;
-  readonly quantum: number;
-  readonly idleAfter: number;
+  readonly quantum?: number;
+  readonly idleAfter?: number;
   readonly sharedPrefix?: string;
   readonly drainSeconds: number;
   readonly keys?: string;
@@ -80,18 +80,20 @@ export function cloudCommand(): Command {
         .argParser(whole(1, 100_000))
         .default(CLOUD_DEFAULTS.sessions),
     );
-  const kvSlots = new Option("--kv-slots <n>", "sessions whose KV is kept at a time")
+  const kvSlots = new Option("--kv-slots <n>", "sessions whose KV llama keeps at a time")
     .argParser(whole(1, 64))
     .default(CLOUD_DEFAULTS.kvSlots);
   addRenamedOption(command, kvSlots, "--sequences <n>")
     .addOption(
       new Option(
         "--context <tokens>",
-        "most tokens of a session (default: the model's, 8192 at most)",
+        "most tokens of a session (default: the model's; of llama 8192 at most)",
       ).argParser(whole(16, 1_048_576)),
     )
     .addOption(
-      new Option("--threads <n>", "of the CPU (default: all cores but one)").argParser(whole(1, 512)),
+      new Option("--threads <n>", "of the CPU, for llama (default: all cores but one)").argParser(
+        whole(1, 512),
+      ),
     )
     .addOption(
       new Option("--quantum <tokens>", "tokens of a session before it makes way for one that waits")
@@ -118,7 +120,17 @@ export function cloudCommand(): Command {
   addServerOptions(command);
   addTrustOptions(command);
   command.addOption(configOption());
-  return addOperationsOptions(addHardwareOption(command, "off")).addHelpText("after", EXAMPLES).action(serve);
+  return addOperationsOptions(addHardwareOption(command, "off"))
+    .addHelpText("after", EXAMPLES)
+    .action((values: CloudValues, self: Command) => serve(given(values, self)));
+}
+
+/** Options of one engine alone: another one has to hear whether they were given. */
+const OF_PASSES = ["kvSlots", "quantum", "idleAfter"] as const;
+
+function given(values: CloudValues, command: Command): CloudValues {
+  const unset = OF_PASSES.filter((name) => command.getOptionValueSource(name) === "default");
+  return { ...values, ...Object.fromEntries(unset.map((name) => [name, undefined])) };
 }
 
 /** Of an engine that is a server of its own. */
@@ -260,8 +272,8 @@ function tlsOf({ tlsCert: cert, tlsKey: key }: CloudValues) {
 
 function serverOptions(values: CloudValues) {
   const { url, mailbox, mailboxSecretFile: file, engineApiKey, tokenizer, runs } = values;
-  const mailboxSecret =
-    values.mailboxSecret ?? (file === undefined ? undefined : readText(file, "a text file").trim());
+  // A file that was named comes before a variable that happens to be set.
+  const mailboxSecret = file ? readText(file, "a text file").trim() : values.mailboxSecret;
   return {
     ...{ urls: url, mailboxes: mailbox, runs },
     ...(mailboxSecret === undefined ? {} : { mailboxSecret }),
@@ -276,7 +288,10 @@ function cloudOptions(values: CloudValues): CreateCloudOptions {
   return {
     ...serverOptions(values),
     ...(model === undefined ? {} : { model }),
-    ...{ engine, host, port, sessions, gpu, kvSlots },
+    ...{ engine, host, port, sessions, gpu },
+    ...(kvSlots === undefined ? {} : { kvSlots }),
+    ...(quantum === undefined ? {} : { quantumTokens: quantum }),
+    ...(idleAfter === undefined ? {} : { idleAfterMs: idleAfter }),
     ...(threads === undefined ? {} : { threads }),
     ...(context === undefined ? {} : { contextTokens: context }),
     ...(values.sharedPrefix === undefined
@@ -286,6 +301,6 @@ function cloudOptions(values: CloudValues): CreateCloudOptions {
     ...tlsOf(values),
     ...computeOf(values),
     origins: values.allowOrigin,
-    ...{ quantumTokens: quantum, idleAfterMs: idleAfter, hardware: hardware?.profile ?? null },
+    hardware: hardware?.profile ?? null,
   };
 }

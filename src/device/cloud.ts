@@ -7,7 +7,7 @@ import { systemClock } from "../transport/node/clock.ts";
 import { SettingError } from "../util/errors.ts";
 import { CloudSecrets } from "./cloud-secrets.ts";
 import { defaultThreads } from "./cores.ts";
-import { TARGET_ENGINES } from "./engines.ts";
+import { SERVER_ENGINE, TARGET_ENGINES } from "./engines.ts";
 import { modelFile } from "./model-file.ts";
 import { software } from "./node.ts";
 import type { CloudOperations } from "./operations.ts";
@@ -47,7 +47,7 @@ export interface CreateCloudOptions extends ComputeOptions {
   readonly sessions?: number;
   /** sessions whose KV is kept at a time. Default: 8 */
   readonly kvSlots?: number;
-  /** most tokens of a session. Default: the model's own, 8,192 at most */
+  /** most tokens of a session. Default: the model's own; of `llama` 8,192 at most */
   readonly contextTokens?: number;
   /** of the CPU. Default: all cores but one, which is for the rest of the process */
   readonly threads?: number;
@@ -82,6 +82,9 @@ export interface CreateCloudOptions extends ComputeOptions {
   readonly downloading?: (progress: PullProgress) => void;
 }
 
+/** Of a mailbox's secret, as the plugin has it. */
+const SECRET_BYTES = 16;
+
 /** The defaults of `createCloud`, and of `picospec cloud`. */
 export const CLOUD_DEFAULTS = {
   engine: "llama",
@@ -108,6 +111,7 @@ export const CLOUD_DEFAULTS = {
 export async function createCloud(options: CreateCloudOptions): Promise<DeviceCloud> {
   const settings = withDefaults(options);
   checkSettings(settings);
+  checkUnused(options, settings.engine);
   checkCompute(options, settings.gpu);
   const { threads, gpu, kvSlots, contextTokens, hardware, host, port } = settings;
   const { loading: progress = () => {}, notice = (line: string) => console.error(line) } = options;
@@ -152,8 +156,36 @@ function fileOf({ model, downloading = () => {} }: CreateCloudOptions): Promise<
 }
 
 function serversOf(options: CreateCloudOptions, runs: number, notice: (line: string) => void): EngineServers {
-  const { urls = [], mailboxes = [], mailboxSecret = null, engineApiKey = null, tokenizer = null } = options;
-  return { urls, mailboxes, mailboxSecret, apiKey: engineApiKey, tokenizer, runs, notice };
+  const { urls = [], mailboxes = [], tokenizer = null } = options;
+  // An empty text, such as an empty variable, is no secret.
+  const mailboxSecret = options.mailboxSecret || null;
+  const apiKey = options.engineApiKey || null;
+  if (mailboxSecret !== null && Buffer.byteLength(mailboxSecret) < SECRET_BYTES) {
+    const message = `the mailbox's secret has ${SECRET_BYTES} bytes or more: openssl rand -hex 32 makes one`;
+    throw new SettingError("mailboxSecret", message);
+  }
+  return { urls, mailboxes, mailboxSecret, apiKey, tokenizer, runs, notice };
+}
+
+/** What means something to an engine that computes in this process, and nothing to a server. */
+const OF_PASSES = ["kvSlots", "quantumTokens", "idleAfterMs", "sharedPrefix", "threads"] as const;
+const COMPUTE = [
+  "gpuLayers",
+  "mainGpu",
+  "tensorSplit",
+  "kvType",
+  "flashAttn",
+  "mlock",
+  "threadsBatch",
+] as const;
+
+/** @throws SettingError for an option that would do nothing */
+function checkUnused(options: CreateCloudOptions, engine: string): void {
+  if (engine !== SERVER_ENGINE) return;
+  const given = [...OF_PASSES, ...COMPUTE].find((name) => options[name] !== undefined);
+  if (given === undefined) return;
+  const message = `${given} does nothing with ${engine}, which schedules and computes by itself: leave it out, and set its server`;
+  throw new SettingError(given, message);
 }
 
 /** @throws SettingError for an engine whose steps are its own business */

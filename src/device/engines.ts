@@ -16,9 +16,12 @@ import { openVllm } from "./vllm-target.ts";
 
 /** What is wired on this machine: engines of targets, and drafters, by name. Another one is registered here. */
 
+/** The engine that is a server of its own. */
+export const SERVER_ENGINE = "vllm";
+
 export const TARGET_ENGINES = new Registry<OpenTarget>("engine")
   .register("llama", openLlama)
-  .register("vllm", openVllm);
+  .register(SERVER_ENGINE, openVllm);
 
 async function openLlama(request: TargetRequest): Promise<OpenedTarget> {
   const { kvSlots, contextTokens, threads, gpu, progress, check = checkFile } = request;

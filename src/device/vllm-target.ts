@@ -44,6 +44,7 @@ export async function openVllm(request: TargetRequest): Promise<OpenedTarget> {
         contextTokens: Math.min(most, contextTokens ?? Number.POSITIVE_INFINITY),
       },
       ...{ upstreams, runs, clock: systemClock, freshId: () => `picospec-${freshSecret()}` },
+      told: notice,
       secret: servers.mailboxSecret ?? servers.apiKey ?? randomBytes(32).toString("hex"),
     });
     const { endTokens } = vocabulary;

@@ -24,7 +24,13 @@ export interface LiveEngine {
 /** Code of the error of a run that asks for what the engine will not do, such as a grammar that it cannot read. */
 export const REFUSED = "engine_refused";
 
-/** What a run generates from. */
+/**
+ * Code of the error of a run whose request was lost in the middle of a grammar: the engine would begin the grammar anew
+ * behind the first half of the answer.
+ */
+export const GRAMMAR_LOST = "grammar_lost";
+
+/** What a run generates from. An engine that keeps to grammars by itself begins one where the run begins. */
 export interface LiveRequest {
   /** what is committed, prompt included, Int32Array[n], n of 1 or more; the engine's from here on */
   readonly tokens: Int32Array;
@@ -34,6 +40,11 @@ export interface LiveRequest {
    * goes no further than the adapter
    */
   readonly principal: string;
+  /**
+   * the principal goes by a key, so that its name means the same in another gateway and after a restart. Default: false, it
+   * is known to this gateway alone
+   */
+  readonly isKeyed?: boolean;
   /** where the answer ends; the engine may go on past that, and is cancelled then */
   readonly rule: StopRule;
 }

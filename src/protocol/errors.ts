@@ -6,6 +6,7 @@ export type ProtocolErrorCode =
   | "protocol_version"
   | "tokenizer_mismatch"
   | "grammar_limit"
+  | "grammar_lost"
   | "server_full"
   | "too_many_sessions"
   | "quota_exceeded"

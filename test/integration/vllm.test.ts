@@ -13,13 +13,15 @@ import { ToyDraftModel } from "../../src/engine/toy/draft-model.ts";
 import { type ToyLanguage, toyLogits } from "../../src/engine/toy/language.ts";
 import type { VllmEngine } from "../../src/engine/vllm/engine.ts";
 import { HttpServer } from "../../src/engine/vllm/http.ts";
-import type { Frame } from "../../src/protocol/frame.ts";
+import type { DoneFrame, ErrorFrame, OpenFrame } from "../../src/protocol/frame.ts";
 import { wireLink } from "../../src/protocol/link.ts";
 import { toSeed } from "../../src/sampling/random.ts";
 import { type SamplerSettings, samplerSettings } from "../../src/sampling/sampler.ts";
 import { argmax } from "../../src/sampling/select.ts";
 import { memoryPair } from "../../src/transport/memory.ts";
 import { systemClock } from "../../src/transport/node/clock.ts";
+import type { Clock } from "../../src/util/clock.ts";
+import type { FakeRequest } from "../support/fake-vllm.ts";
 import { fakePair, SECRET, vllmEngine } from "../support/vllm.ts";
 
 /** The adapter for vLLM, behind a whole cloud, before fake servers on real sockets. */
@@ -76,14 +78,19 @@ interface Asked {
   readonly sampler?: Partial<SamplerSettings>;
   readonly maxTokens?: number;
   readonly grammar?: Grammar;
+  readonly logprobs?: number;
 }
 
 function answer(opener: RemoteOpener, prompt: readonly number[], asked: Asked = {}) {
-  const { policy = POLICIES.race, sampler = { temperature: 0 }, maxTokens = 40, grammar } = asked;
+  const { policy = POLICIES.race, sampler = { temperature: 0 }, maxTokens = 40, grammar, logprobs } = asked;
   return new Promise<{ tokens: number[]; code: string | null; message: string }>((resolve) => {
     const tokens: number[] = [];
     const base = { policy, sampler: samplerSettings(sampler), seed: toSeed(1), maxTokens };
-    const settings: SessionSettings = { ...base, ...(grammar ? { grammar } : {}) };
+    const settings: SessionSettings = {
+      ...base,
+      ...(grammar ? { grammar } : {}),
+      ...(logprobs === undefined ? {} : { logprobs }),
+    };
     opener.open(settings, Int32Array.from(prompt), {
       token: (token) => tokens.push(token),
       finished: (outcome) => {
@@ -204,6 +211,32 @@ describe("a request", () => {
     expect(salts[0]!.length).toBe(43);
   });
 
+  it("without a key has a salt that no other gateway has, and none after a restart", async () => {
+    const { server } = await pair();
+    const salts: unknown[] = [];
+    for (let gateway = 0; gateway < 2; gateway++) {
+      const cloud = cloudOf(await engineFor({ urls: [server.url] }));
+      // Its first connection has the same number in each.
+      const opener = await edgeOf(cloud);
+      for (let i = 0; i < 2; i++) {
+        await answer(opener, LONG, { maxTokens: 3 });
+        salts.push(server.asked.at(-1)!.body.cache_salt);
+      }
+    }
+    expect([salts[0] === salts[1], salts[2] === salts[3], salts[0] === salts[2]]).toEqual([
+      true,
+      true,
+      false,
+    ]);
+  });
+
+  it("has its id in the header too, which vLLM takes before the body's", async () => {
+    const { server } = await pair();
+    await answer(await edgeOf(cloudOf(await engineFor({ urls: [server.url] }))), LONG);
+    const [{ headers, body }] = server.asked as [FakeRequest];
+    expect(headers["x-request-id"]).toBe(body.request_id);
+  });
+
   it.each([
     ["on", "/inference/v1/generate"],
     ["off", "/v1/completions"],
@@ -273,6 +306,80 @@ describe("a request", () => {
   });
 });
 
+/** An edge by hand, which reads nothing unless it says so. */
+function slowPeer(cloud: Cloud) {
+  const [near, far] = memoryPair(systemClock);
+  cloud.accept(far);
+  const link = kept(wireLink(near));
+  const peer = { link, tokens: [] as number[], ended: null as DoneFrame | ErrorFrame | null };
+  link.start({
+    frame(frame) {
+      if (frame.type === "verdict") peer.tokens.push(...frame.tokens);
+      if (frame.type === "done" || frame.type === "error") peer.ended = frame;
+    },
+    garbage: () => {},
+    closed: () => {},
+  });
+  link.send({ type: "hello", protocol: 1, client: "slow", fingerprint: "toy", features: ["grammar-kinds"] });
+  return peer;
+}
+
+const OPEN: OpenFrame = {
+  ...{ type: "open", session: 1, secret: null, resume: null, tokens: Int32Array.of(1) },
+  settings: {
+    ...{ policy: POLICIES.cloud, seed: toSeed(1), maxTokens: 600 },
+    sampler: samplerSettings({ temperature: 0, logitBias: [[0, -100]] }),
+  },
+};
+
+const GRAMMAR: Grammar = { kind: "ebnf", source: 'root ::= "a"+' };
+
+describe("an answer with a grammar, which every request begins anew,", () => {
+  it("has one request, however little its edge has read", async () => {
+    const { server } = await pair({ stepMs: 0, speculates: false });
+    const cloud = cloudOf(await engineFor({ urls: [server.url] }));
+    const peer = slowPeer(cloud);
+    peer.link.send({ ...OPEN, settings: { ...OPEN.settings, grammar: GRAMMAR } });
+    await expect.poll(() => peer.ended?.type, { timeout: 5000 }).toBe("done");
+    expect(peer.tokens).toEqual(likeliest([1], 600, 0));
+    expect(server.asked).toHaveLength(1);
+    cloud.checkIntegrity();
+  });
+
+  it("is not resumed once it has begun", async () => {
+    const { server } = await pair({ speculates: false });
+    const peer = slowPeer(cloudOf(await engineFor({ urls: [server.url] })));
+    const settings = { ...OPEN.settings, grammar: GRAMMAR };
+    const resume = { promptTokens: 1, lineage: 0, epoch: 1 };
+    const secret = "0123456789abcdef0123456789abcdef";
+    peer.link.send({ ...OPEN, settings, secret, resume, tokens: Int32Array.of(1, 2) });
+    await expect.poll(() => peer.ended).toMatchObject({ code: "grammar_lost" });
+    expect(server.asked).toEqual([]);
+  });
+
+  it.each([
+    ["cutAfter", 3],
+    ["abortAfter", 3],
+    ["mostTokens", 3],
+  ] as const)("fails, and says to ask again, where its request is lost (%s)", async (fault, after) => {
+    const { server } = await pair();
+    const opener = await edgeOf(cloudOf(await engineFor({ urls: [server.url] })));
+    server.faults[fault] = after;
+    const failed = await answer(opener, LONG, { grammar: GRAMMAR });
+    expect(failed).toMatchObject({ code: "grammar_lost", message: expect.stringMatching(/ask again/) });
+    expect(failed.tokens.length).toBeGreaterThan(0);
+    expect(server.asked).toHaveLength(1);
+  });
+
+  it("is asked again where its request is lost before its first token", async () => {
+    const [first, second] = [await pair(), await pair()];
+    const opener = await edgeOf(cloudOf(await engineFor({ urls: [first.server.url, second.server.url] })));
+    first.server.faults.cutAfter = 0;
+    expect(await answer(opener, LONG, { grammar: GRAMMAR })).toMatchObject({ tokens: likeliest(LONG) });
+    expect([first.server.asked.length, second.server.asked.length]).toEqual([1, 1]);
+  });
+});
+
 describe("a run", () => {
   it("that its edge cancels is over on the server and in the mailbox", async () => {
     const { server, mailbox } = await pair({ stepMs: 2 });
@@ -289,31 +396,17 @@ describe("a run", () => {
   it("is cancelled past the run-ahead bound, and opened again from what is committed", async () => {
     const { server } = await pair({ stepMs: 0, speculates: false });
     const cloud = cloudOf(await engineFor({ urls: [server.url] }));
-    const sampler = samplerSettings({ temperature: 0, logitBias: [[0, -100]] });
-    const [near, far] = memoryPair(systemClock);
-    cloud.accept(far);
-    const link = kept(wireLink(near));
-    const tokens: number[] = [];
-    let ended: Frame["type"] | null = null;
-    link.start({
-      frame(frame) {
-        if (frame.type === "verdict") tokens.push(...frame.tokens);
-        if (frame.type === "done" || frame.type === "error") ended = frame.type;
-      },
-      garbage: () => {},
-      closed: () => {},
-    });
-    link.send({ type: "hello", protocol: 1, client: "slow", fingerprint: "toy" });
-    const settings = { policy: POLICIES.cloud, sampler, seed: toSeed(1), maxTokens: 600 };
-    link.send({ type: "open", session: 1, settings, tokens: Int32Array.of(1), secret: null, resume: null });
+    const peer = slowPeer(cloud);
+    const { tokens, link } = peer;
+    link.send(OPEN);
     await expect.poll(() => [tokens.length, server.running]).toEqual([256, 0]);
-    for (let read = 200; ended === null; read = 1 + tokens.length) {
+    for (let read = 200; peer.ended === null; read = 1 + tokens.length) {
       const q = { kind: "none" } as const;
       const nothing = { first: read, lineage: 1, final: false, tokens: new Int32Array(0), q };
       link.send({ type: "draft", session: 1, committedThrough: read, ...nothing });
       await new Promise((resolve) => setTimeout(resolve, 5));
     }
-    expect(ended).toBe("done");
+    expect(peer.ended.type).toBe("done");
     expect(tokens).toEqual(likeliest([1], 600, 0));
     expect(server.asked.length).toBeGreaterThan(1);
     const again = server.asked[1]!.body.token_ids as number[];
@@ -337,7 +430,9 @@ describe("a run", () => {
 
   it("is tried again at the only server, and fails when that stays away", async () => {
     const { server } = await pair();
-    const opener = await edgeOf(cloudOf(await engineFor({ urls: [server.url] })));
+    const lines: string[] = [];
+    const told = (line: string) => lines.push(line);
+    const opener = await edgeOf(cloudOf(await engineFor({ urls: [server.url], told })));
     server.faults.cutAfter = 3;
     // Each try commits something, so that it goes on for as long as it takes.
     const policy = POLICIES.cloud;
@@ -346,8 +441,21 @@ describe("a run", () => {
     });
     server.faults.status = 500;
     const failed = await answer(opener, LONG);
-    expect(failed).toMatchObject({ tokens: [], code: "internal" });
-    expect(failed.message).toMatch(/cannot serve now \(on purpose\)/);
+    // Its client learns nothing of the server; the operator does.
+    const message = "the model failed: the engine does not answer as it should; try again later";
+    expect(failed).toEqual({ tokens: [], code: "internal", message });
+    expect(lines.at(-1)).toMatch(/a session has failed: http:.* cannot serve now \(on purpose\)/);
+  });
+
+  it("with log-probabilities that are none ends with an error", async () => {
+    for (const scaleOut of ["on", "off"] as const) {
+      const { server } = await pair({ scaleOut });
+      const opener = await edgeOf(cloudOf(await engineFor({ urls: [server.url] })));
+      const odd = scaleOut === "on" ? { content: [null] } : { token_logprobs: [-1], top_logprobs: [5] };
+      const choice = { token_ids: [1], logprobs: odd };
+      server.faults.firstEvent = `data: ${JSON.stringify({ choices: [choice] })}\n\n`;
+      expect(await answer(opener, LONG, { logprobs: 2 })).toMatchObject({ tokens: [], code: "internal" });
+    }
   });
 
   it.each([
@@ -356,14 +464,65 @@ describe("a run", () => {
     ["text in place of ids", 'data: {"choices": [{"text": "abc"}]}\n\n', /without token ids/],
     ["ids that are none", 'data: {"choices": [{"token_ids": [1.5]}]}\n\n', /without token ids/],
     ["a line that does not end", `data: ${"x".repeat(5 * 2 ** 20)}`, /a line of more than/],
-  ])("ends with an error where the server sends %s", async (_, firstEvent, message) => {
+    ["no object", "data: 5\n\n", /another shape/],
+    ["choices that are none", 'data: {"choices": [null]}\n\n', /another shape/],
+    ["an ending that is no word", 'data: {"choices": [{"finish_reason": {}}]}\n\n', /another shape/],
+    ["an error in an error", `data: ${'{"error":'.repeat(9000)}1${"}".repeat(9000)}\n\n`, /server failed/],
+    ["a deep detail", `data: {"error": 1, "detail": ${"[".repeat(9e4)}${"]".repeat(9e4)}}\n\n`, /failed/],
+    ["a token that there is not", 'data: {"choices": [{"token_ids": [24]}]}\n\n', /token 24, and .* 24/],
+  ])("ends with an error where the server sends %s", async (what, firstEvent, message) => {
     const { server } = await pair();
-    const opener = await edgeOf(cloudOf(await engineFor({ urls: [server.url] })));
+    const lines: string[] = [];
+    const told = (line: string) => lines.push(line);
+    const opener = await edgeOf(cloudOf(await engineFor({ urls: [server.url], told })));
     server.faults.firstEvent = firstEvent;
     const failed = await answer(opener, LONG);
-    expect(failed).toMatchObject({ code: "internal", message: expect.stringMatching(message) });
+    // The operator gets the whole story, the client a sentence of ours.
+    expect(lines.at(-1)).toMatch(message);
+    const isStrange = what === "a token that there is not";
+    const sentence = isStrange ? "gave a token that the vocabulary has not" : "does not answer as it should";
+    expect(failed).toMatchObject({ code: "internal", message: expect.stringContaining(sentence) });
+    expect(server.asked).toHaveLength(isStrange ? 1 : 4);
     delete server.faults.firstEvent;
     expect((await answer(opener, LONG)).tokens).toEqual(likeliest(LONG));
+  });
+
+  it("goes on behind a bound of the server's own, at once and as often as it takes", async () => {
+    const { server } = await pair();
+    const opener = await edgeOf(cloudOf(await engineFor({ urls: [server.url] })));
+    server.faults.mostTokens = 4;
+    const policy = POLICIES.cloud;
+    expect(await answer(opener, LONG, { policy })).toMatchObject({ tokens: likeliest(LONG), code: null });
+    expect(server.asked.map(({ sampling }) => sampling.max_tokens)).toEqual(
+      Array.from({ length: 10 }, (_, i) => 40 - 4 * i),
+    );
+  });
+
+  it("that gets no token before such a bound fails after as many tries as any", async () => {
+    const { server } = await pair();
+    const opener = await edgeOf(cloudOf(await engineFor({ urls: [server.url] })));
+    server.faults.firstEvent = 'data: {"choices": [{"token_ids": [], "finish_reason": "length"}]}\n\n';
+    expect(await answer(opener, LONG)).toMatchObject({ tokens: [], code: "internal" });
+    expect(server.asked).toHaveLength(4);
+  });
+
+  it("that is complete is not aborted, and aborts that a server does not answer are few", async () => {
+    const { server } = await pair({ stepMs: 2 });
+    const cloud = cloudOf(await engineFor({ urls: [server.url], runs: 9 }), []);
+    const openers = await Promise.all(Array.from({ length: 9 }, () => edgeOf(cloud)));
+    for (const maxTokens of [40, 3]) {
+      await answer(openers[0]!, LONG, { policy: POLICIES.cloud, maxTokens });
+    }
+    await expect.poll(() => server.running).toBe(0);
+    expect(server.aborts).toBe(0);
+    server.faults.holdsAborts = true;
+    const { cloud: policy } = POLICIES;
+    const left = openers.map((opener) => answer(opener, LONG, { policy, maxTokens: 800 }));
+    await expect.poll(() => server.running).toBe(9);
+    for (const opener of openers) opener.close();
+    await Promise.all(left);
+    await expect.poll(() => server.running).toBe(0);
+    expect(server.aborts).toBe(2);
   });
 
   it("takes chunks of any size", async () => {
@@ -388,7 +547,8 @@ describe("the mailbox", () => {
     mailbox.hangUp();
     await expect.poll(() => mailbox.begun.length, { timeout: 5000 }).toBe(2);
     const { offers } = mailbox;
-    await expect.poll(() => mailbox.offers > offers || server.running === 0).toBe(true);
+    expect(server.running).toBe(1);
+    await expect.poll(() => mailbox.offers).toBeGreaterThan(offers);
     expect(mailbox.begun[0]).toBe(mailbox.begun[1]);
     expect((await running).code).toBeNull();
   });
@@ -413,6 +573,78 @@ describe("the mailbox", () => {
     const ranks = server.asked.map(({ headers }) => headers["x-data-parallel-rank"]);
     expect(ranks.sort()).toEqual(["0", "1"]);
     expect([mailbox.begun.length, other.mailbox.begun.length]).toEqual([1, 1]);
+  });
+});
+
+describe("a server that refuses what another one serves", () => {
+  it.each([401, 403, 404, 302, 429, 503])("(%i) rests, and the operator is told", async (status) => {
+    const [first, second] = [await pair(), await pair()];
+    const lines: string[] = [];
+    const told = (line: string) => lines.push(line);
+    const opener = await edgeOf(
+      cloudOf(await engineFor({ urls: [first.server.url, second.server.url], told })),
+    );
+    first.server.faults.status = status;
+    const policy = POLICIES.cloud;
+    for (let i = 0; i < 3; i++) {
+      expect(await answer(opener, LONG, { policy, maxTokens: 4 })).toMatchObject({ code: null });
+    }
+    expect(second.server.asked).toHaveLength(3);
+    expect(lines).toEqual([expect.stringMatching(/^no run begins there for 2 s: http:/)]);
+  });
+
+  it.each([
+    400, 413, 422,
+  ])("(%i) as the request's fault is asked once, and serves the others", async (status) => {
+    const [first, second] = [await pair(), await pair()];
+    const opener = await edgeOf(cloudOf(await engineFor({ urls: [first.server.url, second.server.url] })));
+    first.server.faults.status = status;
+    expect(await answer(opener, LONG)).toMatchObject({
+      ...{ code: "bad_setting", message: "the engine refuses the request: on purpose" },
+    });
+    expect(second.server.asked).toEqual([]);
+    delete first.server.faults.status;
+    await answer(opener, LONG);
+    expect(first.server.asked).toHaveLength(1);
+  });
+
+  it.each(["abortAfter", "status"] as const)("for one session's sake does not rest (%s)", async (fault) => {
+    const [first, second] = [await pair(), await pair()];
+    const opener = await edgeOf(cloudOf(await engineFor({ urls: [first.server.url, second.server.url] })));
+    first.server.faults[fault] = fault === "status" ? 500 : 1;
+    expect(await answer(opener, LONG)).toMatchObject({ tokens: likeliest(LONG) });
+    expect(second.server.asked).toHaveLength(1);
+    delete first.server.faults[fault];
+    const before = first.server.asked.length;
+    await answer(opener, LONG);
+    expect(first.server.asked.length).toBe(before + 1);
+  });
+});
+
+describe("a request that is lost everywhere", () => {
+  it.each([
+    ["where no server rests, waits once all were tried", 500, [0, 250, 500]],
+    ["where the others rest, waits before each try", 503, [250, 250, 500]],
+  ])("%s", async (_, status, waits) => {
+    const [first, second] = [await pair(), await pair()];
+    const delaysMs: number[] = [];
+    const clock: Clock = {
+      nowMs: () => systemClock.nowMs(),
+      schedule(atMs, act) {
+        delaysMs.push(Math.max(0, Math.round(atMs - systemClock.nowMs())));
+        return systemClock.schedule(atMs, act);
+      },
+    };
+    const urls = [first.server.url, second.server.url];
+    const opener = await edgeOf(cloudOf(await engineFor({ urls, clock })));
+    for (const { server } of [first, second]) server.faults.status = status;
+    const policy = POLICIES.cloud;
+    // Lost at both: those rest, if it is a status to rest for.
+    expect((await answer(opener, LONG, { policy })).code).toBe("internal");
+    delaysMs.length = 0;
+    expect((await answer(opener, LONG, { policy })).code).toBe("internal");
+    // The others are deadlines.
+    expect(delaysMs.filter((ms) => ms < 5000)).toEqual(waits);
   });
 });
 

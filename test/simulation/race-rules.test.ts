@@ -60,6 +60,7 @@ class CloudSide {
       key: 1,
       connection: 1,
       weight: 1,
+      isKeyed: false,
       principal: "one",
       id: 1,
       secret: null,

@@ -22,6 +22,10 @@ export interface FakeFaults {
   isMute?: boolean;
   /** so many steps are told in one chunk */
   merged?: number;
+  /** a request ends with "length" after so many tokens, whatever it asks for */
+  mostTokens?: number;
+  /** requests to abort others are not answered */
+  holdsAborts?: boolean;
 }
 
 export interface FakeVllmOptions {
@@ -66,6 +70,8 @@ interface Sampling {
 export class FakeVllm {
   readonly requests: FakeRequest[] = [];
   readonly aborted: string[] = [];
+  /** requests that aborted them */
+  aborts = 0;
   readonly faults: FakeFaults = {};
   /** requests that are being answered */
   running = 0;
@@ -125,7 +131,9 @@ export class FakeVllm {
     }
     const body = JSON.parse(await textOf(request)) as Record<string, unknown>;
     if (path === "/inference/v1/abort_requests") {
+      this.aborts++;
       this.aborted.push(...(body.request_ids as string[]));
+      if (this.faults.holdsAborts) return;
       return void response.end();
     }
     const { scaleOut = "on" } = this.options;
@@ -176,7 +184,7 @@ export class FakeVllm {
     const { mailbox = null, stepMs = 1 } = this.options;
     const { faults } = this;
     const tokens = [...promptOf(body)];
-    const end = tokens.length + sampling.max_tokens;
+    const end = tokens.length + Math.min(sampling.max_tokens, faults.mostTokens ?? sampling.max_tokens);
     let finish: string | null = null;
     let held: Step[] = [];
     if (body.stream) response.writeHead(200, { "content-type": "text/event-stream" });

@@ -26,9 +26,10 @@ export async function vllmEngine(
     info: { name: "toy", vocabularySize: language.vocabularySize, contextTokens: language.contextTokens },
     upstreams,
     runs: given.runs ?? 4,
-    clock: systemClock,
+    clock: given.clock ?? systemClock,
     secret: SECRET,
     freshId: () => `test-${++freshIds}`,
+    ...(given.told ? { told: given.told } : {}),
   });
 }
 

@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { chiSquare } from "../../lab/models/statistics.ts";
 import { Mailbox, type MailboxSession, mailboxAddress } from "../../src/engine/vllm/mailbox.ts";
 import { PrefixHash } from "../../src/engine/vllm/prefix-hash.ts";
 import { systemClock } from "../../src/transport/node/clock.ts";
@@ -14,7 +15,8 @@ import {
 
 /**
  * vLLM's own parameters with drafts and without, whatever PicoSpec asks for: what is the same may be passed on, and what is
- * not has to be refused. Each case has one text only: it is greedy, or leaves one token.
+ * not has to be refused. Each case has one text only, since it is greedy or leaves one token; or its frequencies are
+ * compared.
  */
 
 const TOKENS = 24;
@@ -121,6 +123,78 @@ describe("parameters that mean the same with drafts and without", () => {
     for (const [i, logprob] of before.logprobs?.token_logprobs.entries() ?? []) {
       expect(drafted.logprobs!.token_logprobs[i]).toBeCloseTo(logprob, 3);
     }
+  });
+});
+
+interface Cut {
+  readonly temperature: number;
+  readonly top_k: number;
+  readonly top_p?: number;
+}
+
+/** What may follow, with its probability, as vLLM cuts: temperature, then top-k, then top-p of what is left. */
+async function following(tokens: readonly number[], { temperature, top_k, top_p = 1 }: Cut) {
+  const wanted = { max_tokens: 1, logprobs: 20, temperature: 0, return_tokens_as_token_ids: true };
+  const { json } = await post(plain.url, "/v1/completions", { model: "smollm2", prompt: tokens, ...wanted });
+  const [choice] = json.choices as { logprobs: { top_logprobs: Record<string, number>[] } }[];
+  const list = Object.entries(choice!.logprobs.top_logprobs[0]!)
+    .map(([name, logprob]) => ({ token: Number(name.slice("token_id:".length)), logprob }))
+    .sort((a, b) => b.logprob - a.logprob)
+    .slice(0, top_k)
+    .map(({ token, logprob }) => ({ token, p: Math.exp(logprob / temperature) }));
+  const total = list.reduce((sum, { p }) => sum + p, 0);
+  let mass = 0;
+  const kept = list.filter(({ p }) => {
+    const isIn = mass < top_p * total;
+    mass += p;
+    return isIn;
+  });
+  const left = kept.reduce((sum, { p }) => sum + p, 0);
+  return kept.map(({ token, p }) => ({ token, p: p / left }));
+}
+
+describe("parameters of sampling mean the same with drafts and without", () => {
+  const SAMPLES = process.env.PICOSPEC_TEST_FULL ? 2000 : 500;
+  const AT_A_TIME = 8;
+  /** False alarms: one in so many runs. */
+  const ALPHA = 1e-4;
+
+  it.each<[string, Cut]>([
+    ["a temperature, and top-k", { temperature: 0.7, top_k: 4 }],
+    ["top-k and top-p", { temperature: 1, top_k: 4, top_p: 0.9 }],
+    ["all three", { temperature: 0.7, top_k: 4, top_p: 0.9 }],
+  ])("%s", async (_, cut) => {
+    const expected = new Map<string, number>();
+    const pairs: [number, number][] = [];
+    for (const first of await following(prompt, cut)) {
+      for (const second of await following([...prompt, first.token], cut)) {
+        expected.set(`${first.token} ${second.token}`, first.p * second.p);
+        pairs.push([first.token, second.token]);
+      }
+    }
+    const counts = new Map<string, number>();
+    let next = 0;
+    const work = async () => {
+      for (let i = next++; i < SAMPLES; i = next++) {
+        // The second token is drafted where the first comes: now a likely one, now the least likely.
+        const [first, second] = pairs[i % pairs.length]!;
+        const request_id = `sampled-${++ids}`;
+        const session = mailbox.begin(`cmpl-${request_id}-0`);
+        const hash = new PrefixHash(mailbox.ready!.key);
+        hash.pushAll([...prompt, first]);
+        session.offer(prompt.length + 1, hash.value, Int32Array.of(second));
+        const body = { model: "smollm2", prompt, max_tokens: 2, ignore_eos: true, return_token_ids: true };
+        const { json } = await post(served.url, "/v1/completions", { ...body, ...cut, request_id });
+        session.end();
+        const seen = (json.choices as { token_ids: number[] }[])[0]!.token_ids.join(" ");
+        counts.set(seen, (counts.get(seen) ?? 0) + 1);
+      }
+    };
+    await Promise.all(Array.from({ length: AT_A_TIME }, work));
+    expect(chiSquare(counts, expected).pValue).toBeGreaterThan(ALPHA);
+    // The control: the same texts, all as likely.
+    const flat = new Map([...expected.keys()].map((text) => [text, 1 / expected.size] as const));
+    expect(chiSquare(counts, flat).pValue).toBeLessThan(ALPHA);
   });
 });
 

@@ -367,8 +367,7 @@ export class RequestHandler<Session extends CloudSession<Effect>, Event, Effect>
     const identity = {
       key: this.nextKey++,
       connection: id,
-      principal: this.tenants.principalOf(id),
-      weight: this.tenants.weightOf(id),
+      ...this.tenants.ownerOf(id),
       id: frame.session,
       secret,
       resumeKey,

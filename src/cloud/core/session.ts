@@ -30,6 +30,8 @@ export interface SessionIdentity {
   readonly connection: number;
   /** whose it is: nothing that another can observe may depend on its text */
   readonly principal: string;
+  /** the principal goes by a key; else its name is this cloud's alone, until it ends */
+  readonly isKeyed: boolean;
   /** of the principal, beside others: its share of what they share */
   readonly weight: number;
   /** what the edge calls it */

@@ -1,5 +1,5 @@
 import type { SessionSettings, StopReason, StopRule } from "../../decoding/session.ts";
-import { type LiveStep, REFUSED } from "../../engine/live-engine.ts";
+import { GRAMMAR_LOST, type LiveStep, REFUSED } from "../../engine/live-engine.ts";
 import type { GrammarMatcher } from "../../grammar/grammar.ts";
 import { ProtocolError } from "../../protocol/errors.ts";
 import type { DraftFrame, Frame, WitnessRequestFrame } from "../../protocol/frame.ts";
@@ -19,7 +19,9 @@ import type { LiveEffect, LiveLimits } from "./machine.ts";
  *
  * The engine cannot be paused. Past the run-ahead bound the run is cancelled, and when the edge has read on another is
  * opened from what is committed: its tokens are the same under our noise, and have the same distribution under the
- * engine's own.
+ * engine's own. Not so an answer that keeps to a grammar of the engine: the engine begins the grammar where a run begins,
+ * and knows nothing of the answer's first half. Such a session has one run, which goes on to its end however far the edge
+ * has read (its `maxTokens` bound it), and cannot be resumed once a token is committed.
  */
 
 /** How far the cloud decodes past what the edge has read: one that went away costs no more than this. */
@@ -48,6 +50,8 @@ export class LiveSession implements CloudSession<LiveEffect> {
   private readonly limits: LiveLimits;
   private readonly sequence: DraftedSequence;
   private readonly grammar: GrammarMatcher | null;
+  /** one run has to make the whole answer */
+  private readonly isOneRun: boolean;
   private readonly usage = new SessionUsage();
   private reason: SessionReport["reason"] = null;
   private phase: Phase = WAITING;
@@ -66,6 +70,7 @@ export class LiveSession implements CloudSession<LiveEffect> {
     this.rule = rule;
     this.limits = limits;
     this.grammar = grammar;
+    this.isOneRun = settings.grammar !== undefined && grammar === null;
     this.sequence = new DraftedSequence(settings, tokens, rule, vocabularySize, lineage, grammar);
     this.edgeCommitted = tokens.length;
     this.lastHeardMs = nowMs;
@@ -98,6 +103,7 @@ export class LiveSession implements CloudSession<LiveEffect> {
   start(_nowMs: number, out: Effects): void {
     const reason = this.sequence.stopped();
     if (reason) this.end(reason, out);
+    else if (this.isOneRun && this.sequence.committed > this.rule.promptLength) throw grammarLost();
   }
 
   /** It is its turn: a run begins where the committed tokens end. */
@@ -112,7 +118,8 @@ export class LiveSession implements CloudSession<LiveEffect> {
     else this.usage.evictions++;
     const { settings, rule, identity } = this;
     const tokens = this.sequence.slice(0, committed);
-    const request = { tokens, settings, principal: identity.principal, rule };
+    const { principal, isKeyed } = identity;
+    const request = { tokens, settings, principal, isKeyed, rule };
     this.engine({ kind: "run", session: this.identity.key, run, request }, out);
     this.offer(out);
   }
@@ -150,8 +157,9 @@ export class LiveSession implements CloudSession<LiveEffect> {
     this.announce(first, told, out);
     const reason = sequence.stopped();
     if (reason) this.end(reason, out);
-    else if (sequence.committed - this.edgeCommitted >= RUN_AHEAD_TOKENS) this.pause(nowMs, out);
-    else this.offer(out);
+    else if (!this.isOneRun && sequence.committed - this.edgeCommitted >= RUN_AHEAD_TOKENS) {
+      this.pause(nowMs, out);
+    } else this.offer(out);
   }
 
   /** The engine generates no more, and the session is not at its end. */
@@ -163,6 +171,7 @@ export class LiveSession implements CloudSession<LiveEffect> {
   /** @param code of the engine's error */
   runFailed(run: number, code: string, message: string): void {
     if (this.phase.kind !== "running" || this.phase.run !== run) return;
+    if (code === GRAMMAR_LOST) throw grammarLost();
     if (code === REFUSED) throw new ProtocolError("bad_setting", message);
     throw new ProtocolError("internal", `the model failed: ${message}`);
   }
@@ -196,7 +205,10 @@ export class LiveSession implements CloudSession<LiveEffect> {
     sequence.checkIntegrity();
     const ahead = sequence.committed - this.edgeCommitted;
     const most = RUN_AHEAD_TOKENS + this.limits.draftTokens + 1;
-    assert(ahead <= most, `the session is ${ahead} tokens ahead of its edge, and ${most} is the most`);
+    assert(
+      this.isOneRun || ahead <= most,
+      `the session is ${ahead} tokens ahead of its edge, and ${most} is the most`,
+    );
     assert(this.ended || sequence.stopped() === null, "an answer is complete and its session goes on");
   }
 
@@ -250,4 +262,10 @@ export class LiveSession implements CloudSession<LiveEffect> {
   private doneFrame(reason: StopReason): Frame {
     return { type: "done", session: this.identity.id, reason, usage: this.report().usage };
   }
+}
+
+function grammarLost(): ProtocolError {
+  const message =
+    "the engine begins a grammar anew with each request, and the request of this answer was lost; ask again";
+  return new ProtocolError("grammar_lost", message);
 }

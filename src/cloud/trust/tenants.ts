@@ -52,8 +52,10 @@ export class Tenants {
     return this.party(connection).principal;
   }
 
-  weightOf(connection: number): number {
-    return this.party(connection).tenant?.weight ?? 1;
+  /** Whose its sessions are. */
+  ownerOf(connection: number) {
+    const { principal, tenant } = this.party(connection);
+    return { principal, isKeyed: tenant !== null, weight: tenant?.weight ?? 1 };
   }
 
   /** Infinity: no bound but the target's */

@@ -1,7 +1,8 @@
+import * as z from "zod";
 import { SESSION_LIMITS } from "../../decoding/session.ts";
 import type { TokenLogprobs } from "../../sampling/question.ts";
 import { EngineError } from "../engine.ts";
-import { AWAY, messageIn } from "./http.ts";
+import { LostRequest, messageIn } from "./http.ts";
 
 /** The two ways to ask vLLM with token ids, and to read what it answers. Behind both is the same engine. */
 
@@ -42,17 +43,38 @@ export interface Dialect {
   readonly topLogprobs: number;
   body(asked: Asked): Record<string, unknown>;
   engineRequestId(id: string): string;
-  /** @throws EngineError for what is no chunk */
-  logprobsOf(choice: Readonly<Record<string, unknown>>, count: number): (Told | null)[] | null;
+  /** @param logprobs as a choice has them @returns one for each token; null: they are none */
+  logprobsOf(logprobs: unknown): (Told | null)[] | null;
 }
 
 /** Of one token. */
 interface Told {
   readonly logprob: number;
-  readonly top: readonly (readonly [token: number, logprob: number])[];
+  readonly top: readonly (readonly [token: unknown, logprob: number])[];
 }
 
 type Fields = Readonly<Record<string, unknown>>;
+
+/** What we read of a server's JSON; it may have more. */
+const EVENT = z.object({ error: z.unknown().optional(), choices: z.array(z.unknown()).nullish() });
+const CHOICE = z.object({
+  token_ids: z.array(z.number()).nullish(),
+  text: z.string().nullish(),
+  finish_reason: z.string().nullish(),
+  logprobs: z.unknown().optional(),
+});
+const SCALE_OUT_LOGPROBS = z.object({
+  content: z.array(
+    z.object({
+      logprob: z.number(),
+      top_logprobs: z.array(z.object({ token_id: z.unknown().optional(), logprob: z.number() })),
+    }),
+  ),
+});
+const COMPLETION_LOGPROBS = z.object({
+  token_logprobs: z.array(z.number().nullable()),
+  top_logprobs: z.array(z.record(z.string(), z.number()).nullable()),
+});
 
 /** Ends with our end tokens alone, and with no text, which a stop string could need. */
 function commonFields({ sampling, maxTokens, endTokens, structured, seed }: Asked): Fields {
@@ -79,16 +101,13 @@ const SCALE_OUT: Dialect = {
     return { ...request, stream: true, cache_salt: cacheSalt };
   },
   engineRequestId: (id) => `generate-tokens-${id}`,
-  logprobsOf({ logprobs }) {
-    const content = (logprobs as { content?: unknown } | null | undefined)?.content;
-    if (!Array.isArray(content)) return null;
-    return content.map(({ logprob, top_logprobs: top }: Record<string, unknown>) => {
-      if (typeof logprob !== "number" || !Array.isArray(top)) return null;
-      return {
-        logprob,
-        top: top.map(({ token_id, logprob: its }: Record<string, number>) => [token_id!, its!] as const),
-      };
-    });
+  logprobsOf(logprobs) {
+    const told = SCALE_OUT_LOGPROBS.safeParse(logprobs);
+    if (!told.success) return null;
+    return told.data.content.map(({ logprob, top_logprobs: top }) => ({
+      logprob,
+      top: top.map(({ token_id, logprob: its }) => [token_id, its] as const),
+    }));
   },
 };
 
@@ -106,14 +125,16 @@ const COMPLETIONS: Dialect = {
     return { ...request, ...answer, ...commonFields(asked), ...told, cache_salt: cacheSalt };
   },
   engineRequestId: (id) => `cmpl-${id}-0`,
-  logprobsOf({ logprobs }) {
-    if (typeof logprobs !== "object" || logprobs === null) return null;
-    const { token_logprobs: own, top_logprobs: top } = logprobs as Record<string, unknown>;
-    if (!Array.isArray(own) || !Array.isArray(top)) return null;
-    return own.map((logprob: unknown, i) => {
-      if (typeof logprob !== "number") return null;
-      const list = Object.entries((top[i] ?? {}) as Record<string, number>);
-      return { logprob, top: list.map(([name, its]) => [tokenNamed(name), its] as const) };
+  logprobsOf(logprobs) {
+    const told = COMPLETION_LOGPROBS.safeParse(logprobs);
+    if (!told.success) return null;
+    const { token_logprobs: own, top_logprobs: top } = told.data;
+    return own.map((logprob, i) => {
+      if (logprob === null) return null;
+      return {
+        logprob,
+        top: Object.entries(top[i] ?? {}).map(([name, its]) => [tokenNamed(name), its] as const),
+      };
     });
   },
 };
@@ -127,25 +148,43 @@ function tokenNamed(name: string): number {
 /** In the order in which they are tried. */
 export const DIALECTS: readonly Dialect[] = [SCALE_OUT, COMPLETIONS];
 
+/** What was asked for, and what may come. */
+export interface Expected {
+  /** how many of the likeliest tokens were asked for; null: none */
+  readonly logprobs: number | null;
+  /** ids are less than this */
+  readonly vocabularySize: number;
+}
+
+/** Code of the error of a server whose tokens are not the model's: another try would be no better. */
+export const STRANGE_TOKENS = "engine_tokens";
+
 /**
  * What an event of a stream says.
- * @param logprobs how many of the likeliest tokens were asked for; null: none
  * @throws EngineError for an error of the server, and for what is no chunk
  */
-export function chunkOf(dialect: Dialect, json: unknown, logprobs: number | null): Chunk {
-  const fields = (typeof json === "object" && json !== null ? json : {}) as Fields;
-  if (fields.error !== undefined) throw new EngineError(AWAY, `the server failed: ${messageIn(json)}`);
-  const [choice] = Array.isArray(fields.choices) ? (fields.choices as Fields[]) : [];
+export function chunkOf(dialect: Dialect, json: unknown, expected: Expected): Chunk {
+  const { logprobs, vocabularySize } = expected;
+  const event = EVENT.safeParse(json);
+  if (!event.success) throw new LostRequest("the server sent an event of another shape");
+  if ((event.data.error ?? null) !== null) throw new LostRequest(`the server failed: ${messageIn(json)}`);
+  const [first] = event.data.choices ?? [];
   // What only counts, at the end of a stream.
-  if (choice === undefined) return { tokens: [], logprobs: null, finish: null };
-  const tokens = choice.token_ids ?? [];
-  if (!Array.isArray(tokens) || !tokens.every(isToken)) throw notIds();
-  if (typeof choice.text === "string" && choice.text !== "" && choice.token_ids === undefined) throw notIds();
-  const finish = typeof choice.finish_reason === "string" ? choice.finish_reason : null;
+  if (first === undefined) return { tokens: [], logprobs: null, finish: null };
+  const choice = CHOICE.safeParse(first);
+  if (!choice.success) throw new LostRequest("the server sent an event of another shape");
+  const { token_ids: ids, text, finish_reason: finish = null } = choice.data;
+  const tokens = ids ?? [];
+  if (!tokens.every(isToken) || (text && ids === undefined)) throw notIds();
+  const stranger = tokens.find((token) => token >= vocabularySize);
+  if (stranger !== undefined) {
+    const message = `the server gave token ${stranger}, and the vocabulary has ${vocabularySize}: is --tokenizer the model's own?`;
+    throw new EngineError(STRANGE_TOKENS, message);
+  }
   if (logprobs === null || tokens.length === 0) return { tokens, logprobs: null, finish };
-  const told = dialect.logprobsOf(choice, tokens.length);
+  const told = dialect.logprobsOf(choice.data.logprobs);
   if (told?.length !== tokens.length) throw noLogprobs();
-  return { tokens, logprobs: told.map((one) => asLogprobs(one, logprobs)), finish };
+  return { tokens, logprobs: told.map((one) => asLogprobs(one, logprobs, vocabularySize)), finish };
 }
 
 function isToken(value: unknown): value is number {
@@ -153,18 +192,22 @@ function isToken(value: unknown): value is number {
 }
 
 function notIds(): EngineError {
-  const message = "the server gives text without token ids; it has to be vLLM, of release 0.10.2 or later";
-  return new EngineError(AWAY, message);
+  return new LostRequest(
+    "the server gives text without token ids; it has to be vLLM, of release 0.10.2 or later",
+  );
 }
 
 function noLogprobs(): EngineError {
-  return new EngineError(AWAY, "the server gave no log-probabilities, and was asked for them");
+  return new LostRequest("the server gave no log-probabilities, and was asked for them");
 }
 
-function asLogprobs(told: Told | null, most: number): TokenLogprobs {
+function asLogprobs(told: Told | null, most: number, vocabularySize: number): TokenLogprobs {
   if (told === null) throw noLogprobs();
   // The sampled token comes first, and again among the others in some releases.
-  const byToken = new Map(told.top.filter(([token]) => isToken(token)));
+  const byToken = new Map<number, number>();
+  for (const [token, logprob] of told.top) {
+    if (isToken(token) && token < vocabularySize) byToken.set(token, logprob);
+  }
   const sorted = [...byToken].sort((a, b) => b[1] - a[1]).slice(0, most);
   return {
     logprob: told.logprob,

@@ -25,7 +25,10 @@ export interface VllmEngineOptions {
    * share what it keeps of a principal's text
    */
   readonly secret: string;
+  /** a name that no other has, in any gateway */
   readonly freshId: () => string;
+  /** a line for the operator. Default: none is told */
+  readonly told?: (line: string) => void;
 }
 
 /** vLLM, one or several servers of one model, as an engine that decodes by itself. */
@@ -37,18 +40,22 @@ export class VllmEngine implements LiveEngine {
   private readonly context: RunContext;
   private readonly running = new Set<VllmRun>();
 
-  constructor({ info, upstreams, runs, clock, secret, freshId }: VllmEngineOptions) {
+  constructor({ info, upstreams, runs, clock, secret, freshId, told = () => {} }: VllmEngineOptions) {
     this.info = info;
     this.upstreams = upstreams;
     this.runs = runs * upstreams.length;
     this.capabilities = capabilitiesOf(upstreams);
     // 2^60 keys, and never 0 or 1.
     const key = createHmac("sha256", secret).update("prefixes").digest().readBigUInt64LE() >> 4n;
+    const hmac = (text: string) => createHmac("sha256", secret).update(text).digest("base64url");
+    // "connection 1" is another one in each gateway, and after each start.
+    const start = freshId();
     this.context = {
-      upstreams: new Upstreams(upstreams, clock, key + 2n),
-      ...{ clock, freshId },
+      upstreams: new Upstreams(upstreams, { clock, key: key + 2n, runs, told }),
+      ...{ clock, freshId, told },
+      vocabularySize: info.vocabularySize,
       stepTokens: this.capabilities.draftTokens + 1,
-      saltOf: (principal) => createHmac("sha256", secret).update(principal).digest("base64url"),
+      saltOf: (principal, isKeyed) => hmac(isKeyed ? principal : `${start} ${principal}`),
     };
   }
 

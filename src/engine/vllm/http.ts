@@ -1,7 +1,7 @@
 import { Agent, type ClientRequest, type IncomingMessage, request as requestHttp } from "node:http";
 import { request as requestHttps, Agent as SecureAgent } from "node:https";
 import type { CancelTimer, Clock } from "../../util/clock.ts";
-import { SettingError } from "../../util/errors.ts";
+import { messageOf, SettingError } from "../../util/errors.ts";
 import { EngineError } from "../engine.ts";
 import { REFUSED } from "../live-engine.ts";
 import { EventReader } from "./sse.ts";
@@ -23,8 +23,25 @@ const HTTP_LIMITS = {
 type HttpLimits = Readonly<Record<keyof typeof HTTP_LIMITS, number>>;
 
 /** Codes of errors: what is to be done differs. */
-export const AWAY = "engine_away";
+const AWAY = "engine_away";
 const BAD_KEY = "engine_key";
+
+/** A request that did not get its answer; another one may. */
+export class LostRequest extends EngineError {
+  /** It is the server, and not this request: none should begin there for a while. */
+  readonly rests: boolean;
+
+  constructor(message: string, how: { rests?: boolean; code?: string; cause?: unknown } = {}) {
+    super(how.code ?? AWAY, message, { cause: how.cause });
+    this.rests = how.rests ?? false;
+  }
+}
+
+/** Statuses of a request that is wrong itself: no server would take it. */
+const WRONG_REQUEST = [400, 413, 422];
+
+/** Statuses of a server that is down, or of a proxy before one; 500 may be the fault of one request. */
+const UNAVAILABLE = [502, 503, 504];
 
 export interface Answer {
   readonly status: number;
@@ -33,8 +50,8 @@ export interface Answer {
 }
 
 export interface EventListener {
-  /** an event, as JSON */
-  event(json: unknown): void;
+  /** an event, as JSON; true: it says something, and the next one has its whole time */
+  event(json: unknown): boolean;
   /** the stream ended as it should, or in the middle: its events have said which */
   ended(): void;
   /** nothing follows */
@@ -142,12 +159,13 @@ export class HttpServer {
         try {
           for (const data of reader.push(bytes)) {
             if (!isOpen) return;
-            wait();
-            if (data !== "[DONE]") listener.event(this.eventOf(data));
+            // An event that says nothing must not keep a request for ever.
+            const isOfUse = data !== "[DONE]" && listener.event(this.eventOf(data));
+            if (isOfUse && isOpen) wait();
           }
         } catch (error) {
-          if (!(error instanceof EngineError)) throw error;
-          fail(error);
+          // Past this handler an error would end the process.
+          fail(error instanceof EngineError ? error : this.unread(error));
         }
       });
       response.on("error", (error) => fail(this.away(error)));
@@ -160,14 +178,19 @@ export class HttpServer {
   refusal(status: number, json: unknown): EngineError {
     const said = messageIn(json).slice(0, this.limits.errorUnits);
     const why = said === "" ? `status ${status}` : said;
+    if (WRONG_REQUEST.includes(status)) {
+      return new EngineError(REFUSED, `${this.name} refuses the request: ${why}`);
+    }
     if (status === 401) {
       const message = `${this.name} wants another key; give it with --engine-api-key or PICOSPEC_ENGINE_API_KEY`;
-      return new EngineError(BAD_KEY, message);
+      return new LostRequest(message, { code: BAD_KEY, rests: true });
     }
     if (status >= 500 || status === 429 || status === 408) {
-      return new EngineError(AWAY, `${this.name} cannot serve now (${why})`);
+      const rests = status < 500 || UNAVAILABLE.includes(status);
+      return new LostRequest(`${this.name} cannot serve now (${why})`, { rests });
     }
-    return new EngineError(REFUSED, `${this.name} refuses the request: ${why}`);
+    const message = `${this.name} does not serve the model's requests (status ${status}: ${why}); is --url that of vllm serve?`;
+    return new LostRequest(message, { rests: true });
   }
 
   close(): void {
@@ -202,7 +225,7 @@ export class HttpServer {
 
   private deadline(sent: ClientRequest, ms: number, late: (error: EngineError) => void): CancelTimer {
     return this.clock.schedule(this.clock.nowMs() + ms, () => {
-      late(new EngineError(AWAY, `${this.name} has said nothing for ${ms / 1000} s`));
+      late(new LostRequest(`${this.name} has said nothing for ${ms / 1000} s`));
       sent.destroy();
     });
   }
@@ -223,14 +246,18 @@ export class HttpServer {
   private eventOf(data: string): unknown {
     const json = jsonOf(data);
     if (json !== undefined) return json;
-    throw new EngineError(AWAY, `${this.name} sent an event that is no JSON`);
+    throw new LostRequest(`${this.name} sent an event that is no JSON`);
   }
 
   private away(error: Error): EngineError {
     if (error instanceof EngineError) return error;
     const { code } = error as NodeJS.ErrnoException;
     const message = `${this.name} does not answer (${code ?? error.message}): is vLLM running there? Start it, or correct --url`;
-    return new EngineError(AWAY, message, { cause: error });
+    return new LostRequest(message, { rests: true, cause: error });
+  }
+
+  private unread(error: unknown): EngineError {
+    return new LostRequest(`an answer of ${this.name} cannot be read: ${messageOf(error)}`, { cause: error });
   }
 }
 
@@ -242,11 +269,16 @@ function jsonOf(text: string): unknown {
   }
 }
 
-/** Errors of vLLM, of FastAPI, and of proxies. */
+/** Errors of vLLM, of FastAPI, and of proxies; empty: it says none. */
 export function messageIn(json: unknown): string {
-  if (typeof json !== "object" || json === null) return "";
-  const { error, detail, message } = json as Record<string, unknown>;
-  if (typeof error === "object" && error !== null) return messageIn(error);
-  for (const said of [message, error, detail]) if (typeof said === "string") return said;
-  return detail === undefined ? "" : JSON.stringify(detail);
+  const { error, detail, message } = fieldsOf(json);
+  const { message: inner } = fieldsOf(error);
+  // FastAPI lists what is wrong with a body.
+  const listed = Array.isArray(detail) ? detail.map((one) => fieldsOf(one).msg) : [];
+  const said = [inner, message, error, detail, ...listed];
+  return said.find((text): text is string => typeof text === "string") ?? "";
+}
+
+function fieldsOf(json: unknown): Record<string, unknown> {
+  return typeof json === "object" && json !== null ? (json as Record<string, unknown>) : {};
 }

@@ -1,6 +1,5 @@
 import { DEFAULT_SAMPLER } from "../../sampling/settings.ts";
 import { EngineError } from "../engine.ts";
-import { REFUSED } from "../live-engine.ts";
 import { type Asked, chunkOf, DIALECTS, type Dialect } from "./dialects.ts";
 import type { Answer, HttpServer } from "./http.ts";
 import { samplingFields } from "./settings.ts";
@@ -22,6 +21,9 @@ export interface ServerFacts {
 
 /** Statuses of a path that is not served: switched off, not there, not built in. */
 const NOT_SERVED = [403, 404, 405, 501];
+
+/** It wants a key, or cannot serve now. */
+const mayBeVllm = (status: number) => status >= 500 || [401, 408, 429].includes(status);
 
 /**
  * @param wanted name of the model; null: the only one, or the first
@@ -50,14 +52,13 @@ interface Listed {
 /** @throws EngineError */
 function modelsOf(http: HttpServer, answer: Answer): Listed[] {
   if (answer.status !== 200) {
-    const error = http.refusal(answer.status, answer.json);
-    if (error.code !== REFUSED) throw error;
+    if (mayBeVllm(answer.status)) throw http.refusal(answer.status, answer.json);
     throw notVllm(http, `/v1/models gives ${answer.status}`);
   }
   const data = (answer.json as { data?: unknown } | undefined)?.data;
   if (!Array.isArray(data)) throw notVllm(http, "/v1/models lists no models");
-  return data.map((one: Record<string, unknown>) => {
-    const { id, root, max_model_len: contextTokens } = one;
+  return data.map((one: Record<string, unknown> | null) => {
+    const { id, root, max_model_len: contextTokens } = one ?? {};
     if (typeof id !== "string" || !Number.isInteger(contextTokens) || (contextTokens as number) < 2) {
       throw notVllm(http, "/v1/models tells no max_model_len");
     }
@@ -97,7 +98,7 @@ async function dialectOf(http: HttpServer, model: string): Promise<Dialect> {
 
 function tellsIds(dialect: Dialect, json: unknown): boolean {
   try {
-    return chunkOf(dialect, json, null).tokens.length === 1;
+    return chunkOf(dialect, json, { logprobs: null, vocabularySize: 2 ** 31 }).tokens.length === 1;
   } catch (error) {
     if (error instanceof EngineError) return false;
     throw error;

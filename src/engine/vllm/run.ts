@@ -5,9 +5,9 @@ import { seedText } from "../../sampling/random.ts";
 import type { CancelTimer, Clock } from "../../util/clock.ts";
 import { TokenBuffer } from "../../util/token-buffer.ts";
 import { EngineError } from "../engine.ts";
-import type { LiveListener, LiveRequest, LiveRun } from "../live-engine.ts";
-import { type Asked, type Chunk, chunkOf } from "./dialects.ts";
-import { AWAY, type OpenStream } from "./http.ts";
+import { GRAMMAR_LOST, type LiveListener, type LiveRequest, type LiveRun, REFUSED } from "../live-engine.ts";
+import { type Asked, type Chunk, chunkOf, STRANGE_TOKENS } from "./dialects.ts";
+import { LostRequest, type OpenStream } from "./http.ts";
 import type { Mailbox, MailboxSession } from "./mailbox.ts";
 import { PrefixHash } from "./prefix-hash.ts";
 import { samplingFields } from "./settings.ts";
@@ -15,7 +15,7 @@ import type { Upstream, Upstreams } from "./upstream.ts";
 
 /** Tries in a row that commit nothing, before a run fails. */
 const MOST_TRIES = 4;
-/** Before the second try at the only server, ms; each wait is twice the one before it. */
+/** Before another try once all servers were tried, ms; each wait is twice the one before it. */
 const FIRST_WAIT_MS = 250;
 
 /** Why vLLM ends a request that is complete. Anything else (`abort`, `error`) is a loss. */
@@ -29,13 +29,17 @@ export interface RunContext {
   /** a name for a request that no other has */
   readonly freshId: () => string;
   /** what keeps the prefix cache of one principal apart from another's */
-  readonly saltOf: (principal: string) => string;
+  readonly saltOf: (principal: string, isKeyed: boolean) => string;
+  /** ids of tokens are less than this */
+  readonly vocabularySize: number;
+  /** a line for the operator */
+  readonly told: (line: string) => void;
 }
 
 /**
  * One run: a request to a server, and drafts for it in the mailbox of the process that it is in. A request that is lost
  * is made again from what is committed, at another server where there is one: what was committed stays, and what follows
- * is drawn anew.
+ * is drawn anew. With a grammar that is so until the first token alone.
  */
 export class VllmRun implements LiveRun {
   private readonly context: RunContext;
@@ -50,6 +54,12 @@ export class VllmRun implements LiveRun {
   private mail: MailboxSession | null = null;
   private hash: { readonly key: bigint; readonly of: PrefixHash; length: number } | null = null;
   private open = true;
+  /** a second request would begin the grammar anew */
+  private readonly isOneRequest: boolean;
+  /** tokens that the request began with */
+  private begunAt = 0;
+  /** the server has ended the request: there is nothing to abort */
+  private isOver = false;
   private tries = 0;
   private cancelTimer: CancelTimer = () => {};
   /** where the drafts that were offered last end */
@@ -61,6 +71,7 @@ export class VllmRun implements LiveRun {
     this.request = request;
     this.listener = listener;
     this.over = over;
+    this.isOneRequest = request.settings.grammar !== undefined;
     this.tokens = new TokenBuffer(request.tokens);
     this.begin(null);
   }
@@ -79,13 +90,10 @@ export class VllmRun implements LiveRun {
 
   cancel(): void {
     if (!this.open) return;
-    const { server, id } = this;
+    const { server, id, isOver } = this;
     this.end();
-    const dialect = server?.facts.dialect;
     // Hanging up ends it as well, but a proxy in between may not notice at once.
-    if (!server || !dialect || dialect.abortPath === null) return;
-    const request_ids = [dialect.engineRequestId(id)];
-    server.http.ask(dialect.abortPath, { request_ids }).catch(() => {});
+    if (server && !isOver) this.context.upstreams.abort(server, server.facts.dialect.engineRequestId(id));
   }
 
   private end(): void {
@@ -104,9 +112,9 @@ export class VllmRun implements LiveRun {
     this.server = null;
   }
 
-  /** @param after the server that has lost it; null: it is new */
+  /** @param after the server that has lost it; null: none has */
   private begin(after: Upstream | null): void {
-    const { upstreams, freshId } = this.context;
+    const { upstreams, freshId, vocabularySize } = this.context;
     const tokens = this.tokens.view();
     const server = upstreams.choose(tokens, this.request.principal, after);
     const { dialect } = server.facts;
@@ -114,27 +122,46 @@ export class VllmRun implements LiveRun {
     this.server = server;
     server.runs++;
     this.id = freshId();
+    this.isOver = false;
+    this.begunAt = tokens.length;
     this.mailbox = mailbox;
     this.mail = mailbox?.begin(dialect.engineRequestId(this.id)) ?? null;
     const asked = this.asked(server, tokens);
-    let isComplete = false;
-    this.stream = server.http.stream(dialect.path, dialect.body(asked), headers, {
-      event: (json) => {
-        const chunk = chunkOf(dialect, json, asked.logprobs);
-        if (chunk.tokens.length > 0) this.commit(chunk);
-        if (chunk.finish === null || !this.open) return;
-        if (!COMPLETE.includes(chunk.finish)) {
-          throw new EngineError(AWAY, `${server.http.name} ended the request (${chunk.finish})`);
-        }
-        isComplete = true;
-        this.end();
-        this.listener.ended();
-      },
-      ended: () => {
-        if (!isComplete) this.lost(new EngineError(AWAY, `${server.http.name} broke off its answer`));
-      },
+    const expected = { logprobs: asked.logprobs, vocabularySize };
+    // vLLM takes the header before the body's own id, and a proxy may set one where there is none.
+    const named = { ...headers, "x-request-id": this.id };
+    this.stream = server.http.stream(dialect.path, dialect.body(asked), named, {
+      event: (json) => this.told(chunkOf(dialect, json, expected)),
+      ended: () => this.lost(new LostRequest(`${server.http.name} broke off its answer`)),
       failed: (error) => this.lost(error),
     });
+  }
+
+  /** @returns whether that says anything */
+  private told(chunk: Chunk): boolean {
+    const { tokens, finish } = chunk;
+    this.isOver = finish !== null;
+    if (tokens.length > 0) this.commit(chunk);
+    if (finish !== null && this.open) this.finished(finish);
+    return tokens.length > 0 || finish !== null;
+  }
+
+  /** The server ends the request, which the session has not ended with its last token. */
+  private finished(reason: string): void {
+    const name = this.server?.http.name;
+    const { length } = this.tokens;
+    if (!COMPLETE.includes(reason)) throw new LostRequest(`${name} ended the request (${reason})`);
+    if (reason === "length" && length < limitPosition(this.request.rule)) {
+      // A bound of the server's own, below the one that we asked for: it goes on behind that.
+      if (length === this.begunAt || this.isOneRequest) {
+        throw new LostRequest(`${name} ended the request at a bound of its own; see its max_new_tokens`);
+      }
+      this.hangUp();
+      this.begin(null);
+      return;
+    }
+    this.end();
+    this.listener.ended();
   }
 
   private lost(error: EngineError): void {
@@ -142,24 +169,33 @@ export class VllmRun implements LiveRun {
     const { server } = this;
     this.hangUp();
     const { clock, upstreams } = this.context;
-    if (this.tokens.length >= limitPosition(this.request.rule)) {
+    if (server && error instanceof LostRequest && error.rests) upstreams.rest(server, error.message);
+    const { length } = this.tokens;
+    if (length >= limitPosition(this.request.rule)) {
       // Complete, but for the word that says so.
       this.end();
       this.listener.ended();
-      return;
+    } else if (error.code === REFUSED) this.fail(error, withoutName(error, server));
+    else if (this.isOneRequest && length > this.request.rule.promptLength) {
+      this.fail(error, new EngineError(GRAMMAR_LOST, "the request was lost in the middle of a grammar"));
+    } else if (error.code === STRANGE_TOKENS || ++this.tries >= MOST_TRIES) {
+      this.fail(error, new EngineError(error.code, CLIENT_TEXT[error.code] ?? NO_ANSWER));
+    } else {
+      const isNext = this.tries < upstreams.all.length && upstreams.hasAnother(server);
+      const waitMs = isNext ? 0 : FIRST_WAIT_MS * 2 ** Math.max(0, this.tries - upstreams.all.length);
+      this.cancelTimer = clock.schedule(clock.nowMs() + waitMs, () => this.begin(server));
     }
-    if (error.code !== AWAY || ++this.tries >= MOST_TRIES) {
-      this.open = false;
-      this.over();
-      this.listener.failed(withoutName(error, server));
-      return;
-    }
-    const waitMs = upstreams.all.length > 1 ? 0 : FIRST_WAIT_MS * 2 ** (this.tries - 1);
-    this.cancelTimer = clock.schedule(clock.nowMs() + waitMs, () => this.begin(server));
+  }
+
+  /** @param error for the operator @param told for the client: where a server is, and what it says, is not its affair */
+  private fail(error: EngineError, told: EngineError): void {
+    this.end();
+    if (error.code !== REFUSED) this.context.told(`a session has failed: ${error.message}`);
+    this.listener.failed(told);
   }
 
   private asked({ facts }: Upstream, tokens: Int32Array): Asked {
-    const { settings, rule, principal } = this.request;
+    const { settings, rule, principal, isKeyed = false } = this.request;
     const { sampler, grammar, logprobs = null, seed, policy } = settings;
     // Drafts use up the engine's noise as they are rejected: then no seed would make a text come again.
     const isAlone = policy.segmentTokens === 0 || this.mailbox === null;
@@ -173,7 +209,7 @@ export class VllmRun implements LiveRun {
       structured: grammar ? structured(grammar) : null,
       logprobs,
       seed: isAlone ? seedAt(seedText(seed), tokens.length) : null,
-      cacheSalt: this.context.saltOf(principal),
+      cacheSalt: this.context.saltOf(principal, isKeyed),
     };
   }
 
@@ -205,10 +241,15 @@ export class VllmRun implements LiveRun {
   }
 }
 
-/** Where a server is, is the operator's affair: what a session fails with goes to its client. */
-function withoutName(error: EngineError, server: Upstream | null): EngineError {
-  const message = server ? error.message.replaceAll(server.http.name, "the engine") : error.message;
-  return new EngineError(error.code, message, { cause: error });
+/** What a client is told of a failure: the operator has the rest. */
+const NO_ANSWER = "the engine does not answer as it should; try again later";
+const CLIENT_TEXT: Readonly<Record<string, string>> = {
+  [STRANGE_TOKENS]: "the engine gave a token that the vocabulary has not",
+};
+
+/** The server's own words reach a client where they say what is wrong with its settings or its grammar. */
+function withoutName({ code, message }: EngineError, server: Upstream | null): EngineError {
+  return new EngineError(code, server ? message.replaceAll(server.http.name, "the engine") : message);
 }
 
 /** What vLLM's structured outputs call our kinds of grammars. */

@@ -14,7 +14,7 @@ export class Upstream {
   readonly sent = new SentPrefixes();
   /** runs of ours that are open there */
   runs = 0;
-  /** until when no run begins there, since the last one was lost */
+  /** until when no run begins there, since it did not answer */
   restsUntilMs = Number.NEGATIVE_INFINITY;
 
   constructor(http: HttpServer, facts: ServerFacts, mailboxes: readonly Mailbox[]) {
@@ -45,35 +45,91 @@ export class Upstream {
   }
 }
 
-/** How long a server rests after it lost a run, ms. */
+/** How long a server rests that did not answer, ms. */
 const REST_MS = 2000;
+/** Requests to abort others that a server has not answered; and names that wait for that. */
+const ABORTS = { requests: 2, names: 1024 } as const;
+
+export interface UpstreamsOptions {
+  readonly clock: Clock;
+  /** of the hash that prompts are compared by: 1 < key < 2^61 - 1 */
+  readonly key: bigint;
+  /** most runs on one server */
+  readonly runs: number;
+  /** a line for the operator */
+  readonly told: (line: string) => void;
+}
 
 /** The servers of one model, and which of them gets a run. */
 export class Upstreams {
   readonly all: readonly Upstream[];
-  private readonly clock: Clock;
-  private readonly key: bigint;
+  private readonly options: UpstreamsOptions;
+  private readonly aborts = new Map<Upstream, { open: number; names: string[] }>();
 
-  /** @param key of the hash that prompts are compared by: 1 < key < 2^61 - 1 */
-  constructor(all: readonly Upstream[], clock: Clock, key: bigint) {
+  constructor(all: readonly Upstream[], options: UpstreamsOptions) {
     assert(all.length > 0, "a gateway has a server");
     this.all = all;
-    this.clock = clock;
-    this.key = key;
+    this.options = options;
+  }
+
+  /** No run begins there for a while, unless all others rest too. @param why for the operator */
+  rest(server: Upstream, why: string): void {
+    const nowMs = this.options.clock.nowMs();
+    if (server.restsUntilMs <= nowMs)
+      this.options.told(`no run begins there for ${REST_MS / 1000} s: ${why}`);
+    server.restsUntilMs = nowMs + REST_MS;
+  }
+
+  /** Another server than this one can have a run now. */
+  hasAnother(than: Upstream | null): boolean {
+    return this.open().some((one) => one !== than && this.isRested(one));
+  }
+
+  /**
+   * A request is of no use any more. Hanging up has ended it, unless a proxy is in between: names past the bound are
+   * dropped.
+   * @param name the engine's own
+   */
+  abort(server: Upstream, name: string): void {
+    if (server.facts.dialect.abortPath === null) return;
+    const aborts = this.aborts.get(server) ?? { open: 0, names: [] };
+    this.aborts.set(server, aborts);
+    if (aborts.names.length < ABORTS.names) aborts.names.push(name);
+    this.sendAborts(server, server.facts.dialect.abortPath, aborts);
   }
 
   /** @param after a server that has just lost this run; null: none has */
   choose(tokens: Int32Array, principal: string, after: Upstream | null): Upstream {
-    const nowMs = this.clock.nowMs();
-    if (after) after.restsUntilMs = nowMs + REST_MS;
     const [only] = this.all;
     if (this.all.length === 1) return only!;
-    const rested = this.all.filter(({ restsUntilMs }) => restsUntilMs <= nowMs);
-    const candidates = rested.length > 0 ? rested : this.all;
-    const blocks = blocksOf(tokens, principal, this.key);
+    const open = this.open();
+    const rested = open.filter((one) => this.isRested(one));
+    const others = rested.filter((one) => one !== after);
+    const candidates = [others, rested, open, this.all].find(({ length }) => length > 0)!;
+    const blocks = blocksOf(tokens, principal, this.options.key);
     const index = chooseServer(candidates.map(({ runs, sent }) => ({ runs, known: sent.known(blocks) })));
     const chosen = candidates[index]!;
     chosen.sent.add(blocks);
     return chosen;
+  }
+
+  /** Servers below their bound. */
+  private open(): Upstream[] {
+    return this.all.filter(({ runs }) => runs < this.options.runs);
+  }
+
+  private isRested({ restsUntilMs }: Upstream): boolean {
+    return restsUntilMs <= this.options.clock.nowMs();
+  }
+
+  private sendAborts(server: Upstream, path: string, aborts: { open: number; names: string[] }): void {
+    if (aborts.open >= ABORTS.requests || aborts.names.length === 0) return;
+    const request_ids = aborts.names.splice(0);
+    aborts.open++;
+    const over = () => {
+      aborts.open--;
+      this.sendAborts(server, path, aborts);
+    };
+    server.http.ask(path, { request_ids }).then(over, over);
   }
 }

@@ -85,6 +85,7 @@ describe("the audit", () => {
         key: 7,
         connection: 2,
         weight: 1,
+        isKeyed: true,
         principal: "team-a",
         id: 4,
         secret,

@@ -111,7 +111,17 @@ const NO_DELAY = { delayMs: 0, jitterMs: 0, mbps: 1000 };
 
 describe("principals", () => {
   const identity = (key: number, principal: string, epoch = 0): SessionIdentity => ({
-    ...{ key, connection: key, weight: 1, principal, id: 1, secret: null, resumeKey: null, epoch },
+    ...{
+      key,
+      connection: key,
+      weight: 1,
+      principal,
+      isKeyed: true,
+      id: 1,
+      secret: null,
+      resumeKey: null,
+      epoch,
+    },
   });
   const usage = (committedTokens: number): SessionEnded["usage"] => ({
     ...{ promptTokens: 10, committedTokens, targetPasses: 1, targetRows: 1, targetMs: 1, prefillPasses: 0 },

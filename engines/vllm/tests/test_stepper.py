@@ -114,7 +114,7 @@ def test_a_row_with_a_session_takes_no_other_sessions_offers() -> None:
     assert one.commit([ANSWER[:1]]) == [[]]
 
 
-def test_without_request_ids_sessions_that_name_one_offer_by_content() -> None:
+def test_without_request_ids_the_offers_of_a_named_request_are_dropped_and_counted() -> None:
     one = Bench(ids=["cmpl-aaaa-0-12345678"])
     one.batch.set(0, PROMPT)
     one.box.begin(1, 5, "bbbb")
@@ -122,7 +122,14 @@ def test_without_request_ids_sessions_that_name_one_offer_by_content() -> None:
     assert one.commit([ANSWER[:1]]) == [[]]
     one.box.stop_binding()
     one.names = None
-    assert one.commit([ANSWER[1:2]]) == [ANSWER[2:10]]
+    assert one.commit([ANSWER[1:2]]) == [[]]
+    one.offer(5, [*PROMPT, *ANSWER[:3]], ANSWER[3:20])
+    assert one.commit([ANSWER[2:3]]) == [[]]
+    assert (one.box.counters.unbound, one.box.by_prefix) == (2, {})
+    # Who names no request asked for it.
+    one.box.begin(1, 6, "")
+    one.offer(6, [*PROMPT, *ANSWER[:4]], ANSWER[4:20])
+    assert one.commit([ANSWER[3:4]]) == [ANSWER[4:12]]
 
 
 def test_a_session_that_begins_again_elsewhere_keeps_its_request() -> None:

@@ -80,7 +80,7 @@ class Stepper:
     ) -> list[list[int]]:
         """Drafts for each row, each a list of at most `most_drafts` ints below the vocabulary's size.
 
-        `lengths[i]`: the tokens of row i that are committed. `request_ids`: None where rows are known by content alone.
+        `lengths[i]`: the tokens of row i that are committed. `request_ids`: None where they are not known.
         """
         now_s = self._clock()
         self.counters.steps += 1

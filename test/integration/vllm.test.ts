@@ -393,16 +393,35 @@ describe("the mailbox", () => {
     expect((await running).code).toBeNull();
   });
 
-  it("that does not greet, or reads nothing, holds up no answer", async () => {
-    const { server, mailbox } = await pair({}, { isMute: true });
-    const engine = await engineFor({
-      urls: [server.url],
-      mailboxes: [mailbox.address],
-      mailboxSecret: SECRET,
-    });
-    const opener = await edgeOf(cloudOf(engine));
-    expect((await answer(opener, LONG)).tokens).toEqual(likeliest(LONG));
-  }, 30_000);
+  it.each([
+    ["does not greet", { isMute: true }],
+    ["greets and reads nothing", { isDeaf: true }],
+  ])(
+    "that %s holds up no answer",
+    async (_, mail) => {
+      const { server, mailbox } = await pair({}, mail);
+      const mailboxes = [mailbox.address];
+      const engine = await engineFor({ urls: [server.url], mailboxes, mailboxSecret: SECRET });
+      const opener = await edgeOf(cloudOf(engine));
+      for (let run = 0; run < 3; run++) expect((await answer(opener, LONG)).tokens).toEqual(likeliest(LONG));
+      expect(mailbox.heard).toBe(0);
+    },
+    30_000,
+  );
+
+  it("gives the drafts of one tenant to no row of another with an equal prompt", async () => {
+    const { server, mailbox } = await pair({ stepMs: 2 });
+    const engine = await engineFor({ urls: [server.url], mailboxes: [mailbox.address] });
+    const cloud = cloudOf(engine);
+    const [alice, bob] = [await edgeOf(cloud, "alice"), await edgeOf(cloud, "bob")];
+    const answers = await Promise.all([answer(alice, LONG), answer(bob, LONG, { policy: POLICIES.cloud })]);
+    for (const { tokens } of answers) expect(tokens).toEqual(likeliest(LONG));
+    const drafting = server.asked.filter(({ sampling }) => sampling.seed === undefined);
+    const [id] = drafting.map(({ body }) => `generate-tokens-${body.request_id}`);
+    expect(drafting).toHaveLength(1);
+    expect([...mailbox.given.keys()]).toEqual([id]);
+    expect(mailbox.begun).toHaveLength(2);
+  });
 
   it("of each engine process gets the runs that are bound to that process", async () => {
     const { server, mailbox } = await pair({ stepMs: 2 }, { rank: 0, ranks: 2 });

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hmac
 import os
 import socket
 import stat
@@ -20,7 +21,7 @@ from picospec_vllm.offers import Box
 from picospec_vllm.settings import Address, SettingsError, parse_address
 
 SECRET = "a secret of the tests, long enough"
-READY = wire.Ready(49152, 8, 1, 2, 123456789123, LIMITS.offer_tokens, LIMITS.sessions)
+READY = wire.Ready(49152, 8, 1, 2, 123456789123, LIMITS.offer_tokens, LIMITS.sessions, binds=True)
 
 
 @pytest.fixture(params=["unix", "tcp"])
@@ -31,12 +32,12 @@ def mailbox(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Mailbox]
     opened.close()
 
 
-def open_at(address: Address) -> Mailbox:
+def open_at(address: Address, binds: bool = True) -> Mailbox:
     opened = Mailbox(
         address=address,
         secret=SECRET,
         ready=READY,
-        box=Box(LIMITS, READY.vocabulary, binds=False),
+        box=Box(LIMITS, READY.vocabulary, binds=binds),
         limits=LIMITS,
         statistics=lambda: {"steps": 3},
         clock=time.perf_counter,
@@ -88,6 +89,40 @@ def test_refuses_another_secret_and_messages_before_it(mailbox: Mailbox) -> None
     stranger = connect(mailbox.bound)
     stranger.sendall(wire.encode(wire.STATISTICS, b""))
     assert b"has to be shown first" in read_all(stranger)
+
+
+def test_a_proof_counts_for_its_own_connection_alone_and_earns_nothing_made_with_the_secret(mailbox: Mailbox) -> None:
+    first, second = connect(mailbox.bound), connect(mailbox.bound)
+    nonce = first.recv(4096)[-16:]
+    second.recv(4096)
+    shown = wire.encode(wire.AUTH, bytes(16) + wire.proof(SECRET, wire.GATEWAY, nonce, bytes(16)))
+    first.sendall(shown)
+    assert first.recv(4096)[4] == wire.READY
+    second.sendall(shown)
+    assert b"another one" in read_all(second)
+    # The plugin's own proof, sent back, opens nothing.
+    stranger = connect(mailbox.bound)
+    nonce = stranger.recv(4096)[-16:]
+    stranger.sendall(wire.encode(wire.AUTH, nonce + wire.proof(SECRET, wire.PLUGIN, nonce, nonce)))
+    assert b"another one" in read_all(stranger)
+    assert mailbox.counters.refused_secret == 2
+
+
+def test_a_gateway_of_version_1_is_refused_with_the_reason(mailbox: Mailbox) -> None:
+    old = connect(mailbox.bound)
+    nonce = old.recv(4096)[-16:]
+    old.sendall(wire.encode(wire.AUTH, hmac.digest(SECRET.encode(), nonce, "sha256")))
+    assert b"install the same release of both" in read_all(old)
+
+
+def test_gateways_are_told_that_rows_cannot_be_bound_at_once_and_in_the_greeting(mailbox: Mailbox) -> None:
+    gateway = Gateway(mailbox.bound, SECRET)
+    assert gateway.ready.binds
+    with box_of(mailbox).lock:
+        box_of(mailbox).stop_binding()
+    assert gateway.read() == (wire.UNBOUND, b"")
+    assert not Gateway(mailbox.bound, SECRET).ready.binds
+    assert gateway.statistics()["steps"] == 3
 
 
 def read_all(peer: socket.socket) -> bytes:

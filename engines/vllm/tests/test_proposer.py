@@ -68,6 +68,8 @@ def test_offers_of_a_gateway_reach_the_row_of_their_request_alone() -> None:
     assert runner.step([[100]]) == [[]]
     found = gateway.statistics()
     assert (found["rows_by"], found["errors"], found["box"]["unbound"]) == ("content", {}, 1)
+    gateway.statistics()
+    assert gateway.unbound == 1
     runner.proposer.close()
 
 

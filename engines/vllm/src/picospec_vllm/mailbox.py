@@ -14,7 +14,7 @@ import socket
 import stat
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from . import wire
 from .limits import Limits
@@ -73,6 +73,8 @@ class Mailbox:
         self._statistics, self._clock, self._random_bytes = statistics, clock, random_bytes
         self._peers: dict[int, _Peer] = {}
         self._next = 0
+        #: Whether gateways were told that rows tell their requests.
+        self._bound = box.binds
         self._swept_s = clock()
         self._address = address
         self._listener = listen(address)
@@ -136,6 +138,10 @@ class Mailbox:
         if pending:
             for peer in [peer for peer in self._peers.values() if peer.pending]:
                 self._serve(peer, 0, until_s, now_s)
+        if self._bound and not self._box.binds:
+            self._bound = False
+            for peer in [peer for peer in self._peers.values() if peer.known]:
+                self._tell_unbound(peer)
         if now_s - self._swept_s >= 1.0:
             self._swept_s = now_s
             self._sweep(now_s)
@@ -193,12 +199,15 @@ class Mailbox:
         if not peer.known:
             if not isinstance(message, wire.Auth):
                 raise _Refused("refused_secret", "the secret has to be shown first")
-            if not hmac.compare_digest(message.digest, wire.digest(self._secret, peer.nonce)):
+            expected = wire.proof(self._secret, wire.GATEWAY, peer.nonce, message.nonce)
+            if not hmac.compare_digest(message.proof, expected):
                 raise _Refused("refused_secret", "the secret is another one")
             if sum(other.known for other in self._peers.values()) >= self._limits.connections:
                 raise _Refused("refused_full", f"{self._limits.connections} gateways are connected already")
             peer.known = True
-            self._send(peer, wire.ready(self._ready))
+            # Only now: who has not shown the secret gets nothing that is made with it.
+            now = replace(self._ready, binds=self._box.binds)
+            self._send(peer, wire.ready(now, self._secret, peer.nonce, message.nonce))
         elif isinstance(message, wire.Offer):
             self._box.offer(peer.number, message.session, message.base, message.prefix_hash, message.tokens, now_s)
         elif isinstance(message, wire.Begin):
@@ -212,6 +221,12 @@ class Mailbox:
             self._send(peer, wire.encode(wire.STATISTICS_ANSWER, json.dumps(statistics).encode()))
         else:
             raise _Refused("refused_frame", "the secret was shown already")
+
+    def _tell_unbound(self, peer: _Peer) -> None:
+        try:
+            self._send(peer, wire.encode(wire.UNBOUND, b""))
+        except (_Refused, OSError):
+            self._leave(peer)
 
     def _send(self, peer: _Peer, data: bytes) -> None:
         if len(peer.unsent) + len(data) > self._limits.unsent_bytes + len(data) * (not peer.unsent):

@@ -92,6 +92,7 @@ class Proposer:
             key=key,
             offer_tokens=limits.offer_tokens,
             sessions=limits.sessions,
+            binds=box.binds,
         )
         try:
             self._mailbox = Mailbox(

@@ -113,31 +113,32 @@ class Mailbox:
 
     def _run(self) -> None:
         while not self._closed.is_set():
-            started = self._clock()
             try:
-                worked = self._turn(started)
-            except Exception:  # noqa: BLE001 - one peer's fault must not end the mailbox of the others
+                worked_s = self._turn()
+            except Exception:  # noqa: BLE001 - the mailbox goes on
                 self.counters.errors += 1
-                worked = True
-            if worked:
-                took = min(self._clock() - started, 10 * self._limits.slice_s)
-                self._closed.wait(max(took, self._limits.slice_s) * self._limits.rest_factor)
+                worked_s = self._limits.slice_s
+            if worked_s is not None:
+                took_s = min(worked_s, 10 * self._limits.slice_s)
+                self._closed.wait(max(took_s, self._limits.slice_s) * self._limits.rest_factor)
 
-    def _turn(self, now_s: float) -> bool:
-        """Waits for something to do and does a slice of it. @returns whether there was something"""
+    def _turn(self) -> float | None:
+        """Waits for something to do and does a slice of it.
+
+        @returns how long it worked, which waiting is no part of; None: there was nothing to do
+        """
         pending = any(peer.pending for peer in self._peers.values())
         events = self._selector.select(0 if pending else 0.5)
-        # From here on, since waiting is not work.
         now_s = self._clock()
         until_s = now_s + self._limits.slice_s
         for key, mask in events:
             if key.fileobj is self._listener:
                 self._accept(now_s)
             elif isinstance(key.data, _Peer):
-                self._serve(key.data, mask, until_s, now_s)
+                self._serve_apart(key.data, mask, until_s, now_s)
         if pending:
             for peer in [peer for peer in self._peers.values() if peer.pending]:
-                self._serve(peer, 0, until_s, now_s)
+                self._serve_apart(peer, 0, until_s, now_s)
         if self._bound and not self._box.binds:
             self._bound = False
             for peer in [peer for peer in self._peers.values() if peer.known]:
@@ -145,13 +146,25 @@ class Mailbox:
         if now_s - self._swept_s >= 1.0:
             self._swept_s = now_s
             self._sweep(now_s)
-        return bool(events) or pending
+        return self._clock() - now_s if events or pending else None
 
     def _accept(self, now_s: float) -> None:
         try:
             accepted, _ = self._listener.accept()
         except OSError:
             return
+        peer: _Peer | None = None
+        try:
+            peer = self._welcome(accepted, now_s)
+            self._send(peer, wire.challenge(peer.nonce))
+        except (OSError, _Refused):
+            # It has hung up already. Those that come behind it are served all the same.
+            if peer is None:
+                accepted.close()
+            else:
+                self._leave(peer)
+
+    def _welcome(self, accepted: socket.socket, now_s: float) -> _Peer:
         accepted.setblocking(False)
         strangers = [peer for peer in self._peers.values() if not peer.known]
         if len(strangers) >= self._limits.strangers:
@@ -165,9 +178,18 @@ class Mailbox:
         self.counters.connections += 1
         nonce = self._random_bytes(wire.NONCE_BYTES)
         peer = _Peer(self._next, accepted, wire.FrameReader(self._limits.frame_bytes), nonce, now_s)
-        self._peers[peer.number] = peer
         self._selector.register(accepted, selectors.EVENT_READ, peer)
-        self._send(peer, wire.challenge(nonce))
+        self._peers[peer.number] = peer
+        return peer
+
+    def _serve_apart(self, peer: _Peer, mask: int, until_s: float, now_s: float) -> None:
+        # It may have been refused since the selector named it.
+        if peer.number not in self._peers:
+            return
+        try:
+            self._serve(peer, mask, until_s, now_s)
+        except Exception:  # noqa: BLE001 - one peer's fault must not cost the others their turn
+            self.counters.errors += 1
 
     def _serve(self, peer: _Peer, mask: int, until_s: float, now_s: float) -> None:
         try:
@@ -309,6 +331,7 @@ def listen(address: Address) -> socket.socket:
         except OSError as error:
             listener.close()
             raise SettingsError(f"cannot listen on {address.host}:{address.port}: {error.strerror}") from error
-    listener.listen(16)
+    # More than a crowd of strangers and all gateways at once: past it TCP lets a gateway wait for seconds.
+    listener.listen(64)
     listener.setblocking(False)
     return listener

@@ -67,8 +67,6 @@ class Box:
         self.binds = binds
         self.lock = threading.Lock()
         self.counters = OfferCounters()
-        #: What new sessions are taken for: all sessions' acceptance lately.
-        self.general = Acceptance.of_all_sessions()
         self._limits = limits
         self._vocabulary = vocabulary
         self._sessions: OrderedDict[tuple[int, int], Session] = OrderedDict()
@@ -88,7 +86,7 @@ class Box:
                 most = max(self._by_connection, key=lambda each: self._by_connection[each])
                 self.counters.sessions_over_bound += 1
                 self._end(next(key for key in self._sessions if key[0] == most))
-            session = Session(connection, number, request_id, Acceptance.of_session(self.general))
+            session = Session(connection, number, request_id, Acceptance.of_session())
             self._sessions[(connection, number)] = session
             self._by_connection[connection] += 1
             self.counters.sessions += 1

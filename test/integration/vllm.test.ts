@@ -433,6 +433,29 @@ describe("the mailbox", () => {
     expect(ranks.sort()).toEqual(["0", "1"]);
     expect([mailbox.begun.length, other.mailbox.begun.length]).toEqual([1, 1]);
   });
+
+  it("of one engine process of several, or of another model, is told to the operator once", async () => {
+    const { server, mailbox } = await pair({ stepMs: 2 }, { rank: 0, ranks: 2 });
+    const lines: string[] = [];
+    const given = { urls: [server.url], told: (line: string) => lines.push(line) };
+    const connected = /takes drafts/;
+    await engineFor({ ...given, mailboxes: [mailbox.address] });
+    expect(lines).toEqual([
+      expect.stringMatching(connected),
+      expect.stringMatching(/has 2 engine processes and --mailbox the address of 1: most runs get no drafts/),
+    ]);
+    lines.length = 0;
+    const twice = `${mailbox.address},${mailbox.address}`;
+    const opener = await edgeOf(cloudOf(await engineFor({ ...given, mailboxes: [twice] })));
+    const others = lines.filter((line) => !connected.test(line));
+    expect(others).toEqual([expect.stringMatching(/are those of one engine process \(rank 0\)/)]);
+    // Two addresses of one process are not two processes: no run is bound.
+    await answer(opener, LONG);
+    expect(server.asked.at(-1)!.headers["x-data-parallel-rank"]).toBeUndefined();
+    mailbox.hangUp();
+    await expect.poll(() => mailbox.connections, { timeout: 5000 }).toBe(6);
+    expect(lines.filter((line) => /one engine process/.test(line))).toHaveLength(1);
+  });
 });
 
 describe("several", () => {

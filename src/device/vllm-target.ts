@@ -48,6 +48,7 @@ export async function openVllm(request: TargetRequest): Promise<OpenedTarget> {
       secret: servers.mailboxSecret ?? servers.apiKey ?? randomBytes(32).toString("hex"),
     });
     const { endTokens } = vocabulary;
+    for (const upstream of upstreams) upstream.expectVocabulary(vocabulary.tokens.length);
     const { chatTemplate } = folder;
     for (const line of sayDrafts(upstreams)) notice(line);
     return {

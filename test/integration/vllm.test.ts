@@ -553,16 +553,35 @@ describe("the mailbox", () => {
     expect((await running).code).toBeNull();
   });
 
-  it("that does not greet, or reads nothing, holds up no answer", async () => {
-    const { server, mailbox } = await pair({}, { isMute: true });
-    const engine = await engineFor({
-      urls: [server.url],
-      mailboxes: [mailbox.address],
-      mailboxSecret: SECRET,
-    });
-    const opener = await edgeOf(cloudOf(engine));
-    expect((await answer(opener, LONG)).tokens).toEqual(likeliest(LONG));
-  }, 30_000);
+  it.each([
+    ["does not greet", { isMute: true }],
+    ["greets and reads nothing", { isDeaf: true }],
+  ])(
+    "that %s holds up no answer",
+    async (_, mail) => {
+      const { server, mailbox } = await pair({}, mail);
+      const mailboxes = [mailbox.address];
+      const engine = await engineFor({ urls: [server.url], mailboxes, mailboxSecret: SECRET });
+      const opener = await edgeOf(cloudOf(engine));
+      for (let run = 0; run < 3; run++) expect((await answer(opener, LONG)).tokens).toEqual(likeliest(LONG));
+      expect(mailbox.heard).toBe(0);
+    },
+    30_000,
+  );
+
+  it("gives the drafts of one tenant to no row of another with an equal prompt", async () => {
+    const { server, mailbox } = await pair({ stepMs: 2 });
+    const engine = await engineFor({ urls: [server.url], mailboxes: [mailbox.address] });
+    const cloud = cloudOf(engine);
+    const [alice, bob] = [await edgeOf(cloud, "alice"), await edgeOf(cloud, "bob")];
+    const answers = await Promise.all([answer(alice, LONG), answer(bob, LONG, { policy: POLICIES.cloud })]);
+    for (const { tokens } of answers) expect(tokens).toEqual(likeliest(LONG));
+    const drafting = server.asked.filter(({ sampling }) => sampling.seed === undefined);
+    const [id] = drafting.map(({ body }) => `generate-tokens-${body.request_id}`);
+    expect(drafting).toHaveLength(1);
+    expect([...mailbox.given.keys()]).toEqual([id]);
+    expect(mailbox.begun).toHaveLength(2);
+  });
 
   it("of each engine process gets the runs that are bound to that process", async () => {
     const { server, mailbox } = await pair({ stepMs: 2 }, { rank: 0, ranks: 2 });
@@ -573,6 +592,29 @@ describe("the mailbox", () => {
     const ranks = server.asked.map(({ headers }) => headers["x-data-parallel-rank"]);
     expect(ranks.sort()).toEqual(["0", "1"]);
     expect([mailbox.begun.length, other.mailbox.begun.length]).toEqual([1, 1]);
+  });
+
+  it("of one engine process of several, or of another model, is told to the operator once", async () => {
+    const { server, mailbox } = await pair({ stepMs: 2 }, { rank: 0, ranks: 2 });
+    const lines: string[] = [];
+    const given = { urls: [server.url], told: (line: string) => lines.push(line) };
+    const connected = /takes drafts/;
+    await engineFor({ ...given, mailboxes: [mailbox.address] });
+    expect(lines).toEqual([
+      expect.stringMatching(connected),
+      expect.stringMatching(/has 2 engine processes and --mailbox the address of 1: most runs get no drafts/),
+    ]);
+    lines.length = 0;
+    const twice = `${mailbox.address},${mailbox.address}`;
+    const opener = await edgeOf(cloudOf(await engineFor({ ...given, mailboxes: [twice] })));
+    const others = lines.filter((line) => !connected.test(line));
+    expect(others).toEqual([expect.stringMatching(/are those of one engine process \(rank 0\)/)]);
+    // Two addresses of one process are not two processes: no run is bound.
+    await answer(opener, LONG);
+    expect(server.asked.at(-1)!.headers["x-data-parallel-rank"]).toBeUndefined();
+    mailbox.hangUp();
+    await expect.poll(() => mailbox.connections, { timeout: 5000 }).toBe(6);
+    expect(lines.filter((line) => /one engine process/.test(line))).toHaveLength(1);
   });
 });
 

@@ -13,6 +13,15 @@ export interface FakeMailboxOptions {
   readonly ranks?: number;
   /** does not greet */
   readonly isMute?: boolean;
+  /** greets, and reads nothing after the proof */
+  readonly isDeaf?: boolean;
+  /** greets and hangs up; a plain value, so that it can be over */
+  readonly hangsUp?: { now: boolean };
+  /** in place of the plugin's proof: what a program has that does not know the secret */
+  readonly forgery?: (gatewayProof: Uint8Array) => Uint8Array;
+  readonly sessions?: number;
+  /** rows are known by request id. Default: true */
+  readonly binds?: boolean;
   /** share of offers that are lost, by draws in [0, 1) */
   readonly loses?: () => boolean;
 }
@@ -23,6 +32,11 @@ interface Offer {
   readonly tokens: readonly number[];
 }
 
+interface Session {
+  readonly requestId: string;
+  offers: readonly Offer[];
+}
+
 const MODULUS = (1n << 61n) - 1n;
 
 export class FakeMailbox {
@@ -31,11 +45,16 @@ export class FakeMailbox {
   readonly begun: string[] = [];
   ended = 0;
   offers = 0;
+  /** drafts that were given, by the row's request */
+  readonly given = new Map<string, number>();
+  connections = 0;
+  /** frames behind the greeting */
+  heard = 0;
   /** connections that brought a wrong proof */
   refused = 0;
   private readonly options: FakeMailboxOptions;
   private readonly server: Server;
-  private readonly sockets = new Map<Socket, Map<number, Offer[]>>();
+  private readonly sockets = new Map<Socket, Map<number, Session>>();
 
   private constructor(options: FakeMailboxOptions) {
     this.options = options;
@@ -67,21 +86,29 @@ export class FakeMailbox {
     return this.options.stepDrafts ?? 8;
   }
 
-  /** Drafts that go on from these tokens; the newest offer wins. */
-  drafts(tokens: readonly number[]): readonly number[] {
+  /** Drafts of a row, which its own session alone gives; the newest offer wins. @param requestId the engine's */
+  drafts(tokens: readonly number[], requestId: string): readonly number[] {
     for (const sessions of this.sockets.values()) {
-      for (const offers of sessions.values()) {
-        for (const { base, hash, tokens: offered } of [...offers].reverse()) {
+      for (const session of sessions.values()) {
+        if (session.requestId !== requestId) continue;
+        for (const { base, hash, tokens: offered } of [...session.offers].reverse()) {
           const since = tokens.slice(base);
           if (base > tokens.length || since.length >= offered.length) continue;
           if (this.hash(tokens.slice(0, base)) !== hash) continue;
           if (since.every((token, i) => token === offered[i])) {
-            return offered.slice(since.length, since.length + this.stepDrafts);
+            const drafts = offered.slice(since.length, since.length + this.stepDrafts);
+            this.given.set(requestId, (this.given.get(requestId) ?? 0) + drafts.length);
+            return drafts;
           }
         }
       }
     }
     return [];
+  }
+
+  /** Rows are not known by request id any more. */
+  unbind(): void {
+    for (const socket of this.sockets.keys()) socket.write(frame(0x85, Buffer.alloc(0)));
   }
 
   hangUp(): void {
@@ -99,28 +126,34 @@ export class FakeMailbox {
   }
 
   private accept(socket: Socket): void {
-    const sessions = new Map<number, Offer[]>();
+    const sessions = new Map<number, Session>();
+    this.connections++;
     this.sockets.set(socket, sessions);
     socket.on("error", () => {});
     socket.on("close", () => this.sockets.delete(socket));
     if (this.options.isMute) return;
     const nonce = randomBytes(16);
-    socket.write(frame(0x81, Buffer.concat([Buffer.from("PSMB"), u16(1), nonce])));
+    socket.write(frame(0x81, Buffer.concat([Buffer.from("PSMB"), u16(2), nonce])));
     let held = Buffer.alloc(0);
     let isIn = false;
+    const { forgery } = this.options;
     socket.on("data", (bytes: Buffer) => {
       held = Buffer.concat([held, bytes]);
       while (held.length >= 4 && held.length >= 4 + held.readUInt32LE(0)) {
         const end = 4 + held.readUInt32LE(0);
         const [type, body] = [held[4]!, held.subarray(5, end)];
         held = held.subarray(end);
-        if (isIn) this.take(sessions, type, body);
-        else if (
-          type === 0x01 &&
-          body.equals(createHmac("sha256", this.options.secret).update(nonce).digest())
-        ) {
+        const nonces = Buffer.concat([nonce, body.subarray(0, 16)]);
+        if (isIn) {
+          this.heard++;
+          this.take(sessions, type, body);
+        } else if (type === 0x01 && (forgery || body.subarray(16).equals(this.proof("gateway", nonces)))) {
           isIn = true;
-          socket.write(frame(0x82, this.ready()));
+          const told = this.ready();
+          const proof = forgery?.(body.subarray(16)) ?? this.proof("plugin", Buffer.concat([nonces, told]));
+          socket.write(frame(0x82, Buffer.concat([proof, told])));
+          if (this.options.isDeaf) return void socket.pause();
+          if (this.options.hangsUp?.now) return void socket.end();
         } else {
           this.refused++;
           socket.end(frame(0x84, Buffer.from("the secret is another one")));
@@ -130,19 +163,41 @@ export class FakeMailbox {
     });
   }
 
+  private proof(side: "gateway" | "plugin", signed: Buffer): Buffer {
+    return createHmac("sha256", this.options.secret)
+      .update(`picospec mailbox 2 ${side}\0`)
+      .update(signed)
+      .digest();
+  }
+
   private ready(): Buffer {
-    const { vocabularySize, offerTokens = 64, rank = 0, ranks = 1 } = this.options;
+    const {
+      vocabularySize,
+      offerTokens = 64,
+      rank = 0,
+      ranks = 1,
+      sessions = 100,
+      binds = true,
+    } = this.options;
     const key = Buffer.alloc(8);
     key.writeBigUInt64LE(this.key);
     const counts = [u16(this.stepDrafts), u16(rank), u16(ranks)];
-    return Buffer.concat([u32(vocabularySize), ...counts, key, u16(offerTokens), u32(100)]);
+    return Buffer.concat([
+      u32(vocabularySize),
+      ...counts,
+      key,
+      u16(offerTokens),
+      u32(sessions),
+      Buffer.of(Number(binds)),
+    ]);
   }
 
-  private take(sessions: Map<number, Offer[]>, type: number, body: Buffer): void {
+  private take(sessions: Map<number, Session>, type: number, body: Buffer): void {
     const session = body.readUInt32LE(0);
     if (type === 0x02) {
-      this.begun.push(body.toString("utf8", 6, 6 + body.readUInt16LE(4)));
-      sessions.set(session, []);
+      const requestId = body.toString("utf8", 6, 6 + body.readUInt16LE(4));
+      this.begun.push(requestId);
+      sessions.set(session, { requestId, offers: [] });
     } else if (type === 0x04) {
       if (sessions.delete(session)) this.ended++;
     } else if (type === 0x03) {
@@ -150,8 +205,9 @@ export class FakeMailbox {
       if (this.options.loses?.()) return;
       const tokens = Array.from({ length: body.readUInt16LE(16) }, (_, i) => body.readUInt32LE(18 + 4 * i));
       const offer = { base: body.readUInt32LE(4), hash: body.readBigUInt64LE(8), tokens };
-      const others = sessions.get(session)?.filter(({ base }) => base !== offer.base);
-      if (others) sessions.set(session, [...others.slice(-7), offer]);
+      const open = sessions.get(session);
+      const others = open?.offers.filter(({ base }) => base !== offer.base) ?? [];
+      if (open) open.offers = [...others.slice(-7), offer];
     }
   }
 }

@@ -184,6 +184,7 @@ export class FakeVllm {
     const { mailbox = null, stepMs = 1 } = this.options;
     const { faults } = this;
     const tokens = [...promptOf(body)];
+    const requestId = isScaleOut ? `generate-tokens-${body.request_id}` : `cmpl-${body.request_id}-0`;
     const end = tokens.length + Math.min(sampling.max_tokens, faults.mostTokens ?? sampling.max_tokens);
     let finish: string | null = null;
     let held: Step[] = [];
@@ -193,7 +194,7 @@ export class FakeVllm {
       await new Promise((resolve) => setTimeout(resolve, stepMs));
       if (steps === (faults.cutAfter ?? 0) + 1 && faults.cutAfter !== undefined)
         return void response.destroy();
-      const drafts = mailbox?.drafts(tokens) ?? [];
+      const drafts = mailbox?.drafts(tokens, requestId) ?? [];
       const step: Step = [];
       for (let checked = 0; finish === null; checked++) {
         const drawn = this.sample(tokens, sampling);

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hmac
 import http.client
 import json
 import secrets
@@ -22,14 +23,20 @@ class Gateway:
         self.socket = connect(address)
         kind, body = self.read()
         assert kind == wire.CHALLENGE
-        assert body[:6] == b"PSMB\x01\x00"
-        self.socket.sendall(wire.encode(wire.AUTH, wire.digest(secret, body[6:])))
+        assert body[:6] == b"PSMB\x02\x00"
+        nonces = body[6:] + secrets.token_bytes(16)
+        # From PROTOCOL.md, not from the plugin's code.
+        shown = hmac.digest(secret.encode(), b"picospec mailbox 2 gateway\0" + nonces, "sha256")
+        self.socket.sendall(wire.encode(wire.AUTH, nonces[16:] + shown))
         kind, body = self.read()
         if kind == wire.REFUSED:
             raise ConnectionRefusedError(body.decode())
         assert kind == wire.READY
-        vocabulary, most, rank, ranks, key, offer_tokens, sessions = struct.unpack("<IHHHQHI", body)
-        self.ready = wire.Ready(vocabulary, most, rank, ranks, key, offer_tokens, sessions)
+        label = b"picospec mailbox 2 plugin\0"
+        assert body[:32] == hmac.digest(secret.encode(), label + nonces + body[32:], "sha256")
+        vocabulary, most, rank, ranks, key, offer_tokens, sessions, binds = struct.unpack("<IHHHQHIB", body[32:])
+        self.ready = wire.Ready(vocabulary, most, rank, ranks, key, offer_tokens, sessions, binds == 1)
+        self.unbound = 0
 
     def read(self) -> tuple[int, bytes]:
         length = struct.unpack("<I", self._exactly(4))[0]
@@ -61,6 +68,9 @@ class Gateway:
     def statistics(self) -> dict[str, Any]:
         self.socket.sendall(wire.encode(wire.STATISTICS, b""))
         kind, body = self.read()
+        while kind == wire.UNBOUND:
+            self.unbound += 1
+            kind, body = self.read()
         assert kind == wire.STATISTICS_ANSWER
         found: dict[str, Any] = json.loads(body)
         return found

@@ -53,7 +53,7 @@ def test_tries_a_source_that_rests_now_and_then() -> None:
 
 @pytest.mark.parametrize("slope", [0.001, 0.05, 0.15])
 def test_a_useless_source_costs_less_than_2_percent_of_200_steps(slope: float) -> None:
-    cost, acceptance = StepCost(), Acceptance.of_session(Acceptance.of_all_sessions())
+    cost, acceptance = StepCost(), Acceptance.of_session()
     took = now = 0.0
     for _ in range(200):
         count = decide([Candidate(8, acceptance)], 1, cost)[0]

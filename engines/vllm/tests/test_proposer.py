@@ -65,9 +65,11 @@ def test_offers_of_a_gateway_reach_the_row_of_their_request_alone() -> None:
     assert gateway.statistics()["rows_by"] == "request id"
     runner.input_batch = Batch(ids=[])
     runner.input_batch.set(0, prompt)
-    runner.step([[100]])
+    assert runner.step([[100]]) == [[]]
     found = gateway.statistics()
-    assert (found["rows_by"], found["errors"]) == ("content", {})
+    assert (found["rows_by"], found["errors"], found["box"]["unbound"]) == ("content", {}, 1)
+    gateway.statistics()
+    assert gateway.unbound == 1
     runner.proposer.close()
 
 

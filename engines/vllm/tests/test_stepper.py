@@ -114,7 +114,7 @@ def test_a_row_with_a_session_takes_no_other_sessions_offers() -> None:
     assert one.commit([ANSWER[:1]]) == [[]]
 
 
-def test_without_request_ids_sessions_that_name_one_offer_by_content() -> None:
+def test_without_request_ids_the_offers_of_a_named_request_are_dropped_and_counted() -> None:
     one = Bench(ids=["cmpl-aaaa-0-12345678"])
     one.batch.set(0, PROMPT)
     one.box.begin(1, 5, "bbbb")
@@ -122,7 +122,14 @@ def test_without_request_ids_sessions_that_name_one_offer_by_content() -> None:
     assert one.commit([ANSWER[:1]]) == [[]]
     one.box.stop_binding()
     one.names = None
-    assert one.commit([ANSWER[1:2]]) == [ANSWER[2:10]]
+    assert one.commit([ANSWER[1:2]]) == [[]]
+    one.offer(5, [*PROMPT, *ANSWER[:3]], ANSWER[3:20])
+    assert one.commit([ANSWER[2:3]]) == [[]]
+    assert (one.box.counters.unbound, one.box.by_prefix) == (2, {})
+    # Who names no request asked for it.
+    one.box.begin(1, 6, "")
+    one.offer(6, [*PROMPT, *ANSWER[:4]], ANSWER[4:20])
+    assert one.commit([ANSWER[3:4]]) == [ANSWER[4:12]]
 
 
 def test_a_session_that_begins_again_elsewhere_keeps_its_request() -> None:
@@ -202,6 +209,30 @@ def test_a_long_prompt_is_hashed_over_several_steps() -> None:
     assert one.step([[]]) == [[]]
     assert one.commit([ANSWER[:1]]) == [[]]
     assert one.commit([ANSWER[1:2]]) == [ANSWER[2:10]]
+
+
+def test_one_long_prompt_keeps_no_row_behind_it_without_its_hash() -> None:
+    one = Bench(limits=replace(LIMITS, step_hash_tokens=180))
+    one.batch.set(0, [7] * 390)
+    one.batch.set(1, PROMPT)
+    one.batch.set(2, [8] * 390)
+    one.box.begin(1, 5, "")
+    one.offer(5, PROMPT, ANSWER[:20])
+    assert one.commit([[7], ANSWER[:1], [8]]) == [[], ANSWER[1:9], []]
+    # What the short one does not need, the long ones share.
+    assert [one.stepper.rows.get(row, ()).hashed for row in range(3)] == [65, 51, 64]
+
+
+def test_a_new_session_is_taken_for_the_same_whatever_became_of_anothers_drafts() -> None:
+    one = bench(adapt=True)
+    tokens = list(PROMPT)
+    for token in ANSWER[:60]:
+        one.offer(5, tokens, [token, 999])
+        tokens.append(token)
+        one.commit([[token]])
+    one.box.begin(1, 6, "")
+    assert one.box._sessions[(1, 5)].acceptance.rate < 0.4
+    assert one.box._sessions[(1, 6)].acceptance.rate == 0.65
 
 
 def test_running_hashes_are_those_of_the_whole_prefix_seed_6() -> None:

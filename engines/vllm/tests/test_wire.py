@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hmac
 import random
 import struct
 
@@ -11,7 +12,7 @@ from gateway import offer_frame
 from picospec_vllm import wire
 
 FRAMES = [
-    wire.encode(wire.AUTH, bytes(32)),
+    wire.encode(wire.AUTH, bytes(16) + bytes([1] * 32)),
     wire.encode(wire.BEGIN, struct.pack("<IH", 7, 4) + b"cmpl"),
     offer_frame(7, 1000, 123456789, [1, 2, 0xFFFFFFFF]),
     wire.encode(wire.END, struct.pack("<I", 7)),
@@ -32,7 +33,7 @@ def test_reads_frames_in_pieces_of_any_size(size: int) -> None:
     for at in range(0, len(data), size):
         reader.feed(data[at : at + size])
         messages += decoded(reader)
-    assert messages[0] == wire.Auth(bytes(32))
+    assert messages[0] == wire.Auth(bytes(16), bytes([1] * 32))
     assert messages[1] == wire.Begin(7, "cmpl")
     offer = messages[2]
     assert isinstance(offer, wire.Offer)
@@ -56,6 +57,25 @@ def test_refuses_frames_that_are_cut_or_longer() -> None:
             if wrong != body:
                 with pytest.raises(wire.WireError):
                     wire.decode(kind, wrong)
+
+
+def test_refuses_version_1_with_the_reason() -> None:
+    with pytest.raises(wire.WireError, match=r"version 1 of the protocol.* install the same release"):
+        wire.decode(wire.AUTH, bytes(32))
+
+
+def test_proofs_of_the_two_sides_differ_and_sign_both_nonces_and_what_is_told() -> None:
+    one, other = bytes([1] * 16), bytes([2] * 16)
+    secret = "a secret of the tests"
+    proofs = [
+        wire.proof(secret, wire.GATEWAY, one, other),
+        wire.proof(secret, wire.PLUGIN, one, other),
+        wire.proof(secret, wire.GATEWAY, other, one),
+        wire.proof(secret, wire.GATEWAY, one, one),
+        wire.proof(secret, wire.PLUGIN, one, other, b"told"),
+        hmac.digest(secret.encode(), one, "sha256"),
+    ]
+    assert len(set(proofs)) == len(proofs)
 
 
 def test_garbage_raises_nothing_but_wire_errors_seed_2() -> None:

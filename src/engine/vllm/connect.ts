@@ -51,7 +51,7 @@ export async function connectServers(options: ConnectServersOptions): Promise<Up
     const facts = await Promise.all(servers.map((http) => probe(http, model)));
     const upstreams = servers.map((http, i) => {
       const boxes = parsed[i]!.map((address) => new Mailbox({ ...options, address, secret, told }));
-      return new Upstream(http, facts[i]!, boxes);
+      return new Upstream(http, facts[i]!, boxes, told);
     });
     await Promise.all(upstreams.flatMap(({ mailboxes: boxes }) => boxes.map((box) => box.tried())));
     return upstreams;

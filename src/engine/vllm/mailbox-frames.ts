@@ -1,13 +1,12 @@
 import { EngineError } from "../engine.ts";
 
 /**
- * The frames of a mailbox, version 1: u32 length, u8 type, body, little-endian. The plugin's side and the layout are in
+ * The frames of a mailbox, version 2: u32 length, u8 type, body, little-endian. The plugin's side and the layout are in
  * engines/vllm.
  */
 
-const VERSION = 1;
+const VERSION = 2;
 const MAGIC = "PSMB";
-const NONCE_BYTES = 16;
 
 const Type = {
   auth: 0x01,
@@ -16,15 +15,18 @@ const Type = {
   end: 0x04,
   challenge: 0x81,
   ready: 0x82,
-  statistics: 0x83,
   refused: 0x84,
+  unbound: 0x85,
 } as const;
 
 /** Against a peer that is no mailbox. */
 const FRAME_LIMITS = { bytes: 2 ** 20 } as const;
 
 const HEAD_BYTES = 5;
-const READY_BYTES = 24;
+const PROOF_BYTES = 32;
+const READY_BYTES = 25;
+/** of either side */
+export const NONCE_BYTES = 16;
 
 /** What an engine process says of itself. */
 export interface Ready {
@@ -38,14 +40,17 @@ export interface Ready {
   readonly key: bigint;
   /** most tokens of one offer */
   readonly offerTokens: number;
-  /** most sessions of one connection */
+  /** most sessions */
   readonly sessions: number;
+  /** It knows which row is which request; else it drops what is offered for one. */
+  readonly binds: boolean;
 }
 
 export type MailboxFrame =
   | { readonly type: "challenge"; readonly nonce: Uint8Array }
-  | { readonly type: "ready"; readonly ready: Ready }
-  | { readonly type: "statistics" }
+  /** `told`: the bytes of `ready` that the proof is of as well */
+  | { readonly type: "ready"; readonly ready: Ready; readonly proof: Uint8Array; readonly told: Uint8Array }
+  | { readonly type: "unbound" }
   | { readonly type: "refused"; readonly reason: string };
 
 /** Cuts a stream into frames. */
@@ -72,9 +77,9 @@ function frameOf(type: number, body: Buffer): MailboxFrame {
     case Type.challenge:
       return { type: "challenge", nonce: nonceOf(body) };
     case Type.ready:
-      return { type: "ready", ready: readyOf(body) };
-    case Type.statistics:
-      return { type: "statistics" };
+      return readyOf(body);
+    case Type.unbound:
+      return { type: "unbound" };
     case Type.refused:
       return { type: "refused", reason: body.toString("utf8").slice(0, 500) };
     default:
@@ -94,17 +99,20 @@ function nonceOf(body: Buffer): Uint8Array {
   return new Uint8Array(body.subarray(MAGIC.length + 2, MAGIC.length + 2 + NONCE_BYTES));
 }
 
-function readyOf(body: Buffer): Ready {
-  if (body.length < READY_BYTES) throw bad("a short frame");
-  return {
-    vocabularySize: body.readUInt32LE(0),
-    stepDrafts: body.readUInt16LE(4),
-    rank: body.readUInt16LE(6),
-    ranks: body.readUInt16LE(8),
-    key: body.readBigUInt64LE(10),
-    offerTokens: body.readUInt16LE(18),
-    sessions: body.readUInt32LE(20),
+function readyOf(body: Buffer): MailboxFrame {
+  if (body.length < PROOF_BYTES + READY_BYTES) throw bad("a short frame");
+  const [proof, told] = [body.subarray(0, PROOF_BYTES), body.subarray(PROOF_BYTES)];
+  const ready: Ready = {
+    vocabularySize: told.readUInt32LE(0),
+    stepDrafts: told.readUInt16LE(4),
+    rank: told.readUInt16LE(6),
+    ranks: told.readUInt16LE(8),
+    key: told.readBigUInt64LE(10),
+    offerTokens: told.readUInt16LE(18),
+    sessions: told.readUInt32LE(20),
+    binds: told.readUInt8(24) === 1,
   };
+  return { type: "ready", ready, proof: new Uint8Array(proof), told: new Uint8Array(told) };
 }
 
 function bad(what: string): EngineError {
@@ -119,9 +127,9 @@ function frame(type: number, body: Uint8Array): Uint8Array {
   return bytes;
 }
 
-/** @param proof HMAC-SHA-256 of the nonce, 32 bytes */
-export function authFrame(proof: Uint8Array): Uint8Array {
-  return frame(Type.auth, proof);
+/** @param nonce the gateway's, 16 bytes @param proof 32 bytes */
+export function authFrame(nonce: Uint8Array, proof: Uint8Array): Uint8Array {
+  return frame(Type.auth, Buffer.concat([nonce, proof]));
 }
 
 /** @param requestId the engine's own; empty: it is not known */

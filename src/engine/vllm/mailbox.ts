@@ -1,4 +1,4 @@
-import { createHmac } from "node:crypto";
+import { randomBytes, timingSafeEqual } from "node:crypto";
 import { connect, type Socket } from "node:net";
 import type { CancelTimer, Clock } from "../../util/clock.ts";
 import { messageOf, SettingError } from "../../util/errors.ts";
@@ -9,13 +9,17 @@ import {
   endFrame,
   type MailboxFrame,
   MailboxReader,
+  NONCE_BYTES,
   offerFrame,
   type Ready,
 } from "./mailbox-frames.ts";
+import { proofOf } from "./mailbox-proof.ts";
+import { StateLines } from "./state-lines.ts";
 
 /**
  * A connection to the mailbox of one engine process. Drafts are hints, so nothing here blocks or fails a session: what
- * cannot be sent now is dropped and counted, and a connection that is lost is made again.
+ * cannot be sent now is dropped, and a connection that is lost is made again. Nothing is begun or offered before what is
+ * behind the address has proved that it knows the secret: drafts are a tenant's text.
  */
 
 const MAILBOX_LIMITS = {
@@ -26,6 +30,8 @@ const MAILBOX_LIMITS = {
   /** waits between two tries: the first, and the longest, each twice the one before it */
   firstRetryMs: 100,
   longestRetryMs: 10_000,
+  /** a connection that was there for less does not set the waits back, ms */
+  lastingMs: 10_000,
 } as const;
 
 type MailboxLimits = Readonly<Record<keyof typeof MAILBOX_LIMITS, number>>;
@@ -67,10 +73,14 @@ export interface MailboxSession {
   end(): void;
 }
 
+/** In place of one more than the mailbox has. */
+const NO_SESSION: MailboxSession = { offer() {}, end() {} };
+
+const UNPROVED =
+  "it does not prove that it knows the secret: another program may have the address of --mailbox";
+
 export class Mailbox {
   readonly name: string;
-  /** frames that were not sent: there was no connection, or too much waited */
-  dropped = 0;
   private readonly options: MailboxOptions;
   private readonly limits: MailboxLimits;
   /** by our number, with the engine's request id; told anew to each connection */
@@ -78,16 +88,20 @@ export class Mailbox {
   private nextSession = 1;
   private socket: Socket | null = null;
   private greeted: Ready | null = null;
+  private greetedAtMs = Number.POSITIVE_INFINITY;
+  /** the plugin's and ours, of the greeting that goes on */
+  private nonces: Uint8Array | null = null;
+  private listener: () => void = () => {};
   private cancelTimer: CancelTimer = () => {};
   private tries = 0;
   private closed = false;
-  /** the last thing that was told: an outage is one line */
-  private lastTold = "";
+  private readonly lines: StateLines;
   private readonly waiting: (() => void)[] = [];
 
   constructor(options: MailboxOptions) {
     this.options = options;
     this.limits = { ...MAILBOX_LIMITS, ...options.limits };
+    this.lines = new StateLines(options.clock, options.told);
     const { address } = options;
     this.name = "path" in address ? `unix:${address.path}` : `${address.host}:${address.port}`;
     this.connect();
@@ -103,6 +117,11 @@ export class Mailbox {
     return this.sessions.size;
   }
 
+  /** @param listener called whenever what `ready` says is new */
+  onReady(listener: () => void): void {
+    this.listener = listener;
+  }
+
   /** Resolves when it is connected, or has tried once. */
   tried(): Promise<void> {
     return new Promise((resolve) => {
@@ -111,8 +130,9 @@ export class Mailbox {
     });
   }
 
-  /** @param requestId the engine's own */
+  /** @param requestId the engine's own; where the mailbox has its most sessions, it gets no drafts */
   begin(requestId: string): MailboxSession {
+    if (this.sessions.size >= (this.greeted?.sessions ?? Number.POSITIVE_INFINITY)) return NO_SESSION;
     // A number is not used again while it may be open: 2^32 runs are years.
     const number = this.nextSession;
     this.nextSession = (this.nextSession % 0xffff_ffff) + 1;
@@ -120,8 +140,8 @@ export class Mailbox {
     this.send(beginFrame(number, requestId), true);
     return {
       offer: (base, hash, tokens) => {
-        const most = this.greeted?.offerTokens ?? 0;
-        if (most === 0 || !this.sessions.has(number)) return;
+        const { offerTokens: most = 0, binds = false } = this.greeted ?? {};
+        if (most === 0 || !binds || !this.sessions.has(number)) return;
         this.send(offerFrame(number, base, hash, tokens.subarray(0, most)), false);
       },
       end: () => {
@@ -133,6 +153,7 @@ export class Mailbox {
   close(): void {
     this.closed = true;
     this.cancelTimer();
+    this.lines.close();
     this.socket?.destroy();
     this.settle();
   }
@@ -142,6 +163,7 @@ export class Mailbox {
     const socket = connect({ ...address, noDelay: true });
     const reader = new MailboxReader();
     this.socket = socket;
+    this.nonces = null;
     const lose = (why: string) => {
       if (this.socket !== socket) return;
       this.lost(why);
@@ -165,44 +187,74 @@ export class Mailbox {
   /** @throws EngineError */
   private take(frame: MailboxFrame, socket: Socket): void {
     if (this.socket !== socket) return;
-    if (frame.type === "challenge") {
-      const proof = createHmac("sha256", this.options.secret).update(frame.nonce).digest();
-      socket.write(authFrame(proof));
-    } else if (frame.type === "ready") this.welcome(frame.ready);
-    else if (frame.type === "refused") {
-      throw new EngineError(
-        "mailbox",
-        `${frame.reason}; is the secret the one that the plugin was started with?`,
+    switch (frame.type) {
+      case "challenge":
+        if (this.nonces) throw new EngineError("mailbox", "it greets twice");
+        this.nonces = Buffer.concat([frame.nonce, randomBytes(NONCE_BYTES)]);
+        socket.write(
+          authFrame(this.nonces.subarray(NONCE_BYTES), proofOf(this.options.secret, "gateway", this.nonces)),
+        );
+        return;
+      case "ready":
+        if (this.greeted || !this.nonces || !this.isProof(frame.proof, this.nonces, frame.told)) {
+          throw new EngineError("mailbox", UNPROVED);
+        }
+        this.welcome(frame.ready);
+        return;
+      case "unbound":
+        if (this.greeted) this.greeted = { ...this.greeted, binds: false };
+        this.tellReady();
+        return;
+      case "refused":
+        throw new EngineError(
+          "mailbox",
+          `${frame.reason}; is the secret the one that the plugin was started with?`,
+        );
+      default:
+        frame satisfies never;
+    }
+  }
+
+  private isProof(proof: Uint8Array, nonces: Uint8Array, told: Uint8Array): boolean {
+    return timingSafeEqual(proof, proofOf(this.options.secret, "plugin", nonces, told));
+  }
+
+  private welcome(ready: Ready): void {
+    const { clock } = this.options;
+    this.cancelTimer();
+    this.greeted = ready;
+    this.greetedAtMs = clock.nowMs();
+    for (const number of [...this.sessions.keys()].slice(ready.sessions)) this.sessions.delete(number);
+    for (const [number, requestId] of this.sessions) this.send(beginFrame(number, requestId), true);
+    this.tellReady();
+    this.settle();
+    this.listener();
+  }
+
+  private tellReady(): void {
+    const { greeted, name } = this;
+    if (!greeted) return;
+    if (greeted.binds) {
+      this.lines.tell(`the mailbox ${name} takes drafts, ${greeted.stepDrafts} a step at most`);
+    } else {
+      this.lines.tell(
+        `drafts are not used: the plugin at the mailbox ${name} cannot tell which row of vLLM is which request; its reason is in vLLM's log`,
       );
     }
   }
 
-  private welcome(ready: Ready): void {
-    this.cancelTimer();
-    this.greeted = ready;
-    this.tries = 0;
-    for (const [number, requestId] of this.sessions) this.send(beginFrame(number, requestId), true);
-    this.tell(`the mailbox ${this.name} takes drafts, ${ready.stepDrafts} a step at most`);
-    this.settle();
-  }
-
   private lost(why: string): void {
     const { clock, random } = this.options;
+    const { firstRetryMs, longestRetryMs, lastingMs } = this.limits;
     this.cancelTimer();
     this.socket = null;
+    if (this.greeted && clock.nowMs() - this.greetedAtMs >= lastingMs) this.tries = 0;
     this.greeted = null;
     if (this.closed) return;
-    const { firstRetryMs, longestRetryMs } = this.limits;
     const fullMs = Math.min(longestRetryMs, firstRetryMs * 2 ** Math.min(this.tries++, 20));
     this.cancelTimer = clock.schedule(clock.nowMs() + fullMs * (1 - random() / 2), () => this.connect());
-    this.tell(`drafts are not used: the mailbox ${this.name} is not there (${why})`);
+    this.lines.tell(`drafts are not used: the mailbox ${this.name} is not there (${why})`);
     this.settle();
-  }
-
-  private tell(line: string): void {
-    if (line === this.lastTold) return;
-    this.lastTold = line;
-    this.options.told(line);
   }
 
   private settle(): void {
@@ -212,12 +264,8 @@ export class Mailbox {
   /** @param owed it changes what is open on the other side: where it cannot wait, the connection is made anew */
   private send(bytes: Uint8Array, owed: boolean): void {
     const { socket, greeted } = this;
-    if (!socket || !greeted) {
-      if (!owed) this.dropped++;
-      return;
-    }
+    if (!socket || !greeted) return;
     if (socket.writableLength + bytes.length <= this.limits.unsentBytes) socket.write(bytes);
     else if (owed) socket.destroy(new Error("the mailbox does not read"));
-    else this.dropped++;
   }
 }

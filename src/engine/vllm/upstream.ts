@@ -3,6 +3,7 @@ import type { Clock } from "../../util/clock.ts";
 import { blocksOf, chooseServer, SentPrefixes } from "./balance.ts";
 import type { HttpServer } from "./http.ts";
 import type { Mailbox } from "./mailbox.ts";
+import { mailboxesLack } from "./mailbox-lacks.ts";
 import type { ServerFacts } from "./probe.ts";
 
 /** One vLLM, as this gateway knows it: how to ask it, its mailboxes, what it has to do. */
@@ -17,10 +18,37 @@ export class Upstream {
   /** until when no run begins there, since it did not answer */
   restsUntilMs = Number.NEGATIVE_INFINITY;
 
-  constructor(http: HttpServer, facts: ServerFacts, mailboxes: readonly Mailbox[]) {
+  private readonly told: (line: string) => void;
+  private readonly lacksTold = new Set<string>();
+  private vocabularySize: number | null = null;
+
+  /** @param told a line for the operator: what of the mailboxes does not fit */
+  constructor(
+    http: HttpServer,
+    facts: ServerFacts,
+    mailboxes: readonly Mailbox[],
+    told: (line: string) => void,
+  ) {
     this.http = http;
     this.facts = facts;
     this.mailboxes = mailboxes;
+    this.told = told;
+    for (const mailbox of mailboxes) mailbox.onReady(() => this.tellLacks());
+  }
+
+  /** The size of its model's vocabulary: a mailbox that has another is another model's. */
+  expectVocabulary(size: number): void {
+    this.vocabularySize = size;
+    this.tellLacks();
+  }
+
+  private tellLacks(): void {
+    for (const line of mailboxesLack(this.http.name, this.mailboxes, this.vocabularySize)) {
+      // Each once: an operator acts on the first. Plugins that change all the time are not told without end.
+      if (this.lacksTold.has(line) || this.lacksTold.size >= MOST_LACKS) continue;
+      this.lacksTold.add(line);
+      this.told(line);
+    }
   }
 
   /**
@@ -35,7 +63,7 @@ export class Upstream {
     );
     const { rank = 0, ranks = 1 } = mailbox?.ready ?? {};
     // To bind runs to a part of the processes would leave the others idle.
-    const isBound = ranks > 1 && open.length === ranks;
+    const isBound = ranks > 1 && new Set(open.map(({ ready }) => ready?.rank)).size === ranks;
     return { mailbox, headers: isBound ? { "X-data-parallel-rank": `${rank}` } : {} };
   }
 
@@ -44,6 +72,9 @@ export class Upstream {
     this.http.close();
   }
 }
+
+/** Lines of one server. */
+const MOST_LACKS = 8;
 
 /** How long a server rests that did not answer, ms. */
 const REST_MS = 2000;

@@ -61,7 +61,3 @@ def decide(candidates: Sequence[Candidate], rows: int, cost: StepCost) -> list[i
                 acceptance.rested = 0
                 counts[index] = 1
     return counts
-
-
-def _most(candidate: Candidate) -> int:
-    return candidate.available if candidate.acceptance.judged else min(candidate.available, FIRST_DRAFTS)

@@ -25,8 +25,8 @@ class Limits:
     session_offers: int = 32
     #: Tokens of one offer. Beyond it, the offer is cut.
     offer_tokens: int = 64
-    #: Offers for one prefix, by different sessions, where rows are known by content alone. Beyond it, the one of the
-    #: least successful session goes.
+    #: Offers for one prefix, by different sessions that name no request. Beyond it, the one of the least successful
+    #: session goes.
     prefix_offers: int = 4
     #: How long an offer may wait to be used.
     offer_age_s: float = 30.0

@@ -14,7 +14,7 @@ import socket
 import stat
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from . import wire
 from .limits import Limits
@@ -73,6 +73,8 @@ class Mailbox:
         self._statistics, self._clock, self._random_bytes = statistics, clock, random_bytes
         self._peers: dict[int, _Peer] = {}
         self._next = 0
+        #: Whether gateways were told that rows tell their requests.
+        self._bound = box.binds
         self._swept_s = clock()
         self._address = address
         self._listener = listen(address)
@@ -111,41 +113,58 @@ class Mailbox:
 
     def _run(self) -> None:
         while not self._closed.is_set():
-            started = self._clock()
             try:
-                worked = self._turn(started)
-            except Exception:  # noqa: BLE001 - one peer's fault must not end the mailbox of the others
+                worked_s = self._turn()
+            except Exception:  # noqa: BLE001 - the mailbox goes on
                 self.counters.errors += 1
-                worked = True
-            if worked:
-                took = min(self._clock() - started, 10 * self._limits.slice_s)
-                self._closed.wait(max(took, self._limits.slice_s) * self._limits.rest_factor)
+                worked_s = self._limits.slice_s
+            if worked_s is not None:
+                took_s = min(worked_s, 10 * self._limits.slice_s)
+                self._closed.wait(max(took_s, self._limits.slice_s) * self._limits.rest_factor)
 
-    def _turn(self, now_s: float) -> bool:
-        """Waits for something to do and does a slice of it. @returns whether there was something"""
+    def _turn(self) -> float | None:
+        """Waits for something to do and does a slice of it.
+
+        @returns how long it worked, which waiting is no part of; None: there was nothing to do
+        """
         pending = any(peer.pending for peer in self._peers.values())
         events = self._selector.select(0 if pending else 0.5)
-        # From here on, since waiting is not work.
         now_s = self._clock()
         until_s = now_s + self._limits.slice_s
         for key, mask in events:
             if key.fileobj is self._listener:
                 self._accept(now_s)
             elif isinstance(key.data, _Peer):
-                self._serve(key.data, mask, until_s, now_s)
+                self._serve_apart(key.data, mask, until_s, now_s)
         if pending:
             for peer in [peer for peer in self._peers.values() if peer.pending]:
-                self._serve(peer, 0, until_s, now_s)
+                self._serve_apart(peer, 0, until_s, now_s)
+        if self._bound and not self._box.binds:
+            self._bound = False
+            for peer in [peer for peer in self._peers.values() if peer.known]:
+                self._tell_unbound(peer)
         if now_s - self._swept_s >= 1.0:
             self._swept_s = now_s
             self._sweep(now_s)
-        return bool(events) or pending
+        return self._clock() - now_s if events or pending else None
 
     def _accept(self, now_s: float) -> None:
         try:
             accepted, _ = self._listener.accept()
         except OSError:
             return
+        peer: _Peer | None = None
+        try:
+            peer = self._welcome(accepted, now_s)
+            self._send(peer, wire.challenge(peer.nonce))
+        except (OSError, _Refused):
+            # It has hung up already. Those that come behind it are served all the same.
+            if peer is None:
+                accepted.close()
+            else:
+                self._leave(peer)
+
+    def _welcome(self, accepted: socket.socket, now_s: float) -> _Peer:
         accepted.setblocking(False)
         strangers = [peer for peer in self._peers.values() if not peer.known]
         if len(strangers) >= self._limits.strangers:
@@ -159,9 +178,18 @@ class Mailbox:
         self.counters.connections += 1
         nonce = self._random_bytes(wire.NONCE_BYTES)
         peer = _Peer(self._next, accepted, wire.FrameReader(self._limits.frame_bytes), nonce, now_s)
-        self._peers[peer.number] = peer
         self._selector.register(accepted, selectors.EVENT_READ, peer)
-        self._send(peer, wire.challenge(nonce))
+        self._peers[peer.number] = peer
+        return peer
+
+    def _serve_apart(self, peer: _Peer, mask: int, until_s: float, now_s: float) -> None:
+        # It may have been refused since the selector named it.
+        if peer.number not in self._peers:
+            return
+        try:
+            self._serve(peer, mask, until_s, now_s)
+        except Exception:  # noqa: BLE001 - one peer's fault must not cost the others their turn
+            self.counters.errors += 1
 
     def _serve(self, peer: _Peer, mask: int, until_s: float, now_s: float) -> None:
         try:
@@ -193,12 +221,15 @@ class Mailbox:
         if not peer.known:
             if not isinstance(message, wire.Auth):
                 raise _Refused("refused_secret", "the secret has to be shown first")
-            if not hmac.compare_digest(message.digest, wire.digest(self._secret, peer.nonce)):
+            expected = wire.proof(self._secret, wire.GATEWAY, peer.nonce, message.nonce)
+            if not hmac.compare_digest(message.proof, expected):
                 raise _Refused("refused_secret", "the secret is another one")
             if sum(other.known for other in self._peers.values()) >= self._limits.connections:
                 raise _Refused("refused_full", f"{self._limits.connections} gateways are connected already")
             peer.known = True
-            self._send(peer, wire.ready(self._ready))
+            # Only now: who has not shown the secret gets nothing that is made with it.
+            now = replace(self._ready, binds=self._box.binds)
+            self._send(peer, wire.ready(now, self._secret, peer.nonce, message.nonce))
         elif isinstance(message, wire.Offer):
             self._box.offer(peer.number, message.session, message.base, message.prefix_hash, message.tokens, now_s)
         elif isinstance(message, wire.Begin):
@@ -212,6 +243,12 @@ class Mailbox:
             self._send(peer, wire.encode(wire.STATISTICS_ANSWER, json.dumps(statistics).encode()))
         else:
             raise _Refused("refused_frame", "the secret was shown already")
+
+    def _tell_unbound(self, peer: _Peer) -> None:
+        try:
+            self._send(peer, wire.encode(wire.UNBOUND, b""))
+        except (_Refused, OSError):
+            self._leave(peer)
 
     def _send(self, peer: _Peer, data: bytes) -> None:
         if len(peer.unsent) + len(data) > self._limits.unsent_bytes + len(data) * (not peer.unsent):
@@ -294,6 +331,7 @@ def listen(address: Address) -> socket.socket:
         except OSError as error:
             listener.close()
             raise SettingsError(f"cannot listen on {address.host}:{address.port}: {error.strerror}") from error
-    listener.listen(16)
+    # More than a crowd of strangers and all gateways at once: past it TCP lets a gateway wait for seconds.
+    listener.listen(64)
     listener.setblocking(False)
     return listener

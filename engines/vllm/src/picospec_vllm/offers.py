@@ -1,8 +1,9 @@
 """Offers that wait to be used: by session, and by the prefix that they continue.
 
 A session that names its request is bound to that request's row: its offers go to no other row, and the row takes no
-other session's. A session without a request id offers by content: to a row with the same prefix that has no session of
-its own.
+other session's. Where rows do not tell their requests, its offers are dropped: by content they would speed up another
+tenant's row. A session without a request id offers by content: to a row with the same prefix that has no session of its
+own.
 """
 
 from __future__ import annotations
@@ -46,6 +47,8 @@ class OfferCounters:
     offers: int = 0
     sessions: int = 0
     without_session: int = 0
+    #: Of sessions that name a request, while rows do not tell theirs.
+    unbound: int = 0
     bad_token: int = 0
     cut: int = 0
     empty: int = 0
@@ -60,12 +63,10 @@ class Box:
     """The lock is held for one message at a time by the mailbox, and for one step by the proposer."""
 
     def __init__(self, limits: Limits, vocabulary: int, binds: bool) -> None:
-        #: Whether rows tell their request ids. Where they do not, sessions that name one offer by content too.
+        #: Whether rows tell their request ids. Once they do not, it is so for good.
         self.binds = binds
         self.lock = threading.Lock()
         self.counters = OfferCounters()
-        #: What new sessions are taken for: all sessions' acceptance lately.
-        self.general = Acceptance.of_all_sessions()
         self._limits = limits
         self._vocabulary = vocabulary
         self._sessions: OrderedDict[tuple[int, int], Session] = OrderedDict()
@@ -85,7 +86,7 @@ class Box:
                 most = max(self._by_connection, key=lambda each: self._by_connection[each])
                 self.counters.sessions_over_bound += 1
                 self._end(next(key for key in self._sessions if key[0] == most))
-            session = Session(connection, number, request_id, Acceptance.of_session(self.general))
+            session = Session(connection, number, request_id, Acceptance.of_session())
             self._sessions[(connection, number)] = session
             self._by_connection[connection] += 1
             self.counters.sessions += 1
@@ -113,6 +114,9 @@ class Box:
                 return
             counters.offers += 1
             session.offered += 1
+            if session.request_id and not self.binds:
+                counters.unbound += 1
+                return
             if base in session.offers:
                 counters.replaced += 1
                 self.drop(session, base)
@@ -120,7 +124,7 @@ class Box:
                 counters.over_session_bound += 1
                 self.drop(session, next(iter(session.offers)))
             session.offers[base] = offer
-            if not (self.binds and session.request_id):
+            if not session.request_id:
                 self._index(session, offer)
 
     def end(self, connection: int, number: int) -> None:
@@ -157,11 +161,12 @@ class Box:
         return None
 
     def stop_binding(self) -> None:
-        """Rows no longer tell their request ids: from here on every offer is addressed by content."""
+        """Rows no longer tell their request ids: offers of sessions that name one are dropped, now and from here on."""
         self.binds = False
         for session in self._sessions.values():
-            for offer in list(session.offers.values() if session.request_id else ()):
-                self._index(session, offer)
+            for base in list(session.offers if session.request_id else ()):
+                self.counters.unbound += 1
+                self.drop(session, base)
 
     def drop(self, session: Session, base: int) -> None:
         offer = session.offers.pop(base)

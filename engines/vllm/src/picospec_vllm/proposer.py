@@ -25,6 +25,8 @@ from .stepper import Stepper
 
 log = logging.getLogger("vllm.picospec")
 
+UNBOUND = "vLLM's request ids are not found, so offers for named requests are dropped: gateways get no drafts verified"
+
 
 @dataclass(slots=True)
 class ProposerCounters:
@@ -90,6 +92,7 @@ class Proposer:
             key=key,
             offer_tokens=limits.offer_tokens,
             sessions=limits.sessions,
+            binds=box.binds,
         )
         try:
             self._mailbox = Mailbox(
@@ -106,8 +109,10 @@ class Proposer:
             log.warning("picospec: no mailbox, %s: %s", fallback, error)
             return
         self._mailbox.start()
-        by = "request id" if box.binds else "content alone (vLLM's request ids are not found)"
-        log.info("picospec: mailbox at %s, rows are known by %s", self._mailbox.bound, by)
+        if box.binds:
+            log.info("picospec: mailbox at %s, rows are known by request id", self._mailbox.bound)
+        else:
+            log.warning("picospec: mailbox at %s; %s", self._mailbox.bound, UNBOUND)
 
     def _mend(self, shape: EngineShape) -> list[str]:
         if not shape.on_cpu:
@@ -156,9 +161,7 @@ class Proposer:
     def _stop_binding(self) -> None:
         with self._box.lock:
             self._box.stop_binding()
-        log.warning(
-            "picospec: vLLM's request ids are not found any more; offers are addressed by content alone from here on"
-        )
+        log.warning("picospec: %s", UNBOUND)
 
     def _count(self, where: str, error: Exception) -> None:
         name = f"{where}: {type(error).__name__}"

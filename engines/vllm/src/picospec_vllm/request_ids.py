@@ -2,7 +2,7 @@
 
 The runner makes the proposer, so it is the `self` of a function that is running then. Nothing of it is written to. Each
 step its batch is believed only where the arrays that `propose` is given are that batch's own, the same objects: a batch
-of another kind, or another runner, is noticed, and rows are known by their content from then on.
+of another kind, or another runner, is noticed, and no row is bound to a request from then on.
 """
 
 from __future__ import annotations

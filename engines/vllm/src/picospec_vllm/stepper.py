@@ -80,7 +80,7 @@ class Stepper:
     ) -> list[list[int]]:
         """Drafts for each row, each a list of at most `most_drafts` ints below the vocabulary's size.
 
-        `lengths[i]`: the tokens of row i that are committed. `request_ids`: None where rows are known by content alone.
+        `lengths[i]`: the tokens of row i that are committed. `request_ids`: None where they are not known.
         """
         now_s = self._clock()
         self.counters.steps += 1
@@ -112,8 +112,7 @@ class Stepper:
         table: TokenTable,
         request_ids: Sequence[str] | None,
     ) -> list[tuple[int, Row]]:
-        """Rows that decode. Prompts that are being read are hashed ahead, with what is left of the budget."""
-        budget = self._limits.step_hash_tokens
+        """Rows that decode. Prompts that are being read are hashed ahead."""
         hashing = len(self._box) > 0
         live: list[tuple[int, Row]] = []
         waiting: list[tuple[int, Row]] = []
@@ -136,10 +135,16 @@ class Stepper:
             live.append((index, row))
         self.counters.rows += len(live)
         if hashing:
-            for index, row in live + waiting:
-                whole = request_ids is None
-                budget -= self.rows.follow(row, table, index, row.length, whole, budget)
+            self._hash(live + waiting, table, whole=request_ids is None)
         return live
+
+    def _hash(self, rows: list[tuple[int, Row]], table: TokenTable, whole: bool) -> None:
+        """Rows that lack little first; the rest share what is left, so that one long prompt keeps no row waiting."""
+        budget = self._limits.step_hash_tokens
+        lacking = sorted(rows, key=lambda each: each[1].length - each[1].hashed)
+        for done, (index, row) in enumerate(lacking):
+            share = -(-budget // (len(lacking) - done))
+            budget -= self.rows.follow(row, table, index, row.length, whole, share)
 
     def _judge(self, row: Row, tokens: Sequence[int], length: int) -> None:
         """What became of the drafts that the row got. vLLM may have dropped them: then their step tells nothing."""
@@ -158,7 +163,6 @@ class Stepper:
         else:
             source.accepted += accepted
             source.acceptance.judge(accepted, len(drafts))
-            self._box.general.judge(accepted, len(drafts))
 
     def _count_proposed(self, source: Session | None, count: int) -> None:
         counters = self.counters.ngrams if source is None else self.counters.offers

@@ -8,19 +8,23 @@ from array import array
 from dataclasses import dataclass
 from sys import byteorder
 
-VERSION = 1
+VERSION = 2
 MAGIC = b"PSMB"
 NONCE_BYTES = 16
 DIGEST_BYTES = 32
 
 AUTH, BEGIN, OFFER, END, STATISTICS = 0x01, 0x02, 0x03, 0x04, 0x05
-CHALLENGE, READY, STATISTICS_ANSWER, REFUSED = 0x81, 0x82, 0x83, 0x84
+CHALLENGE, READY, STATISTICS_ANSWER, REFUSED, UNBOUND = 0x81, 0x82, 0x83, 0x84, 0x85
+
+#: What a proof is for: one of a gateway is none of a plugin. With the zero it is no text that the secret signs
+#: elsewhere, such as the name of a principal.
+GATEWAY, PLUGIN = b"picospec mailbox 2 gateway\0", b"picospec mailbox 2 plugin\0"
 
 _LENGTH = struct.Struct("<I")
 _BEGIN = struct.Struct("<IH")
 _OFFER = struct.Struct("<IIQH")
 _END = struct.Struct("<I")
-_READY = struct.Struct("<IHHHQHI")
+_READY = struct.Struct("<IHHHQHIB")
 
 
 class WireError(Exception):
@@ -29,7 +33,8 @@ class WireError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Auth:
-    digest: bytes
+    nonce: bytes
+    proof: bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +74,8 @@ class Ready:
     key: int
     offer_tokens: int
     sessions: int
+    #: Whether rows tell their requests.
+    binds: bool
 
 
 class FrameReader:
@@ -120,8 +127,12 @@ def decode(kind: int, body: bytes) -> Message:
         if kind == END:
             (session,) = _END.unpack(body)
             return End(session)
+        if kind == AUTH and len(body) == NONCE_BYTES + DIGEST_BYTES:
+            return Auth(body[:NONCE_BYTES], body[NONCE_BYTES:])
         if kind == AUTH and len(body) == DIGEST_BYTES:
-            return Auth(body)
+            raise WireError(
+                f"version 1 of the protocol, and this plugin speaks {VERSION}; install the same release of both"
+            )
         if kind == STATISTICS and not body:
             return AskStatistics()
     except (struct.error, UnicodeDecodeError) as error:
@@ -137,13 +148,15 @@ def challenge(nonce: bytes) -> bytes:
     return encode(CHALLENGE, MAGIC + struct.pack("<H", VERSION) + nonce)
 
 
-def digest(secret: str, nonce: bytes) -> bytes:
-    return hmac.digest(secret.encode(), nonce, "sha256")
+def proof(secret: str, label: bytes, plugin_nonce: bytes, gateway_nonce: bytes, told: bytes = b"") -> bytes:
+    """That its maker knows the secret, now, and says this."""
+    return hmac.digest(secret.encode(), label + plugin_nonce + gateway_nonce + told, "sha256")
 
 
-def ready(of: Ready) -> bytes:
-    body = _READY.pack(of.vocabulary, of.most_drafts, of.rank, of.ranks, of.key, of.offer_tokens, of.sessions)
-    return encode(READY, body)
+def ready(of: Ready, secret: str, plugin_nonce: bytes, gateway_nonce: bytes) -> bytes:
+    counts = (of.vocabulary, of.most_drafts, of.rank, of.ranks, of.key, of.offer_tokens, of.sessions, of.binds)
+    told = _READY.pack(*counts)
+    return encode(READY, proof(secret, PLUGIN, plugin_nonce, gateway_nonce, told) + told)
 
 
 def refused(reason: str) -> bytes:

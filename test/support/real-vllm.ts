@@ -96,6 +96,16 @@ export async function startVllm(plugin: boolean | string, more: readonly string[
   return { url, mailbox: plugin ? mailbox : null, pid: child.pid!, stop };
 }
 
+/** Several at a time: where one does not start, none is left. */
+export async function startTogether(starts: readonly Promise<RealVllm>[]): Promise<RealVllm[]> {
+  const settled = await Promise.allSettled(starts);
+  const up = settled.flatMap((one) => (one.status === "fulfilled" ? [one.value] : []));
+  const failed = settled.find((one) => one.status === "rejected");
+  if (!failed) return up;
+  await Promise.all(up.map((server) => server.stop()));
+  throw failed.reason;
+}
+
 async function isUp(child: ChildProcess, url: string): Promise<boolean> {
   if (child.exitCode !== null) throw new Error(`it ended with ${child.exitCode}`);
   const answer = await fetch(`${url}/health`).catch(() => null);

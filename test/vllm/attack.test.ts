@@ -4,9 +4,10 @@ import { readdirSync, readFileSync } from "node:fs";
 import { setTimeout } from "node:timers/promises";
 import { afterAll, beforeAll, expect, it } from "vitest";
 import type { VllmEngine } from "../../src/engine/vllm/engine.ts";
-import { authFrame, offerFrame } from "../../src/engine/vllm/mailbox-frames.ts";
+import { authFrame, beginFrame, offerFrame } from "../../src/engine/vllm/mailbox-frames.ts";
+import { PrefixHash } from "../../src/engine/vllm/prefix-hash.ts";
 import { connectRaw, MailboxClient, type MailboxStatistics, room } from "../support/mailbox-client.ts";
-import { complete, prompts, type RealVllm, SECRET, startVllm } from "../support/real-vllm.ts";
+import { complete, prompts, type RealVllm, SECRET, startTogether, startVllm } from "../support/real-vllm.ts";
 import { ask, engineBefore, together, VOCABULARY } from "../support/vllm-runs.ts";
 
 /**
@@ -19,6 +20,9 @@ const OFFER_TOKENS = 64;
 /** Of the engine's process, while it is attacked. The bounds of the plugin allow for 20 MB of offers. */
 const MOST_GROWTH_BYTES = 40e6;
 const TOKENS = 40;
+/** Of the KV cache, 6 MB each: all are in memory after a few answers, and none is taken later. */
+const BLOCKS = ["--num-gpu-blocks-override", "20"];
+const WARM_ROUNDS = 4;
 
 let served: RealVllm;
 let unbounded: RealVllm;
@@ -29,10 +33,10 @@ let asked: number[][];
 let truth: number[][];
 
 beforeAll(async () => {
-  [served, unbounded] = await Promise.all([
-    startVllm(true, ["--enable-scale-out"]),
-    startVllm("unbounded.Unbounded"),
-  ]);
+  [served, unbounded] = (await startTogether([
+    startVllm(true, ["--enable-scale-out", ...BLOCKS]),
+    startVllm("unbounded.Unbounded", BLOCKS),
+  ])) as [RealVllm, RealVllm];
   engine = await engineBefore(served);
   monitor = await MailboxClient.open(served.mailbox!, SECRET);
   asked = await prompts(served.url, 8);
@@ -77,7 +81,7 @@ const anyTokens = (count: number) =>
 async function again(over: AbortSignal, act: () => Promise<void>): Promise<void> {
   while (!over.aborted) {
     await act().catch(() => {});
-    await setTimeout(5);
+    await setTimeout(20);
   }
 }
 
@@ -138,12 +142,17 @@ const ATTACKS: Record<string, (over: AbortSignal) => Promise<void>> = {
 
 /** One gateway's flood: sessions without end, a third of the offers for one prefix. */
 async function flood(client: MailboxClient, prefix: readonly number[]): Promise<void> {
+  const SESSION_OFFERS = 30;
+  const hash = new PrefixHash(client.key);
+  hash.pushAll(prefix);
   const tokens = anyTokens(OFFER_TOKENS);
-  for (let i = 0; i < OFFERS; i++) {
-    const session = Math.floor(i / 30);
-    if (i % 30 === 0) await client.begin(session);
-    if (i % 3 === 0) await client.offer(session, prefix, [...tokens]);
-    else await client.send(offerFrame(session, i, BigInt(i), tokens));
+  for (let session = 0; session < OFFERS / SESSION_OFFERS; session++) {
+    const frames = Array.from({ length: SESSION_OFFERS }, (_, i) =>
+      i % 3 === 0
+        ? offerFrame(session, prefix.length, hash.value, tokens)
+        : offerFrame(session, i, BigInt(i), tokens),
+    );
+    await client.send(Buffer.concat([beginFrame(session, ""), ...frames]));
   }
   await client.statistics();
 }
@@ -165,7 +174,7 @@ async function damage(server: RealVllm, attack: () => Promise<void>): Promise<Da
 }
 
 it(`${OFFERS.toLocaleString("en")} offers and seven other attacks change no answer, and cost what they may`, async () => {
-  await answers(true);
+  for (let i = 0; i < WARM_ROUNDS; i++) await answers(true);
   const over = new AbortController();
   // Before the crowd is there, in which a connection may have to try again.
   const flooder = await MailboxClient.open(served.mailbox!, SECRET);
@@ -198,7 +207,9 @@ it(`${OFFERS.toLocaleString("en")} offers and seven other attacks change no answ
 
 it("control: without the plugin's bounds the flood alone takes more memory and time than that", async () => {
   const [prompt] = asked as [number[]];
-  await complete(unbounded.url, { prompt, max_tokens: 8, temperature: 0 });
+  await together(Array(8 * WARM_ROUNDS).fill(prompt) as number[][], (one) =>
+    complete(unbounded.url, { prompt: one, max_tokens: TOKENS, temperature: 0 }),
+  );
   const flooder = await MailboxClient.open(unbounded.mailbox!, SECRET);
   const { grownBytes, slowSteps } = await damage(unbounded, async () => {
     let done = false;

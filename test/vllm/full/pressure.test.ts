@@ -1,5 +1,5 @@
 import { afterEach, expect, it } from "vitest";
-import { prompts, type RealVllm, startVllm } from "../../support/real-vllm.ts";
+import { prompts, type RealVllm, startTogether, startVllm } from "../../support/real-vllm.ts";
 import { compare } from "../../support/vllm-compare.ts";
 import { metric } from "../../support/vllm-runs.ts";
 
@@ -12,10 +12,10 @@ afterEach(async () => {
 
 /** One without the plugin and one with it. */
 async function both(...args: string[]): Promise<{ plain: RealVllm; served: RealVllm }> {
-  const [plain, served] = await Promise.all([
+  const [plain, served] = (await startTogether([
     startVllm(false, args),
     startVllm(true, [...args, "--enable-scale-out"]),
-  ]);
+  ])) as [RealVllm, RealVllm];
   servers.push(plain, served);
   return { plain, served };
 }

@@ -161,7 +161,11 @@ class Mailbox:
         peer = _Peer(self._next, accepted, wire.FrameReader(self._limits.frame_bytes), nonce, now_s)
         self._peers[peer.number] = peer
         self._selector.register(accepted, selectors.EVENT_READ, peer)
-        self._send(peer, wire.challenge(nonce))
+        try:
+            self._send(peer, wire.challenge(nonce))
+        except OSError:
+            # It hung up before it was greeted.
+            self._leave(peer)
 
     def _serve(self, peer: _Peer, mask: int, until_s: float, now_s: float) -> None:
         try:

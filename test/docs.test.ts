@@ -20,6 +20,7 @@ const PAGES = [
   "deploy/README.md",
   "models/README.md",
   "examples/README.md",
+  "examples/vllm/README.md",
   ...readdirSync("docs")
     .filter((name) => name.endsWith(".md"))
     .map((name) => `docs/${name}`),

@@ -2,6 +2,7 @@ import { existsSync, readFileSync } from "node:fs";
 import { dirname, join, normalize } from "node:path";
 import { describe, expect, it } from "vitest";
 import { commands } from "../../src/cli/main.ts";
+import { optionOf, problems } from "../support/command-lines.ts";
 import {
   dockerArgument,
   dockerStages,
@@ -42,34 +43,6 @@ const LINES: Readonly<Record<string, string[]>> = {
   "picospec-edge.service": service("edge"),
 };
 
-/** What is wrong with arguments of the command line, read as it reads them. */
-function problems([name, ...args]: readonly string[]): string[] {
-  const command = commands().find((one) => one.name() === name);
-  if (!command) return [`there is no command ${name}`];
-  let said = "";
-  command
-    .exitOverride()
-    .configureOutput({
-      writeErr: (text) => {
-        said += text;
-      },
-      writeOut: () => {},
-    })
-    .action(() => {});
-  try {
-    command.parse([...args], { from: "user" });
-  } catch {
-    return [said];
-  }
-  return [];
-}
-
-/** An option's value in a command line; null: it is not there. */
-function optionOf(line: readonly string[], option: string): string | null {
-  const index = line.indexOf(option);
-  return index < 0 ? null : line[index + 1]!;
-}
-
 describe.each(Object.entries(LINES))("the command line of %s", (_, line) => {
   it("is one that PicoSpec takes", () => {
     expect(problems(line)).toEqual([]);
@@ -81,7 +54,7 @@ it("control: an option or a value that there is not is found", () => {
   expect(problems(["cloud", "--model", "x", "--port", "http"])).toEqual([
     expect.stringMatching(/whole number/),
   ]);
-  expect(problems(["cloud"])).toEqual([expect.stringMatching(/--model/)]);
+  expect(problems(["cloud", "--engine", "other"])).toEqual([expect.stringMatching(/--engine/)]);
 });
 
 it("variables of the units' files are in --help, or in the unit", () => {

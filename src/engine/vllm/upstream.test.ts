@@ -11,7 +11,7 @@ function servers(count: number, runs: number) {
   const lines: string[] = [];
   const all = Array.from({ length: count }, (_, i) => {
     const http = new HttpServer({ url: `http://127.0.0.1:${9000 + i}`, apiKey: null, clock });
-    return new Upstream(http, {} as ServerFacts, []);
+    return new Upstream(http, {} as ServerFacts, [], (line) => lines.push(line));
   });
   const options = { clock, key: 12_345n, runs, told: (line: string) => lines.push(line) };
   return { all, clock, lines, upstreams: new Upstreams(all, options) };

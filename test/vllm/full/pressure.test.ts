@@ -1,0 +1,62 @@
+import { afterEach, expect, it } from "vitest";
+import { prompts, type RealVllm, startTogether, startVllm } from "../../support/real-vllm.ts";
+import { compare } from "../../support/vllm-compare.ts";
+import { metric } from "../../support/vllm-runs.ts";
+
+/** Where vLLM cuts prompts in parts, takes rows back, or ends them at the context: the texts are its own. */
+
+const servers: RealVllm[] = [];
+afterEach(async () => {
+  await Promise.all(servers.splice(0).map((server) => server.stop()));
+});
+
+/** One without the plugin and one with it. */
+async function both(...args: string[]): Promise<{ plain: RealVllm; served: RealVllm }> {
+  const [plain, served] = (await startTogether([
+    startVllm(false, args),
+    startVllm(true, [...args, "--enable-scale-out"]),
+  ])) as [RealVllm, RealVllm];
+  servers.push(plain, served);
+  return { plain, served };
+}
+
+it("with prompts that are read in parts of 64 tokens beside rows that decode", async () => {
+  const { plain, served } = await both("--max-num-batched-tokens", "64", "--max-num-seqs", "4");
+  const short = await prompts(plain.url, 8);
+  // Every other one is read in six parts and more.
+  const asked = short.map((prompt, i) =>
+    i % 2 === 0 ? prompt : (Array(10).fill(prompt).flat() as number[]),
+  );
+  expect(Math.min(...asked.filter((_, i) => i % 2).map(({ length }) => length))).toBeGreaterThan(6 * 64);
+  const sizes = { maxTokens: 32, contextTokens: 2048, atATime: 4 };
+  const { alone, accepted } = await compare({ plain, served, asked, ...sizes });
+  expect(accepted.right).toBeGreaterThan(alone.flat().length / 3);
+  expect(accepted.wrong).toBeLessThan(accepted.right / 10);
+});
+
+it("with a KV cache that is too small for the rows, which are preempted", async () => {
+  // Of 128 tokens each; a row needs two, and six rows run at a time.
+  const { plain, served } = await both("--num-gpu-blocks-override", "9", "--max-model-len", "512");
+  const short = await prompts(plain.url, 6);
+  const asked = short.map((prompt) => (Array(4).fill(prompt).flat() as number[]).slice(0, 110));
+  const sizes = { maxTokens: 160, contextTokens: 512, atATime: 6 };
+  const before = await metric(served, "num_preemptions_total");
+  const { alone, accepted } = await compare({ plain, served, asked, ...sizes });
+  expect((await metric(served, "num_preemptions_total")) - before).toBeGreaterThan(0);
+  expect(accepted.right).toBeGreaterThan(alone.flat().length / 3);
+  expect(accepted.wrong).toBeLessThan(accepted.right / 10);
+});
+
+it("near the end of the context, where fewer tokens fit than a step may draft", async () => {
+  const CONTEXT = 128;
+  const { plain, served } = await both("--max-model-len", `${CONTEXT}`);
+  const [prompt] = (await prompts(plain.url, 1)) as [number[]];
+  const long = Array(8).fill(prompt).flat() as number[];
+  // From 12 tokens that fit down to one.
+  const asked = Array.from({ length: 12 }, (_, i) => long.slice(0, CONTEXT - 12 + i));
+  const sizes = { maxTokens: CONTEXT, contextTokens: CONTEXT, atATime: 6 };
+  const { alone, accepted } = await compare({ plain, served, asked, ...sizes });
+  for (const [i, tokens] of alone.entries()) expect(tokens.length).toBeLessThanOrEqual(12 - i);
+  expect(alone.filter((tokens, i) => tokens.length === 12 - i).length).toBeGreaterThan(6);
+  expect(accepted.right).toBeGreaterThan(0);
+});

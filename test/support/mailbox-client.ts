@@ -1,7 +1,8 @@
-import { createHmac } from "node:crypto";
+import { randomBytes } from "node:crypto";
 import { connect, type Socket } from "node:net";
 import { mailboxAddress } from "../../src/engine/vllm/mailbox.ts";
 import { authFrame, beginFrame, endFrame, offerFrame } from "../../src/engine/vllm/mailbox-frames.ts";
+import { proofOf } from "../../src/engine/vllm/mailbox-proof.ts";
 import { PrefixHash } from "../../src/engine/vllm/prefix-hash.ts";
 
 /** A client of a real mailbox that sends what it likes, and reads the statistics. */
@@ -65,8 +66,10 @@ export class MailboxClient {
   static async open(address: string, secret: string): Promise<MailboxClient> {
     const client = new MailboxClient(address);
     const challenge = await client.next(TYPE.challenge);
-    client.socket.write(authFrame(createHmac("sha256", secret).update(challenge.subarray(6, 22)).digest()));
-    client.key = (await client.next(TYPE.ready)).readBigUInt64LE(10);
+    const nonce = randomBytes(16);
+    const nonces = Buffer.concat([challenge.subarray(6, 22), nonce]);
+    client.socket.write(authFrame(nonce, proofOf(secret, "gateway", nonces)));
+    client.key = (await client.next(TYPE.ready)).readBigUInt64LE(42);
     return client;
   }
 

@@ -104,7 +104,8 @@ const longFrame = () => Buffer.concat([Buffer.from([0xff, 0xff, 0xff, 0x7f, 3]),
 const ATTACKS: Record<string, (over: AbortSignal) => Promise<void>> = {
   garbage: (over) => again(over, () => pour(() => randomBytes(4096), over)),
   "frames of 2 GB": (over) => again(over, () => pour(longFrame, over)),
-  "a wrong secret": (over) => again(over, () => pour(() => authFrame(randomBytes(32)), over)),
+  "a wrong secret": (over) =>
+    again(over, () => pour(() => authFrame(randomBytes(16), randomBytes(32)), over)),
   silence: (over) =>
     again(over, async () => {
       const sockets = Array.from({ length: 24 }, () => connectRaw(served.mailbox!));

@@ -1,38 +1,15 @@
 // What `picospec plan` says of race over the cloud alone, and a longer run after it, in three settings. Not a test: it takes some
 // minutes of a quiet machine. `npm run build` first; SmolLM2 is fetched as npm run test:real does.
-import { spawn, spawnSync } from "node:child_process";
-import { once } from "node:events";
+import { spawnSync } from "node:child_process";
+import { startCloudProcess } from "../dist/src/cli/cloud-process.js";
 import { createEdge } from "../dist/src/node.js";
 import { fetchSmolLm2 } from "./smollm2.mjs";
 
 const SECONDS = 90;
 const MOST_TOKENS = 120;
-const CLI = "bin/picospec.js";
+const COMPUTE = ["--gpu", "off", "--threads", "1"];
 /** What plan asks by default. */
 const QUESTION = "Tell me a story about a frog and a lantern.";
-
-/** @returns its URL, and what ends it */
-async function cloud(args) {
-  const child = spawn(
-    process.execPath,
-    [CLI, "cloud", ...args, "--port", "0", "--gpu", "off", "--threads", "1"],
-    {
-      stdio: ["ignore", "pipe", "ignore"],
-    },
-  );
-  let said = "";
-  for await (const chunk of child.stdout) {
-    said += chunk;
-    const url = /ws:\/\/[\w.:]+/.exec(said)?.[0];
-    if (!url) continue;
-    const stop = async () => {
-      child.kill();
-      await once(child, "exit");
-    };
-    return { url, stop };
-  }
-  throw new Error(`the cloud did not start: ${said}`);
-}
 
 /** Race over the cloud alone, from the first token of each answer on: the ratio of the sums of times. */
 async function longRun(url, model) {
@@ -65,10 +42,10 @@ for (const [name, [target, drafter], args] of [
   ["SmolLM2 as target and drafter", [small, small], []],
 ]) {
   if (!name.includes(only)) continue;
-  const { url, stop } = await cloud(["--model", target, ...args]);
+  const { url, stop } = await startCloudProcess(["--model", target, ...args, ...COMPUTE, "--port", "0"]);
   const plan = spawnSync(
     process.execPath,
-    [CLI, "plan", "--cloud", url, "--model", drafter, "--threads", "1", "--gpu", "off", "--json"],
+    ["bin/picospec.js", "plan", "--cloud", url, "--model", drafter, ...COMPUTE, "--json"],
     { encoding: "utf8" },
   );
   if (plan.status !== 0) throw new Error(plan.stderr);

@@ -1,5 +1,3 @@
-import { mkdtempSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { type DecodingPolicy, POLICIES } from "../../src/decoding/policy.ts";
@@ -7,6 +5,7 @@ import { LlamaModel } from "../../src/engine/llama/model.ts";
 import { llamaDraftModel } from "../../src/engine/llama/models.ts";
 import type { SamplerSettings } from "../../src/sampling/sampler.ts";
 import { ARCHITECTURES } from "../support/gguf/architectures.ts";
+import { HYBRID, PairsOfAll } from "../support/gguf/pairs-of-all.ts";
 import { writeRandomModel } from "../support/gguf/random.ts";
 import { PROMPTS } from "../support/prompts.ts";
 import { RealPair } from "../support/real-pair.ts";
@@ -22,20 +21,15 @@ import { draws } from "../support/world.ts";
 const ASKED = Number(process.env.PICOSPEC_ARCHITECTURE_PROMPTS ?? 5);
 const AT_A_TIME = 4;
 const TOKENS = 72;
-const HYBRID = ["qwen35", "lfm2", "granitehybrid"];
 
-let folder: string;
-const target = (name: string) => join(folder, `${name}.gguf`);
-const drafter = (name: string) => join(folder, `${name}-drafter.gguf`);
+let files: PairsOfAll;
+const target = (name: string) => files.target(name);
+const drafter = (name: string) => files.drafter(name);
 
 beforeAll(() => {
-  folder = mkdtempSync(join(tmpdir(), "picospec-"));
-  for (const { name } of ARCHITECTURES) {
-    writeRandomModel(target(name), { architecture: name });
-    writeRandomModel(drafter(name), { architecture: name, noise: 0.08 });
-  }
+  files = new PairsOfAll();
 });
-afterAll(() => rmSync(folder, { recursive: true }));
+afterAll(() => files.remove());
 
 describe.each(ARCHITECTURES.map(({ name }) => [name]))("%s", (name) => {
   it("has the same rows whatever else is in the pass and in the cache", async () => {
@@ -91,7 +85,7 @@ describe.each(
   HYBRID.flatMap((name) => [[name, "Q8_0"] as const, [name, "Q4_0"] as const]),
 )("%s in %s", (name, format) => {
   it("has the same rows whatever else is in the pass and in the cache", async () => {
-    const path = join(folder, `${name}-${format}.gguf`);
+    const path = join(files.folder, `${name}-${format}.gguf`);
     writeRandomModel(path, { architecture: name, format });
     const model = await LlamaModel.load(path, { gpu: "off" });
     const { rows, off } = await walk(model, 150);

@@ -1,6 +1,3 @@
-import { mkdtempSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
 import { isDeepStrictEqual } from "node:util";
 import koffi from "koffi";
 import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from "vitest";
@@ -14,7 +11,7 @@ import type { SamplerSettings } from "../../src/sampling/sampler.ts";
 import { systemClock } from "../../src/transport/node/clock.ts";
 import { BREAKS, BreakingLinks } from "../support/breaking-links.ts";
 import { ARCHITECTURES } from "../support/gguf/architectures.ts";
-import { writeRandomModel } from "../support/gguf/random.ts";
+import { HYBRID, PairsOfAll } from "../support/gguf/pairs-of-all.ts";
 import { PROMPTS } from "../support/prompts.ts";
 import { RealPair } from "../support/real-pair.ts";
 import { draws } from "../support/world.ts";
@@ -29,20 +26,15 @@ const AT_A_TIME = 4;
 const TOKENS = 64;
 /** Of the link while so many answers are under way. */
 const BREAKS_OF_FOUR = 3;
-const HYBRID = ["qwen35", "lfm2", "granitehybrid"];
 
-let folder: string;
-const target = (name: string) => join(folder, `${name}.gguf`);
-const drafter = (name: string) => join(folder, `${name}-drafter.gguf`);
+let files: PairsOfAll;
+const target = (name: string) => files.target(name);
+const drafter = (name: string) => files.drafter(name);
 
 beforeAll(() => {
-  folder = mkdtempSync(join(tmpdir(), "picospec-"));
-  for (const { name } of ARCHITECTURES) {
-    writeRandomModel(target(name), { architecture: name });
-    writeRandomModel(drafter(name), { architecture: name, noise: 0.08 });
-  }
+  files = new PairsOfAll();
 });
-afterAll(() => rmSync(folder, { recursive: true }));
+afterAll(() => files.remove());
 afterEach(() => vi.restoreAllMocks());
 
 /** What was asked of each side, and what happened. */

@@ -2,23 +2,11 @@ import { afterEach, describe, expect, it, vi } from "vitest";
 import type { Adapter, Engine } from "../../lab/conformance/adapter.ts";
 import { CONFORMANCE } from "../../lab/conformance/checks.ts";
 import type { Capabilities } from "../../src/engine/capabilities.ts";
-import { ToyDraftModel } from "../../src/engine/toy/draft-model.ts";
-import { type ToyLanguage, toyLogits } from "../../src/engine/toy/language.ts";
 import { ToyLiveEngine } from "../../src/engine/toy/live-engine.ts";
 import { ToyPassEngine } from "../../src/engine/toy/pass-engine.ts";
-import { toSeed } from "../../src/sampling/random.ts";
-import { applySampler, SamplerWorkspace } from "../../src/sampling/sampler.ts";
 import { assert } from "../../src/util/assert.ts";
 import { VirtualClock } from "../../src/util/virtual-clock.ts";
-
-const language: ToyLanguage = {
-  seed: toSeed(3),
-  vocabularySize: 12,
-  order: 3,
-  spread: 6,
-  divergence: 3,
-  contextTokens: 120,
-};
+import { TOY_LANGUAGE, toyAdapter } from "../support/toy-adapter.ts";
 
 function adapterOf(name: string, make: (clock: VirtualClock, random: () => number) => Engine): Adapter {
   const clock = new VirtualClock();
@@ -30,17 +18,8 @@ function adapterOf(name: string, make: (clock: VirtualClock, random: () => numbe
   };
   return {
     name,
-    clock,
+    ...toyAdapter(clock),
     target: async () => make(clock, random),
-    drafter: async () => new ToyDraftModel(language, clock),
-    endTokens: [0],
-    prompts: [[1], [4, 2, 9], [3, 5, 3, 5, 7, 7, 1, 2]].map((tokens) => Int32Array.from(tokens)),
-    maxTokens: 30,
-    async distribution(prompt, sampler) {
-      const row = toyLogits(language, prompt, "target");
-      return applySampler(row, sampler, new Int32Array(0), new SamplerWorkspace()).dense(row.length);
-    },
-    samples: 600,
     async until(done) {
       for (let steps = 0; !done(); steps++) {
         assert(steps < 1_000_000, "the engine never runs out of events");
@@ -59,19 +38,19 @@ function adapterOf(name: string, make: (clock: VirtualClock, random: () => numbe
 const live = (given: Partial<Capabilities> = {}, lostOffers = 0.2) =>
   adapterOf("toy, live", (clock, random) => {
     const own = { runs: 3, random, stepMs: 5, lostOffers, offerMs: 4, capabilities: given };
-    return new ToyLiveEngine(language, clock, own);
+    return new ToyLiveEngine(TOY_LANGUAGE, clock, own);
   });
 
 const ADAPTERS: [string, () => Adapter][] = [
   [
     "toy, passes",
-    () => adapterOf("toy, passes", (clock) => new ToyPassEngine(language, clock, { kvSlots: 3 })),
+    () => adapterOf("toy, passes", (clock) => new ToyPassEngine(TOY_LANGUAGE, clock, { kvSlots: 3 })),
   ],
   [
     "toy, passes, a state that cannot be cut back",
     () =>
       adapterOf("toy, recurrent", (clock) => {
-        return new ToyPassEngine(language, clock, { kvSlots: 3, rollback: "afterPass" });
+        return new ToyPassEngine(TOY_LANGUAGE, clock, { kvSlots: 3, rollback: "afterPass" });
       }),
   ],
   ["toy, live", () => live()],
@@ -139,7 +118,7 @@ describe("the suite catches", () => {
 
   it("an engine that serves one session at a time", async () => {
     const names = await caught(() =>
-      adapterOf("toy, one", (clock) => new ToyPassEngine(language, clock, { kvSlots: 1 })),
+      adapterOf("toy, one", (clock) => new ToyPassEngine(TOY_LANGUAGE, clock, { kvSlots: 1 })),
     );
     expect(names).toEqual(["serves many sessions at a time, within its bounds, each with its own text"]);
   });

@@ -1,7 +1,7 @@
 import { expect } from "vitest";
 import { MailboxClient } from "./mailbox-client.ts";
 import { complete, type RealVllm, SECRET } from "./real-vllm.ts";
-import { ask, engineBefore, together } from "./vllm-runs.ts";
+import { ask, engineBefore, following, together } from "./vllm-runs.ts";
 
 /** One vLLM without the plugin and one with it, started alike: the same greedy texts, whatever is offered. */
 
@@ -42,7 +42,7 @@ export async function compare(comparison: Comparison): Promise<{
           if (change === null) return ask(engine, asking);
           // Past the end of the answer too, where there is nothing right any more.
           const text = [...alone[i]!, ...alone[i]!].map((token) => (token + change) % 40_000);
-          return ask(engine, { ...asking, drafts: ({ length }) => text.slice(length, length + 12) });
+          return ask(engine, { ...asking, drafts: following(text) });
         },
         atATime,
       );

@@ -3,11 +3,11 @@ import type { SessionSettings } from "../../src/decoding/session.ts";
 import { connectServers } from "../../src/engine/vllm/connect.ts";
 import { VllmEngine } from "../../src/engine/vllm/engine.ts";
 import { toSeed } from "../../src/sampling/random.ts";
-import { samplerSettings } from "../../src/sampling/sampler.ts";
+import { type SamplerSettings, samplerSettings } from "../../src/sampling/sampler.ts";
 import { systemClock } from "../../src/transport/node/clock.ts";
 import { type RealVllm, SECRET } from "./real-vllm.ts";
 
-/** Greedy runs of the adapter before a real vLLM. */
+/** Runs of the adapter before a real vLLM. */
 
 export const VOCABULARY = 49_152;
 
@@ -27,46 +27,63 @@ export async function engineBefore({ url, mailbox }: RealVllm, contextTokens = 2
 
 export interface Answer {
   readonly tokens: number[];
+  /** chunks that they came in */
+  readonly steps: number;
   /** from the request to the first token */
   readonly firstMs: number;
 }
 
-/** Drafts after so many tokens of the answer, for what follows them; null: none. */
-export type Drafts = (done: readonly number[]) => readonly number[] | null;
+/** Drafts once so much of the answer is there; `at`: so many tokens of it come before them; null: none. */
+export type Drafts = (
+  done: readonly number[],
+) => { readonly at: number; readonly tokens: readonly number[] } | null;
+
+/** The next dozen of a text, as far as it goes. */
+export function following(text: readonly number[]): Drafts {
+  return ({ length: at }) => (at < text.length ? { at, tokens: text.slice(at, at + 12) } : null);
+}
 
 export interface Asking {
   readonly prompt: readonly number[];
   readonly maxTokens: number;
   readonly principal?: string;
+  /** default: greedy */
+  readonly sampler?: Partial<SamplerSettings>;
+  /** not given: none are offered */
   readonly drafts?: Drafts;
 }
 
 export function ask(
   engine: VllmEngine,
-  { prompt, maxTokens, principal = "test", drafts }: Asking,
+  { prompt, maxTokens, principal = "test", sampler = { temperature: 0 }, drafts }: Asking,
 ): Promise<Answer> {
   return new Promise((resolve, reject) => {
     const policy = drafts ? POLICIES.race : POLICIES.cloud;
-    const sampler = samplerSettings({ temperature: 0 });
-    const settings: SessionSettings = { policy, sampler, seed: toSeed(1), maxTokens };
+    const settings: SessionSettings = {
+      policy,
+      sampler: samplerSettings(sampler),
+      seed: toSeed(1),
+      maxTokens,
+    };
     const { contextTokens } = engine.info;
     const rule = { promptLength: prompt.length, maxTokens, contextTokens, endTokens: new Set([2]) };
     const request = { tokens: Int32Array.from(prompt), settings, principal, rule };
     const tokens: number[] = [];
     const startedMs = performance.now();
-    let firstMs = Number.NaN;
+    let [firstMs, steps] = [Number.NaN, 0];
     const run = engine.open(request, {
       committed(step) {
         if (tokens.length === 0) firstMs = performance.now() - startedMs;
+        steps++;
         tokens.push(...step.tokens);
         offer();
       },
-      ended: () => resolve({ tokens, firstMs }),
+      ended: () => resolve({ tokens, steps, firstMs }),
       failed: reject,
     });
     const offer = () => {
       const made = drafts?.(tokens);
-      if (made && made.length > 0) run.offer(prompt.length + tokens.length, Int32Array.from(made));
+      if (made) run.offer(prompt.length + made.at, Int32Array.from(made.tokens));
     };
     offer();
   });

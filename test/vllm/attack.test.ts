@@ -1,6 +1,7 @@
 import { randomBytes } from "node:crypto";
 import { once } from "node:events";
 import { readdirSync, readFileSync } from "node:fs";
+import type { Socket } from "node:net";
 import { setTimeout } from "node:timers/promises";
 import { afterAll, beforeAll, expect, it } from "vitest";
 import type { VllmEngine } from "../../src/engine/vllm/engine.ts";
@@ -8,7 +9,7 @@ import { authFrame, beginFrame, offerFrame } from "../../src/engine/vllm/mailbox
 import { PrefixHash } from "../../src/engine/vllm/prefix-hash.ts";
 import { connectRaw, MailboxClient, type MailboxStatistics, room } from "../support/mailbox-client.ts";
 import { complete, prompts, type RealVllm, SECRET, startTogether, startVllm } from "../support/real-vllm.ts";
-import { ask, engineBefore, together, VOCABULARY } from "../support/vllm-runs.ts";
+import { ask, engineBefore, following, together, VOCABULARY } from "../support/vllm-runs.ts";
 
 /**
  * The mailbox of a real vLLM under attack while answers are asked, by strangers and by gateways that know the secret. The
@@ -55,7 +56,7 @@ const answers = (drafted: boolean) =>
   together(asked, (prompt, i) =>
     ask(engine, {
       ...{ prompt, maxTokens: TOKENS, principal: "victim" },
-      ...(drafted ? { drafts: ({ length }) => truth[i]!.slice(length, length + 12) } : {}),
+      ...(drafted ? { drafts: following(truth[i]!) } : {}),
     }),
   );
 
@@ -80,11 +81,21 @@ function engineBytes({ pid }: RealVllm): number {
 const anyTokens = (count: number) =>
   Int32Array.from({ length: count }, () => Math.floor(Math.random() * VOCABULARY));
 
+/** Until the mailbox has ended the connection, or the attack is over. */
+async function closed(socket: Socket, over: AbortSignal): Promise<void> {
+  await once(socket, "close", { signal: over }).catch(() => {});
+  socket.destroy();
+}
+
+/** An attacker's pace, ms: two cores are to be left for what is attacked. */
+const CONNECTION_MS = 20;
+const WRITE_MS = 1;
+
 /** Again and again until the end, each on a connection of its own. */
 async function again(over: AbortSignal, act: () => Promise<void>): Promise<void> {
   while (!over.aborted) {
     await act().catch(() => {});
-    await setTimeout(20);
+    await setTimeout(CONNECTION_MS);
   }
 }
 
@@ -93,7 +104,7 @@ async function pour(bytes: () => Uint8Array, over: AbortSignal): Promise<void> {
   const socket = connectRaw(served.mailbox!);
   while (!socket.destroyed && !over.aborted) {
     if (!socket.write(bytes())) await room(socket);
-    await setTimeout(1);
+    await setTimeout(WRITE_MS);
   }
   socket.destroy();
 }
@@ -110,8 +121,7 @@ const ATTACKS: Record<string, (over: AbortSignal) => Promise<void>> = {
     again(over, async () => {
       const sockets = Array.from({ length: 24 }, () => connectRaw(served.mailbox!));
       for (const socket of sockets) socket.write(Uint8Array.of(33, 0));
-      await setTimeout(3000, null, { signal: over }).catch(() => {});
-      for (const socket of sockets) socket.destroy();
+      await Promise.all(sockets.map((socket) => closed(socket, over)));
     }),
   "a gateway that sends a long frame": (over) =>
     again(over, async () => {
@@ -123,8 +133,7 @@ const ATTACKS: Record<string, (over: AbortSignal) => Promise<void>> = {
     again(over, async () => {
       const client = await MailboxClient.open(served.mailbox!, SECRET);
       client.stall(2000);
-      await setTimeout(2000, null, { signal: over }).catch(() => {});
-      client.close();
+      await closed(client.socket, over);
     }),
   "another tenant's offers for the same prefixes": (over) =>
     again(over, async () => {

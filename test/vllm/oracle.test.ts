@@ -2,7 +2,7 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import type { VllmEngine } from "../../src/engine/vllm/engine.ts";
 import { MailboxClient } from "../support/mailbox-client.ts";
 import { complete, prompts, type RealVllm, SECRET, startVllm } from "../support/real-vllm.ts";
-import { ask, engineBefore, metric } from "../support/vllm-runs.ts";
+import { ask, engineBefore, following, metric } from "../support/vllm-runs.ts";
 import { draws } from "../support/world.ts";
 
 /** What one principal learns of another before a real vLLM, whose prefix cache and mailbox they share. */
@@ -133,8 +133,7 @@ describe("drafts of another session", () => {
     await offerAll(6);
     await client.end(6);
     expect(await accepted(freshId())).toBe(0);
-    const drafts = ({ length }: readonly number[]) => truth.slice(length, length + 12);
-    const answer = await ask(engine, { prompt, maxTokens: TOKENS, drafts });
+    const answer = await ask(engine, { prompt, maxTokens: TOKENS, drafts: following(truth) });
     expect(answer.tokens).toEqual(truth);
     expect((await client.statistics()).box.sessions_now).toBe(before);
   });

@@ -3,14 +3,8 @@ import type { AddressInfo } from "node:net";
 import { connect, createServer, type Server, type Socket } from "node:net";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { chiSquare } from "../../lab/models/statistics.ts";
-import { POLICIES } from "../../src/decoding/policy.ts";
-import type { SessionSettings } from "../../src/decoding/session.ts";
-import { connectServers } from "../../src/engine/vllm/connect.ts";
-import { VllmEngine } from "../../src/engine/vllm/engine.ts";
+import type { VllmEngine } from "../../src/engine/vllm/engine.ts";
 import { createCloud, createEdge, type DeviceCloud, type DeviceEdge } from "../../src/node.ts";
-import { toSeed } from "../../src/sampling/random.ts";
-import { type SamplerSettings, samplerSettings } from "../../src/sampling/sampler.ts";
-import { systemClock } from "../../src/transport/node/clock.ts";
 import { keepDrafting } from "../support/drafting.ts";
 import {
   complete,
@@ -18,9 +12,11 @@ import {
   prompts,
   type RealVllm,
   SECRET,
+  startTogether,
   startVllm,
   vllmEnvironment,
 } from "../support/real-vllm.ts";
+import { ask, type Drafts, engineBefore, following, together, VOCABULARY } from "../support/vllm-runs.ts";
 import { draws } from "../support/world.ts";
 
 /** The adapter before a real, unmodified vLLM with the plugin, compared with a vLLM that has no part of PicoSpec. */
@@ -28,9 +24,7 @@ import { draws } from "../support/world.ts";
 keepDrafting();
 
 const PROMPTS = process.env.PICOSPEC_TEST_FULL ? 40 : 8;
-const AT_A_TIME = 8;
 const TOKENS = 40;
-const VOCABULARY = 49_152;
 
 let plain: RealVllm;
 let served: RealVllm;
@@ -40,16 +34,11 @@ let asked: number[][];
 let alone: number[][];
 
 beforeAll(async () => {
-  [plain, served] = await Promise.all([startVllm(false), startVllm(true, ["--enable-scale-out"])]);
-  const upstreams = await connectServers({
-    ...{ urls: [served.url], mailboxes: [served.mailbox!], mailboxSecret: SECRET, apiKey: null, model: null },
-    ...{ clock: systemClock, random: Math.random, told: () => {} },
-  });
-  let ids = 0;
-  engine = new VllmEngine({
-    info: { name: "smollm2", vocabularySize: VOCABULARY, contextTokens: 2048 },
-    ...{ upstreams, runs: 16, clock: systemClock, secret: SECRET, freshId: () => `test-${++ids}` },
-  });
+  [plain, served] = (await startTogether([startVllm(false), startVllm(true, ["--enable-scale-out"])])) as [
+    RealVllm,
+    RealVllm,
+  ];
+  engine = await engineBefore(served);
   asked = await prompts(plain.url, PROMPTS);
   alone = await together(asked, (prompt) =>
     complete(plain.url, { prompt, max_tokens: TOKENS, temperature: 0 }),
@@ -60,71 +49,12 @@ afterAll(async () => {
   await Promise.all([plain?.stop(), served?.stop()]);
 });
 
-/** So many at a time. */
-async function together<T, R>(
-  items: readonly T[],
-  act: (item: T, index: number) => Promise<R>,
-): Promise<R[]> {
-  const results: R[] = [];
-  let next = 0;
-  const work = async () => {
-    for (let i = next++; i < items.length; i = next++) results[i] = await act(items[i]!, i);
-  };
-  await Promise.all(Array.from({ length: AT_A_TIME }, work));
-  return results;
-}
-
-interface Run {
-  readonly tokens: number[];
-  /** chunks that they came in */
-  readonly steps: number;
-}
-
-/** A run of the engine. @param drafts what to offer after so many tokens of the answer; null: nothing */
-function run(
-  prompt: readonly number[],
-  maxTokens: number,
-  sampler: Partial<SamplerSettings>,
-  drafts: ((done: readonly number[]) => { at: number; tokens: number[] } | null) | null,
-): Promise<Run> {
-  return new Promise((resolve, reject) => {
-    const policy = drafts ? POLICIES.race : POLICIES.cloud;
-    const settings: SessionSettings = {
-      policy,
-      sampler: samplerSettings(sampler),
-      seed: toSeed(1),
-      maxTokens,
-    };
-    const rule = { promptLength: prompt.length, maxTokens, contextTokens: 2048, endTokens: new Set([2]) };
-    const tokens: number[] = [];
-    let steps = 0;
-    const request = { tokens: Int32Array.from(prompt), settings, principal: "test", rule };
-    const opened = engine.open(request, {
-      committed(step) {
-        steps++;
-        tokens.push(...step.tokens);
-        offer();
-      },
-      ended: () => resolve({ tokens, steps }),
-      failed: reject,
-    });
-    const offer = () => {
-      const made = drafts?.(tokens);
-      if (made) opened.offer(prompt.length + made.at, Int32Array.from(made.tokens));
-    };
-    offer();
-  });
-}
-
 const random = draws(17);
 const anyToken = () => 3 + Math.floor(random() * (VOCABULARY - 3));
 
 /** Drafts of each kind, given what the target will say. */
-const KINDS: Record<
-  string,
-  (truth: readonly number[], done: readonly number[]) => { at: number; tokens: number[] }
-> = {
-  right: (truth, done) => ({ at: done.length, tokens: truth.slice(done.length, done.length + 12) }),
+const KINDS: Record<string, (truth: readonly number[], done: readonly number[]) => ReturnType<Drafts>> = {
+  right: (truth, done) => following(truth)(done),
   wrong: (truth, done) => ({
     at: done.length,
     tokens: truth.slice(done.length, done.length + 12).map((token) => (token + 7) % 40_000),
@@ -143,13 +73,13 @@ const KINDS: Record<
 
 describe("greedy text is vLLM's own", () => {
   it("without drafts", async () => {
-    const runs = await together(asked, (prompt) => run(prompt, TOKENS, { temperature: 0 }, null));
+    const runs = await together(asked, (prompt) => ask(engine, { prompt, maxTokens: TOKENS }));
     expect(runs.map(({ tokens }) => tokens)).toEqual(alone);
   });
 
   it.each(Object.keys(KINDS))("with drafts that are %s", async (kind) => {
     const runs = await together(asked, (prompt, i) =>
-      run(prompt, TOKENS, { temperature: 0 }, (done) => KINDS[kind]!(alone[i]!, done)),
+      ask(engine, { prompt, maxTokens: TOKENS, drafts: (done) => KINDS[kind]!(alone[i]!, done) }),
     );
     expect(runs.map(({ tokens }) => tokens)).toEqual(alone);
     const [tokens, steps] = [
@@ -195,10 +125,12 @@ describe("sampled text has vLLM's own distribution", () => {
     const seeds = Array.from({ length: SAMPLES }, (_, seed) => seed);
     await together(seeds, async (i) => {
       // Now the likeliest, now the least likely of those that are possible.
-      const { tokens } = await run(prompt, 2, { temperature: 1, topK: K }, (done) => {
+      const drafts: Drafts = (done) => {
         const after = done.length === 1 ? next.get(done[0]!) : null;
         return after ? { at: 1, tokens: [after[i % K]![0]] } : null;
-      });
+      };
+      const sampler = { temperature: 1, topK: K };
+      const { tokens } = await ask(engine, { prompt, maxTokens: 2, sampler, drafts });
       const seen = tokens.join(" ");
       counts.set(seen, (counts.get(seen) ?? 0) + 1);
     });

@@ -4,7 +4,7 @@ import { deflateSync } from "node:zlib";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import type { GivenVocabulary } from "../../src/cloud/driver.ts";
 import { type CloudServer, serveCloud } from "../../src/cloud/server.ts";
-import { createEdge } from "../../src/device/edge.ts";
+import { createEdge, type DeviceEdge } from "../../src/device/edge.ts";
 import { closeEdges, createEdges } from "../../src/device/edges.ts";
 import { TARGET_ENGINES } from "../../src/device/engines.ts";
 import type { OpenedTarget } from "../../src/device/target.ts";
@@ -57,6 +57,20 @@ async function withCloud<T>(
 const edgeOf = ({ url }: CloudServer, model: string) =>
   createEdge({ cloud: url, model, drafter: "model", threads: 1, gpu: "off" });
 
+const MOST_ASKED = 50;
+/** An answer that has drafts in it: on a busy machine those of so short a one may all come too late. */
+async function askDrafted(edge: DeviceEdge, more: Partial<AnswerRequest> = {}): Promise<string> {
+  const texts = new Set<string>();
+  for (let asked = 0; asked < MOST_ASKED; asked++) {
+    const { text, statistics } = await edge.ask({ ...QUESTION, ...more });
+    texts.add(text);
+    if (statistics.sources.model.accepted > 0) break;
+    if (asked === MOST_ASKED - 1) throw new Error("no draft was ever accepted");
+  }
+  expect(texts.size).toBe(1);
+  return [...texts][0]!;
+}
+
 const alone = (given: Given, target = opened) =>
   withCloud(
     given,
@@ -92,9 +106,7 @@ describe("a cloud of release 0.1", () => {
     const text = await alone(given);
     await withCloud(given, async (server) => {
       await using edge = await edgeOf(server, drafter!);
-      const answer = await edge.ask(QUESTION);
-      expect(answer.text).toBe(text);
-      expect(answer.statistics.accepted).toBeGreaterThan(0);
+      expect(await askDrafted(edge)).toBe(text);
     });
     expect(await refused(given, stranger!)).toMatch(/^tokenizer_mismatch: .*token 1000/);
   });
@@ -135,12 +147,11 @@ describe("a device whose drafter has another tokenizer", () => {
       await using _ = edge;
       const again = async () => {
         edge.disconnect();
-        return edge.ask(QUESTION);
+        return askDrafted(edge);
       };
-      const { text, statistics } = await withCloud(other, again, other, port);
-      expect([text, statistics.accepted > 0]).toEqual([texts[1], true]);
+      expect(await withCloud(other, again, other, port)).toBe(texts[1]);
       // And back: what was known of the first is known still.
-      expect((await withCloud(opened, again, opened, port)).text).toBe(texts[0]);
+      expect(await withCloud(opened, again, opened, port)).toBe(texts[0]);
     } finally {
       other.close();
     }
@@ -163,16 +174,14 @@ describe("a device whose drafter has another tokenizer", () => {
             const clouds = [first.url, second.url];
             const edges = await createEdges({ clouds, model: drafter!, threads: 1, gpu: "off" });
             try {
-              return await Promise.all(edges.map((edge) => edge.ask(QUESTION)));
+              return await Promise.all(edges.map((edge) => askDrafted(edge)));
             } finally {
               await closeEdges(edges);
             }
           },
           other,
         );
-      const answers = await withCloud(opened, both);
-      expect(answers.map(({ text }) => text)).toEqual(texts);
-      for (const { statistics } of answers) expect(statistics.sources.model.accepted).toBeGreaterThan(0);
+      expect(await withCloud(opened, both)).toEqual(texts);
     } finally {
       other.close();
     }
@@ -183,9 +192,7 @@ describe("a device whose drafter has another tokenizer", () => {
       await using edge = await edgeOf(server, drafter!);
       const grammar = { kind: "regex", source: "(yes|no|maybe), [0-9]{4}" } as const;
       for (const policy of ["race", "picospec"] as const) {
-        const { text, statistics } = await edge.ask({ ...QUESTION, grammar, policy });
-        expect(text).toMatch(/^(yes|no|maybe), \d{4}$/);
-        expect(statistics.accepted).toBeGreaterThan(0);
+        expect(await askDrafted(edge, { grammar, policy })).toMatch(/^(yes|no|maybe), \d{4}$/);
       }
     });
   });

@@ -1,7 +1,8 @@
 // `picospec bench real --engine vllm` with all that it needs, on this machine: vLLM for CPU in three ways (with PicoSpec's
-// plugin, with its own n-gram drafts, plain), each on processor 0, and the edge on processor 1. Idle servers take memory
-// alone: 3 GB each. `node scripts/bench-vllm.mjs [--servers FILE] [options of the suite]`; with --servers it only starts
-// them, writes their options into FILE and waits to be ended.
+// plugin, with its own n-gram drafts, plain), each on processor 0; the edge and the gateways on processor 1. Idle servers
+// take memory alone: 3 GB each. The drafters are 8-bit copies of a GGUF in Q4_1, for which llama.cpp has slow kernels.
+// `node scripts/bench-vllm.mjs [--servers FILE] [options of the suite]`; with --servers it only starts them, writes their
+// options into FILE and waits to be ended.
 import { spawn, spawnSync } from "node:child_process";
 import { randomBytes } from "node:crypto";
 import { existsSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
@@ -10,6 +11,7 @@ import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { setTimeout as wait } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
+import { eightBitModel } from "./eight-bit-model.mjs";
 import { noisyModel } from "./noisy-model.mjs";
 import { vllmEnvironment } from "./vllm-environment.mjs";
 
@@ -87,11 +89,15 @@ function signal({ pid }, name) {
   }
 }
 
-async function noisyDrafters(gguf) {
-  const files = {};
+async function drafterFiles(gguf) {
+  const files = { full: gguf };
   for (const [name, noise] of Object.entries(NOISE)) {
     files[name] = join(dirname(gguf), `noise-${noise}.gguf`);
     if (!existsSync(files[name])) await noisyModel(gguf, files[name], noise);
+  }
+  for (const [name, file] of Object.entries(files)) {
+    files[name] = file.replace(/(\.Q4_1)?\.gguf$/, ".Q8_0.gguf");
+    if (!existsSync(files[name])) await eightBitModel(file, files[name]);
   }
   return files;
 }
@@ -99,7 +105,7 @@ async function noisyDrafters(gguf) {
 /** Starts what is missing. @returns options of the suite, and its environment */
 async function servers(folder, stops) {
   const found = await vllmEnvironment({ say });
-  const drafters = await noisyDrafters(found.gguf);
+  const drafters = await drafterFiles(found.gguf);
   const mailbox = `unix:${join(folder, "mailbox")}`;
   const own = { PICOSPEC_MAILBOX: mailbox, PICOSPEC_SECRET: randomBytes(32).toString("hex") };
   const urls = {};
@@ -110,8 +116,8 @@ async function servers(folder, stops) {
   }
   const options = [
     ...["--url", urls.plugin, "--mailbox", mailbox],
-    ...["--plain-url", urls.plain, "--ngram-url", urls.ngram, "--cloud-cpus", SERVER_CPU],
-    ...["--drafter", found.gguf, "--weak-drafter", drafters.weak, "--useless-drafter", drafters.useless],
+    ...["--plain-url", urls.plain, "--ngram-url", urls.ngram, "--cloud-cpus", EDGE_CPU],
+    ...["--drafter", drafters.full, "--weak-drafter", drafters.weak, "--useless-drafter", drafters.useless],
   ];
   return { options, secret: own.PICOSPEC_SECRET };
 }

@@ -94,7 +94,27 @@ export async function benchVllm(options: VllmOptions): Promise<VllmTiming[]> {
   return ways.map((way, i) => timing(way, kept[i]!, ways, kept));
 }
 
-async function ask({ edge, policy }: VllmWay, content: string, maxTokens: number): Promise<Answer> {
+/** Tokens/s of the drafter alone, the median over the prompts: no way with it can be much faster. */
+export async function drafterRate(
+  edge: Edge,
+  prompts: readonly string[],
+  maxTokens: number,
+): Promise<number> {
+  const rates: number[] = [];
+  for (const prompt of prompts) {
+    await ask({ edge, policy: "edge" }, prompt, 1);
+    const { ms, tokens } = await ask({ edge, policy: "edge" }, prompt, maxTokens);
+    rates.push((1000 * tokens.length) / ms);
+  }
+  return median(rates);
+}
+
+interface Asked {
+  readonly edge: Edge;
+  readonly policy: VllmWay["policy"] | "edge";
+}
+
+async function ask({ edge, policy }: Asked, content: string, maxTokens: number): Promise<Answer> {
   const startMs = performance.now();
   const { tokens } = await edge.ask({
     prompt: [{ role: "user", content }],
@@ -117,10 +137,7 @@ function timing(way: VllmWay, own: Kept, ways: readonly VllmWay[], kept: readonl
   return {
     server: way.server,
     drafter: way.drafter,
-    tokensPerSecond: quantile(
-      rates.sort((a, b) => a - b),
-      0.5,
-    ),
+    tokensPerSecond: median(rates),
     overPlain: over(plain),
     overNgram: ngram ? over(ngram) : null,
     tokensPerStep: tokens / Math.max(1, steps),
@@ -130,3 +147,9 @@ function timing(way: VllmWay, own: Kept, ways: readonly VllmWay[], kept: readonl
     answers: own.answers.length,
   };
 }
+
+const median = (values: readonly number[]) =>
+  quantile(
+    [...values].sort((a, b) => a - b),
+    0.5,
+  );

@@ -42,6 +42,42 @@ export function chiSquare(observed: Map<string, number>, expected: Map<string, n
   return { statistic, degreesOfFreedom, pValue: upperGamma(degreesOfFreedom / 2, statistic / 2) };
 }
 
+/**
+ * Pearson's chi-square test of homogeneity: whether two samples come from one distribution, whatever it is. Outcomes that
+ * are expected fewer than 5 times in either are pooled.
+ * @param first counts by outcome
+ * @param second counts by outcome, of any other number of draws
+ */
+export function sameFrequencies(
+  first: ReadonlyMap<string, number>,
+  second: ReadonlyMap<string, number>,
+): ChiSquare {
+  const samples = [first, second];
+  const draws = samples.map((sample) => [...sample.values()].reduce((a, b) => a + b, 0));
+  const all = draws.reduce((a, b) => a + b, 0);
+  const rare = [0, 0];
+  const cells: number[][] = [];
+  for (const outcome of new Set([...first.keys(), ...second.keys()])) {
+    const counts = samples.map((sample) => sample.get(outcome) ?? 0);
+    const total = counts[0]! + counts[1]!;
+    if ((total * Math.min(...draws)) / all >= 5) cells.push(counts);
+    else
+      counts.forEach((count, i) => {
+        rare[i]! += count;
+      });
+  }
+  if (rare[0]! + rare[1]! > 0) cells.push(rare);
+  let statistic = 0;
+  for (const counts of cells) {
+    const share = (counts[0]! + counts[1]!) / all;
+    counts.forEach((count, i) => {
+      statistic += (count - share * draws[i]!) ** 2 / (share * draws[i]!);
+    });
+  }
+  const degreesOfFreedom = cells.length - 1;
+  return { statistic, degreesOfFreedom, pValue: upperGamma(degreesOfFreedom / 2, statistic / 2) };
+}
+
 /** Regularised upper incomplete gamma function Q(a, x): series below a + 1, Lentz's continued fraction above. */
 export function upperGamma(a: number, x: number): number {
   if (x <= 0) return 1;

@@ -2,6 +2,7 @@ import { type Command, Option } from "commander";
 import {
   benchVllm,
   type DrafterKind,
+  drafterRate,
   VLLM_PROMPTS,
   type VllmTiming,
   type VllmWay,
@@ -37,6 +38,8 @@ export interface VllmSuite {
   /** the drafter has the target's weights, so that it agrees more than one of its size would */
   readonly sameWeights: boolean;
   readonly maxTokens: number;
+  /** tokens/s of the full drafter by itself, for each round trip, while vLLM idles */
+  readonly drafterAlone: readonly number[];
   readonly timings: readonly (VllmTiming & { readonly rttMs: number })[];
 }
 
@@ -88,6 +91,7 @@ export async function benchRealVllm(
 ): Promise<VllmSuite> {
   const closers: (() => unknown)[] = [];
   const timings: VllmSuite["timings"][number][] = [];
+  const drafterAlone: number[] = [];
   try {
     const opened = await open(values, drafterFile, closers);
     for (const rttMs of RTTS_MS) {
@@ -95,6 +99,8 @@ export async function benchRealVllm(
       const bar = progressBar(`vLLM, round trips of ${rttMs} ms (emulated)`);
       const asked = { ways, prompts: VLLM_PROMPTS, rounds, maxTokens: MAX_TOKENS, progress: bar.update };
       const found = await benchVllm(asked).finally(bar.end);
+      const { edge } = ways.find(({ drafter }) => drafter === "full")!;
+      drafterAlone.push(await drafterRate(edge, VLLM_PROMPTS, MAX_TOKENS));
       timings.push(...found.map((one) => ({ rttMs, ...one })));
       // Minutes, so each round trip is told as it comes.
       for (const one of found) console.error(wrapped(line(rttMs, one), "  "));
@@ -102,7 +108,7 @@ export async function benchRealVllm(
   } finally {
     for (const close of closers.reverse()) await close();
   }
-  return { sameWeights: values.sameWeights === true, maxTokens: MAX_TOKENS, timings };
+  return { sameWeights: values.sameWeights === true, maxTokens: MAX_TOKENS, drafterAlone, timings };
 }
 
 async function open(
@@ -172,7 +178,7 @@ function line(rttMs: number, one: VllmTiming): string {
   return `RTT ${rttMs} ms, ${nameOf(one)}: ${figure(one.tokensPerSecond, 1)} tokens/s, ${over}, ${figure(one.tokensPerStep)} tokens and ${figure(one.draftsPerStep)} drafts a step, ${figure(one.accepted)} accepted`;
 }
 
-export function vllmText({ sameWeights, maxTokens, timings }: VllmSuite): string {
+export function vllmText({ sameWeights, maxTokens, drafterAlone, timings }: VllmSuite): string {
   const head = [
     ...["RTT, ms", "vLLM", "tokens/s", "over plain", "over n-gram", "tokens/step", "drafts/step"],
     ...["accepted", "same text"],
@@ -191,7 +197,8 @@ export function vllmText({ sameWeights, maxTokens, timings }: VllmSuite): string
   const shared = sameWeights
     ? "The drafter and the target share their weights, one quantised: they agree more often than a pair of different sizes. The weaker drafter has noise in its weights. "
     : "";
-  const note = `${shared}The WAN is emulated (the round trip, no other limit); servers, models and time are real. Greedy answers of ${maxTokens} tokens, in turns, their prompts fed before; 95% intervals of the ratio. Steps and drafts are by vLLM's own /metrics; the plugin's n-gram drafts are among them.`;
+  const alone = drafterAlone.map((rate) => figure(rate, 1)).join(", ");
+  const note = `${shared}By itself the drafter makes ${alone} tokens/s. The WAN is emulated (the round trip, no other limit); servers, models and time are real. Greedy answers of ${maxTokens} tokens, in turns, their prompts fed before; 95% intervals of the ratio. Steps and drafts are by vLLM's own /metrics; the plugin's n-gram drafts are among them.`;
   return [table([head, ...lines]), wrapped(note, "")].join("\n\n");
 }
 

@@ -8,9 +8,10 @@ import { Edge } from "../edge/edge.ts";
 import { LocalOpener } from "../edge/local-opener.ts";
 import type { RemoteOpener } from "../edge/opener.ts";
 import type { RenderTemplate } from "../text/chat-template.ts";
-import { systemClock } from "../transport/node/clock.ts";
+import { coarseClock, systemClock } from "../transport/node/clock.ts";
 import { connect } from "../transport/node/connect.ts";
 import { symmetricWan, type WanProfile, wan } from "../transport/wan.ts";
+import type { Clock } from "../util/clock.ts";
 import { startCloudProcess } from "./cloud-process.ts";
 import type { NamedHardware } from "./options.ts";
 import { progressBar } from "./output.ts";
@@ -54,8 +55,11 @@ export class WanEdges {
   private readonly pairings: Pairings;
   private readonly templates = new IsolatedTemplates();
   private readonly clients: RemoteOpener[] = [];
+  private readonly wanClock: Clock;
 
-  private constructor(loaded: LoadedDrafter) {
+  private constructor(loaded: LoadedDrafter, emulated: boolean) {
+    // Where the drafter is real, its processor belongs to it.
+    this.wanClock = emulated ? systemClock : coarseClock;
     this.loaded = loaded;
     this.pairings = new Pairings(loaded);
   }
@@ -65,14 +69,14 @@ export class WanEdges {
     const bar = progressBar(`loading ${file}`);
     const emulated = hardware?.profile ?? null;
     const options = { file, threads: 1, gpu: "off", hardware: emulated, progress: bar.update } as const;
-    return new WanEdges(await loadDrafter(options).finally(bar.end));
+    return new WanEdges(await loadDrafter(options).finally(bar.end), emulated !== null);
   }
 
   /** An edge, which ends with this. @throws ConnectionError, CloudError */
   async open(url: string, network: WanProfile): Promise<Edge> {
     const client = await this.pairings.open(async (pairing) =>
       connectEdge({
-        transport: wan(await connect(url), network, systemClock, Math.random),
+        transport: wan(await connect(url), network, this.wanClock, Math.random),
         tokenizer: { fingerprint: "" },
         drafter: pairing.drafter,
         clock: systemClock,

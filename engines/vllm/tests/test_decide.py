@@ -8,13 +8,13 @@ import pytest
 
 from picospec_vllm.acceptance import LAST_REST_STEPS, Acceptance
 from picospec_vllm.decide import Candidate, decide
-from picospec_vllm.step_cost import AGE_S, StepCost, bucket
+from picospec_vllm.step_cost import AGE_STEPS, StepCost, bucket
 
 
 def known_cost(each_token: float, most: int = 80) -> StepCost:
     cost = StepCost()
     for tokens in range(1, most):
-        cost.record(tokens, 1 + each_token * (tokens - 1), 0.0)
+        cost.record(tokens, 1 + each_token * (tokens - 1))
     return cost
 
 
@@ -54,13 +54,12 @@ def test_tries_a_source_that_rests_now_and_then() -> None:
 @pytest.mark.parametrize("slope", [0.001, 0.05, 0.15])
 def test_a_useless_source_costs_less_than_2_percent_of_200_steps(slope: float) -> None:
     cost, acceptance = StepCost(), Acceptance.of_session()
-    took = now = 0.0
+    took = 0.0
     for _ in range(200):
         count = decide([Candidate(8, acceptance)], 1, cost)[0]
         step = 1 + slope * count
-        now += step
         took += step
-        cost.record(1 + count, step, now)
+        cost.record(1 + count, step)
         if count:
             acceptance.judge(0, count)
     assert 200 / took > 0.98
@@ -102,24 +101,25 @@ def test_buckets_are_exact_for_few_tokens_and_rise() -> None:
 
 def test_cost_rises_with_tokens_though_measurements_are_noisy_seed_4() -> None:
     source, cost = random.Random(4), StepCost()
-    for step in range(500):
+    for _ in range(500):
         tokens = source.randrange(1, 12)
-        cost.record(tokens, (1 + 0.05 * tokens) * source.uniform(0.7, 1.5), step / 100)
+        cost.record(tokens, (1 + 0.05 * tokens) * source.uniform(0.7, 1.5))
     times = [cost.relative(tokens, 1) for tokens in range(1, 16)]
     assert times == sorted(times)
 
 
 def test_cost_forgets_what_was_measured_long_ago() -> None:
     cost = StepCost()
-    cost.record(9, 100.0, 0.0)
-    cost.record(1, 1.0, 0.5)
+    cost.record(9, 100.0)
+    for _ in range(AGE_STEPS - 1):
+        cost.record(1, 1.0)
     assert cost.relative(9, 1) > 50
-    cost.record(1, 1.0, AGE_S + 1)
+    cost.record(1, 1.0)
     assert cost.relative(9, 1) < 2
 
 
 def test_a_disturbed_step_counts_little() -> None:
     cost = StepCost()
-    cost.record(1, 1.0, 0.0)
-    cost.record(1, 1000.0, 1.0)
+    cost.record(1, 1.0)
+    cost.record(1, 1000.0)
     assert cost.relative(1, 1) < 1.2

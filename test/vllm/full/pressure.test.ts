@@ -25,7 +25,7 @@ it("with prompts that are read in parts of 64 tokens beside rows that decode", a
   const short = await prompts(plain.url, 8);
   // Every other one is read in six parts and more.
   const asked = short.map((prompt, i) =>
-    i % 2 === 0 ? prompt : (Array(10).fill(prompt).flat() as number[]),
+    i % 2 === 0 ? prompt : (Array(12).fill(prompt).flat() as number[]),
   );
   expect(Math.min(...asked.filter((_, i) => i % 2).map(({ length }) => length))).toBeGreaterThan(6 * 64);
   const sizes = { maxTokens: 32, contextTokens: 2048, atATime: 4 };
@@ -35,10 +35,9 @@ it("with prompts that are read in parts of 64 tokens beside rows that decode", a
 });
 
 it("with a KV cache that is too small for the rows, which are preempted", async () => {
-  // Of 128 tokens each; a row needs two, and six rows run at a time.
+  // Of 128 tokens each, and one is vLLM's own; six rows run at a time, and each needs two as soon as its story is so long.
   const { plain, served } = await both("--num-gpu-blocks-override", "9", "--max-model-len", "512");
-  const short = await prompts(plain.url, 6);
-  const asked = short.map((prompt) => (Array(4).fill(prompt).flat() as number[]).slice(0, 110));
+  const asked = await prompts(plain.url, 6);
   const sizes = { maxTokens: 160, contextTokens: 512, atATime: 6 };
   const before = await metric(served, "num_preemptions_total");
   const { alone, accepted } = await compare({ plain, served, asked, ...sizes });
@@ -52,9 +51,9 @@ it("near the end of the context, where fewer tokens fit than a step may draft", 
   const { plain, served } = await both("--max-model-len", `${CONTEXT}`);
   const [prompt] = (await prompts(plain.url, 1)) as [number[]];
   const long = Array(8).fill(prompt).flat() as number[];
-  // So many tokens fit. One at a time: vLLM drafts for no row while one of them is near the end.
+  // So many tokens fit, behind a question whose answer is longer. One at a time: vLLM drafts for no row while one of them is near the end.
   const fits = [60, 44, 30, 20, 12, 9, 8, 7, 3, 2, 1];
-  const asked = fits.map((count) => long.slice(0, CONTEXT - count));
+  const asked = fits.map((count) => long.slice(count - CONTEXT));
   const sizes = { maxTokens: CONTEXT, contextTokens: CONTEXT, atATime: 1 };
   const { alone, accepted } = await compare({ plain, served, asked, ...sizes });
   for (const [i, tokens] of alone.entries()) expect(tokens.length).toBeLessThanOrEqual(fits[i]!);

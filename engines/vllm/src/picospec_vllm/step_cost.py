@@ -6,8 +6,9 @@ from bisect import bisect_left
 
 #: Weight of the newest step in its point of the curve.
 WEIGHT = 0.15
-#: A point that was not measured for this long is forgotten, so that what once was slow is tried again.
-AGE_S = 20.0
+#: A point that was not measured for so many steps is forgotten, so that what once was slow is tried again. Not by the
+#: clock: while the engine idles its steps become no slower.
+AGE_STEPS = 400
 #: Where nothing is known: what one more token for each row adds to a step, as a share of it. Optimistic, since what is
 #: tried is measured, and what is not tried stays unknown.
 UNKNOWN_SLOPE = 0.03
@@ -25,17 +26,20 @@ def bucket(tokens: int) -> int:
 
 class StepCost:
     def __init__(self) -> None:
-        self._points: dict[int, tuple[float, float]] = {}
+        #: By tokens: the time, and the step that it was measured in last.
+        self._points: dict[int, tuple[float, int]] = {}
+        self._steps = 0
         self._tokens: list[int] = []
         self._times_s: list[float] = []
 
-    def record(self, tokens: int, took_s: float, now_s: float) -> None:
+    def record(self, tokens: int, took_s: float) -> None:
+        self._steps += 1
         at = bucket(tokens)
         known = self._points.get(at)
         if known is not None:
             took_s = known[0] + WEIGHT * (min(took_s, DISTURBED * known[0]) - known[0])
-        self._points[at] = (took_s, now_s)
-        fresh = {t: p for t, p in self._points.items() if p[1] > now_s - AGE_S}
+        self._points[at] = (took_s, self._steps)
+        fresh = {t: p for t, p in self._points.items() if p[1] > self._steps - AGE_STEPS}
         self._points = fresh
         self._tokens = sorted(fresh)
         self._times_s = _rising([fresh[t][0] for t in self._tokens])

@@ -103,7 +103,7 @@ class Stepper:
     def _learn_cost(self, sampled: Sequence[Sequence[int]], keys: set[str | int], now_s: float) -> None:
         # A step with other rows than were there, or with prompts in it, tells nothing about rows and drafts.
         if self._last_s is not None and keys and keys == self._last_keys and all(sampled):
-            self.cost.record(self._last_tokens, now_s - self._last_s, now_s)
+            self.cost.record(self._last_tokens, now_s - self._last_s)
 
     def _live_rows(
         self,

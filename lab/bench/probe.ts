@@ -67,6 +67,23 @@ export async function pings(client: RemoteOpener): Promise<number[]> {
   return inTime(Promise.all(waiting), TRANSFERS_WITHIN_MS);
 }
 
+const FRAME_PINGS = 400;
+
+/**
+ * Processor time of one frame on this side, ms: a ping that is sent, or its answer that comes, one at a time.
+ * @param cpuMs of this process so far
+ * @throws PicoSpecError `no_answer`, CloudError when the link breaks
+ */
+export async function frameCost(client: RemoteOpener, cpuMs: () => number): Promise<number> {
+  let startMs = 0;
+  // The first half warms up.
+  for (let i = 0; i < 2 * FRAME_PINGS; i++) {
+    if (i === FRAME_PINGS) startMs = cpuMs();
+    await inTime(roundTrip(client, 0, false), TRANSFERS_WITHIN_MS);
+  }
+  return (cpuMs() - startMs) / (2 * FRAME_PINGS);
+}
+
 /**
  * Small and large messages up; then the same up and down, less what the way up took. Fewer over a slow link.
  * @throws PicoSpecError `no_answer`, CloudError when the link breaks

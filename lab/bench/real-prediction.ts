@@ -42,20 +42,26 @@ export interface PredictionFacts {
   readonly rttMs: number;
   /** one token of the drafter */
   readonly draftMs: number;
+  /** processor time of a frame on one side: of the link, not of what is in it */
+  readonly frameMs: number;
   /** of drafts, 0 to 1 */
   readonly acceptance: number;
   readonly promptTokens: number;
   readonly answerTokens: number;
 }
 
-/** Tokens a second for one client, by the simulator. */
+/**
+ * Tokens a second for one client, by the simulator. Each side has one processor, which its frames take as well: an edge
+ * sends one for every draft, and a cloud gets one for every row that verifies a draft.
+ */
 export function predictReal(facts: PredictionFacts): { readonly cloud: number; readonly race: number } {
-  const { passesMs, acceptance, ...given } = facts;
+  const { passesMs, acceptance, frameMs, draftMs, ...given } = facts;
   const [passMs = 0] = passesMs;
   const scenario = parseScenario({
     ...given,
     passMs,
-    passMsPerToken: Math.max(0, (passesMs.at(-1)! - passMs) / (passesMs.length - 1)),
+    passMsPerToken: Math.max(0, (passesMs.at(-1)! - passMs) / (passesMs.length - 1)) + frameMs,
+    draftMs: draftMs + frameMs,
     acceptance,
     acceptanceCoupled: acceptance,
     // Prompts are in the KV when the clock starts.

@@ -1,5 +1,5 @@
 import { benchFollowed, CHANGED_PASSES_MS, type Followed } from "../../lab/bench/followed.ts";
-import { pings } from "../../lab/bench/probe.ts";
+import { frameCost, pings } from "../../lab/bench/probe.ts";
 import { BENCH_PROMPTS } from "../../lab/bench/prompts.ts";
 import { benchReal, type RealTiming } from "../../lab/bench/real.ts";
 import { passTimes, predictReal } from "../../lab/bench/real-prediction.ts";
@@ -42,6 +42,7 @@ interface Simulated {
   readonly passesMs: readonly number[];
   readonly rttMs: number;
   readonly draftMs: number;
+  readonly frameMs: number;
   readonly acceptance: number;
   /** tokens/s */
   readonly cloud: number;
@@ -148,12 +149,14 @@ async function predicted(
     const tokenizer = new LlamaTokenizer(model);
     const link = { transport: await connect(url), tokenizer, drafter: null, clock: systemClock };
     const client = await connectEdge({ ...link, client: software() });
+    const measured = async () => [await pings(client), await frameCost(client, cpuMs)] as const;
+    const [rtts, frameMs] = await measured().finally(() => client.close());
     const rttMs = quantile(
-      [...(await pings(client).finally(() => client.close()))].sort((a, b) => a - b),
+      [...rtts].sort((a, b) => a - b),
       0.5,
     );
     const { accepted, judged, answerTokens } = timing;
-    const facts = { passesMs, rttMs, draftMs, acceptance: judged > 0 ? accepted / judged : 0.7 };
+    const facts = { passesMs, rttMs, draftMs, frameMs, acceptance: judged > 0 ? accepted / judged : 0.7 };
     const promptTokens = prompt.length;
     return {
       ...facts,
@@ -195,13 +198,18 @@ export function realText({ timings, followed }: RealSuite): string {
   return [table([head, ...lines]), ...told, wrapped(note, ""), wrapped(change, "")].join("\n\n");
 }
 
+function cpuMs(): number {
+  const { user, system } = process.cpuUsage();
+  return (user + system) / 1000;
+}
+
 function simulatedText(one: Simulated, measured: RealTiming["tokensPerSecond"]): string {
   const off = (way: "cloud" | "race") => {
     const error = 100 * (one[way] / measured[way] - 1);
     return `${way} ${figure(one[way], 1)} tokens/s (${error >= 0 ? "+" : ""}${error.toFixed(0)}%)`;
   };
   const passes = one.passesMs.map((ms) => figure(ms)).join(", ");
-  return `Simulated for one client: ${off("cloud")}, ${off("race")}; from passes of ${passes} ms for 1 to ${one.passesMs.length} rows, ${figure(one.draftMs)} ms a draft, a round trip of ${figure(one.rttMs)} ms and ${figure(one.acceptance)} of the drafts accepted.`;
+  return `Simulated for one client: ${off("cloud")}, ${off("race")}; from passes of ${passes} ms for 1 to ${one.passesMs.length} rows, ${figure(one.draftMs)} ms a draft, ${figure(one.frameMs, 3)} ms of processor time a frame, a round trip of ${figure(one.rttMs)} ms and ${figure(one.acceptance)} of the drafts accepted.`;
 }
 
 function interval({ ratio, low, high }: RealTiming["raceOverCloud"]): string {

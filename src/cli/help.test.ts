@@ -25,3 +25,15 @@ describe("help", () => {
     expect(text.split("\n").filter((line) => line.length > COLUMNS)).toEqual([]);
   });
 });
+
+describe("an error about an option", () => {
+  it.each([
+    [["--kv-slots", "8"], /^picospec: --kv-slots does nothing with vllm/],
+    [["--gpu-layers", "8"], /^picospec: --gpu-layers does nothing with vllm/],
+  ])("%s names it as it is typed", async (args, said) => {
+    vi.spyOn(process.stdout, "on").mockReturnValue(process.stdout);
+    const errors = vi.spyOn(console, "error").mockReturnValue();
+    const status = await main(["cloud", "--engine", "vllm", "--url", "http://127.0.0.1:9", ...args]);
+    expect([status, errors.mock.calls.map(([text]) => text)]).toEqual([2, [expect.stringMatching(said)]]);
+  });
+});

@@ -61,6 +61,10 @@ Examples:
   $ picospec doctor                                       what is wrong here, and what to do about it`,
     );
   program.hook("preSubcommand", (_, command) => applyConfig(command, args));
+  let acting: Command | null = null;
+  program.hook("preAction", (_, command) => {
+    acting = command;
+  });
   for (const command of commands()) {
     program.addCommand(
       command
@@ -74,17 +78,17 @@ Examples:
     await program.parseAsync([...args], { from: "user" });
     return 0;
   } catch (error) {
-    return statusOf(error);
+    return statusOf(error, acting);
   }
 }
 
-function statusOf(error: unknown): number {
+function statusOf(error: unknown, command: Command | null): number {
   if (error instanceof Exit) return error.status;
   // commander has printed its own messages, and help is none.
   if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 2;
   if (error instanceof PicoSpecError) {
     // It may quote what a cloud said.
-    console.error(`picospec: ${printable(error.message)}`);
+    console.error(`picospec: ${printable(withFlags(error, command))}`);
     // Settings and names of models come from the command line and the environment; what a file says wrong is a failure.
     return error instanceof SettingError || error.code === "bad_name" ? 2 : 1;
   }
@@ -92,4 +96,16 @@ function statusOf(error: unknown): number {
   if (error instanceof Error && process.env.PICOSPEC_DEBUG) console.error(error.stack);
   else console.error("PICOSPEC_DEBUG=1 shows where; please report it");
   return 1;
+}
+
+/** A setting has one name in the library, and on the command line its option's. */
+function withFlags(error: PicoSpecError, command: Command | null): string {
+  if (!(error instanceof SettingError)) return error.message;
+  const flags = (command?.options ?? [])
+    .filter((option) => /[A-Z]/.test(option.attributeName()))
+    .map((option) => [option.attributeName(), option.long] as const);
+  return flags.reduce(
+    (text, [name, flag]) => text.replaceAll(new RegExp(`\\b${name}\\b`, "g"), flag ?? name),
+    error.message,
+  );
 }

@@ -47,6 +47,8 @@ export interface Asking {
   readonly prompt: readonly number[];
   readonly maxTokens: number;
   readonly principal?: string;
+  /** default: 1; without drafts the answers of one seed are the same */
+  readonly seed?: number;
   /** default: greedy */
   readonly sampler?: Partial<SamplerSettings>;
   /** not given: none are offered */
@@ -55,14 +57,14 @@ export interface Asking {
 
 export function ask(
   engine: VllmEngine,
-  { prompt, maxTokens, principal = "test", sampler = { temperature: 0 }, drafts }: Asking,
+  { prompt, maxTokens, principal = "test", seed = 1, sampler = { temperature: 0 }, drafts }: Asking,
 ): Promise<Answer> {
   return new Promise((resolve, reject) => {
     const policy = drafts ? POLICIES.race : POLICIES.cloud;
     const settings: SessionSettings = {
       policy,
       sampler: samplerSettings(sampler),
-      seed: toSeed(1),
+      seed: toSeed(seed),
       maxTokens,
     };
     const { contextTokens } = engine.info;

@@ -22,6 +22,7 @@ export class LlamaTokenizer implements Tokenizer {
   readonly endText: string;
   readonly addsBegin: boolean;
   readonly longestTokenBytes: number;
+  readonly controls: SpecialTexts;
   private readonly aside: TokenizerProcess;
   private readonly specials: SpecialTexts;
   /** for the shortest text */
@@ -46,6 +47,9 @@ export class LlamaTokenizer implements Tokenizer {
     this.endText = this.text(api.vocabEos(model.vocab));
     this.addsEnd = api.vocabAddsEos(model.vocab);
     this.specials = new SpecialTexts(model.file.specialTexts);
+    // The library takes what ends a text for a control token, whatever the file says.
+    const ends = this.endTokens().map((token) => this.text(token));
+    this.controls = new SpecialTexts([...model.file.controlTexts, ...ends]);
     this.partMs = Math.min(...[1, 2, 3].map(() => this.timed(() => this.encode("a", false))));
     this.addsBegin = this.encode("", false)[0] === api.vocabBos(model.vocab);
   }

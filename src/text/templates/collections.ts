@@ -87,7 +87,8 @@ export const DICT_METHODS: Readonly<Record<string, DictMethod>> = {
     return otherwise ?? NONE;
   },
   update: (self, args) => {
-    for (const more of args) if (isDict(more)) for (const [key, item] of more.value) self.value.set(key, item);
+    for (const more of args)
+      if (isDict(more)) for (const [key, item] of more.value) self.value.set(key, item);
     return NONE;
   },
   copy: (self, _args, twins) => copyOf([self], twins),

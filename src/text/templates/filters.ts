@@ -38,7 +38,7 @@ type Filter = (value: Value, context: FilterContext) => Value;
 const argument = ({ positional, named }: FilterContext, index: number, name: string): Value | undefined =>
   positional[index] ?? named.get(name);
 
-const isOn = (value: Value | undefined): boolean => value !== undefined && value.__bool__().value;
+const isOn = (value: Value | undefined): boolean => value?.__bool__().value ?? false;
 
 /** @throws Error */
 function items(value: Value): Value[] {
@@ -205,17 +205,21 @@ function otherwise(value: Value, context: FilterContext): Value {
 
 function trimmed(value: Value, context: FilterContext): Value {
   const characters = argument(context, 0, "chars");
-  return text(
-    stripped(printed(value), isText(characters) ? characters.value : null, "both", context.twins),
-  );
+  return text(stripped(printed(value), isText(characters) ? characters.value : null, "both", context.twins));
 }
 
 function absolute(value: Value): Value {
   if (!isNumber(value)) throw new Error("abs needs a number");
-  return isInteger(value) ? integer(Math.abs(value.value)) : float(Math.abs(value.value));
+  return value.type === "IntegerValue" ? integer(Math.abs(value.value)) : float(Math.abs(value.value));
 }
 
-const HTML: Readonly<Record<string, string>> = { "&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&#34;", "'": "&#39;" };
+const HTML: Readonly<Record<string, string>> = {
+  "&": "&amp;",
+  "<": "&lt;",
+  ">": "&gt;",
+  '"': "&#34;",
+  "'": "&#39;",
+};
 
 export const FILTERS: Readonly<Record<string, Filter>> = {
   abs: absolute,
@@ -224,7 +228,13 @@ export const FILTERS: Readonly<Record<string, Filter>> = {
   d: otherwise,
   default: otherwise,
   dictsort: dictSorted,
-  escape: (value) => text(printed(value).replace(/[&<>"']/g, (character) => HTML[character]!)),
+  escape: (value, { twins }) =>
+    text(
+      printed(value)
+        .split("")
+        .map((unit) => HTML[twins.plain(unit)] ?? unit)
+        .join(""),
+    ),
   first: (value) => items(value)[0] ?? UNDEFINED,
   float: parsed(false),
   indent: indented,

@@ -23,9 +23,9 @@ import {
   list,
   NONE,
   type Scope,
+  TwinKeys,
   text,
   truth,
-  TwinKeys,
   UNDEFINED,
   type Value,
 } from "./values.ts";
@@ -58,7 +58,8 @@ interface Base {
 }
 
 const BaseInterpreter = Interpreter as unknown as new (environment: Scope) => Base;
-const newScope = (parent?: Scope): Scope => new Environment(parent as Environment | undefined) as unknown as Scope;
+const newScope = (parent?: Scope): Scope =>
+  new Environment(parent as Environment | undefined) as unknown as Scope;
 
 /** What `break` and `continue` leave a loop with, and what was written until then. */
 interface Jump extends Error {
@@ -124,7 +125,8 @@ export class ChatInterpreter extends BaseInterpreter {
       try {
         const value = this.evaluate(node, scope);
         // Statements return None; an expression that is None is written as Python does.
-        const isSilent = isNone(value) && (node.type === "Set" || node.type === "Macro" || node.type === "Comment");
+        const isSilent =
+          isNone(value) && (node.type === "Set" || node.type === "Macro" || node.type === "Comment");
         if (!isSilent) out += printed(value);
       } catch (error) {
         if (isJump(error)) error.written = out + (error.written ?? "");
@@ -332,7 +334,8 @@ function bind(target: Node, value: Value, scope: Scope): void {
   }
   const names = target.value as Node[];
   const items = itemsOf(value);
-  if (items === null || items.length !== names.length) throw new Error("a loop unpacks another number of items");
+  if (items === null || items.length !== names.length)
+    throw new Error("a loop unpacks another number of items");
   for (const [i, name] of names.entries()) bind(name, items[i]!, scope);
 }
 

@@ -1,5 +1,14 @@
 import type { Twins } from "./twins.ts";
-import { type DictValue, isDict, isList, isNone, isText, isUndefined, keyValue, type Value } from "./values.ts";
+import {
+  type DictValue,
+  isDict,
+  isList,
+  isNone,
+  isText,
+  isUndefined,
+  keyValue,
+  type Value,
+} from "./values.ts";
 
 /** How values are written: as Python prints them, and as JSON. */
 
@@ -82,8 +91,7 @@ export function json(value: Value, form: JsonForm, twins: Twins, depth = 0): str
 }
 
 function bracketed(open: string, close: string, items: string[], form: JsonForm, depth: number): string {
-  if (form.indent === null || items.length === 0)
-    return `${open}${items.join(form.separators[0])}${close}`;
+  if (form.indent === null || items.length === 0) return `${open}${items.join(form.separators[0])}${close}`;
   const pad = (levels: number) => `\n${" ".repeat(form.indent! * levels)}`;
   const inner = items.join(`${form.separators[0]}${pad(depth + 1)}`);
   return `${open}${pad(depth + 1)}${inner}${pad(depth)}${close}`;

@@ -2,10 +2,10 @@ import { printed } from "./print.ts";
 import type { Twins } from "./twins.ts";
 import {
   argumentsOf,
+  integer,
   isInteger,
   isList,
   isText,
-  integer,
   itemsOf,
   list,
   text,
@@ -38,7 +38,10 @@ export function split(whole: string, separator: string | null, most: number, twi
     pieces.push(whole.slice(from, cut.index));
     from = cut.index + cut.length;
   }
-  const rest = separator === null && (most < 0 || pieces.length < most) ? whole.slice(from).trimEnd() : whole.slice(from);
+  const rest =
+    separator === null && (most < 0 || pieces.length < most)
+      ? whole.slice(from).trimEnd()
+      : whole.slice(from);
   if (separator !== null || rest !== "") pieces.push(rest);
   return pieces;
 }
@@ -98,8 +101,7 @@ const mapped =
 
 export const capitalized = (plain: string): string =>
   plain.slice(0, 1).toUpperCase() + plain.slice(1).toLowerCase();
-export const titled = (plain: string): string =>
-  plain.replace(/\p{L}+/gu, (word) => capitalized(word));
+export const titled = (plain: string): string => plain.replace(/\p{L}+/gu, (word) => capitalized(word));
 
 const edge =
   (has: (plain: string, part: string) => boolean): Method =>
@@ -133,9 +135,7 @@ function separatorOf(args: readonly Value[]): string | null {
 /** Around the first place, or the last. */
 function partition(self: Value, args: readonly Value[], twins: Twins, last: boolean): Value {
   const separator = textAt(args, 0);
-  const pieces = last
-    ? rightSplit(raw(self), separator, 1, twins)
-    : split(raw(self), separator, 1, twins);
+  const pieces = last ? rightSplit(raw(self), separator, 1, twins) : split(raw(self), separator, 1, twins);
   const [before, after] = pieces as [string, string?];
   if (after !== undefined) return list([text(before), text(separator), text(after)]);
   return list(last ? [text(""), text(""), text(before)] : [text(before), text(""), text("")]);
@@ -215,4 +215,3 @@ export const TEXT_METHODS: Readonly<Record<string, Method>> = {
   format: formatted,
   join: joined,
 };
-

@@ -1,5 +1,5 @@
 import { Environment } from "@huggingface/jinja";
-import { type Twins } from "./twins.ts";
+import type { Twins } from "./twins.ts";
 
 /** Values of the template engine's runtime, whose classes its package does not export. */
 
@@ -133,16 +133,16 @@ export function itemsOf(value: Value): Value[] | null {
 }
 
 /** JSON as values. @param twinned of a text, how it is shown */
-export function valueOf(data: unknown, twins: Twins, twinned: (text: string) => string): Value {
+export function toValue(data: unknown, twins: Twins, twinned: (text: string) => string): Value {
   if (data === null) return NONE;
   if (data === undefined) return UNDEFINED;
   if (typeof data === "string") return text(twinned(data));
   if (typeof data === "boolean") return truth(data);
   if (typeof data === "number") return Number.isInteger(data) ? integer(data) : float(data);
-  if (Array.isArray(data)) return list(data.map((item) => valueOf(item, twins, twinned)));
+  if (Array.isArray(data)) return list(data.map((item) => toValue(item, twins, twinned)));
   const map = new TwinKeys(twins);
   for (const [key, value] of Object.entries(data as object)) {
-    map.set(twinned(key), valueOf(value, twins, twinned));
+    map.set(twinned(key), toValue(value, twins, twinned));
   }
   return dict(map);
 }

@@ -39,10 +39,10 @@ export interface PromptText {
   /** text such as <|user|> is read as the special token of that name */
   readonly special: boolean;
   /**
-   * Ascending half-open ranges in UTF-16 units that are read without special tokens, whatever `special` says: a client or
-   * a tool wrote the text of a control token there. Default: none.
+   * Ascending indices, UTF-16 units, at which the text is cut before it is read, so that no token spans them: within texts
+   * of control tokens that a client or a tool wrote. Default: none.
    */
-  readonly plain?: readonly (readonly [from: number, to: number])[];
+  readonly cuts?: readonly number[];
 }
 
 export interface UnreadChat {

@@ -48,7 +48,7 @@ async function ours(source: string, conversation: (typeof CONVERSATIONS)[number]
     () => null,
   );
   if (prompt === null) return "refused";
-  expect(prompt.plain).toBeUndefined();
+  expect(prompt.cuts).toBeUndefined();
   return prompt.text;
 }
 

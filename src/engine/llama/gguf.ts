@@ -6,7 +6,7 @@ import { oddContext, otherFormat, otherKind } from "./file-kind.ts";
 import {
   fingerprintOf,
   identityOf,
-  isControl,
+  isMarker,
   isSpecial,
   tokenizerList,
   withoutPadding,
@@ -28,7 +28,7 @@ export interface ModelFile {
   readonly realTokens: number;
   /** texts that are read as one token wherever they are: the tokenizer cuts a prompt there */
   readonly specialTexts: readonly string[];
-  /** those of them that are control tokens */
+  /** those of them that a client's text must not become */
   readonly controlTexts: readonly string[];
   /** of the longest token as the file has it: what it stands for has as many at most */
   readonly longestTokenBytes: number;
@@ -84,7 +84,7 @@ export function modelFileOf(path: string, header: GgufHeader): ModelFile {
     identity: identityOf(header),
     realTokens,
     specialTexts: textsOf(isSpecial, tokens, tokenizerList(metadata, "token_type")),
-    controlTexts: textsOf(isControl, tokens, tokenizerList(metadata, "token_type")),
+    controlTexts: textsOf(isMarker, tokens, tokenizerList(metadata, "token_type")),
     longestTokenBytes: longest(tokens),
   };
 }
@@ -120,11 +120,18 @@ export async function checkParts(parts: readonly string[]): Promise<void> {
   }
 }
 
-function textsOf(has: (type: number) => boolean, tokens: MetadataList, types: MetadataList | null): string[] {
+function textsOf(
+  has: (type: number, text: string) => boolean,
+  tokens: MetadataList,
+  types: MetadataList | null,
+): string[] {
   const found: string[] = [];
   const most = Math.min(tokens.length, types?.length ?? 0);
   for (let id = 0; id < most; id++) {
-    if (has(types!.number(id)) && tokens.textBytes(id) > 0) found.push(tokens.text(id));
+    const type = types!.number(id);
+    if (!isSpecial(type) || tokens.textBytes(id) === 0) continue;
+    const text = tokens.text(id);
+    if (has(type, text)) found.push(text);
   }
   return found;
 }

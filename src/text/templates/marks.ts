@@ -5,7 +5,7 @@ import { Twins } from "./twins.ts";
 
 /**
  * What clients and tools wrote never becomes a control token: it goes into the template with marks (twins.ts), and where
- * the text of a control token comes out with one, that place is read as plain text. Also a token that is put together of
+ * the text of a control token comes out with one, it is cut in two before it is read. Also a token that is put together of
  * several texts, or of a text and the template's own, has a mark. All else is read in one piece.
  */
 
@@ -42,47 +42,30 @@ export function marksFor(controls: SpecialTexts | undefined, texts: string): Mar
 
 const isPrivate = (unit: number) => unit >= FIRST && unit <= LAST;
 
-/** A rendering as it was meant, and where it is read without special tokens. */
+/** A rendering as it was meant, and where it is cut so that no control token is of others' making. */
 export function unmarked(
   shown: string,
   marks: Marks,
   controls: SpecialTexts,
-): Pick<PromptText, "text" | "plain"> {
+): Pick<PromptText, "text" | "cuts"> {
   const twins = new Twins(marks.characters, marks.base);
   const text = twins.plain(shown);
   if (text === shown) return { text };
-  const found = occurrences(shown, text, twins, controls);
-  const plain: [number, number][] = [];
-  for (const [from, to] of found.theirs) {
-    let mark = from;
-    while (!twins.isTwin(shown, mark)) mark++;
-    let [first, end] = [mark, mark + 1];
-    while (first > from && !found.isOwn(first - 1)) first--;
-    while (end < to && !found.isOwn(end)) end++;
-    const last = plain.at(-1);
-    if (last && found.ownBetween(last[1], first) === 0) last[1] = Math.max(last[1], end);
-    else plain.push([first, end]);
-  }
-  return plain.length === 0 ? { text } : { text, plain };
-}
-
-/** Where texts of control tokens are: those with marks, and the units of the others, which are the template's own. */
-function occurrences(shown: string, text: string, twins: Twins, controls: SpecialTexts) {
-  const theirs: [number, number][] = [];
-  const own = new Uint8Array(text.length);
+  const cuts: number[] = [];
   for (let from = 0; from < text.length; from++) {
     for (const length of controls.lengthsAt(text, from)) {
-      let to = from;
-      while (to < from + length && !twins.isTwin(shown, to)) to++;
-      if (to < from + length) theirs.push([from, from + length]);
-      else own.fill(1, from, to);
+      const to = from + length;
+      // The last cuts are the nearest, and few are within one text.
+      if (cuts.slice(-8).some((cut) => cut > from && cut < to)) continue;
+      const cut = cutOf(twins, shown, from, to);
+      if (cut !== null) cuts.push(cut);
     }
   }
-  const isOwn = (index: number) => own[index] === 1;
-  const ownBetween = (from: number, to: number) => {
-    let count = 0;
-    for (let i = from; i < to; i++) count += own[i]!;
-    return count;
-  };
-  return { theirs, isOwn, ownBetween };
+  return cuts.length === 0 ? { text } : { text, cuts: cuts.sort((a, b) => a - b) };
+}
+
+/** Beside the first mark, where no token of the template's own can be. Null: there is no mark. */
+function cutOf(twins: Twins, shown: string, from: number, to: number): number | null {
+  for (let i = from; i < to; i++) if (twins.isTwin(shown, i)) return i === from ? i + 1 : i;
+  return null;
 }

@@ -9,7 +9,8 @@ const numberOf = (value: Value): number | null => {
 };
 
 export function same(a: Value, b: Value, twins: Twins): boolean {
-  if (isText(a) && isText(b)) return twins.plain(a.value) === twins.plain(b.value);
+  if (isText(a) && isText(b))
+    return a.value.length === b.value.length && twins.plain(a.value) === twins.plain(b.value);
   const [x, y] = [numberOf(a), numberOf(b)];
   if (x !== null && y !== null) return x === y;
   if (isList(a) && isList(b)) {

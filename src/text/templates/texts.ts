@@ -79,13 +79,12 @@ export function stripped(
   sides: "left" | "right" | "both",
   twins: Twins,
 ): string {
-  const plain = twins.plain(whole);
   const drop = characters === null ? null : twins.plain(characters);
-  const goes = (unit: string) => (drop === null ? unit.trim() === "" : drop.includes(unit));
+  const goes = (unit: string) => (drop === null ? unit.trim() === "" : drop.includes(twins.plain(unit)));
   let from = 0;
-  let to = plain.length;
-  if (sides !== "right") while (from < to && goes(plain[from]!)) from++;
-  if (sides !== "left") while (to > from && goes(plain[to - 1]!)) to--;
+  let to = whole.length;
+  if (sides !== "right") while (from < to && goes(whole[from]!)) from++;
+  if (sides !== "left") while (to > from && goes(whole[to - 1]!)) to--;
   return whole.slice(from, to);
 }
 
@@ -103,10 +102,15 @@ const capitalized = (plain: string): string => plain.slice(0, 1).toUpperCase() +
 const titled = (plain: string): string => plain.replace(/\p{L}+/gu, (word) => capitalized(word));
 
 const edge =
-  (has: (plain: string, part: string) => boolean): Method =>
+  (at: "start" | "end"): Method =>
   (self, args, twins) => {
     const parts = isList(args[0]) ? args[0].value : [args[0]!];
-    return truth(parts.some((_, i) => has(twins.plain(raw(self)), twins.plain(textAt(parts, i)))));
+    const whole = raw(self);
+    const has = (part: string) => {
+      const place = at === "start" ? 0 : whole.length - part.length;
+      return place >= 0 && twins.plain(whole.slice(place, place + part.length)) === part;
+    };
+    return truth(parts.some((_, i) => has(twins.plain(textAt(parts, i)))));
   };
 
 const found =
@@ -184,8 +188,8 @@ export const TEXT_METHODS: Readonly<Record<string, Method>> = {
   strip: strip("both"),
   lstrip: strip("left"),
   rstrip: strip("right"),
-  startswith: edge((plain, part) => plain.startsWith(part)),
-  endswith: edge((plain, part) => plain.endsWith(part)),
+  startswith: edge("start"),
+  endswith: edge("end"),
   find: found((plain, part) => plain.indexOf(part)),
   rfind: found((plain, part) => plain.lastIndexOf(part)),
   count: found((plain, part) => (part === "" ? plain.length + 1 : plain.split(part).length - 1)),

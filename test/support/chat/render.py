@@ -3,6 +3,7 @@
 import json
 import sys
 from datetime import datetime
+from functools import lru_cache
 
 from jinja2.ext import Extension, loopcontrols
 from jinja2.sandbox import ImmutableSandboxedEnvironment
@@ -30,15 +31,22 @@ def to_json(value, ensure_ascii=False, indent=None, separators=None, sort_keys=F
     )
 
 
+ENVIRONMENT = ImmutableSandboxedEnvironment(
+    trim_blocks=True, lstrip_blocks=True, extensions=[loopcontrols, Generation]
+)
+ENVIRONMENT.filters["tojson"] = to_json
+ENVIRONMENT.globals["raise_exception"] = refuse
+ENVIRONMENT.globals["strftime_now"] = NOW.strftime
+
+
+@lru_cache(maxsize=None)
+def compiled(source):
+    return ENVIRONMENT.from_string(source)
+
+
 def render(source, variables):
-    environment = ImmutableSandboxedEnvironment(
-        trim_blocks=True, lstrip_blocks=True, extensions=[loopcontrols, Generation]
-    )
-    environment.filters["tojson"] = to_json
-    environment.globals["raise_exception"] = refuse
-    environment.globals["strftime_now"] = NOW.strftime
     try:
-        return {"text": environment.from_string(source).render(**variables)}
+        return {"text": compiled(source).render(**variables)}
     except Exception as error:
         return {"error": f"{type(error).__name__}: {error}"}
 

@@ -1,4 +1,4 @@
-import { describe, expect, it } from "vitest";
+import { describe, expect, it, vi } from "vitest";
 import { Cloud } from "../cloud/driver.ts";
 import { POLICIES } from "../decoding/policy.ts";
 import { ToyDraftModel } from "../engine/toy/draft-model.ts";
@@ -178,6 +178,33 @@ describe("an edge", () => {
     expect(target).toMatchObject({ reason: "length", promptTokens: 3, statistics: { tokens: 117 } });
     expect((await here.answerer("edge")).opener.model.contextTokens).toBe(60);
     expect((await here.answerer()).opener.model.contextTokens).toBe(120);
+    here.checkIntegrity();
+  });
+
+  it("gives a conversation's variables to the template, and goes on with the assistant's message", async () => {
+    const chatTemplate =
+      "{{ mood }}{% for m in messages %}{{ m.content }}x{% endfor %}{% if add_generation_prompt %}y{% endif %}";
+    const { here } = await edgeAndClients({ chatTemplate });
+    const prompt = [
+      { role: "user", content: "a" },
+      { role: "assistant", content: "b" },
+    ] as const;
+    const request = { prompt, policy: "edge", templateVariables: { mood: "c" } } as const;
+    expect(await here.promptOf(request)).toEqual(tokenizer.encode("caxbxy", true));
+    expect(await here.promptOf({ ...request, continues: true })).toEqual(tokenizer.encode("caxb", true));
+    here.checkIntegrity();
+  });
+
+  it("reads special tokens of a text where it is asked to, and refuses a suffix where the model has no tokens for it", async () => {
+    const { here } = await edgeAndClients();
+    const read = vi.spyOn(tokenizer, "encode");
+    await here.promptOf({ prompt: "a", policy: "edge" });
+    await here.promptOf({ prompt: "a", policy: "edge", special: true });
+    expect(read.mock.calls.map(([, special]) => special)).toEqual([false, true]);
+    read.mockRestore();
+    await expect(here.promptOf({ prompt: "a", suffix: "b", policy: "edge" })).rejects.toMatchObject({
+      setting: "suffix",
+    });
     here.checkIntegrity();
   });
 

@@ -30,7 +30,15 @@ export interface AnswerRequest {
   readonly prompt: readonly ChatMessage[] | string | Int32Array;
   /** a conversation's texts as they are, a line each, without the chat template; the default is false */
   readonly raw?: boolean;
+  /** of a text: what reads like a special token is that token; the default is false */
+  readonly special?: boolean;
+  /** of a text: what follows the answer, for models that can fill in the middle */
+  readonly suffix?: string;
   readonly tools?: readonly ChatTool[];
+  /** of a conversation: more variables of the chat template, such as `enable_thinking` */
+  readonly templateVariables?: Readonly<Record<string, unknown>>;
+  /** of a conversation: the last message is the assistant's, and the answer goes on with it; the default is false */
+  readonly continues?: boolean;
   readonly policy?: PolicyName | DecodingPolicy;
   /** the model that answers, as `Edge.answerer` chose it, in place of a policy. Default: it is chosen by the policy */
   readonly answerer?: Answerer;
@@ -50,6 +58,20 @@ export interface AnswerRequest {
   /** counts, logs or traces the answer; default: nothing does */
   readonly observer?: AnswerObserver;
 }
+
+/** What of a request makes its prompt. */
+type PromptRequest = Pick<
+  AnswerRequest,
+  | "prompt"
+  | "raw"
+  | "special"
+  | "suffix"
+  | "tools"
+  | "templateVariables"
+  | "continues"
+  | "policy"
+  | "answerer"
+>;
 
 export interface AnsweredToken {
   readonly token: number;
@@ -239,9 +261,7 @@ export class Edge {
    * Token ids of a prompt, Int32Array[n], by what is known of the model that answers. At once, however long it takes.
    * @throws TemplateError when the chat template refuses the messages
    */
-  async promptOf(
-    request: Pick<AnswerRequest, "prompt" | "tools" | "raw" | "policy" | "answerer">,
-  ): Promise<Int32Array> {
+  async promptOf(request: PromptRequest): Promise<Int32Array> {
     const prompt = this.unread(request);
     if (prompt instanceof Int32Array) return prompt;
     const opener = request.answerer?.opener ?? this.openerOf(this.policyOf(request));
@@ -390,14 +410,14 @@ export class Edge {
     return readPrompt(prompt, { tokenizer, render, contextTokens });
   }
 
-  private unread(
-    request: Pick<AnswerRequest, "prompt" | "tools" | "raw" | "policy" | "answerer">,
-  ): UnreadPrompt | Int32Array {
-    const { prompt, tools = [], raw = false, answerer } = request;
+  private unread(request: PromptRequest): UnreadPrompt | Int32Array {
+    const { prompt, tools = [], raw = false, special = false, suffix, continues = false, answerer } = request;
     if (prompt instanceof Int32Array) return prompt;
-    if (typeof prompt === "string") return { kind: "text", text: prompt, special: false };
+    if (typeof prompt === "string")
+      return { kind: "text", text: prompt, special, ...(suffix === undefined ? {} : { suffix }) };
     const asked = answerer ? this.templateBy(answerer) : this.templateOf(this.policyOf(request));
-    return { kind: "chat", template: raw ? null : asked, messages: prompt, tools };
+    const variables = request.templateVariables ?? {};
+    return { kind: "chat", template: raw ? null : asked, messages: prompt, tools, variables, continues };
   }
 
   private templateOf(policy: DecodingPolicy): string | null {

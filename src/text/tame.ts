@@ -19,16 +19,24 @@ const SPACE = 2;
 const WORDS = 4;
 const NUMBERS = 8;
 
+const NO_LENGTHS: readonly number[] = [];
+
 /** Special tokens of a vocabulary, to be found in a text. */
 export class SpecialTexts {
   /** by the first two units, or one where there is one: lengths that there are, the longest first */
   private readonly lengths = new Map<string, number[]>();
   private readonly texts: ReadonlySet<string>;
+  /** units that one begins with; and the first two units of one, as a number: most places of a text are passed by these */
+  private readonly first = new Uint8Array(0x10000);
+  private readonly firstTwo = new Set<number>();
 
   constructor(texts: readonly string[]) {
     this.texts = new Set(texts);
     for (const text of this.texts) {
       const key = text.slice(0, 2);
+      // Of one unit: whatever follows.
+      this.first[text.charCodeAt(0)] = text.length === 1 ? 2 : this.first[text.charCodeAt(0)]! || 1;
+      this.firstTwo.add(text.charCodeAt(0) * 0x10000 + text.charCodeAt(1));
       const known = this.lengths.get(key) ?? [];
       if (!known.includes(text.length)) known.push(text.length);
       this.lengths.set(key, known);
@@ -47,10 +55,27 @@ export class SpecialTexts {
     return count;
   }
 
+  /** All that begin there, as lengths, the longest first. */
+  lengthsAt(text: string, from: number): readonly number[] {
+    const unit = text.charCodeAt(from);
+    const kind = this.first[unit]!;
+    if (kind === 0 || (kind === 1 && !this.firstTwo.has(unit * 0x10000 + text.charCodeAt(from + 1))))
+      return NO_LENGTHS;
+    return [2, 1].flatMap((units) => {
+      const lengths = this.lengths.get(text.slice(from, from + units)) ?? NO_LENGTHS;
+      return lengths.filter((length) => this.texts.has(text.slice(from, from + length)));
+    });
+  }
+
+  /** Every character that is in one of them. */
+  characters(): Set<string> {
+    return new Set([...this.texts].flatMap((text) => text.split("")));
+  }
+
   /** Length of the one that begins there; 0: none. */
   private at(text: string, from: number): number {
     for (const units of [2, 1]) {
-      const lengths = this.lengths.get(text.slice(from, from + units)) ?? [];
+      const lengths = this.lengths.get(text.slice(from, from + units)) ?? NO_LENGTHS;
       const length = lengths.find((length) => this.texts.has(text.slice(from, from + length)));
       if (length !== undefined) return length;
     }

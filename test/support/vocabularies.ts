@@ -30,7 +30,7 @@ export interface RealVocabulary {
 const run = promisify(execFile);
 
 /** Where what tests fetch is kept: `npm run test:real` says. */
-function testCache(): string {
+export function testCache(): string {
   const folder = process.env.PICOSPEC_TEST_CACHE;
   if (!folder)
     throw new Error("there is no folder for vocabularies: start these tests with npm run test:real");
@@ -50,6 +50,14 @@ export async function realVocabularies(): Promise<RealVocabulary[]> {
         return { name, path, samples: await samplesOf(path) };
       }),
   );
+}
+
+/** Chat templates of real models, by name: Jinja source. */
+export async function realTemplates(): Promise<ReadonlyMap<string, string>> {
+  const folder = join(await fetched(), "templates");
+  const files = (await readdir(folder)).filter((name) => name.endsWith(".jinja")).sort();
+  const sources = await Promise.all(files.map((name) => readFile(join(folder, name), "utf8")));
+  return new Map(files.map((name, i) => [name.slice(0, -".jinja".length), sources[i]!]));
 }
 
 async function samplesOf(path: string): Promise<RealVocabulary["samples"]> {

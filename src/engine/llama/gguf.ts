@@ -1,9 +1,17 @@
 import { open, stat } from "node:fs/promises";
 import { basename } from "node:path";
+import { oneTemplate } from "../../text/templates/named.ts";
 import { messageOf } from "../../util/errors.ts";
 import { EngineError } from "../engine.ts";
 import { oddContext, otherFormat, otherKind } from "./file-kind.ts";
-import { fingerprintOf, identityOf, isSpecial, tokenizerList, withoutPadding } from "./fingerprint.ts";
+import {
+  fingerprintOf,
+  identityOf,
+  isMarker,
+  isSpecial,
+  tokenizerList,
+  withoutPadding,
+} from "./fingerprint.ts";
 import { type GgufHeader, readHeaderOf } from "./header.ts";
 import type { MetadataList } from "./metadata-list.ts";
 
@@ -21,6 +29,8 @@ export interface ModelFile {
   readonly realTokens: number;
   /** texts that are read as one token wherever they are: the tokenizer cuts a prompt there */
   readonly specialTexts: readonly string[];
+  /** those of them that a client's text must not become */
+  readonly controlTexts: readonly string[];
   /** of the longest token as the file has it: what it stands for has as many at most */
   readonly longestTokenBytes: number;
 }
@@ -65,16 +75,20 @@ export function modelFileOf(path: string, header: GgufHeader): ModelFile {
     throw new EngineError("bad_model", `${path} holds no vocabulary, so it is no language model`);
   }
   const realTokens = withoutPadding(tokens.length, tokenizerList(metadata, "token_type"));
-  const template = metadata["tokenizer.chat_template"];
+  const template = (name: string) => {
+    const source = metadata[`tokenizer.chat_template${name}`];
+    return typeof source === "string" ? source : null;
+  };
   return {
     path,
     name: basename(path),
     architecture: String(metadata["general.architecture"]),
-    chatTemplate: typeof template === "string" ? template : null,
+    chatTemplate: oneTemplate(template(""), template(".tool_use")),
     fingerprint: fingerprintOf(metadata, realTokens),
     identity: identityOf(header),
     realTokens,
-    specialTexts: specialTexts(tokens, tokenizerList(metadata, "token_type")),
+    specialTexts: textsOf(isSpecial, tokens, tokenizerList(metadata, "token_type")),
+    controlTexts: textsOf(isMarker, tokens, tokenizerList(metadata, "token_type")),
     longestTokenBytes: longest(tokens),
   };
 }
@@ -110,11 +124,18 @@ export async function checkParts(parts: readonly string[]): Promise<void> {
   }
 }
 
-function specialTexts(tokens: MetadataList, types: MetadataList | null): string[] {
+function textsOf(
+  has: (type: number, text: string) => boolean,
+  tokens: MetadataList,
+  types: MetadataList | null,
+): string[] {
   const found: string[] = [];
   const most = Math.min(tokens.length, types?.length ?? 0);
   for (let id = 0; id < most; id++) {
-    if (isSpecial(types!.number(id)) && tokens.textBytes(id) > 0) found.push(tokens.text(id));
+    const type = types!.number(id);
+    if (!isSpecial(type) || tokens.textBytes(id) === 0) continue;
+    const text = tokens.text(id);
+    if (has(type, text)) found.push(text);
   }
   return found;
 }

@@ -51,8 +51,8 @@ const ROOMS: Record<string, readonly string[]> = {
   "cloud/passes": ["cloud/core"],
   "cloud/live": ["cloud/core"],
   "cloud/server.ts": ["cloud", "transport/node"],
-  api: ["edge", "text"],
-  "api/openai": ["api", "grammar/schema"],
+  api: ["edge", "text", "grammar/schema"],
+  "api/openai": ["api"],
   "api/server.ts": ["api/openai", "ops/edge", "transport/node"],
   device: [
     "edge",

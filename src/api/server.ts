@@ -2,7 +2,6 @@ import { randomBytes } from "node:crypto";
 import { once } from "node:events";
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
-import type { Edge } from "../edge/edge.ts";
 import { answerAudit } from "../ops/edge/audit.ts";
 import { EdgeMetrics } from "../ops/edge/metrics.ts";
 import { answerObservedByAll } from "../ops/edge/together.ts";
@@ -13,15 +12,16 @@ import type { Clock } from "../util/clock.ts";
 import { messageOf } from "../util/errors.ts";
 import { JsonScan } from "../util/json-scan.ts";
 import { faultFields, type Log, SILENT_LOG } from "../util/log.ts";
+import { Answers, type AnswersOptions } from "./answers.ts";
 import { BODY_JSON_LIMITS, BodyBudget } from "./body-budget.ts";
 import { discardRest } from "./discard.ts";
 import { asHttpError, HttpError } from "./errors.ts";
 import { admit, corsHeaders, type GuardOptions } from "./guard.ts";
-import { Endpoint, type EndpointOptions, type Reply } from "./openai/endpoint.ts";
+import { OpenAi, type Reply } from "./openai/endpoint.ts";
 
 /** The endpoint on a port of this device. */
 
-export interface HttpOptions extends Omit<EndpointOptions, "freshId" | "nowSeconds"> {
+export interface HttpOptions extends AnswersOptions {
   /** 127.0.0.1 unless said otherwise */
   readonly host: string;
   /** 0: any free one */
@@ -74,11 +74,9 @@ const CONNECTION_LIMITS = {
  * }
  */
 export async function serveHttp(options: HttpOptions): Promise<HttpServer> {
-  const { edge, clock, log = SILENT_LOG, observe } = options;
-  const endpoint: Endpoint = new Endpoint({
+  const { clock, log = SILENT_LOG, observe } = options;
+  const answers: Answers = new Answers({
     ...options,
-    freshId,
-    nowSeconds: () => Math.floor(Date.now() / 1000),
     observe: (requestId) =>
       answerObservedByAll([
         metrics.observer(),
@@ -86,20 +84,20 @@ export async function serveHttp(options: HttpOptions): Promise<HttpServer> {
         ...(observe ? [observe(requestId)] : []),
       ]),
   });
+  const openai = new OpenAi({ answers, freshId, nowSeconds: () => Math.floor(Date.now() / 1000) });
   const observed = {
     get load() {
-      return endpoint.load;
+      return answers.load;
     },
     get link() {
-      return firstOf(edge).link;
+      return answers.edges[0]!.link;
     },
   };
   const metrics = new EdgeMetrics(options.software.replace(/^.*\//, ""), observed, clock);
   const { requestMs: requestTimeout, headersMs: headersTimeout, checkMs } = CONNECTION_LIMITS;
   const shared = {
     options,
-    endpoint,
-    metrics,
+    ...{ answers, openai, metrics },
     bodies: new BodyBudget(),
     connections: new Connections(CONNECTION_LIMITS.connections),
   };
@@ -133,11 +131,6 @@ export async function serveHttp(options: HttpOptions): Promise<HttpServer> {
   };
 }
 
-/** The default model's. */
-function firstOf(edge: HttpOptions["edge"]): Edge {
-  return Array.isArray(edge) ? edge[0] : (edge as Edge);
-}
-
 function freshId(): string {
   return randomBytes(12).toString("hex");
 }
@@ -155,7 +148,8 @@ const REQUEST_ID = /^[\w.:/+=@-]{1,128}$/;
 /** What all exchanges of a server share. */
 interface Shared {
   readonly options: HttpOptions;
-  readonly endpoint: Endpoint;
+  readonly answers: Answers;
+  readonly openai: OpenAi;
   readonly metrics: EdgeMetrics;
   readonly bodies: BodyBudget;
   readonly connections: Connections;
@@ -167,7 +161,6 @@ class Exchange {
   private readonly response: ServerResponse;
   private readonly shared: Shared;
   private readonly options: HttpOptions;
-  private readonly endpoint: Endpoint;
   private readonly metrics: EdgeMetrics;
   private readonly id: string;
   private readonly startedMs: number;
@@ -182,7 +175,6 @@ class Exchange {
     this.response = response;
     this.shared = shared;
     this.options = shared.options;
-    this.endpoint = shared.endpoint;
     this.metrics = shared.metrics;
     const given = request.headers["x-request-id"];
     this.id = typeof given === "string" && REQUEST_ID.test(given) ? given : freshId();
@@ -265,20 +257,21 @@ class Exchange {
   }
 
   private async route(): Promise<void> {
-    const { endpoint, path } = this;
+    const { path } = this;
+    const { openai, answers } = this.shared;
     if (this.preflight) {
       this.response.writeHead(204, corsHeaders(this.request.headers.origin)).end();
       return;
     }
     if (path === "/v1/chat/completions") {
-      await this.posted((body) => endpoint.chat(body, this.gone.signal, this.id));
+      await this.posted((body) => openai.chat(body, this.gone.signal, this.id));
     } else if (path === "/v1/completions") {
-      await this.posted((body) => endpoint.complete(body, this.gone.signal, this.id));
-    } else if (path === "/v1/models") this.get(() => this.send(endpoint.models()));
+      await this.posted((body) => openai.complete(body, this.gone.signal, this.id));
+    } else if (path === "/v1/models") this.get(() => this.send(openai.models()));
     else if (path.startsWith("/v1/models/")) {
-      this.get(() => this.send(endpoint.modelNamed(decodeURIComponent(path.slice("/v1/models/".length)))));
+      this.get(() => this.send(openai.modelNamed(decodeURIComponent(path.slice("/v1/models/".length)))));
     } else if (path === "/health") {
-      this.get(() => this.send({ status: "ok", software: this.options.software, ...endpoint.health }));
+      this.get(() => this.send({ status: "ok", software: this.options.software, ...answers.health }));
     } else if (path === "/metrics") {
       this.checkGet();
       this.write(200, EXPOSITION_TYPE, await this.metrics.text());

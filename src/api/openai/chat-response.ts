@@ -1,8 +1,9 @@
-import type { AnswerEnd } from "../../edge/edge.ts";
+import type { AnswerEnd, AnsweredToken } from "../../edge/edge.ts";
 import type { ToolCall } from "../../text/conversation.ts";
 import type { Tokenizer } from "../../text/tokenizer.ts";
 import type { WrittenCall } from "../../text/tool-calls.ts";
-import type { ChoiceEvent, WholeChoice } from "./choice.ts";
+import type { WholeChoice } from "../choices.ts";
+import type { ConversationEvent } from "../conversation.ts";
 import { chatLogprobs } from "./logprobs.ts";
 import { finishReason, timingsOf, usageOf } from "./usage.ts";
 
@@ -34,7 +35,7 @@ export interface ChatShape {
 
 export function chatCompletion(
   head: ResponseHead,
-  choices: readonly (WholeChoice & { readonly end: AnswerEnd })[],
+  choices: readonly WholeChoice[],
   shape: ChatShape,
 ): unknown {
   const ends = choices.map(({ end }) => end);
@@ -49,9 +50,7 @@ export function chatCompletion(
         ...(calls.length > 0 ? { tool_calls: calls.map((call) => toolCall(call, shape)) } : {}),
         refusal: null,
       },
-      logprobs: shape.wantsLogprobs
-        ? { content: chatLogprobs(tokens, shape.tokenizer), refusal: null }
-        : null,
+      logprobs: shape.wantsLogprobs ? logprobsOf(tokens, shape) : null,
       finish_reason: finishReason(end, calls.length > 0),
     })),
     usage: usageOf(ends, ends.length),
@@ -63,7 +62,7 @@ export function chatCompletion(
 export async function* chatChunks(
   head: ResponseHead,
   count: number,
-  events: AsyncIterable<ChoiceEvent>,
+  events: AsyncIterable<ConversationEvent>,
   includeUsage: boolean,
   shape: ChatShape,
 ): AsyncGenerator<unknown, void, undefined> {
@@ -89,25 +88,40 @@ export async function* chatChunks(
   }
   for await (const event of events) {
     const index = event.choice;
-    if (event.kind === "end") {
-      ends[index] = event.end;
-      const finish = finishReason(event.end, called[index]! > 0);
-      yield chunk([choiceOf(index, {}, null, finish)], { timings: timingsOf(event.end) });
-      continue;
-    }
-    const { text, tokens, calls } = event;
-    const logprobs = shape.wantsLogprobs
-      ? { content: chatLogprobs(tokens, shape.tokenizer), refusal: null }
-      : null;
-    if (text !== "" || (logprobs && logprobs.content.length > 0)) {
-      yield chunk([choiceOf(index, { content: text }, logprobs)]);
-    }
-    for (const call of calls) {
-      const at = called[index]!++;
-      yield chunk([choiceOf(index, { tool_calls: [{ index: at, ...toolCall(call, shape) }] })]);
+    switch (event.kind) {
+      case "text": {
+        const { text, tokens } = event;
+        const logprobs = shape.wantsLogprobs ? logprobsOf(tokens, shape) : null;
+        if (text === "" && !logprobs?.content.length) break;
+        yield chunk([choiceOf(index, { content: text }, logprobs)]);
+        break;
+      }
+      case "call": {
+        called[index] = event.call + 1;
+        const begun = { id: shape.callId(), type: "function", function: { name: event.name, arguments: "" } };
+        yield chunk([choiceOf(index, { tool_calls: [{ index: event.call, ...begun }] })]);
+        break;
+      }
+      case "arguments": {
+        const more = { index: event.call, function: { arguments: event.text } };
+        yield chunk([choiceOf(index, { tool_calls: [more] })]);
+        break;
+      }
+      case "end": {
+        ends[index] = event.end;
+        const finish = finishReason(event.end, called[index]! > 0);
+        yield chunk([choiceOf(index, {}, null, finish)], { timings: timingsOf(event.end) });
+        break;
+      }
+      default:
+        event satisfies never;
     }
   }
   if (includeUsage) yield chunk([], { usage: usageOf(ends, count) });
+}
+
+function logprobsOf(tokens: readonly AnsweredToken[], { tokenizer }: ChatShape) {
+  return { content: chatLogprobs(tokens, tokenizer), refusal: null };
 }
 
 function toolCall({ name, arguments: args }: WrittenCall, { callId }: ChatShape): ToolCall {

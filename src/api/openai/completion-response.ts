@@ -1,7 +1,8 @@
 import type { AnswerEnd } from "../../edge/edge.ts";
 import type { Tokenizer } from "../../text/tokenizer.ts";
+import type { WholeChoice } from "../choices.ts";
+import type { ConversationEvent } from "../conversation.ts";
 import { fingerprintOf, type ResponseHead } from "./chat-response.ts";
-import type { ChoiceEvent, WholeChoice } from "./choice.ts";
 import { plainLogprobs } from "./logprobs.ts";
 import { finishReason, timingsOf, usageOf } from "./usage.ts";
 
@@ -17,7 +18,7 @@ export interface CompletionShape {
 
 export function completion(
   head: ResponseHead,
-  choices: readonly (WholeChoice & { readonly end: AnswerEnd })[],
+  choices: readonly WholeChoice[],
   shape: CompletionShape,
 ): unknown {
   const ends = choices.map(({ end }) => end);
@@ -38,7 +39,7 @@ export function completion(
 export async function* completionChunks(
   head: ResponseHead,
   count: number,
-  events: AsyncIterable<ChoiceEvent>,
+  events: AsyncIterable<ConversationEvent>,
   includeUsage: boolean,
   shape: CompletionShape,
 ): AsyncGenerator<unknown, void, undefined> {
@@ -58,6 +59,7 @@ export async function* completionChunks(
       yield chunk([last], { timings: timingsOf(event.end) });
       continue;
     }
+    if (event.kind !== "text") continue;
     const { text, tokens } = event;
     if (text === "" && (shape.logprobs === null || tokens.length === 0)) continue;
     const logprobs =

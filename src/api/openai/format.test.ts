@@ -1,9 +1,14 @@
 import { beforeAll, describe, expect, it } from "vitest";
 import { allows, byteGrammars } from "../../../test/support/byte-grammars.ts";
 import type { LlguidanceGrammars } from "../../grammar/llguidance/grammars.ts";
+import { toSeed } from "../../sampling/random.ts";
+import type { Conversation } from "../conversation.ts";
 import { HttpError } from "../errors.ts";
-import { chatDemand, parseChat } from "./chat.ts";
-import { completionDemands, parseCompletion } from "./completions.ts";
+import { requestsOf } from "../requests.ts";
+import { chatConversation } from "./chat.ts";
+import { completionConversation } from "./completions.ts";
+import { parseChat } from "./schema/chat.ts";
+import { parseCompletion } from "./schema/completion.ts";
 
 const messages = [{ role: "user", content: "Hi" }];
 const KNOWS_TOOLS = "{{ tools }} <tool_call>";
@@ -16,8 +21,13 @@ const AGE = {
 const TOOL = { type: "function", function: { name: "find", parameters: AGE } };
 const CALL = '<tool_call>\n{"name": "find", "arguments": {"age": 7}}\n</tool_call>';
 
-const demand = (more: object, template: string | null = KNOWS_TOOLS) =>
-  chatDemand(parseChat({ messages, ...more }), template);
+/** What the first choice asks for. */
+function demanded(conversation: Conversation, template: string | null = KNOWS_TOOLS) {
+  const { requests, ...rest } = requestsOf(conversation, template, () => toSeed(1));
+  return { ...requests[0]!, ...rest };
+}
+const demand = (more: object, template?: string) =>
+  demanded(chatConversation(parseChat({ messages, ...more })), template);
 const problem = (more: object) => {
   try {
     demand(more);
@@ -64,9 +74,8 @@ describe("the format of an answer", () => {
     ["structured_outputs.grammar", { structured_outputs: { grammar: 'root ::= "z"' } }, ["z"], ["zz"]],
   ])("%s", (_, fields, right, wrong) => {
     const { grammar } = demand(fields);
-    expect(completionDemands(parseCompletion({ prompt: "a", ...fields })).demands[0]!.grammar).toEqual(
-      grammar,
-    );
+    const plain = completionConversation(parseCompletion({ prompt: "a", ...fields }));
+    expect(demanded(plain).grammar).toEqual(grammar);
     if (typeof grammar !== "object") throw new Error("a grammar has a kind");
     for (const text of right) expect(allows(grammars, grammar, text), text).toBe(true);
     for (const text of wrong) expect(allows(grammars, grammar, text), text).toBe(false);
@@ -158,7 +167,8 @@ describe("tools", () => {
   it("that need not be called leave the answer free", () => {
     expect(demand({ tools: [TOOL] })).toMatchObject({ readsCalls: true, tools: [TOOL], relaxed: [] });
     expect(demand({ tools: [TOOL] }).grammar).toBeUndefined();
-    expect(demand({ tools: [TOOL], tool_choice: "none" })).toMatchObject({ readsCalls: false, tools: [] });
+    const none = demand({ tools: [TOOL], tool_choice: "none" });
+    expect([none.readsCalls, none.tools]).toEqual([false, undefined]);
   });
 
   it.each([["required"], [{ type: "function", function: { name: "find" } }]])("%j: a call", (tool_choice) => {

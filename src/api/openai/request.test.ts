@@ -4,12 +4,17 @@ import { toSeed } from "../../sampling/random.ts";
 import { SettingError } from "../../util/errors.ts";
 import { TurnstileError } from "../../util/turnstile.ts";
 import { asHttpError, HttpError } from "../errors.ts";
-import { chatDemand, parseChat } from "./chat.ts";
-import { completionDemands, parseCompletion } from "./completions.ts";
-import { commonRequest } from "./request.ts";
+import { requestsOf } from "../requests.ts";
+import { chatConversation } from "./chat.ts";
+import { completionConversation } from "./completions.ts";
+import { parseChat } from "./schema/chat.ts";
+import { parseCompletion } from "./schema/completion.ts";
 
 const fresh = () => toSeed(99);
 const messages = [{ role: "user", content: "Hi" }];
+const asked = (body: object) => requestsOf(chatConversation(parseChat(body)), null, fresh).requests;
+const completed = (body: object) =>
+  requestsOf(completionConversation(parseCompletion(body)), null, fresh).requests;
 const problem = (act: () => unknown) => {
   try {
     act();
@@ -22,7 +27,7 @@ const problem = (act: () => unknown) => {
 
 describe("a chat request", () => {
   it("becomes what the edge is asked", () => {
-    const body = parseChat({
+    const [first, second] = asked({
       ...{
         messages,
         temperature: 0.5,
@@ -37,8 +42,7 @@ describe("a chat request", () => {
       ...{ presence_penalty: 1, frequency_penalty: null, logit_bias: { 12: -100 }, max_tokens: 3 },
       unknown: "is ignored",
     });
-    const request = commonRequest(body, fresh);
-    expect(request(0)).toMatchObject({
+    expect(first).toMatchObject({
       sampler: {
         temperature: 0.5,
         topP: 0.9,
@@ -49,17 +53,20 @@ describe("a chat request", () => {
       },
       ...{ stop: ["x"], maxTokens: 3, seed: toSeed(5), policy: { target: true, segmentTokens: 0 } },
     });
-    expect(request(1).seed).toEqual(toSeed(6));
-    expect(commonRequest(parseChat({ messages }), fresh)(0)).toEqual({
-      sampler: {},
-      stop: [],
-      seed: toSeed(99),
-    });
-    expect(commonRequest(parseChat({ messages, seed: -1 }), fresh)(0).seed).toEqual(toSeed(2n ** 64n - 1n));
+    expect(second!.seed).toEqual(toSeed(6));
+    expect(asked({ messages })).toEqual([
+      {
+        prompt: messages,
+        sampler: {},
+        stop: [],
+        seed: toSeed(99),
+      },
+    ]);
+    expect(asked({ messages, seed: -1 })[0]!.seed).toEqual(toSeed(2n ** 64n - 1n));
   });
 
   it("has messages of all roles, as text or in parts", async () => {
-    const body = parseChat({
+    const [request] = asked({
       messages: [
         { role: "developer", content: "Be brief." },
         {
@@ -77,8 +84,7 @@ describe("a chat request", () => {
         { role: "tool", content: "3", tool_call_id: "1" },
       ],
     });
-    const { prompt } = chatDemand(body, null);
-    expect(prompt).toEqual([
+    expect(request!.prompt).toEqual([
       { role: "system", content: "Be brief." },
       { role: "user", content: "ab" },
       {
@@ -119,13 +125,12 @@ describe("a chat request", () => {
 
 describe("a request for plain completions", () => {
   it("has one prompt or several, as text or token ids", () => {
-    const prompts = (prompt: unknown) =>
-      completionDemands(parseCompletion({ prompt })).demands.map((one) => one.prompt);
+    const prompts = (prompt: unknown) => completed({ prompt }).map((one) => one.prompt);
     expect(prompts("a")).toEqual(["a"]);
     expect(prompts(["a", "b"])).toEqual(["a", "b"]);
     expect(prompts([1, 2])).toEqual([Int32Array.of(1, 2)]);
     expect(prompts([[1], [2, 3]])).toEqual([Int32Array.of(1), Int32Array.of(2, 3)]);
-    expect(completionDemands(parseCompletion({ prompt: "a", logprobs: 0 })).demands[0]).toMatchObject({
+    expect(completed({ prompt: "a", logprobs: 0 })[0]).toMatchObject({
       logprobs: 0,
       maxTokens: 16,
     });

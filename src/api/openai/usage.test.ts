@@ -2,7 +2,7 @@ import { describe, expect, it } from "vitest";
 import { PipelineStatistics } from "../../edge/core/statistics.ts";
 import type { AnswerEnd } from "../../edge/edge.ts";
 import type { Tokenizer } from "../../text/tokenizer.ts";
-import type { ChoiceEvent } from "./choice.ts";
+import type { ConversationEvent } from "../conversation.ts";
 import { completion, completionChunks } from "./completion-response.ts";
 import { type Usage, usageOf } from "./usage.ts";
 
@@ -46,7 +46,7 @@ describe("usage", () => {
     const shape = { tokenizer: {} as Tokenizer, logprobs: null, choicesPerPrompt: 2 };
     const choices = ENDS.map((one) => ({ text: "", tokens: [], calls: [], end: one }));
     expect(completion(head, choices, shape)).toMatchObject({ usage: USAGE });
-    async function* events(): AsyncGenerator<ChoiceEvent> {
+    async function* events(): AsyncGenerator<ConversationEvent> {
       for (const choice of [3, 1, 2, 0]) yield { kind: "end", choice, end: ENDS[choice]! };
     }
     const chunks: unknown[] = [];

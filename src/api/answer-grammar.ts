@@ -1,20 +1,13 @@
-import type { Grammar } from "../../decoding/grammar.ts";
-import { translated } from "../../grammar/schema/prepare.ts";
-import { type Dropped, relaxedSchema } from "../../grammar/schema/relax.ts";
-import { checkSize, type SchemaBudget, schemaBudget } from "../../grammar/schema/size.ts";
-import type { ChatTool } from "../../text/conversation.ts";
-import { CALL_TAGS } from "../../text/tool-calls.ts";
-import { SettingError } from "../../util/errors.ts";
-import { HttpError } from "../errors.ts";
-import type { Format } from "./format.ts";
+import type { Grammar } from "../decoding/grammar.ts";
+import { translated } from "../grammar/schema/prepare.ts";
+import { type Dropped, relaxedSchema } from "../grammar/schema/relax.ts";
+import { checkSize, type SchemaBudget, schemaBudget } from "../grammar/schema/size.ts";
+import { CALL_TAGS } from "../text/tool-calls.ts";
+import { SettingError } from "../util/errors.ts";
+import type { AnswerFormat, CallableTool } from "./conversation.ts";
+import { HttpError } from "./errors.ts";
 
 /** The grammar of an answer that is a call of a tool, or keeps to a format, or either. */
-
-/** A tool that may be called. */
-export interface CallableTool extends ChatTool {
-  /** its parameters are kept to the letter, or the request is refused */
-  readonly strict: boolean;
-}
 
 export interface AnswerGrammar {
   readonly grammar: Grammar;
@@ -26,7 +19,7 @@ export interface AnswerGrammar {
  * @param tools of which one may be called instead; empty: the answer keeps to the format
  * @throws HttpError 400: of a schema, for the keyword that cannot be kept, with its path
  */
-export function formatGrammar(format: Format, tools: readonly CallableTool[]): AnswerGrammar {
+export function formatGrammar(format: AnswerFormat, tools: readonly CallableTool[]): AnswerGrammar {
   if (format.kind === "grammar") {
     if (tools.length > 0) {
       const message = "tools go along with a JSON schema, and not with another grammar: send one of the two";

@@ -53,7 +53,8 @@ const ROOMS: Record<string, readonly string[]> = {
   "cloud/server.ts": ["cloud", "transport/node"],
   api: ["edge", "text", "grammar/schema"],
   "api/openai": ["api"],
-  "api/server.ts": ["api/openai", "ops/edge", "transport/node"],
+  "api/app.ts": ["api/openai"],
+  "api/server.ts": ["api/app.ts", "ops/edge", "transport/node"],
   device: [
     "edge",
     "cloud/server.ts",

@@ -49,10 +49,17 @@ interface Writer {
   readonly lead?: string;
 }
 
-const json = (value: unknown) => JSON.stringify(value);
+/** With a space behind commas and colons, as Python writes it. */
+const json = (value: unknown): string => {
+  if (Array.isArray(value)) return `[${value.map(json).join(", ")}]`;
+  if (typeof value !== "object" || value === null) return JSON.stringify(value);
+  return `{${Object.entries(value)
+    .map(([key, item]) => `${JSON.stringify(key)}: ${json(item)}`)
+    .join(", ")}}`;
+};
 const think = (text: string) => `<think>\n${text}\n</think>\n\n`;
 const python = (value: unknown): string => {
-  if (typeof value === "string") return `'${value.replace(/[\\']/g, "\\$&").replaceAll("\n", "\\n")}'`;
+  if (typeof value === "string") return json(value);
   if (typeof value === "boolean") return value ? "True" : "False";
   if (Array.isArray(value)) return `[${value.map(python).join(", ")}]`;
   if (typeof value === "object" && value !== null)

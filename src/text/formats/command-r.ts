@@ -22,6 +22,7 @@ export const COMMAND_R7B = familyFormat({
     trigger: "<|START_ACTION|>",
     begin: "[\n    ",
     between: ",\n    ",
+    around: ["<|START_RESPONSE|>", "<|END_RESPONSE|>"],
     end: "\n]<|END_ACTION|>",
     call: jsonCall(
       ({ name }) => [

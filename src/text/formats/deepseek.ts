@@ -75,11 +75,11 @@ function marked(name: string, models: readonly string[], section: string) {
     markers: ["｜DSML｜"],
     written: {
       trigger: tag(section),
-      begin: "\n",
-      between: "\n",
+      begin: '\n<｜DSML｜invoke name="',
+      between: '\n<｜DSML｜invoke name="',
       end: `\n${close(section)}`,
       call: parametersCall({
-        before: ({ name }) => [`<｜DSML｜invoke name="${name}">\n`],
+        before: ({ name }) => [`${name}">\n`],
         parameter: (key, text) => `<｜DSML｜parameter name="${key}" string="${text}">`,
         valueEnd: `${close("parameter")}\n`,
         after: close("invoke"),

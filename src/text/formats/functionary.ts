@@ -37,6 +37,7 @@ export const FUNCTIONARY_3_2 = familyFormat({
   written: {
     trigger: ">>>",
     between: ">>>",
+    begun: "all\n",
     call: jsonCall(({ name }) => [`${name}\n`]),
   },
 } satisfies Family);

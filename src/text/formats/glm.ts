@@ -71,11 +71,11 @@ export const HUNYUAN_3 = familyFormat({
   markers: [...["tool_sep", "arg_key", "/arg_key", "arg_value", "/arg_value", "/tool_call"].map(own)],
   written: {
     trigger: own("tool_calls"),
-    begin: "\n",
-    between: "\n",
+    begin: `\n${own("tool_call")}`,
+    between: `\n${own("tool_call")}`,
     end: `\n${own("/tool_calls")}`,
     call: parametersCall({
-      before: ({ name }) => [`${own("tool_call")}${name}${own("tool_sep")}\n`],
+      before: ({ name }) => [`${name}${own("tool_sep")}\n`],
       parameter: (key) => `${own("arg_key")}${key}${own("/arg_key")}\n${own("arg_value")}`,
       valueEnd: `${own("/arg_value")}\n`,
       after: own("/tool_call"),

@@ -15,7 +15,14 @@ export interface WrittenCalls {
   readonly trigger: string;
   /** calls are not found within text, but only where the answer begins */
   readonly first?: boolean;
-  /** between the trigger and the first call */
+  /** the prompt ends with the trigger, and this follows it where text does */
+  readonly begun?: string;
+  /** what may be around text that keeps to a grammar */
+  readonly around?: readonly [before: string, after: string];
+  /**
+   * Between the trigger and the first call. This and `between` reach into the call where `end` begins alike: a lexeme is
+   * not taken back.
+   */
   readonly begin?: string;
   readonly between: string;
   readonly end?: string;
@@ -30,6 +37,13 @@ export class LarkRules {
   add(expression: string, attributes = ""): string {
     const name = `part_${this.rules.length}`;
     this.rules.push(`${name}${attributes}: ${expression}`);
+    return name;
+  }
+
+  /** A regular expression with what is taken from it. */
+  terminal(expression: string): string {
+    const name = `TEXT_${this.rules.length}`;
+    this.rules.push(`${name}: ${expression}`);
     return name;
   }
 
@@ -50,7 +64,7 @@ export class LarkRules {
 }
 
 /** An expression of parts in order. */
-export function sequence(...parts: readonly Part[]): string {
+function sequence(...parts: readonly Part[]): string {
   const written = parts.filter((part) => part !== "").map(partText);
   return written.length === 0 ? '""' : written.join(" ");
 }
@@ -71,6 +85,8 @@ function escaped(text: string): string {
 export interface ThoughtMarks {
   readonly open: string;
   readonly close: string;
+  /** what follows, before all else */
+  readonly followedBy?: string;
 }
 
 /** A grammar for the whole of an answer. */
@@ -85,11 +101,12 @@ export function answerGrammar(
   // Text that begins as a thought is one.
   const not = thought && !open ? ` & ~/\\s*${escaped(thought.open)}(?s:.*)/` : "";
   const body = bodyOf(written, calls, options, rules, not);
+  const then = thought?.followedBy === undefined ? SPACE : quoted(thought.followedBy);
   const lines: string[] = [];
-  if (thought && open) lines.push(`start: ${rules.until(thought.close)} ${SPACE} body`);
+  if (thought && open) lines.push(`start: ${rules.until(thought.close)} ${then} body`);
   else if (thought) {
     const begin = quoted(thought.open);
-    lines.push(`start: body | ${SPACE} ${begin} ${rules.until(thought.close)} ${SPACE} body`);
+    lines.push(`start: body | ${SPACE} ${begin} ${rules.until(thought.close)} ${then} body`);
   } else lines.push("start: body");
   return [
     ...lines,
@@ -119,13 +136,20 @@ function bodyOf(
   not: string,
 ): string {
   const bare = written?.first && calls !== null ? ` & ~/\\s*${escaped(written.trigger)}(?s:.*)/` : "";
-  const free = options.answer === null ? rules.add(`/(?s:.*)/${not}${bare}`) : "answer";
-  if (!written || calls === null) return free;
-  const called = `${quoted(written.trigger)} ${calls}`;
+  const free = options.answer === null ? rules.terminal(`/(?s:.*)/${not}${bare}`) : answerOf(written);
+  const { begun } = written ?? {};
+  const text = begun === undefined ? free : `${quoted(begun)} ${free}`;
+  if (!written || calls === null) return text;
+  const called = begun === undefined ? `${quoted(written.trigger)} ${calls}` : calls;
   if (options.calls === "must") return called;
-  if (options.answer !== null) return `answer | ${called}`;
-  if (written.first) return `${free} | ${called}`;
-  return `${free} | ${rules.until(written.trigger, not)} ${calls}`;
+  if (options.answer !== null || written.first) return `${text} | ${called}`;
+  const before = `${rules.until(written.trigger, not)} ${calls}`;
+  return `${text} | ${begun === undefined ? before : `${quoted(begun)} ${before} | ${called}`}`;
+}
+
+function answerOf(written: WrittenCalls | null): string {
+  const { around } = written ?? {};
+  return around ? `(answer | ${quoted(around[0])} answer ${quoted(around[1])})` : "answer";
 }
 
 /** A call that has its arguments as JSON. */

@@ -7,6 +7,8 @@ import type { FormatEvent, FormatReader, FormatTool, ReaderOptions } from "./for
 export interface ThoughtSyntax {
   readonly open: string;
   readonly close: string;
+  /** see `ThoughtMarks` */
+  readonly followedBy?: string;
   /** a thought may follow text too; default: only thoughts and calls come before it */
   readonly anywhere?: boolean;
   /** a call ends a thought that was not closed */

@@ -23,11 +23,11 @@ export const MINIMAX_M2 = familyFormat({
   markers: ["</minimax:tool_call>"],
   written: {
     trigger: "<minimax:tool_call>",
-    begin: "\n",
-    between: "\n",
+    begin: '\n<invoke name="',
+    between: '\n<invoke name="',
     end: "\n</minimax:tool_call>",
     call: parametersCall({
-      before: ({ name }) => [`<invoke name="${name}">\n`],
+      before: ({ name }) => [`${name}">\n`],
       parameter: (key) => `<parameter name="${key}">`,
       valueEnd: "</parameter>\n",
       after: "</invoke>",

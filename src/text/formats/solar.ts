@@ -7,7 +7,7 @@ export const SOLAR = familyFormat({
   name: "solar",
   models: ["Solar Open"],
   templates: [{ has: ["<|tool_call:begin|>"] }],
-  thought: { open: "<|think|>", close: "<|end|>", anywhere: true },
+  thought: { open: "<|think|>", close: "<|end|>", followedBy: "<|begin|>assistant", anywhere: true },
   dropped: ["<|begin|>assistant", "<|content|>", "<|end|>", "<|flush|>", "<|tool_calls|>", "<|calls|>"],
   calls: [
     headerCalls({
@@ -20,11 +20,12 @@ export const SOLAR = familyFormat({
   written: {
     trigger: "<|tool_calls|>",
     between: "",
+    around: ["<|content|>", "<|end|>"],
     end: "<|calls|>",
     call: jsonCall(
       ({ name }) => [
         "<|tool_call:begin|>",
-        { pattern: "[a-z0-9]+" },
+        { pattern: "[a-zA-Z0-9_-]+" },
         `<|tool_call:name|>${name}<|tool_call:args|>`,
       ],
       ["<|tool_call:end|>"],

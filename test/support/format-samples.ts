@@ -78,6 +78,9 @@ const gemma = (value: unknown): string => {
   return String(value);
 };
 const bare = (value: unknown) => (typeof value === "string" ? value : json(value));
+const kind = (value: unknown) =>
+  typeof value === "string" || typeof value === "number" ? typeof value : "object";
+const cdata = (text: string) => (/[<&\n]/.test(text) ? `<![CDATA[${text}]]>` : text);
 const object = ({ name, args }: SampleCall) => `{"name": ${json(name)}, "arguments": ${json(args)}}`;
 const ids = (calls: readonly SampleCall[]) => calls.map((_, index) => `Ab12345${index}9`);
 const list = (open: string, close: string) => ({
@@ -166,6 +169,43 @@ export const WRITERS: Readonly<Record<string, Writer>> = {
     ),
     thought: (text) => `<think>${text}</think>`,
     opens: "<think>",
+  },
+  "ling-3": {
+    calls: tagged(
+      (name) => `<tool_call>${name}\n`,
+      (key, value) => `<arg_key>${key}</arg_key>\n<arg_value>${bare(value)}</arg_value>`,
+      "\n</tool_call>",
+      "\n",
+    ),
+    thought: (text) => `<think>${text}</think>`,
+    opens: "<think>",
+  },
+  "kimi-k3": {
+    calls: (calls) =>
+      `<|open|>tools<|sep|>${calls
+        .map(
+          ({ name, args }, index) =>
+            `<|open|>call tool="${name}" index="${index + 1}"<|sep|>${Object.entries(args)
+              .map(
+                ([key, value]) =>
+                  `<|open|>argument key="${key}" type="${kind(value)}"<|sep|>${bare(value)}<|close|>argument<|sep|>`,
+              )
+              .join("")}<|close|>call<|sep|>`,
+        )
+        .join("")}<|close|>tools<|sep|>`,
+    thought: (text) => `<|open|>think<|sep|>${text}<|close|>think<|sep|>`,
+    opens: "<|open|>think<|sep|>",
+    text: (text) => `<|open|>response<|sep|>${text}<|close|>response<|sep|>`,
+  },
+  "minicpm-5": {
+    calls: tagged(
+      (name) => `<function name="${name}">`,
+      (key, value) => `<param name="${key}">${cdata(bare(value))}</param>`,
+      "</function>",
+      "\n",
+    ),
+    thought: think,
+    opens: "<think>\n",
   },
   "hunyuan-3": {
     calls: (calls) =>

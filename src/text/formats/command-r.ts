@@ -40,6 +40,7 @@ export const COMMAND_R = familyFormat({
   models: ["Command R", "Command R+"],
   templates: [{ has: ["<|CHATBOT_TOKEN|>", "Action:"] }],
   thought: null,
+  dropped: ["<|CHATBOT_TOKEN|>", "<|END_OF_TURN_TOKEN|>"],
   calls: [
     jsonCalls({
       openers: [{ text: "Action:\n```json" }, { text: "Action: ```json" }, { text: "Action:```json" }],

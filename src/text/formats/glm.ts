@@ -4,7 +4,13 @@ import { taggedCalls } from "./tagged-calls.ts";
 
 /** The function's name, and then pairs of key and value in tags of their own. */
 
-function keysAndValues(space: { afterName: string; afterKey: string; afterValue: string; between: string }) {
+function keysAndValues(space: {
+  afterName: string;
+  afterKey: string;
+  afterValue: string;
+  close: string;
+  between: string;
+}) {
   return {
     thought: { ...THINK, endsAtCall: true },
     calls: [
@@ -27,24 +33,33 @@ function keysAndValues(space: { afterName: string; afterKey: string; afterValue:
         before: ({ name }) => [`${name}${space.afterName}`],
         parameter: (key) => `<arg_key>${key}</arg_key>${space.afterKey}<arg_value>`,
         valueEnd: `</arg_value>${space.afterValue}`,
-        after: "</tool_call>",
+        after: `${space.close}</tool_call>`,
       }),
     },
   } satisfies Partial<Family>;
 }
 
 export const GLM = familyFormat({
-  ...keysAndValues({ afterName: "", afterKey: "", afterValue: "", between: "" }),
+  ...keysAndValues({ afterName: "", afterKey: "", afterValue: "", close: "", between: "" }),
   name: "glm-4.7",
   models: ["GLM-4.7", "Laguna S", "Spark 2.5"],
   templates: [{ has: ["</arg_key><arg_value>"] }],
 });
 
 export const GLM_LINES = familyFormat({
-  ...keysAndValues({ afterName: "\n", afterKey: "\n", afterValue: "\n", between: "\n" }),
+  ...keysAndValues({ afterName: "\n", afterKey: "\n", afterValue: "\n", close: "", between: "\n" }),
   name: "glm-4.5",
-  models: ["GLM-4.5", "GLM-4.6", "Laguna XS", "Ling 3.0 (Bailing)"],
+  models: ["GLM-4.5", "GLM-4.6", "Laguna XS"],
   templates: [{ has: ["<arg_key>", "<arg_value>"] }],
+});
+
+export const LING = familyFormat({
+  ...keysAndValues({ afterName: "\n", afterKey: "\n", afterValue: "", close: "\n", between: "\n" }),
+  name: "ling-3",
+  models: ["Ling 3.0 (Bailing)"],
+  templates: [{ has: ["<role>ASSISTANT</role>", "<arg_key>"] }],
+  // The end of the turn, which it may spell.
+  dropped: ["<|role_end|>"],
 });
 
 /** The same with tokens of its own. */

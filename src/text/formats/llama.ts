@@ -8,7 +8,11 @@ import { looseCalls } from "./loose-calls.ts";
 /** Meta's: an object that is all of the answer, a list of calls as in Python, and code behind a token. */
 
 const BARE = jsonCalls({
-  openers: [{ text: "{", kept: true, first: true }],
+  // Text may come before it, and then it has to begin as a call.
+  openers: [
+    { text: "{", kept: true, first: true },
+    { text: '{"name"', kept: true },
+  ],
   ...{ closers: [], name: "name", strict: true },
 });
 

@@ -66,3 +66,34 @@ export const SEED_OSS = familyFormat({
     }),
   },
 } satisfies Family);
+
+/** The same with attributes, and values that may be quoted as XML quotes them. */
+export const MINICPM_5 = familyFormat({
+  name: "minicpm-5",
+  models: ["MiniCPM5"],
+  templates: [{ has: ['<function name="', '<param name="'] }],
+  thought: THINK,
+  calls: [
+    taggedCalls({
+      openers: [{ text: '<function name="' }],
+      call: /^(?<name>[^"<>]+)">/,
+      callStart: "",
+      parameter: /^<param name="(?<key>[^"]+)">/,
+      parameterStart: "<param",
+      valueEnd: "</param>",
+      quotes: true,
+      callEnd: "</function>",
+      end: null,
+    }),
+  ],
+  written: {
+    trigger: '<function name="',
+    between: '\n<function name="',
+    call: parametersCall({
+      before: ({ name }) => [`${name}">`],
+      parameter: (key) => `<param name="${key}">`,
+      valueEnd: "</param>",
+      after: "</function>",
+    }),
+  },
+} satisfies Family);

@@ -26,6 +26,8 @@ export interface TaggedSyntax {
   readonly valueEnd: string;
   /** values are lines of their own */
   readonly lines?: boolean;
+  /** values may be within `<![CDATA[` and `]]>`: they are told when they are whole */
+  readonly quotes?: boolean;
   readonly callEnd: string;
   /** closes what the opener opened, after one call or several; null: the end of a call does */
   readonly end: string | null;
@@ -194,7 +196,7 @@ class TaggedCalls implements CallBody {
 
   /** Tells of a string what is certain: all before `to`, but for what may be the line end that is not part of it. */
   private stream(to: number, events: FormatEvent[]): readonly FormatEvent[] {
-    if (!this.textual()) return events;
+    if (!this.textual() || this.syntax.quotes) return events;
     let certain = this.syntax.lines && this.rest[to - 1] === "\n" ? to - 1 : to;
     if (/[\uD800-\uDBFF]/.test(this.rest[certain - 1] ?? "")) certain--;
     if (certain > 0) this.tell(this.rest.slice(0, certain), events);
@@ -211,7 +213,8 @@ class TaggedCalls implements CallBody {
 
   /** @param text the value, or what was not told of it */
   private finish(text: string, events: FormatEvent[]): void {
-    const written = this.syntax.lines && text.endsWith("\n") ? text.slice(0, -1) : text;
+    const quoted = this.syntax.quotes ? /^\s*<!\[CDATA\[([\s\S]*)\]\]>\s*$/.exec(text)?.[1] : undefined;
+    const written = quoted ?? (this.syntax.lines && text.endsWith("\n") ? text.slice(0, -1) : text);
     if (this.textual()) {
       this.tell(written, events);
       events.push({ type: "arguments", text: '"' });

@@ -1,5 +1,6 @@
 import { chatTextBy, type RenderTemplate } from "../text/chat-template.ts";
 import { promptUnits, type UnreadPrompt } from "../text/conversation.ts";
+import { encodePrompt } from "../text/read-pieces.ts";
 import type { Tokenizer } from "../text/tokenizer.ts";
 import { SettingError } from "../util/errors.ts";
 
@@ -23,7 +24,7 @@ export async function readPrompt(prompt: UnreadPrompt, reader: PromptReader): Pr
   checkUnits(promptUnits(prompt), mostUnits, contextTokens);
   const told = prompt.kind === "text" ? prompt : await chatTextBy(reader.render, prompt, tokenizer);
   checkUnits(told.text.length, mostUnits, contextTokens);
-  return tokenizer.readUntrusted?.(told) ?? tokenizer.encode(told.text, told.special);
+  return tokenizer.readUntrusted?.(told) ?? encodePrompt(told, tokenizer);
 }
 
 function checkUnits(units: number, most: number, contextTokens: number): void {

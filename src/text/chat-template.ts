@@ -1,6 +1,8 @@
-import { Template } from "@huggingface/jinja";
 import { messageOf, PicoSpecError } from "../util/errors.ts";
 import type { ChatMessage, ChatTool, PromptText, UnreadChat } from "./conversation.ts";
+import { encodePrompt } from "./read-pieces.ts";
+import { marksFor, unmarked } from "./templates/marks.ts";
+import { rendered, type TemplateVariables } from "./templates/render.ts";
 import type { Tokenizer } from "./tokenizer.ts";
 
 /** The model's template does not take these messages, or costs too much. */
@@ -13,33 +15,11 @@ export function templateError(reason: string, cause?: unknown): TemplateError {
   return new TemplateError("template", message, { cause });
 }
 
-/** What a template reads. */
-export interface TemplateVariables {
-  readonly messages: readonly ChatMessage[];
-  readonly tools?: readonly ChatTool[];
-  readonly add_generation_prompt: boolean;
-  readonly bos_token: string;
-  readonly eos_token: string;
-}
-
 /**
  * Renders Jinja source. A template is a program of the one who made the model file, or of a cloud: where it can loop or
  * grow without harm is up to the machine. @throws TemplateError
  */
 export type RenderTemplate = (source: string, variables: TemplateVariables) => Promise<string>;
-
-/** Of all templates that this thread or process renders: it mostly meets one. */
-const compiled = new Map<string, Template>();
-const MOST_COMPILED = 4;
-
-function compile(source: string): Template {
-  const known = compiled.get(source);
-  if (known) return known;
-  const template = new Template(source);
-  if (compiled.size === MOST_COMPILED) compiled.delete(compiled.keys().next().value!);
-  compiled.set(source, template);
-  return template;
-}
 
 /**
  * Renders on this thread, which a template that loops would keep for ever.
@@ -53,7 +33,7 @@ export function renderTemplate(
 ): string {
   let text: string;
   try {
-    text = compile(source).render({ ...variables });
+    text = rendered(source, variables);
   } catch (error) {
     throw templateError(messageOf(error), error);
   }
@@ -82,46 +62,49 @@ export function chatPrompt(
   tokenizer: Tokenizer,
   tools: readonly ChatTool[] = [],
 ): Int32Array {
-  const { text, special } =
-    template === null
-      ? plainText(messages)
-      : renderedText(renderTemplate(template, variablesOf(messages, tokenizer, tools)), tokenizer);
-  return tokenizer.encode(text, special);
+  if (template === null) return encodePrompt(plainText(messages), tokenizer);
+  const variables = variablesOf({ kind: "chat", template, messages, tools }, tokenizer);
+  const shown = renderTemplate(template, variables);
+  return encodePrompt(renderedText(shown, variables, tokenizer), tokenizer);
 }
+
+type Texts = Pick<Tokenizer, "beginText" | "endText" | "addsBegin" | "controls">;
 
 /** A conversation as text, ready for the assistant to go on. @throws TemplateError */
 export async function chatTextBy(
   render: RenderTemplate,
-  { template, messages, tools }: UnreadChat,
-  tokenizer: Pick<Tokenizer, "beginText" | "endText" | "addsBegin">,
+  chat: UnreadChat,
+  tokenizer: Texts,
 ): Promise<PromptText> {
-  if (template === null) return plainText(messages);
-  return renderedText(await render(template, variablesOf(messages, tokenizer, tools)), tokenizer);
+  if (chat.template === null) return plainText(chat.messages);
+  const variables = variablesOf(chat, tokenizer);
+  return renderedText(await render(chat.template, variables), variables, tokenizer);
 }
 
 function plainText(messages: readonly ChatMessage[]): PromptText {
   return { kind: "text", text: messages.map((message) => message.content).join("\n"), special: false };
 }
 
-function variablesOf(
-  messages: readonly ChatMessage[],
-  tokenizer: Pick<Tokenizer, "beginText" | "endText">,
-  tools: readonly ChatTool[],
-): TemplateVariables {
+function variablesOf(chat: UnreadChat, tokenizer: Texts): TemplateVariables {
+  const { template, messages, tools, variables: more = {}, continues = false } = chat;
+  const twins = marksFor(tokenizer.controls, JSON.stringify([template, messages, tools, more]));
   return {
     messages: messages.map((message) => ({ ...message })),
     ...(tools.length > 0 ? { tools } : {}),
     add_generation_prompt: true,
     bos_token: tokenizer.beginText,
     eos_token: tokenizer.endText,
+    more,
+    continues,
+    ...(twins ? { twins } : {}),
   };
 }
 
 /** Many templates write the begin token that the tokenizer adds as well: it must not be there twice. */
-function renderedText(
-  rendered: string,
-  { beginText, addsBegin }: Pick<Tokenizer, "beginText" | "addsBegin">,
-): PromptText {
-  const twice = addsBegin && beginText !== "" && rendered.startsWith(beginText);
-  return { kind: "text", text: twice ? rendered.slice(beginText.length) : rendered, special: true };
+function renderedText(shown: string, { twins }: TemplateVariables, tokenizer: Texts): PromptText {
+  const { beginText, addsBegin, controls } = tokenizer;
+  const twice = addsBegin && beginText !== "" && shown.startsWith(beginText);
+  const once = twice ? shown.slice(beginText.length) : shown;
+  const text = twins && controls ? unmarked(once, twins, controls) : { text: once };
+  return { kind: "text", special: true, ...text };
 }

@@ -5,6 +5,10 @@ export interface ChatMessage {
   /** `tool`: what a tool that was called returned */
   readonly role: "system" | "user" | "assistant" | "tool";
   readonly content: string;
+  /** texts that `content` is made of, joined by newlines: a template that takes parts gets these */
+  readonly parts?: readonly string[];
+  /** what the assistant thought before it said `content`; the template keeps it or drops it */
+  readonly reasoning_content?: string;
   /** tools that the assistant calls */
   readonly tool_calls?: readonly ToolCall[];
   /** of the call that a message of a tool answers */
@@ -34,6 +38,11 @@ export interface PromptText {
   readonly text: string;
   /** text such as <|user|> is read as the special token of that name */
   readonly special: boolean;
+  /**
+   * Ascending indices, UTF-16 units, at which the text is cut before it is read, so that no token spans them: within texts
+   * of control tokens that a client or a tool wrote. Default: none.
+   */
+  readonly cuts?: readonly number[];
 }
 
 export interface UnreadChat {
@@ -42,6 +51,10 @@ export interface UnreadChat {
   readonly template: string | null;
   readonly messages: readonly ChatMessage[];
   readonly tools: readonly ChatTool[];
+  /** more variables for the template, such as `enable_thinking` or `reasoning_effort` */
+  readonly variables?: Readonly<Record<string, unknown>>;
+  /** the last message is the assistant's, and the answer goes on with it */
+  readonly continues?: boolean;
 }
 
 /** A prompt as the one who asks has it. */
@@ -50,5 +63,7 @@ export type UnreadPrompt = PromptText | UnreadChat;
 /** UTF-16 units of what was written, without tools and calls: a template may drop those. */
 export function promptUnits(prompt: UnreadPrompt): number {
   if (prompt.kind === "text") return prompt.text.length;
-  return prompt.messages.reduce((units, { content }) => units + content.length, 0);
+  return prompt.messages.reduce((units, { content, reasoning_content: thought = "" }) => {
+    return units + content.length + thought.length;
+  }, 0);
 }

@@ -19,6 +19,8 @@ const SPACE = 2;
 const WORDS = 4;
 const NUMBERS = 8;
 
+const NO_LENGTHS: readonly number[] = [];
+
 /** Special tokens of a vocabulary, to be found in a text. */
 export class SpecialTexts {
   /** by the first two units, or one where there is one: lengths that there are, the longest first */
@@ -47,10 +49,23 @@ export class SpecialTexts {
     return count;
   }
 
+  /** All that begin there, as lengths, the longest first. */
+  lengthsAt(text: string, from: number): number[] {
+    return [2, 1].flatMap((units) => {
+      const lengths = this.lengths.get(text.slice(from, from + units)) ?? NO_LENGTHS;
+      return lengths.filter((length) => this.texts.has(text.slice(from, from + length)));
+    });
+  }
+
+  /** Every character that is in one of them. */
+  characters(): Set<string> {
+    return new Set([...this.texts].flatMap((text) => text.split("")));
+  }
+
   /** Length of the one that begins there; 0: none. */
   private at(text: string, from: number): number {
     for (const units of [2, 1]) {
-      const lengths = this.lengths.get(text.slice(from, from + units)) ?? [];
+      const lengths = this.lengths.get(text.slice(from, from + units)) ?? NO_LENGTHS;
       const length = lengths.find((length) => this.texts.has(text.slice(from, from + length)));
       if (length !== undefined) return length;
     }

@@ -1,5 +1,6 @@
 import { PicoSpecError } from "../util/errors.ts";
 import type { PromptText } from "./conversation.ts";
+import type { SpecialTexts } from "./tame.ts";
 
 /** A prompt that the model's tokenizer cannot read: `prompt_refused`; or not now: `tokenizer_busy`. */
 export class PromptError extends PicoSpecError {
@@ -32,6 +33,11 @@ export interface Tokenizer {
    * prompt is read before its length is checked.
    */
   readonly longestTokenBytes?: number;
+  /**
+   * Texts of the control tokens. What clients and tools write of these in a conversation is read as plain text. Not given:
+   * there are none.
+   */
+  readonly controls?: SpecialTexts;
   /** The bytes that a token adds to the text: a character may be spread over several tokens. Special tokens and ids past the vocabulary have none. */
   piece(token: number): Uint8Array;
 }

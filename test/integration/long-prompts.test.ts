@@ -6,8 +6,9 @@ import { readPrompt } from "../../src/edge/prompt.ts";
 import { LlamaModel } from "../../src/engine/llama/model.ts";
 import { LlamaTokenizer } from "../../src/engine/llama/tokenizer.ts";
 import { TOKENIZER_LIMITS, TokenizerProcess } from "../../src/engine/llama/tokenizer-process.ts";
-import { chatPrompt, renderTemplate, type TemplateVariables } from "../../src/text/chat-template.ts";
+import { chatPrompt, renderTemplate } from "../../src/text/chat-template.ts";
 import type { ChatMessage, PromptText } from "../../src/text/conversation.ts";
+import type { TemplateVariables } from "../../src/text/templates/render.ts";
 import { fragile } from "../attacks/suite.ts";
 import { DRAFTER } from "../support/processes.ts";
 

@@ -52,6 +52,14 @@ export async function realVocabularies(): Promise<RealVocabulary[]> {
   );
 }
 
+/** Chat templates of real models, by name: Jinja source. */
+export async function realTemplates(): Promise<ReadonlyMap<string, string>> {
+  const folder = join(await fetched(), "templates");
+  const files = (await readdir(folder)).filter((name) => name.endsWith(".jinja")).sort();
+  const sources = await Promise.all(files.map((name) => readFile(join(folder, name), "utf8")));
+  return new Map(files.map((name, i) => [name.slice(0, -".jinja".length), sources[i]!]));
+}
+
 async function samplesOf(path: string): Promise<RealVocabulary["samples"]> {
   const [texts, tokens] = await Promise.all(
     ["inp", "out"].map((suffix) => readFile(`${path}.${suffix}`, "utf8").catch(() => "")),

@@ -10,7 +10,14 @@ const MEMORY = { totalBytes: 1000 * MIB, availableBytes: 500 * MIB };
 
 const file = (given: Partial<ModelFile> = {}): ModelFile => ({
   ...{ path: "m.gguf", name: "m.gguf", architecture: "llama", chatTemplate: "{{ x }}" },
-  ...{ fingerprint: "gpt2-9-aa", identity: "aa", realTokens: 9, longestTokenBytes: 4, specialTexts: [] },
+  ...{
+    fingerprint: "gpt2-9-aa",
+    identity: "aa",
+    realTokens: 9,
+    longestTokenBytes: 4,
+    specialTexts: [],
+    controlTexts: [],
+  },
   ...given,
 });
 

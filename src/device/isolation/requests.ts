@@ -1,7 +1,7 @@
 import type { Footprint } from "../../engine/llama/footprint.ts";
 import type { ModelFile } from "../../engine/llama/gguf.ts";
 import type { GpuChoice } from "../../engine/llama/library.ts";
-import type { TemplateVariables } from "../../text/chat-template.ts";
+import type { TemplateVariables } from "../../text/templates/render.ts";
 import type { Outcome } from "./outcome.ts";
 
 /** What a process of its own is asked, and answers. Plain data: it goes as JSON. */

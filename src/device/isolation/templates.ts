@@ -1,4 +1,5 @@
-import { TemplateError, type TemplateVariables, templateError } from "../../text/chat-template.ts";
+import { TemplateError, templateError } from "../../text/chat-template.ts";
+import type { TemplateVariables } from "../../text/templates/render.ts";
 import { CRASHED, IsolatedChild, LATE } from "./child.ts";
 import { ISOLATION_LIMITS, type IsolationLimits } from "./limits.ts";
 

@@ -23,6 +23,12 @@ export function isControl(type: number): boolean {
   return type === TokenType.control;
 }
 
+/** A token that a client's text must not become: all control tokens, and what has the form of one. */
+export function isMarker(type: number, text: string): boolean {
+  if (type === TokenType.userDefined) return /^<[|｜]|[|｜]>$/u.test(text);
+  return isSpecial(type);
+}
+
 /** null: the file has no such list */
 export function tokenizerList(metadata: GgufMetadata["metadata"], name: string): MetadataList | null {
   const value = metadata[`tokenizer.ggml.${name}`];

@@ -3,7 +3,14 @@ import { basename } from "node:path";
 import { messageOf } from "../../util/errors.ts";
 import { EngineError } from "../engine.ts";
 import { oddContext, otherFormat, otherKind } from "./file-kind.ts";
-import { fingerprintOf, identityOf, isSpecial, tokenizerList, withoutPadding } from "./fingerprint.ts";
+import {
+  fingerprintOf,
+  identityOf,
+  isMarker,
+  isSpecial,
+  tokenizerList,
+  withoutPadding,
+} from "./fingerprint.ts";
 import { type GgufHeader, readHeaderOf } from "./header.ts";
 import type { MetadataList } from "./metadata-list.ts";
 
@@ -21,6 +28,8 @@ export interface ModelFile {
   readonly realTokens: number;
   /** texts that are read as one token wherever they are: the tokenizer cuts a prompt there */
   readonly specialTexts: readonly string[];
+  /** those of them that a client's text must not become */
+  readonly controlTexts: readonly string[];
   /** of the longest token as the file has it: what it stands for has as many at most */
   readonly longestTokenBytes: number;
 }
@@ -74,7 +83,8 @@ export function modelFileOf(path: string, header: GgufHeader): ModelFile {
     fingerprint: fingerprintOf(metadata, realTokens),
     identity: identityOf(header),
     realTokens,
-    specialTexts: specialTexts(tokens, tokenizerList(metadata, "token_type")),
+    specialTexts: textsOf(isSpecial, tokens, tokenizerList(metadata, "token_type")),
+    controlTexts: textsOf(isMarker, tokens, tokenizerList(metadata, "token_type")),
     longestTokenBytes: longest(tokens),
   };
 }
@@ -110,11 +120,18 @@ export async function checkParts(parts: readonly string[]): Promise<void> {
   }
 }
 
-function specialTexts(tokens: MetadataList, types: MetadataList | null): string[] {
+function textsOf(
+  has: (type: number, text: string) => boolean,
+  tokens: MetadataList,
+  types: MetadataList | null,
+): string[] {
   const found: string[] = [];
   const most = Math.min(tokens.length, types?.length ?? 0);
   for (let id = 0; id < most; id++) {
-    if (isSpecial(types!.number(id)) && tokens.textBytes(id) > 0) found.push(tokens.text(id));
+    const type = types!.number(id);
+    if (!isSpecial(type) || tokens.textBytes(id) === 0) continue;
+    const text = tokens.text(id);
+    if (has(type, text)) found.push(text);
   }
   return found;
 }

@@ -2,6 +2,7 @@ import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import koffi from "koffi";
+import { encodePrompt } from "../../text/read-pieces.ts";
 import { messageOf } from "../../util/errors.ts";
 import { LlamaModel } from "./model.ts";
 import { LlamaTokenizer } from "./tokenizer.ts";
@@ -37,8 +38,7 @@ async function answer(order: TokenizerOrder): Promise<TokenizerAnswer> {
     return { ok: true, tokens: null };
   }
   const reader = await tokenizer!;
-  const { text, special } = order.prompt;
-  return { ok: true, tokens: reader.encode(text, special) };
+  return { ok: true, tokens: encodePrompt(order.prompt, reader) };
 }
 
 function failure(error: unknown): TokenizerAnswer {

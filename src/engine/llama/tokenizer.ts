@@ -1,4 +1,5 @@
 import type { PromptText } from "../../text/conversation.ts";
+import { encodePrompt } from "../../text/read-pieces.ts";
 import { isTame, SpecialTexts } from "../../text/tame.ts";
 import type { Tokenizer } from "../../text/tokenizer.ts";
 import { assert } from "../../util/assert.ts";
@@ -7,6 +8,9 @@ import { TokenizerProcess } from "./tokenizer-process.ts";
 
 /** Longer ones are read elsewhere. */
 const FEW_UNITS = 8 * 1024;
+
+/** And those with more pieces. */
+const FEW_CUTS = 4;
 
 /** What special tokens may cut a prompt into, and how long that may take. */
 const MOST_PARTS = 256;
@@ -22,6 +26,7 @@ export class LlamaTokenizer implements Tokenizer {
   readonly endText: string;
   readonly addsBegin: boolean;
   readonly longestTokenBytes: number;
+  readonly controls: SpecialTexts;
   private readonly aside: TokenizerProcess;
   private readonly specials: SpecialTexts;
   /** for the shortest text */
@@ -46,6 +51,9 @@ export class LlamaTokenizer implements Tokenizer {
     this.endText = this.text(api.vocabEos(model.vocab));
     this.addsEnd = api.vocabAddsEos(model.vocab);
     this.specials = new SpecialTexts(model.file.specialTexts);
+    // The library takes what ends a text for a control token, whatever the file says.
+    const ends = this.endTokens().map((token) => this.text(token));
+    this.controls = new SpecialTexts([...model.file.controlTexts, ...ends]);
     this.partMs = Math.min(...[1, 2, 3].map(() => this.timed(() => this.encode("a", false))));
     this.addsBegin = this.encode("", false)[0] === api.vocabBos(model.vocab);
   }
@@ -70,9 +78,9 @@ export class LlamaTokenizer implements Tokenizer {
 
   /** Long prompts are read in a process of their own, which is started for the first: see tokenizer-process.ts. */
   async readUntrusted(prompt: PromptText): Promise<Int32Array> {
-    const { text, special } = prompt;
-    if (text.length <= FEW_UNITS && isTame(text) && !this.isCutUp(text, special))
-      return this.encode(text, special);
+    const { text, special, cuts = [] } = prompt;
+    const isShort = text.length <= FEW_UNITS && cuts.length <= FEW_CUTS && isTame(text);
+    if (isShort && !this.isCutUp(text, special)) return encodePrompt(prompt, this);
     return this.aside.read(prompt);
   }
 

@@ -51,7 +51,7 @@ const ROOMS: Record<string, readonly string[]> = {
   "cloud/passes": ["cloud/core"],
   "cloud/live": ["cloud/core"],
   "cloud/server.ts": ["cloud", "transport/node"],
-  api: ["edge", "text", "grammar/schema"],
+  api: ["edge", "text", "grammar/ebnf", "grammar/schema"],
   "api/openai": ["api"],
   "api/app.ts": ["api/openai"],
   "api/server.ts": ["api/app.ts", "ops/edge", "transport/node"],
@@ -163,10 +163,6 @@ const LISTED: readonly Listed[] = [
       "src/sampling/whole-row.ts": ["plainRowKernel"],
       "src/util/setting.ts": ["allowedText"],
     },
-  },
-  {
-    why: "formats of families, which no endpoint reads answers by yet",
-    exports: { "src/text/formats/registry.ts": ["formatOf"] },
   },
   {
     why: "bounds and tables that tests compare with what they describe, and controls switch off",

@@ -1,13 +1,23 @@
-import type { AnswerEnd, Answerer, AnswerRequest, Edge } from "../edge/edge.ts";
+import type { AnswerEnd, Answerer, Edge } from "../edge/edge.ts";
 import type { AnswerObserver } from "../edge/observer.ts";
 import type { Seed } from "../sampling/random.ts";
+import type { Format } from "../text/formats/format.ts";
 import type { Tokenizer } from "../text/tokenizer.ts";
 import { unlessAborted } from "../util/abort.ts";
 import { Turnstile } from "../util/turnstile.ts";
+import type { AnsweringModel } from "./answer-grammar.ts";
 import { allChoices } from "./choices.ts";
 import type { Conversation, ConversationEvent } from "./conversation.ts";
 import { HttpError } from "./errors.ts";
-import { type ConversationRequests, requestsOf } from "./requests.ts";
+import { readTail } from "./prompt-tail.ts";
+import {
+  type ChoiceRequest,
+  choiceRequests,
+  isChat,
+  modelBy,
+  promptRequests,
+  type ReadPrompt,
+} from "./requests.ts";
 
 /** Conversations in, events out, over one edge or several; so many at a time. Of protocols it knows nothing. */
 
@@ -15,6 +25,8 @@ export interface AnswersOptions {
   /** one, or one for each model: the first is the default, and requests name the others */
   readonly edge: Edge | readonly Edge[];
   readonly freshSeed: () => Seed;
+  /** what a model with a chat template writes; default: by the formats that there are */
+  readonly formatOf?: (template: string | null) => Format;
   /** answers that are made at a time; others wait, up to `waiting` of them */
   readonly concurrent: number;
   readonly waiting: number;
@@ -102,7 +114,10 @@ export class Answers {
       const choosing = edge.answerer(conversation.sampling.policy);
       const answerer = await unlessAborted(choosing, signal);
       if (!answerer) throw new HttpError(499, "cancelled", "the client has gone");
-      const asked = requestsOf(conversation, edge.templateBy(answerer), this.options.freshSeed);
+      const model = modelBy(edge.templateBy(answerer), this.options.formatOf);
+      const prompts = await unlessAborted(promptsOf(edge, answerer, conversation, model), signal);
+      if (!prompts) throw new HttpError(499, "cancelled", "the client has gone");
+      const asked = choiceRequests(conversation, model, prompts, this.options.freshSeed);
       const { opener, standsIn, policy } = answerer;
       return {
         model: standsIn ? opener.model.name : edge.modelName,
@@ -110,7 +125,7 @@ export class Answers {
         tokenizer: edge.tokenizerBy(opener),
         relaxed: asked.relaxed,
         count,
-        events: this.run(edge, asked, answerer, signal, requestId),
+        events: this.run(edge, asked.choices, answerer, signal, requestId),
       };
     } catch (error) {
       this.turnstile.leave(count);
@@ -121,23 +136,20 @@ export class Answers {
   /** Its places are given back when it is read to its end, or left: the caller begins to read it at once. */
   private async *run(
     edge: Edge,
-    { requests, readsCalls }: ConversationRequests,
+    choices: readonly ChoiceRequest[],
     answerer: Answerer,
     signal: AbortSignal,
     requestId: string,
   ): AsyncGenerator<ConversationEvent, void, undefined> {
     const { observe } = this.options;
     try {
-      const asked = requests.map(
-        (request): AnswerRequest => ({
-          ...request,
-          answerer,
-          ...(observe ? { observer: observe(requestId) } : {}),
-        }),
-      );
-      yield* allChoices(edge, asked, readsCalls, signal);
+      const asked = choices.map(({ request, reading }) => ({
+        request: { ...request, answerer, ...(observe ? { observer: observe(requestId) } : {}) },
+        reading,
+      }));
+      yield* allChoices(edge, asked, signal);
     } finally {
-      this.turnstile.leave(requests.length);
+      this.turnstile.leave(choices.length);
     }
   }
 
@@ -152,6 +164,23 @@ export class Answers {
     if (!edge) throw noModel(name, edges);
     return edge;
   }
+}
+
+/** A chat is read here, once for all of its choices: how it ends says how the answer begins. */
+async function promptsOf(
+  edge: Edge,
+  answerer: Answerer,
+  conversation: Conversation,
+  model: AnsweringModel,
+): Promise<readonly ReadPrompt[]> {
+  if (!isChat(conversation)) return conversation.prompts.map((prompt) => ({ prompt, thinkingOpen: false }));
+  const tokenizer = edge.tokenizerBy(answerer.opener);
+  return Promise.all(
+    promptRequests(conversation, model).map(async (request) => {
+      const prompt = await edge.readPrompt({ ...request, answerer });
+      return { prompt, thinkingOpen: model.format.thinkingOpen(readTail(prompt, tokenizer)) };
+    }),
+  );
 }
 
 function noModel(name: string, edges: readonly Edge[]): HttpError {

@@ -18,6 +18,9 @@ export interface Conversation {
   readonly choices: number;
   readonly tools: readonly CallableTool[];
   readonly toolUse: ToolUse;
+  readonly thinking: Thinking;
+  /** the last message is the assistant's, and the answer goes on with it */
+  readonly continues: boolean;
   /** null: the answer is free */
   readonly format: AnswerFormat | null;
   /** how many of the likeliest tokens come with each token; null: no logprobs */
@@ -41,6 +44,8 @@ export interface Sampling {
 
 /** A tool that may be called. */
 export interface CallableTool extends ChatTool {
+  /** the field of its parameters */
+  readonly param: string;
   /** its parameters are kept to the letter, or the request is refused */
   readonly strict: boolean;
 }
@@ -50,6 +55,15 @@ export interface ToolUse {
   readonly mode: "none" | "auto" | "required";
   /** names of the only ones that may be called; null: all */
   readonly allowed: readonly string[] | null;
+  /** more than one call in an answer */
+  readonly parallel: boolean;
+}
+
+export interface Thinking {
+  /** for the chat template, such as `enable_thinking`: whether and how much the model thinks is the template's to say */
+  readonly variables: Readonly<Record<string, unknown>>;
+  /** a thought is ended after so many tokens; null: never */
+  readonly budgetTokens: number | null;
 }
 
 /** What an answer has to look like. */
@@ -72,9 +86,13 @@ export type ConversationEvent = { readonly choice: number } & (
       readonly text: string;
       readonly tokens: readonly AnsweredToken[];
     }
+  /** What the model thinks before it says something, and for itself. */
+  | { readonly kind: "reasoning"; readonly text: string; readonly tokens: readonly AnsweredToken[] }
   /** A call of a tool begins. */
   | {
       readonly kind: "call";
+      /** as the model wrote it; null: it wrote none */
+      readonly id: string | null;
       /** counts the calls of this choice, from 0 */
       readonly call: number;
       readonly name: string;
@@ -82,5 +100,10 @@ export type ConversationEvent = { readonly choice: number } & (
   /** More of a call's arguments: all of them together are JSON. */
   | { readonly kind: "arguments"; readonly call: number; readonly text: string }
   /** Once for each choice, last. */
-  | { readonly kind: "end"; readonly end: AnswerEnd }
+  | { readonly kind: "end"; readonly end: ChoiceEnd }
 );
+
+export interface ChoiceEnd extends AnswerEnd {
+  /** tokens of thoughts, among those of the answer */
+  readonly reasoningTokens: number;
+}

@@ -31,6 +31,12 @@ export interface AnswerRequest {
   /** a conversation's texts as they are, a line each, without the chat template; the default is false */
   readonly raw?: boolean;
   readonly tools?: readonly ChatTool[];
+  /** of a conversation: more variables of the chat template, such as `enable_thinking` */
+  readonly templateVariables?: Readonly<Record<string, unknown>>;
+  /** of a conversation: the last message is the assistant's, and the answer goes on with it; the default is false */
+  readonly continues?: boolean;
+  /** texts of special tokens that are text of the answer: markers that its reader looks for. The default is none */
+  readonly markers?: readonly string[];
   readonly policy?: PolicyName | DecodingPolicy;
   /** the model that answers, as `Edge.answerer` chose it, in place of a policy. Default: it is chosen by the policy */
   readonly answerer?: Answerer;
@@ -50,6 +56,12 @@ export interface AnswerRequest {
   /** counts, logs or traces the answer; default: nothing does */
   readonly observer?: AnswerObserver;
 }
+
+/** What of a request its prompt is made of. */
+export type PromptRequest = Pick<
+  AnswerRequest,
+  "prompt" | "tools" | "raw" | "policy" | "answerer" | "templateVariables" | "continues"
+>;
 
 export interface AnsweredToken {
   readonly token: number;
@@ -239,13 +251,22 @@ export class Edge {
    * Token ids of a prompt, Int32Array[n], by what is known of the model that answers. At once, however long it takes.
    * @throws TemplateError when the chat template refuses the messages
    */
-  async promptOf(
-    request: Pick<AnswerRequest, "prompt" | "tools" | "raw" | "policy" | "answerer">,
-  ): Promise<Int32Array> {
+  async promptOf(request: PromptRequest): Promise<Int32Array> {
     const prompt = this.unread(request);
     if (prompt instanceof Int32Array) return prompt;
     const opener = request.answerer?.opener ?? this.openerOf(this.policyOf(request));
     return this.read(prompt, this.tokenizerBy(opener), Number.POSITIVE_INFINITY);
+  }
+
+  /**
+   * The same as an answer reads it: a prompt that the context has no room for is refused before it is read.
+   * @throws TemplateError, SettingError
+   */
+  async readPrompt(request: PromptRequest & { readonly answerer: Answerer }): Promise<Int32Array> {
+    const unread = this.unread(request);
+    const { opener } = request.answerer;
+    if (unread instanceof Int32Array) return unread;
+    return this.read(unread, this.tokenizerBy(opener), opener.model.contextTokens);
   }
 
   /**
@@ -339,16 +360,12 @@ export class Edge {
     };
     if (!answerer) return cancelled();
     const { opener, policy } = answerer;
-    const unread = this.unread({ ...request, answerer });
-    const tokenizer = this.tokenizerBy(opener);
-    const prompt =
-      unread instanceof Int32Array
-        ? unread
-        : await unlessAborted(this.read(unread, tokenizer, opener.model.contextTokens), leave.signal);
+    const prompt = await unlessAborted(this.readPrompt({ ...request, answerer }), leave.signal);
     if (!prompt) return cancelled();
+    const tokenizer = this.tokenizerBy(opener);
     const promptTokens = prompt.length;
     const settings = this.settingsOf(request, policy, opener.model.contextTokens - promptTokens);
-    const parts = new AnswerParts(tokenizer, request.stop ?? [], request.logprobs !== undefined, events);
+    const parts = new AnswerParts(tokenizer, request, events);
     const { observer } = request;
     const answeredBy = policy.target ? "target" : "edge";
     return { ...(await collect(opener, settings, prompt, parts, leave, observer)), promptTokens, answeredBy };
@@ -390,14 +407,13 @@ export class Edge {
     return readPrompt(prompt, { tokenizer, render, contextTokens });
   }
 
-  private unread(
-    request: Pick<AnswerRequest, "prompt" | "tools" | "raw" | "policy" | "answerer">,
-  ): UnreadPrompt | Int32Array {
-    const { prompt, tools = [], raw = false, answerer } = request;
+  private unread(request: PromptRequest): UnreadPrompt | Int32Array {
+    const { prompt, tools = [], raw = false, answerer, continues = false } = request;
     if (prompt instanceof Int32Array) return prompt;
     if (typeof prompt === "string") return { kind: "text", text: prompt, special: false };
+    const variables = request.templateVariables ?? {};
     const asked = answerer ? this.templateBy(answerer) : this.templateOf(this.policyOf(request));
-    return { kind: "chat", template: raw ? null : asked, messages: prompt, tools };
+    return { kind: "chat", template: raw ? null : asked, messages: prompt, tools, variables, continues };
   }
 
   private templateOf(policy: DecodingPolicy): string | null {
@@ -459,16 +475,12 @@ class AnswerParts {
   /** logprobs whose tokens have not come: none, unless a cloud says more than it was asked */
   private readonly early: TokenLogprobs[] = [];
 
-  constructor(
-    tokenizer: Tokenizer,
-    stops: readonly string[],
-    wantsLogprobs: boolean,
-    events: Inbox<AnswerEvent>,
-  ) {
+  constructor(tokenizer: Tokenizer, request: AnswerRequest, events: Inbox<AnswerEvent>) {
+    const { stop = [], markers, logprobs } = request;
     this.tokenizer = tokenizer;
-    this.streaming = new StreamingText(tokenizer);
-    this.strings = new StopStrings(stops);
-    this.wantsLogprobs = wantsLogprobs;
+    this.streaming = new StreamingText(tokenizer, markers);
+    this.strings = new StopStrings(stop);
+    this.wantsLogprobs = logprobs !== undefined;
     this.events = events;
   }
 

@@ -1,35 +1,74 @@
 import type { z } from "zod";
 import type { ChatMessage } from "../../text/conversation.ts";
-import type { CallableTool, Conversation, ToolUse } from "../conversation.ts";
+import type { CallableTool, Conversation, Thinking, ToolUse } from "../conversation.ts";
 import { formatOf, present } from "./format.ts";
 import { samplingOf } from "./sampling.ts";
 import type { ChatBody } from "./schema/chat.ts";
 import type { contentSchema, messageSchema } from "./schema/messages.ts";
-import type { toolSchema } from "./schema/tools.ts";
+import type { functionSchema } from "./schema/tools.ts";
 
 /** A chat completion's request as a conversation. @throws HttpError 400, SettingError */
 export function chatConversation(body: ChatBody): Conversation {
+  const tools = (body.tools ?? []).map(({ function: tool }, number) =>
+    plainTool(tool, `tools.${number}.function.parameters`),
+  );
+  const functions = (body.functions ?? []).map((tool, number) =>
+    plainTool(tool, `functions.${number}.parameters`),
+  );
+  const last = body.messages.at(-1)!;
   return {
     model: body.model,
     prompts: [body.messages.map(plainMessage)],
     choices: body.n ?? 1,
-    tools: (body.tools ?? []).map(plainTool),
-    toolUse: toolUseOf(body.tool_choice ?? "auto"),
+    tools: [...tools, ...functions],
+    toolUse: toolUseOf(body),
+    thinking: thinkingOf(body),
+    continues: last.role === "assistant" && !called(last) && body.continue_final_message !== false,
     format: formatOf(body),
     logprobs: body.logprobs ? (body.top_logprobs ?? 0) : null,
     sampling: samplingOf(body, body.max_completion_tokens ?? body.max_tokens ?? undefined),
   };
 }
 
-function toolUseOf(choice: NonNullable<ChatBody["tool_choice"]>): ToolUse {
-  if (typeof choice === "string") return { mode: choice, allowed: null };
-  return { mode: "required", allowed: [choice.function.name] };
+function called({ tool_calls, function_call }: Extract<Message, { role: "assistant" }>): boolean {
+  return (tool_calls?.length ?? 0) > 0 || present(function_call);
 }
 
-function plainTool({ function: tool }: z.infer<typeof toolSchema>): CallableTool {
+function toolUseOf(body: ChatBody): ToolUse {
+  const { tool_choice: choice, function_call: named } = body;
+  const parallel = body.parallel_tool_calls ?? true;
+  if (present(named)) {
+    if (typeof named === "string") return { mode: named, allowed: null, parallel };
+    return { mode: "required", allowed: [named.name], parallel: false };
+  }
+  if (!present(choice)) return { mode: "auto", allowed: null, parallel };
+  if (typeof choice === "string") return { mode: choice, allowed: null, parallel };
+  if (choice.type === "function")
+    return { mode: "required", allowed: [choice.function.name], parallel: false };
+  const { mode, tools } = choice.allowed_tools;
+  return { mode, allowed: tools.map((tool) => tool.function.name), parallel };
+}
+
+function thinkingOf(body: ChatBody): Thinking {
+  const { reasoning_effort: effort, enable_thinking, chat_template_kwargs } = body;
+  const enabled = enable_thinking ?? (effort === "none" ? false : null);
+  return {
+    variables: {
+      ...(present(effort) ? { reasoning_effort: effort } : {}),
+      ...(enabled === null ? {} : { enable_thinking: enabled }),
+      ...chat_template_kwargs,
+    },
+    budgetTokens: body.thinking_budget_tokens ?? body.thinking_token_budget ?? null,
+  };
+}
+
+type Message = z.infer<typeof messageSchema>;
+
+function plainTool(tool: z.infer<typeof functionSchema>, param: string): CallableTool {
   const { name, description, parameters, strict } = tool;
   return {
     strict: strict ?? false,
+    param,
     type: "function",
     function: {
       name,
@@ -39,24 +78,44 @@ function plainTool({ function: tool }: z.infer<typeof toolSchema>): CallableTool
   };
 }
 
-function plainMessage(message: z.infer<typeof messageSchema>): ChatMessage {
+function plainMessage(message: Message): ChatMessage {
   const text = plainText(message.content ?? "");
   switch (message.role) {
     case "developer":
-      return { role: "system", content: text };
+      return { role: "system", ...text };
     case "assistant":
-      return {
-        role: "assistant",
-        content: text,
-        ...(message.tool_calls && message.tool_calls.length > 0 ? { tool_calls: message.tool_calls } : {}),
-      };
+      return assistantMessage(message, text);
     case "tool":
-      return { role: "tool", content: text, tool_call_id: message.tool_call_id };
+      return { role: "tool", ...text, tool_call_id: message.tool_call_id };
+    case "function":
+      return { role: "tool", ...text, tool_call_id: callIdOf(message.name) };
     default:
-      return { role: message.role, content: text };
+      return { role: message.role, ...text };
   }
 }
 
-function plainText(given: z.infer<typeof contentSchema>): string {
-  return typeof given === "string" ? given : given.map(({ text }) => text).join("");
+function assistantMessage(
+  message: Extract<Message, { role: "assistant" }>,
+  text: ReturnType<typeof plainText>,
+): ChatMessage {
+  const { tool_calls: calls, function_call: call } = message;
+  const thought = message.reasoning_content ?? message.reasoning ?? "";
+  const old = present(call) ? [{ id: callIdOf(call.name), type: "function" as const, function: call }] : [];
+  const all = [...(calls ?? []), ...old];
+  return {
+    ...{ role: "assistant", ...text },
+    ...(thought === "" ? {} : { reasoning_content: thought }),
+    ...(all.length > 0 ? { tool_calls: all } : {}),
+  };
+}
+
+/** Calls of functions had no ids: a function's name tells which call is answered. */
+function callIdOf(name: string): string {
+  return `call_${name}`;
+}
+
+function plainText(given: z.infer<typeof contentSchema>): Pick<ChatMessage, "content" | "parts"> {
+  if (typeof given === "string") return { content: given };
+  const parts = given.map(({ text }) => text);
+  return { content: parts.join("\n"), parts };
 }

@@ -1,7 +1,6 @@
-import type { AnswerEnd } from "../../edge/edge.ts";
 import type { Tokenizer } from "../../text/tokenizer.ts";
 import type { WholeChoice } from "../choices.ts";
-import type { ConversationEvent } from "../conversation.ts";
+import type { ChoiceEnd, ConversationEvent } from "../conversation.ts";
 import { fingerprintOf, type ResponseHead } from "./chat-response.ts";
 import { plainLogprobs } from "./logprobs.ts";
 import { finishReason, timingsOf, usageOf } from "./usage.ts";
@@ -29,7 +28,7 @@ export function completion(
       index,
       text,
       logprobs: shape.logprobs === null ? null : plainLogprobs(tokens, shape.tokenizer, 0, shape.logprobs),
-      finish_reason: finishReason(end, false),
+      finish_reason: finishReason(end, null),
     })),
     usage: usageOf(ends, shape.choicesPerPrompt),
     timings: timingsOf(ends[0]!),
@@ -44,7 +43,7 @@ export async function* completionChunks(
   shape: CompletionShape,
 ): AsyncGenerator<unknown, void, undefined> {
   const offsets = new Array<number>(count).fill(0);
-  const ends = new Array<AnswerEnd>(count);
+  const ends = new Array<ChoiceEnd>(count);
   const chunk = (choices: unknown[], more: object = {}) => ({
     ...{ id: head.id, object: "text_completion", created: head.created, model: head.model, choices },
     ...fingerprintOf(head),
@@ -55,7 +54,7 @@ export async function* completionChunks(
     const index = event.choice;
     if (event.kind === "end") {
       ends[index] = event.end;
-      const last = { index, text: "", logprobs: null, finish_reason: finishReason(event.end, false) };
+      const last = { index, text: "", logprobs: null, finish_reason: finishReason(event.end, null) };
       yield chunk([last], { timings: timingsOf(event.end) });
       continue;
     }

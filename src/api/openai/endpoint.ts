@@ -52,6 +52,7 @@ export class OpenAi {
       tokenizer: begun.tokenizer,
       wantsLogprobs: chat.logprobs ?? false,
       callId: () => `call_${freshId()}`,
+      functions: (chat.functions?.length ?? 0) > 0,
     };
     if (!chat.stream) {
       const whole = chatCompletion(head, await gathered(count, events), shape);

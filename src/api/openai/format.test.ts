@@ -4,7 +4,7 @@ import type { LlguidanceGrammars } from "../../grammar/llguidance/grammars.ts";
 import { toSeed } from "../../sampling/random.ts";
 import type { Conversation } from "../conversation.ts";
 import { HttpError } from "../errors.ts";
-import { requestsOf } from "../requests.ts";
+import { choiceRequests, modelBy, promptRequests } from "../requests.ts";
 import { chatConversation } from "./chat.ts";
 import { completionConversation } from "./completions.ts";
 import { parseChat } from "./schema/chat.ts";
@@ -22,12 +22,15 @@ const TOOL = { type: "function", function: { name: "find", parameters: AGE } };
 const CALL = '<tool_call>\n{"name": "find", "arguments": {"age": 7}}\n</tool_call>';
 
 /** What the first choice asks for. */
-function demanded(conversation: Conversation, template: string | null = KNOWS_TOOLS) {
-  const { requests, ...rest } = requestsOf(conversation, template, () => toSeed(1));
-  return { ...requests[0]!, ...rest };
+function demanded(conversation: Conversation, template: string | null = KNOWS_TOOLS, thinkingOpen = false) {
+  const model = modelBy(template);
+  const [prompt = null] = Array.isArray(conversation.prompts[0]) ? promptRequests(conversation, model) : [];
+  const prompts = [{ prompt: conversation.prompts[0]!, thinkingOpen }];
+  const { choices, relaxed } = choiceRequests(conversation, model, prompts, () => toSeed(1));
+  return { ...choices[0]!.request, tools: prompt?.tools, read: choices[0]!.reading?.tools, relaxed };
 }
-const demand = (more: object, template?: string) =>
-  demanded(chatConversation(parseChat({ messages, ...more })), template);
+const demand = (more: object, ...how: [template?: string, thinkingOpen?: boolean]) =>
+  demanded(chatConversation(parseChat({ messages, ...more })), ...how);
 const problem = (more: object) => {
   try {
     demand(more);
@@ -165,10 +168,10 @@ describe("the format of an answer", () => {
 
 describe("tools", () => {
   it("that need not be called leave the answer free", () => {
-    expect(demand({ tools: [TOOL] })).toMatchObject({ readsCalls: true, tools: [TOOL], relaxed: [] });
+    expect(demand({ tools: [TOOL] })).toMatchObject({ read: [TOOL.function], tools: [TOOL], relaxed: [] });
     expect(demand({ tools: [TOOL] }).grammar).toBeUndefined();
     const none = demand({ tools: [TOOL], tool_choice: "none" });
-    expect([none.readsCalls, none.tools]).toEqual([false, undefined]);
+    expect([none.read, none.tools]).toEqual([[], undefined]);
   });
 
   it.each([["required"], [{ type: "function", function: { name: "find" } }]])("%j: a call", (tool_choice) => {
@@ -223,13 +226,12 @@ describe("tools", () => {
     });
   });
 
-  it("that there are none of, or that the template does not know, are refused", () => {
+  it("that there are none of are refused", () => {
     const none = { type: "function", function: { name: "g" } };
     expect(problem({ tools: [TOOL], tool_choice: none })).toMatchObject({
       status: 400,
       param: "tool_choice",
     });
     expect(problem({ tool_choice: "required" })).toMatchObject({ status: 400, param: "tool_choice" });
-    expect(() => demand({ tools: [TOOL] }, "{{ messages }}")).toThrow(/does not show tools/);
   });
 });

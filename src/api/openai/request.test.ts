@@ -3,8 +3,9 @@ import { CloudError } from "../../edge/connection.ts";
 import { toSeed } from "../../sampling/random.ts";
 import { SettingError } from "../../util/errors.ts";
 import { TurnstileError } from "../../util/turnstile.ts";
+import type { Conversation } from "../conversation.ts";
 import { asHttpError, HttpError } from "../errors.ts";
-import { requestsOf } from "../requests.ts";
+import { choiceRequests, modelBy, promptRequests } from "../requests.ts";
 import { chatConversation } from "./chat.ts";
 import { completionConversation } from "./completions.ts";
 import { parseChat } from "./schema/chat.ts";
@@ -12,9 +13,15 @@ import { parseCompletion } from "./schema/completion.ts";
 
 const fresh = () => toSeed(99);
 const messages = [{ role: "user", content: "Hi" }];
-const asked = (body: object) => requestsOf(chatConversation(parseChat(body)), null, fresh).requests;
-const completed = (body: object) =>
-  requestsOf(completionConversation(parseCompletion(body)), null, fresh).requests;
+const requestsOf = (conversation: Conversation) => {
+  const prompts = conversation.prompts.map((prompt) => ({ prompt, thinkingOpen: false }));
+  return choiceRequests(conversation, modelBy(null), prompts, fresh).choices.map(({ request }) => request);
+};
+const asked = (body: object) => requestsOf(chatConversation(parseChat(body)));
+/** What its prompt is made of. */
+const shown = (body: object, template: string | null = null) =>
+  promptRequests(chatConversation(parseChat({ messages, ...body })), modelBy(template))[0]!;
+const completed = (body: object) => requestsOf(completionConversation(parseCompletion(body)));
 const problem = (act: () => unknown) => {
   try {
     act();
@@ -57,6 +64,7 @@ describe("a chat request", () => {
     expect(asked({ messages })).toEqual([
       {
         prompt: messages,
+        markers: modelBy(null).format.markers,
         sampler: {},
         stop: [],
         seed: toSeed(99),
@@ -86,7 +94,7 @@ describe("a chat request", () => {
     });
     expect(request!.prompt).toEqual([
       { role: "system", content: "Be brief." },
-      { role: "user", content: "ab" },
+      { role: "user", content: "a\nb", parts: ["a", "b"] },
       {
         role: "assistant",
         content: "",
@@ -113,6 +121,88 @@ describe("a chat request", () => {
     [{ messages, tools: [{ type: "function", function: {} }] }, "tools.0.function.name"],
   ])("that is wrong says where: %j", (body, param) => {
     expect(problem(() => parseChat(body))).toEqual([400, param]);
+  });
+
+  it("says what the template is told of thinking", () => {
+    expect(shown({}).templateVariables).toEqual({});
+    expect(shown({ reasoning_effort: "high" }).templateVariables).toEqual({ reasoning_effort: "high" });
+    expect(shown({ reasoning_effort: "none" }).templateVariables).toEqual({
+      reasoning_effort: "none",
+      enable_thinking: false,
+    });
+    const kwargs = { chat_template_kwargs: { enable_thinking: false, style: "x" } };
+    expect(shown({ ...kwargs, enable_thinking: true }).templateVariables).toEqual({
+      enable_thinking: false,
+      style: "x",
+    });
+    const { thinking } = chatConversation(parseChat({ messages, thinking_budget_tokens: 5 }));
+    expect(thinking.budgetTokens).toBe(5);
+  });
+
+  it("goes on with a last message of the assistant, unless that calls, or the client does not want it", () => {
+    const said = { role: "assistant", content: "Once" };
+    const calls = [{ id: "1", type: "function", function: { name: "f", arguments: "{}" } }];
+    const continues = (last: object, more = {}) =>
+      shown({ messages: [...messages, last], ...more }).continues;
+    expect([continues(said), continues(said, { continue_final_message: false })]).toEqual([true, false]);
+    expect([continues({ ...said, tool_calls: calls }), continues({ role: "user", content: "b" })]).toEqual([
+      false,
+      false,
+    ]);
+  });
+
+  it("brings back what the assistant thought", () => {
+    const thought = { role: "assistant", content: "4", reasoning_content: "2 + 2" };
+    const [message] = shown({ messages: [thought] }).prompt as readonly object[];
+    expect(message).toEqual(thought);
+  });
+
+  it("may have functions in place of tools, and their calls", () => {
+    const call = { name: "f", arguments: "{}" };
+    const old = [
+      ...messages,
+      { role: "assistant", content: null, function_call: call },
+      { role: "function", name: "f", content: "3" },
+    ];
+    const { prompt, tools } = shown({ messages: old, functions: [{ name: "f" }] }, "<tool_call>");
+    expect(prompt).toEqual([
+      messages[0],
+      { role: "assistant", content: "", tool_calls: [{ id: "call_f", type: "function", function: call }] },
+      { role: "tool", content: "3", tool_call_id: "call_f" },
+    ]);
+    expect(tools).toEqual([{ type: "function", function: { name: "f" } }]);
+    const use = (function_call: unknown) =>
+      chatConversation(parseChat({ messages, functions: [{ name: "f" }], function_call })).toolUse;
+    expect(use("none")).toMatchObject({ mode: "none" });
+    expect(use({ name: "f" })).toEqual({ mode: "required", allowed: ["f"], parallel: false });
+    const both = { messages, functions: [{ name: "f" }], tools: [] };
+    expect(problem(() => parseChat(both))).toEqual([400, "functions"]);
+  });
+
+  it("says how tools may be used", () => {
+    const tools = ["f", "g"].map((name) => ({ type: "function", function: { name } }));
+    const use = (more: object) => chatConversation(parseChat({ messages, tools, ...more })).toolUse;
+    expect(use({ tool_choice: null })).toEqual({ mode: "auto", allowed: null, parallel: true });
+    expect(use({ tool_choice: "required", parallel_tool_calls: false })).toEqual({
+      ...{ mode: "required", allowed: null, parallel: false },
+    });
+    expect(use({ tool_choice: tools[1] })).toEqual({ mode: "required", allowed: ["g"], parallel: false });
+    const allowed_tools = { mode: "auto", tools: [tools[0]] };
+    expect(use({ tool_choice: { type: "allowed_tools", allowed_tools } })).toEqual({
+      ...{ mode: "auto", allowed: ["f"], parallel: true },
+    });
+  });
+
+  it("shows tools by a system message where the template does not", () => {
+    const tools = [{ type: "function", function: { name: "find" } }];
+    const system = (prompt: readonly object[]) =>
+      (shown({ messages: prompt, tools }, "{{ messages }}").prompt as readonly { content: string }[])[0]!
+        .content;
+    expect(shown({ tools }, "{{ messages }}").tools).toBeUndefined();
+    expect(system(messages)).toMatch(/"name":"find"/);
+    const parts = { role: "system", content: [{ type: "text", text: "Be brief." }] };
+    expect(system([parts, ...messages])).toMatch(/^Be brief\.\n\n[\s\S]*"name":"find"/);
+    expect(shown({ tools }, "<tool_call>").tools).toEqual(tools);
   });
 
   it("says what a setting has to be", () => {

@@ -27,7 +27,7 @@ function textAt(args: readonly Value[], index: number): string {
 }
 
 /** Pieces of a text between separators: as many cuts as `most`, from the left. */
-export function split(whole: string, separator: string | null, most: number, twins: Twins): string[] {
+function split(whole: string, separator: string | null, most: number, twins: Twins): string[] {
   const plain = twins.plain(whole);
   if (separator === "") throw new Error("a separator has to have a character");
   const pieces: string[] = [];
@@ -67,7 +67,7 @@ function rightSplit(whole: string, separator: string, most: number, twins: Twins
 }
 
 /** @param most replacements; below 0: all */
-export function replaced(whole: string, old: string, by: string, most: number, twins: Twins): string {
+function replaced(whole: string, old: string, by: string, most: number, twins: Twins): string {
   if (old === "") return most === 0 ? whole : whole.split("").reduce((out, unit) => out + unit + by, by);
   return split(whole, old, most, twins).join(by);
 }
@@ -99,9 +99,8 @@ const mapped =
   (self, _args, twins) =>
     text(twins.mapped(raw(self), change));
 
-export const capitalized = (plain: string): string =>
-  plain.slice(0, 1).toUpperCase() + plain.slice(1).toLowerCase();
-export const titled = (plain: string): string => plain.replace(/\p{L}+/gu, (word) => capitalized(word));
+const capitalized = (plain: string): string => plain.slice(0, 1).toUpperCase() + plain.slice(1).toLowerCase();
+const titled = (plain: string): string => plain.replace(/\p{L}+/gu, (word) => capitalized(word));
 
 const edge =
   (has: (plain: string, part: string) => boolean): Method =>

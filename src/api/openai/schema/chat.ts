@@ -5,9 +5,12 @@ import { commonFields, parseBody, REQUEST_LIMITS } from "./common.ts";
 import { listOf } from "./list.ts";
 import { messageSchema } from "./messages.ts";
 import { ranged } from "./sampler.ts";
-import { toolChoiceSchema, toolSchema } from "./tools.ts";
+import { functionCallSchema, functionSchema, toolChoiceSchema, toolSchema } from "./tools.ts";
 
 /** A request for a chat completion. */
+
+const EFFORTS = ["none", "minimal", "low", "medium", "high", "xhigh"] as const;
+const thinkingTokens = z.number().int().min(1).max(SESSION_ROWS.maxTokens.range.most);
 
 const chatSchema = z.object({
   ...commonFields,
@@ -18,6 +21,15 @@ const chatSchema = z.object({
   tools: listOf(toolSchema, { most: REQUEST_LIMITS.tools }).nullish(),
   tool_choice: toolChoiceSchema.nullish(),
   parallel_tool_calls: z.boolean().nullish(),
+  functions: listOf(functionSchema, { most: REQUEST_LIMITS.tools }).nullish(),
+  function_call: functionCallSchema.nullish(),
+  reasoning_effort: z.enum(EFFORTS).nullish(),
+  // Of other servers: whether the model thinks, for how long at most, and what else its template takes.
+  enable_thinking: z.boolean().nullish(),
+  thinking_budget_tokens: thinkingTokens.nullish(),
+  thinking_token_budget: thinkingTokens.nullish(),
+  chat_template_kwargs: z.record(z.string(), z.unknown()).nullish(),
+  continue_final_message: z.boolean().nullish(),
 });
 
 export type ChatBody = z.infer<typeof chatSchema>;
@@ -27,6 +39,13 @@ export function parseChat(body: unknown): ChatBody {
   const chat = parseBody(chatSchema, body);
   if (chat.top_logprobs && !chat.logprobs) {
     throw new HttpError(400, "invalid_value", "top_logprobs needs logprobs: true", "top_logprobs");
+  }
+  for (const [old, now] of [
+    ["functions", "tools"],
+    ["function_call", "tool_choice"],
+  ] as const) {
+    if (!chat[old] || !chat[now]) continue;
+    throw new HttpError(400, "invalid_value", `${old} is the older name of ${now}: send one of the two`, old);
   }
   return chat;
 }

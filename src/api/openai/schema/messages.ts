@@ -6,10 +6,12 @@ import { listOf } from "./list.ts";
 
 const textPart = z.object({ type: z.literal("text"), text: z.string() });
 export const contentSchema = z.union([z.string(), listOf(textPart, { most: REQUEST_LIMITS.parts })]);
+/** Of clients from before there were tools. */
+const functionCall = z.object({ name: z.string(), arguments: z.string() });
 const toolCallSchema = z.object({
   id: z.string(),
   type: z.literal("function"),
-  function: z.object({ name: z.string(), arguments: z.string() }),
+  function: functionCall,
 });
 
 export const messageSchema = z.discriminatedUnion("role", [
@@ -19,6 +21,10 @@ export const messageSchema = z.discriminatedUnion("role", [
     role: z.literal("assistant"),
     content: contentSchema.nullish(),
     tool_calls: listOf(toolCallSchema, { most: REQUEST_LIMITS.tools }).nullish(),
+    function_call: functionCall.nullish(),
+    reasoning_content: z.string().nullish(),
+    reasoning: z.string().nullish(),
   }),
   z.object({ role: z.literal("tool"), content: contentSchema, tool_call_id: z.string() }),
+  z.object({ role: z.literal("function"), content: contentSchema, name: z.string() }),
 ]);

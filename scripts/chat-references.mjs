@@ -46,14 +46,20 @@ function build() {
   const link = ["-Wl,--export-dynamic", "-Wl,--allow-shlib-undefined", `-Wl,-rpath,${libraries}`];
   const library = join(libraries, "libllama-common.so");
   const code = path("chat-references/reference.cpp");
-  run("g++", ["-std=c++17", "-O1", ...include, code, "-o", program, library, `-L${libraries}`, ...link]);
+  const found = readdirSync(libraries).filter((name) => /^lib(?:llama|ggml)(?:-base|\.v.*)?\.so$/.test(name));
+  const others = found.map((name) => join(libraries, name));
+  run("g++", ["-std=c++17", "-O1", ...include, code, "-o", program, library, ...others, ...link]);
 }
 
 /** @returns of each request, the answer of the program */
 function ask(requests) {
   const lines = requests.map((request) => `${JSON.stringify(request)}\n`).join("");
-  const answers = run(program, [], { input: lines, env: { ...process.env, TZ: "UTC" } });
+  const answers = run(program, [libraries], { input: lines, env: { ...process.env, TZ: "UTC" } });
   return answers.trimEnd().split("\n").map(JSON.parse);
+}
+
+function hash(text) {
+  return createHash("sha256").update(text).digest("hex").slice(0, 16);
 }
 
 mkdirSync(folder, { recursive: true });
@@ -74,11 +80,24 @@ for (const [i, name] of names.entries()) {
   const mine = answers.slice(i * conversations.length, (i + 1) * conversations.length);
   const key = name.slice(0, -".jinja".length);
   full[key] = Object.fromEntries(mine.map((answer, j) => [conversations[j].name, answer]));
-  hashes[key] = mine.map(({ prompt }) =>
-    prompt === undefined ? "refused" : createHash("sha256").update(prompt).digest("hex").slice(0, 16),
-  );
+  hashes[key] = mine.map(({ prompt }) => (prompt === undefined ? "refused" : hash(prompt)));
 }
 writeFileSync(path("../test/support/chat/renderings.json"), `${JSON.stringify(hashes, null, 2)}\n`);
+const { before, after } = JSON.parse(readFileSync(path("../test/support/chat/fill-in.json"), "utf8"));
+const vocabularies = ["starcoder", "refact", "deepseek-coder"];
+const prompts = ask(
+  vocabularies.map((name) => ({
+    vocabulary: join(source, "models", `ggml-vocab-${name}.gguf`),
+    before,
+    after,
+  })),
+);
+const tokens = Object.fromEntries(vocabularies.map((name, i) => [name, prompts[i].tokens.join(" ")]));
+const told = Object.fromEntries(Object.entries(tokens).map(([name, text]) => [name, hash(text)]));
+writeFileSync(
+  path("../test/support/chat/fill-in.json"),
+  `${JSON.stringify({ before, after, hashes: told }, null, 2)}\n`,
+);
 const at = process.argv.indexOf("--full");
 if (at > 0) writeFileSync(process.argv[at + 1], JSON.stringify(full, null, 1));
 const refused = answers.filter(({ error }) => error !== undefined).length;

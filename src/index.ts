@@ -106,6 +106,8 @@ export { type Seed, seedText, toSeed } from "./sampling/random.ts";
 export { DEFAULT_SAMPLER, type SamplerSettings, samplerSettings } from "./sampling/settings.ts";
 export { chatPrompt, type RenderTemplate, TemplateError } from "./text/chat-template.ts";
 export type { ChatMessage, ChatTool, PromptText, ToolCall } from "./text/conversation.ts";
+export { type FillInTokens, fillInPrompt } from "./text/fill-in.ts";
+export { SpecialTexts } from "./text/tame.ts";
 export { PromptError, StreamingText, type Tokenizer } from "./text/tokenizer.ts";
 export { memoryPair } from "./transport/memory.ts";
 export { ConnectionError, type Transport, type TransportHandlers } from "./transport/transport.ts";

@@ -2,8 +2,9 @@
 // One JSON object a line on stdin, one on stdout:
 //   in   template, bos, eos, messages, tools, tool_choice, parallel_tool_calls, enable_thinking, reasoning_format,
 //        add_generation_prompt, continue_final_message, kwargs, outputs (texts to read), partial
+//        or vocabulary (path of a GGUF file), before, after: the tokens of a prompt to fill in the middle
 //   out  prompt, generation_prompt, format, caps, thinking_start, thinking_end, stops, messages (one for each output);
-//        or error
+//        or tokens; or error
 #include "chat.h"
 #include "log.h"
 
@@ -119,11 +120,46 @@ static json answer(const json & request) {
     }
 }
 
-int main() {
+// As the server's /infill has it, for a text without a project around it.
+static json fill_in(const json & request) {
+    llama_model_params params = llama_model_default_params();
+    params.vocab_only         = true;
+    params.n_gpu_layers       = 0;
+    const std::string path    = request.at("vocabulary");
+    llama_model *     model   = llama_model_load_from_file(path.c_str(), params);
+    if (model == nullptr) {
+        return { { "error", "no vocabulary" } };
+    }
+    const llama_vocab * vocab = llama_model_get_vocab(model);
+    llama_tokens        tokens;
+    const auto          add   = [&](const llama_tokens & more) { tokens.insert(tokens.end(), more.begin(), more.end()); };
+    if (llama_vocab_get_add_bos(vocab)) {
+        tokens.push_back(llama_vocab_bos(vocab));
+    }
+    tokens.push_back(llama_vocab_fim_pre(vocab));
+    add(common_tokenize(vocab, request.at("before"), false, false));
+    tokens.push_back(llama_vocab_fim_suf(vocab));
+    add(common_tokenize(vocab, request.at("after"), false, false));
+    tokens.push_back(llama_vocab_fim_mid(vocab));
+    json list = json::array();
+    for (const auto token : tokens) {
+        list.push_back(token);
+    }
+    llama_model_free(model);
+    return { { "tokens", list } };
+}
+
+int main(int count, char ** arguments) {
+    llama_log_set([](ggml_log_level, const char *, void *) {}, nullptr);
+    if (count > 1) {
+        ggml_backend_load_all_from_path(arguments[1]);
+    }
     common_log_pause(common_log_main());
     std::string line;
     while (std::getline(std::cin, line)) {
-        std::cout << answer(json::parse(line)).dump_safe() << std::endl;
+        const json request = json::parse(line);
+        const json result  = request.contains("vocabulary") ? fill_in(request) : answer(request);
+        std::cout << result.dump_safe() << std::endl;
     }
     return 0;
 }

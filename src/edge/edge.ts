@@ -30,6 +30,10 @@ export interface AnswerRequest {
   readonly prompt: readonly ChatMessage[] | string | Int32Array;
   /** a conversation's texts as they are, a line each, without the chat template; the default is false */
   readonly raw?: boolean;
+  /** of a text: what reads like a special token is that token; the default is false */
+  readonly special?: boolean;
+  /** of a text: what follows the answer, for models that can fill in the middle */
+  readonly suffix?: string;
   readonly tools?: readonly ChatTool[];
   /** of a conversation: more variables of the chat template, such as `enable_thinking` */
   readonly templateVariables?: Readonly<Record<string, unknown>>;
@@ -57,10 +61,18 @@ export interface AnswerRequest {
   readonly observer?: AnswerObserver;
 }
 
-/** What of a request its prompt is made of. */
+/** What of a request makes its prompt. */
 export type PromptRequest = Pick<
   AnswerRequest,
-  "prompt" | "tools" | "raw" | "policy" | "answerer" | "templateVariables" | "continues"
+  | "prompt"
+  | "raw"
+  | "special"
+  | "suffix"
+  | "tools"
+  | "templateVariables"
+  | "continues"
+  | "policy"
+  | "answerer"
 >;
 
 export interface AnsweredToken {
@@ -408,11 +420,12 @@ export class Edge {
   }
 
   private unread(request: PromptRequest): UnreadPrompt | Int32Array {
-    const { prompt, tools = [], raw = false, answerer, continues = false } = request;
+    const { prompt, tools = [], raw = false, special = false, suffix, continues = false, answerer } = request;
     if (prompt instanceof Int32Array) return prompt;
-    if (typeof prompt === "string") return { kind: "text", text: prompt, special: false };
-    const variables = request.templateVariables ?? {};
+    if (typeof prompt === "string")
+      return { kind: "text", text: prompt, special, ...(suffix === undefined ? {} : { suffix }) };
     const asked = answerer ? this.templateBy(answerer) : this.templateOf(this.policyOf(request));
+    const variables = request.templateVariables ?? {};
     return { kind: "chat", template: raw ? null : asked, messages: prompt, tools, variables, continues };
   }
 

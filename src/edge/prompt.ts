@@ -1,5 +1,6 @@
 import { chatTextBy, type RenderTemplate } from "../text/chat-template.ts";
 import { promptUnits, type UnreadPrompt } from "../text/conversation.ts";
+import { fillInPrompt } from "../text/fill-in.ts";
 import { encodePrompt } from "../text/read-pieces.ts";
 import type { Tokenizer } from "../text/tokenizer.ts";
 import { SettingError } from "../util/errors.ts";
@@ -23,8 +24,25 @@ export async function readPrompt(prompt: UnreadPrompt, reader: PromptReader): Pr
   const mostUnits = contextTokens * (tokenizer.longestTokenBytes ?? Number.POSITIVE_INFINITY);
   checkUnits(promptUnits(prompt), mostUnits, contextTokens);
   const told = prompt.kind === "text" ? prompt : await chatTextBy(reader.render, prompt, tokenizer);
-  checkUnits(told.text.length, mostUnits, contextTokens);
+  checkUnits(promptUnits(told), mostUnits, contextTokens);
+  if (told.suffix !== undefined) return readFillIn(told.text, told.suffix, tokenizer);
   return tokenizer.readUntrusted?.(told) ?? encodePrompt(told, tokenizer);
+}
+
+/** @throws SettingError for a model that fills nothing in */
+async function readFillIn(before: string, after: string, tokenizer: Tokenizer): Promise<Int32Array> {
+  const { fillIn } = tokenizer;
+  if (!fillIn) {
+    const message = "the model has no tokens to fill in the middle of a text; leave suffix away";
+    throw new SettingError("suffix", message);
+  }
+  const begin = tokenizer.addsBegin ? (tokenizer.encode("", false)[0] ?? null) : null;
+  const read = async (text: string) => {
+    const prompt = { kind: "text", text, special: false } as const;
+    const tokens = (await tokenizer.readUntrusted?.(prompt)) ?? tokenizer.encode(text, false);
+    return begin === null ? tokens : tokens.subarray(1);
+  };
+  return fillInPrompt(await read(before), await read(after), fillIn, begin);
 }
 
 function checkUnits(units: number, most: number, contextTokens: number): void {

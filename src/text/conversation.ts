@@ -43,6 +43,8 @@ export interface PromptText {
    * of control tokens that a client or a tool wrote. Default: none.
    */
   readonly cuts?: readonly number[];
+  /** what follows the answer: the model fills in what is between */
+  readonly suffix?: string;
 }
 
 export interface UnreadChat {
@@ -62,7 +64,7 @@ export type UnreadPrompt = PromptText | UnreadChat;
 
 /** UTF-16 units of what was written, without tools and calls: a template may drop those. */
 export function promptUnits(prompt: UnreadPrompt): number {
-  if (prompt.kind === "text") return prompt.text.length;
+  if (prompt.kind === "text") return prompt.text.length + (prompt.suffix ?? "").length;
   return prompt.messages.reduce((units, { content, reasoning_content: thought = "" }) => {
     return units + content.length + thought.length;
   }, 0);

@@ -1,5 +1,6 @@
 import { PicoSpecError } from "../util/errors.ts";
 import type { PromptText } from "./conversation.ts";
+import type { FillInTokens } from "./fill-in.ts";
 import type { SpecialTexts } from "./tame.ts";
 
 /** A prompt that the model's tokenizer cannot read: `prompt_refused`; or not now: `tokenizer_busy`. */
@@ -38,6 +39,8 @@ export interface Tokenizer {
    * there are none.
    */
   readonly controls?: SpecialTexts;
+  /** Tokens around the two texts that an answer is between. Not given, or null: the model has none. */
+  readonly fillIn?: FillInTokens | null;
   /** The bytes that a token adds to the text: a character may be spread over several tokens. Special tokens and ids past the vocabulary have none. */
   piece(token: number): Uint8Array;
   /** The text that a special token goes by, such as <|user|>; "" for others. Not given: no token is special. */

@@ -36,7 +36,7 @@ describe("chat templates", () => {
   const after = () => templates.render("{{ messages[0].content }}", VARIABLES);
 
   it.each([
-    ["counts to a billion", "{% for i in range(10**9) %}{% endfor %}", /heap out of memory/],
+    ["counts to a billion", "{% for i in range(10**9) %}{% endfor %}", /range\(\) has 1000000000 numbers/],
     ["grows", GROWS, /heap out of memory/],
     ["makes too much text", "{% for i in range(2000) %}x{% endfor %}", /made 2000 characters/],
     ["nests deeply", `{{${"(".repeat(50_000)}1${")".repeat(50_000)}}}`, /call stack/],

@@ -30,7 +30,7 @@ export interface RealVocabulary {
 const run = promisify(execFile);
 
 /** Where what tests fetch is kept: `npm run test:real` says. */
-function testCache(): string {
+export function testCache(): string {
   const folder = process.env.PICOSPEC_TEST_CACHE;
   if (!folder)
     throw new Error("there is no folder for vocabularies: start these tests with npm run test:real");

@@ -187,6 +187,10 @@ export interface LlamaApi {
   vocabBos(vocab: Pointer): number;
   vocabEos(vocab: Pointer): number;
   vocabAddsEos(vocab: Pointer): boolean;
+  /** of the tokens that fill in the middle: below 0 where there is none */
+  vocabFimPre(vocab: Pointer): number;
+  vocabFimSuf(vocab: Pointer): number;
+  vocabFimMid(vocab: Pointer): number;
   tokenize(
     vocab: Pointer,
     text: Uint8Array,
@@ -250,6 +254,9 @@ export function bindLlama(library: LibraryHandle): LlamaApi {
     vocabBos: bind("vocab_bos", "int32_t", ["void *"]),
     vocabEos: bind("vocab_eos", "int32_t", ["void *"]),
     vocabAddsEos: bind("vocab_get_add_eos", "bool", ["void *"]),
+    vocabFimPre: bind("vocab_fim_pre", "int32_t", ["void *"]),
+    vocabFimSuf: bind("vocab_fim_suf", "int32_t", ["void *"]),
+    vocabFimMid: bind("vocab_fim_mid", "int32_t", ["void *"]),
     tokenize: bind("tokenize", "int32_t", [
       "void *",
       "const uint8_t *",

@@ -1,5 +1,6 @@
 import { open, stat } from "node:fs/promises";
 import { basename } from "node:path";
+import { oneTemplate } from "../../text/templates/named.ts";
 import { messageOf } from "../../util/errors.ts";
 import { EngineError } from "../engine.ts";
 import { oddContext, otherFormat, otherKind } from "./file-kind.ts";
@@ -74,12 +75,15 @@ export function modelFileOf(path: string, header: GgufHeader): ModelFile {
     throw new EngineError("bad_model", `${path} holds no vocabulary, so it is no language model`);
   }
   const realTokens = withoutPadding(tokens.length, tokenizerList(metadata, "token_type"));
-  const template = metadata["tokenizer.chat_template"];
+  const template = (name: string) => {
+    const source = metadata[`tokenizer.chat_template${name}`];
+    return typeof source === "string" ? source : null;
+  };
   return {
     path,
     name: basename(path),
     architecture: String(metadata["general.architecture"]),
-    chatTemplate: typeof template === "string" ? template : null,
+    chatTemplate: oneTemplate(template(""), template(".tool_use")),
     fingerprint: fingerprintOf(metadata, realTokens),
     identity: identityOf(header),
     realTokens,

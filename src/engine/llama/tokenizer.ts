@@ -1,4 +1,5 @@
 import type { PromptText } from "../../text/conversation.ts";
+import type { FillInTokens } from "../../text/fill-in.ts";
 import { encodePrompt } from "../../text/read-pieces.ts";
 import { isTame, SpecialTexts } from "../../text/tame.ts";
 import type { Tokenizer } from "../../text/tokenizer.ts";
@@ -27,6 +28,7 @@ export class LlamaTokenizer implements Tokenizer {
   readonly addsBegin: boolean;
   readonly longestTokenBytes: number;
   readonly controls: SpecialTexts;
+  readonly fillIn: FillInTokens | null;
   private readonly aside: TokenizerProcess;
   private readonly specials: SpecialTexts;
   /** for the shortest text */
@@ -54,6 +56,10 @@ export class LlamaTokenizer implements Tokenizer {
     // The library takes what ends a text for a control token, whatever the file says.
     const ends = this.endTokens().map((token) => this.text(token));
     this.controls = new SpecialTexts([...model.file.controlTexts, ...ends]);
+    const [before, after, middle] = [api.vocabFimPre, api.vocabFimSuf, api.vocabFimMid].map((of) =>
+      of(model.vocab),
+    ) as [number, number, number];
+    this.fillIn = Math.min(before, after, middle) < 0 ? null : { before, after, middle };
     this.partMs = Math.min(...[1, 2, 3].map(() => this.timed(() => this.encode("a", false))));
     this.addsBegin = this.encode("", false)[0] === api.vocabBos(model.vocab);
   }

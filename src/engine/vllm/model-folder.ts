@@ -1,6 +1,7 @@
 import { readFile, stat } from "node:fs/promises";
 import { isAbsolute, join } from "node:path";
 import * as z from "zod";
+import { oneTemplate } from "../../text/templates/named.ts";
 import { EngineError } from "../engine.ts";
 
 /** What a model's folder says, as Hugging Face lays it out: tokenizer, template, end tokens, size of the vocabulary. */
@@ -121,7 +122,8 @@ function textOf(given: z.infer<typeof named>): string | null {
 
 function templateOf(given: z.infer<typeof tokenizerConfigSchema>["chat_template"]): string | null {
   if (typeof given === "string") return given;
-  return given?.find(({ name }) => name === "default")?.template ?? given?.[0]?.template ?? null;
+  const named = (wanted: string) => given?.find(({ name }) => name === wanted)?.template ?? null;
+  return oneTemplate(named("default"), named("tool_use")) ?? given?.[0]?.template ?? null;
 }
 
 function listed(given: number | number[] | null): number[] {

@@ -46,8 +46,9 @@ export function rendered(source: string, variables: TemplateVariables): string {
   const { messages, twins: marks, continues = false } = variables;
   const twins = marks === undefined ? Twins.NONE : new Twins(marks.characters, marks.base);
   const last = messages.at(-1);
-  const goesOn = continues && last?.role === "assistant" && last.content.trim() !== "";
-  const shown = continues && !goesOn ? messages.slice(0, -1) : messages;
+  const isTheirs = continues && last?.role === "assistant";
+  const goesOn = isTheirs && last.content.trim() !== "";
+  const shown = isTheirs && !goesOn ? messages.slice(0, -1) : messages;
   const values = valuesOf({ ...variables, messages: shown }, abilities, twins, !goesOn);
   const text = new ChatInterpreter(values, twins).write(program);
   return goesOn ? upTo(text, twins.twinned(last.content.trim())) : text;

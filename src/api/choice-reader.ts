@@ -12,6 +12,7 @@ export class ChoiceReader {
   private readonly reader: FormatReader | null;
   private thinking: boolean;
   private calls = 0;
+  private untold = 0;
 
   constructor(choice: number, reading: Reading | null) {
     this.choice = choice;
@@ -24,13 +25,20 @@ export class ChoiceReader {
     if (!this.reader) return [{ kind: "text", choice: this.choice, text, tokens }];
     const events = text === "" ? [] : this.reader.push(text);
     const thought = events.length > 0 ? events[0]!.type === "reasoning" : this.thinking;
-    if (thought) this.reasoningTokens += tokens.length;
+    this.count(events[0]?.type ?? null, tokens.length);
     const told = events.map((event) => this.told(event));
     const first = told[0];
     if (first && (first.kind === "text" || first.kind === "reasoning"))
       return [{ ...first, tokens }, ...told.slice(1)];
     const kind = thought ? "reasoning" : "text";
     return [{ kind, choice: this.choice, text: "", tokens }, ...told];
+  }
+
+  /** Tokens of which nothing is told yet are of what is told next: the marker that ends a thought is none of it. */
+  private count(type: FormatEvent["type"] | null, tokens: number): void {
+    this.untold += tokens;
+    if (type === "reasoning") this.reasoningTokens += this.untold;
+    if (type !== null) this.untold = 0;
   }
 
   /** Whether a thought has taken so many tokens and is not over. */

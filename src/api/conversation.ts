@@ -16,6 +16,10 @@ export interface Conversation {
   /** each is answered `choices` times; choices of the first come first */
   readonly prompts: readonly ConversationPrompt[];
   readonly choices: number;
+  /** of prompts that are text: what reads like a special token is that token */
+  readonly special: boolean;
+  /** of prompts that are text: what follows the answer; null: nothing */
+  readonly suffix: string | null;
   readonly tools: readonly CallableTool[];
   readonly toolUse: ToolUse;
   readonly thinking: Thinking;

@@ -110,7 +110,7 @@ function choiceOf(conversation: Conversation, model: AnsweringModel, { prompt, t
   const reads = isChat(conversation);
   const callable = callableTools(conversation);
   const { sampler, stop, maxTokens, policy } = conversation.sampling;
-  const { logprobs } = conversation;
+  const { logprobs, special, suffix } = conversation;
   const grammarAfter = (open: boolean) =>
     answerGrammar(conversation, callable, reads ? model : { ...model, thinks: false }, open);
   const answer = grammarAfter(thinkingOpen);
@@ -121,6 +121,8 @@ function choiceOf(conversation: Conversation, model: AnsweringModel, { prompt, t
     ...(answer === null ? {} : { grammar: answer.grammar }),
     ...(logprobs === null ? {} : { logprobs }),
     ...(reads ? { markers: format.markers } : {}),
+    ...(special ? { special } : {}),
+    ...(suffix === null ? {} : { suffix }),
   };
   const { budgetTokens } = conversation.thinking;
   const budget =

@@ -20,6 +20,7 @@ export function chatConversation(body: ChatBody): Conversation {
     model: body.model,
     prompts: [body.messages.map(plainMessage)],
     choices: body.n ?? 1,
+    ...{ special: false, suffix: null },
     tools: [...tools, ...functions],
     toolUse: toolUseOf(body),
     thinking: thinkingOf(body),

@@ -12,6 +12,8 @@ export function completionConversation(body: CompletionBody): Conversation {
     model: body.model,
     prompts: promptsOf(body.prompt),
     choices: body.n ?? 1,
+    special: body.parse_special ?? false,
+    suffix: body.suffix || null,
     tools: [],
     toolUse: { mode: "none", allowed: null, parallel: true },
     thinking: { variables: {}, budgetTokens: null },

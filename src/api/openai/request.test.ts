@@ -226,10 +226,18 @@ describe("a request for plain completions", () => {
     });
   });
 
+  it("may have a text that follows the answer, and special tokens by their names", () => {
+    expect(completed({ prompt: ["a", "b"], suffix: "c" }).map(({ suffix }) => suffix)).toEqual(["c", "c"]);
+    expect(completed({ prompt: "a", parse_special: true })[0]).toMatchObject({ special: true });
+    const [plain] = completed({ prompt: "a", suffix: "", parse_special: null });
+    expect([plain!.suffix, plain!.special]).toEqual([undefined, undefined]);
+  });
+
   it.each([
     [{}, "prompt"],
     [{ prompt: "a", echo: true }, "echo"],
-    [{ prompt: "a", suffix: "b" }, "suffix"],
+    [{ prompt: [1], suffix: "b" }, "suffix"],
+    [{ prompt: [[1], [2]], suffix: "b" }, "suffix"],
     [{ prompt: "a", best_of: 3 }, "best_of"],
   ])("that is wrong says where: %j", (body, param) => {
     expect(problem(() => parseCompletion(body))).toEqual([400, param]);

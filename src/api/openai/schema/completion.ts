@@ -54,6 +54,8 @@ const completionSchema = z.object({
   logprobs: ranged(SESSION_ROWS.logprobs.range).nullish(),
   echo: z.boolean().nullish(),
   suffix: z.string().nullish(),
+  // As llama.cpp calls it: text such as <|user|> is read as the special token of that name.
+  parse_special: z.boolean().nullish(),
   best_of: z.number().int().nullish(),
 });
 
@@ -66,7 +68,12 @@ export function parseCompletion(body: unknown): CompletionBody {
     throw new HttpError(400, "unsupported_parameter", `${field} ${message}`, field);
   };
   if (completion.echo) refuse("echo", "is not supported: the prompt is yours already");
-  if (completion.suffix) refuse("suffix", "is not supported: text goes on at its end only");
+  if (completion.suffix && !isText(completion.prompt))
+    refuse("suffix", "goes along with a prompt that is text");
   if (completion.best_of && completion.best_of !== (completion.n ?? 1)) refuse("best_of", "has to be n");
   return completion;
+}
+
+function isText(prompt: CompletionBody["prompt"]): boolean {
+  return typeof prompt === "string" || typeof prompt[0] === "string";
 }

@@ -242,3 +242,27 @@ describe("a thought", () => {
     expect(cut.usage.completion_tokens).toBe(14);
   });
 });
+
+describe("a plain completion", () => {
+  const complete = async (body: object, specials: readonly string[]) => {
+    const prompts: string[] = [];
+    const script: Script = (prompt) => {
+      prompts.push(prompt);
+      return "<think>b";
+    };
+    const answer = scriptedFetch({ script, template: TEMPLATE, specials, grammars });
+    const request = { method: "POST", body: JSON.stringify(body) };
+    const response = await answer("http://localhost/v1/completions", request);
+    return { status: response.status, prompts, told: (await response.json()) as Record<string, unknown> };
+  };
+  const middle = ["<before>", "<after>", "<middle>"];
+
+  it("fills in the middle, with all of the model's text, where the model has tokens for that", async () => {
+    const { prompts, told } = await complete({ prompt: "a<after>", suffix: "c" }, middle);
+    // What the client wrote is no special token, though it reads like one here.
+    expect(prompts).toEqual(["<before>a<after><after>c<middle>"]);
+    expect(told.choices).toMatchObject([{ text: "<think>b", finish_reason: "stop" }]);
+    const { status, told: refusal } = await complete({ prompt: "a", suffix: "c" }, MARKERS);
+    expect([status, refusal.error]).toMatchObject([400, { param: "suffix" }]);
+  });
+});

@@ -12,6 +12,7 @@ import type { OpenedSession } from "../../src/edge/opener.ts";
 import type { Grammars } from "../../src/grammar/grammar.ts";
 import { toSeed } from "../../src/sampling/random.ts";
 import { inTokenSet } from "../../src/sampling/sampler.ts";
+import type { FillInTokens } from "../../src/text/fill-in.ts";
 import { SILENT_LOG } from "../../src/util/log.ts";
 import { VirtualClock } from "../../src/util/virtual-clock.ts";
 import { ByteTokenizer, END } from "./byte-grammars.ts";
@@ -21,10 +22,17 @@ import { ByteTokenizer, END } from "./byte-grammars.ts";
 /** Bytes, and special tokens that are no text. */
 class ScriptTokenizer extends ByteTokenizer {
   readonly specials: readonly string[];
+  /** where there are special tokens of these names */
+  readonly fillIn: FillInTokens | null;
 
   constructor(specials: readonly string[]) {
     super();
     this.specials = [...specials].sort((a, b) => b.length - a.length);
+    const [before, after, middle] = ["<before>", "<after>", "<middle>"].map((text) => {
+      const index = this.specials.indexOf(text);
+      return index < 0 ? null : super.vocabularySize + index;
+    }) as [number | null, number | null, number | null];
+    this.fillIn = before === null || after === null || middle === null ? null : { before, after, middle };
   }
 
   override get vocabularySize(): number {

@@ -51,9 +51,10 @@ const ROOMS: Record<string, readonly string[]> = {
   "cloud/passes": ["cloud/core"],
   "cloud/live": ["cloud/core"],
   "cloud/server.ts": ["cloud", "transport/node"],
-  api: ["edge", "text"],
-  "api/openai": ["api", "grammar/schema"],
-  "api/server.ts": ["api/openai", "ops/edge", "transport/node"],
+  api: ["edge", "text", "grammar/ebnf", "grammar/schema"],
+  "api/openai": ["api"],
+  "api/app.ts": ["api/openai"],
+  "api/server.ts": ["api/app.ts", "ops/edge", "transport/node"],
   device: [
     "edge",
     "cloud/server.ts",
@@ -168,6 +169,7 @@ const LISTED: readonly Listed[] = [
     exports: {
       "src/api/body-budget.ts": ["BODY_LIMITS"],
       "src/engine/llama/tokenizer-process.ts": ["TOKENIZER_LIMITS"],
+      "src/text/formats/registry.ts": ["FORMATS"],
       "src/text/tame.ts": ["TAME_LIMITS"],
       "src/transport/node/traffic.ts": ["TRAFFIC_LIMITS"],
       "lab/sim/sweep.ts": ["MOST_SWEEP_VALUES"],

@@ -18,19 +18,22 @@ export interface GuardOptions {
 export interface GuardedHeaders {
   readonly host?: string | undefined;
   readonly origin?: string | undefined;
-  readonly authorization?: string | undefined;
 }
 
 const LOOPBACK = /^(?:localhost|127(?:\.\d{1,3}){3}|\[::1\])$/i;
 
-/** @throws HttpError 403 or 401 */
-export function admit(headers: GuardedHeaders, options: GuardOptions): void {
+/** @throws HttpError 403 */
+export function admit(headers: GuardedHeaders, options: Pick<GuardOptions, "hosts" | "origins">): void {
   checkHost(headers.host, options.hosts);
   if (headers.origin !== undefined && !originAllowed(headers.origin, options)) {
     const message = `pages of ${headers.origin} may not ask here; --allow-origin ${headers.origin} would let them`;
     throw new HttpError(403, "origin_not_allowed", message);
   }
-  if (options.apiKey !== null && !sameText(headers.authorization ?? "", `Bearer ${options.apiKey}`)) {
+}
+
+/** A key may be any text, and not only what a header of HTTP's own scheme may have. @throws HttpError 401 */
+export function checkKey(authorization: string | undefined, { apiKey }: Pick<GuardOptions, "apiKey">): void {
+  if (apiKey !== null && !sameText(authorization ?? "", `Bearer ${apiKey}`)) {
     throw new HttpError(401, "invalid_api_key", "give the API key of this endpoint as a bearer token");
   }
 }
@@ -52,17 +55,4 @@ function sameText(a: string, b: string): boolean {
   let different = a.length ^ b.length;
   for (let i = 0; i < b.length; i++) different |= (a.charCodeAt(i) || 0) ^ b.charCodeAt(i);
   return different === 0;
-}
-
-/** Headers that let an allowed page read the answer. */
-export function corsHeaders(origin: string | undefined): Record<string, string> {
-  if (origin === undefined) return {};
-  return {
-    "access-control-allow-origin": origin,
-    "access-control-allow-methods": "GET, POST, OPTIONS",
-    "access-control-allow-headers": "authorization, content-type, x-request-id",
-    "access-control-expose-headers": "x-request-id, x-picospec-relaxed",
-    "access-control-max-age": "600",
-    vary: "origin",
-  };
 }

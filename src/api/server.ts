@@ -2,7 +2,6 @@ import { randomBytes } from "node:crypto";
 import { once } from "node:events";
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
-import type { Edge } from "../edge/edge.ts";
 import { answerAudit } from "../ops/edge/audit.ts";
 import { EdgeMetrics } from "../ops/edge/metrics.ts";
 import { answerObservedByAll } from "../ops/edge/together.ts";
@@ -13,15 +12,17 @@ import type { Clock } from "../util/clock.ts";
 import { messageOf } from "../util/errors.ts";
 import { JsonScan } from "../util/json-scan.ts";
 import { faultFields, type Log, SILENT_LOG } from "../util/log.ts";
-import { BODY_JSON_LIMITS, BodyBudget } from "./body-budget.ts";
+import { Answers, type AnswersOptions } from "./answers.ts";
+import { type Caller, createApp, knownPath, routedPath } from "./app.ts";
+import { BODY_JSON_LIMITS, type Body, BodyBudget } from "./body-budget.ts";
 import { discardRest } from "./discard.ts";
-import { asHttpError, HttpError } from "./errors.ts";
-import { admit, corsHeaders, type GuardOptions } from "./guard.ts";
-import { Endpoint, type EndpointOptions, type Reply } from "./openai/endpoint.ts";
+import { HttpError } from "./errors.ts";
+import type { GuardOptions } from "./guard.ts";
+import { OpenAi } from "./openai/endpoint.ts";
 
 /** The endpoint on a port of this device. */
 
-export interface HttpOptions extends Omit<EndpointOptions, "freshId" | "nowSeconds"> {
+export interface HttpOptions extends AnswersOptions {
   /** 127.0.0.1 unless said otherwise */
   readonly host: string;
   /** 0: any free one */
@@ -46,10 +47,6 @@ export interface HttpServer {
   close(): Promise<void>;
 }
 
-/** Between two lines of a stream that says nothing else: proxies cut what is silent. */
-const PROBES = ["/health", "/healthz", "/readyz"];
-const KEEP_ALIVE_MS = 15_000;
-const MOST_HEADER_UNITS = 1000;
 /** Bounds on clients that are slow, or many: each holds a socket, and perhaps an answer. */
 const CONNECTION_LIMITS = {
   /** when there are more, the one that has asked nothing for the longest goes */
@@ -74,11 +71,9 @@ const CONNECTION_LIMITS = {
  * }
  */
 export async function serveHttp(options: HttpOptions): Promise<HttpServer> {
-  const { edge, clock, log = SILENT_LOG, observe } = options;
-  const endpoint: Endpoint = new Endpoint({
+  const { clock, log = SILENT_LOG, observe } = options;
+  const answers: Answers = new Answers({
     ...options,
-    freshId,
-    nowSeconds: () => Math.floor(Date.now() / 1000),
     observe: (requestId) =>
       answerObservedByAll([
         metrics.observer(),
@@ -86,20 +81,22 @@ export async function serveHttp(options: HttpOptions): Promise<HttpServer> {
         ...(observe ? [observe(requestId)] : []),
       ]),
   });
+  const openai = new OpenAi({ answers, freshId, nowSeconds: () => Math.floor(Date.now() / 1000) });
   const observed = {
     get load() {
-      return endpoint.load;
+      return answers.load;
     },
     get link() {
-      return firstOf(edge).link;
+      return answers.edges[0]!.link;
     },
   };
   const metrics = new EdgeMetrics(options.software.replace(/^.*\//, ""), observed, clock);
   const { requestMs: requestTimeout, headersMs: headersTimeout, checkMs } = CONNECTION_LIMITS;
+  const { guard, software, notReady } = options;
+  const exposition = async () => ({ type: EXPOSITION_TYPE, text: await metrics.text() });
+  const app = createApp({ answers, openai, guard, software, notReady, exposition, log, clock });
   const shared = {
-    options,
-    endpoint,
-    metrics,
+    ...{ options, app, metrics },
     bodies: new BodyBudget(),
     connections: new Connections(CONNECTION_LIMITS.connections),
   };
@@ -133,20 +130,8 @@ export async function serveHttp(options: HttpOptions): Promise<HttpServer> {
   };
 }
 
-/** The default model's. */
-function firstOf(edge: HttpOptions["edge"]): Edge {
-  return Array.isArray(edge) ? edge[0] : (edge as Edge);
-}
-
 function freshId(): string {
   return randomBytes(12).toString("hex");
-}
-
-/** null: another try is not better */
-function retryAfterSeconds({ status, retryAfterMs }: HttpError): number | null {
-  if (retryAfterMs !== undefined) return Math.ceil(retryAfterMs / 1000);
-  // A cloud that is away is looked for every few seconds.
-  return status === 429 ? 1 : status === 503 ? 5 : null;
 }
 
 /** What a client may call its request: it comes back in a header, and is in lines of the log. */
@@ -155,91 +140,94 @@ const REQUEST_ID = /^[\w.:/+=@-]{1,128}$/;
 /** What all exchanges of a server share. */
 interface Shared {
   readonly options: HttpOptions;
-  readonly endpoint: Endpoint;
+  readonly app: ReturnType<typeof createApp>;
   readonly metrics: EdgeMetrics;
   readonly bodies: BodyBudget;
   readonly connections: Connections;
 }
 
-/** One request and its response. */
-class Exchange {
+/** One request and its response on a socket: what the endpoint answers is `createApp`'s. */
+class Exchange implements Caller {
+  readonly requestId: string;
   private readonly request: IncomingMessage;
   private readonly response: ServerResponse;
   private readonly shared: Shared;
-  private readonly options: HttpOptions;
-  private readonly endpoint: Endpoint;
-  private readonly metrics: EdgeMetrics;
-  private readonly id: string;
   private readonly startedMs: number;
-  /** of the error that it ended with; null: none */
-  private code: string | null = null;
-  /** the client has gone: the rest is not wanted */
-  private readonly gone = new AbortController();
   private readonly path: string;
+  private readonly left = new AbortController();
+  /** it ended with; null: none */
+  private error: HttpError | null = null;
+  /** of the request's body, while it is answered */
+  private held: Body | null = null;
 
   constructor(request: IncomingMessage, response: ServerResponse, shared: Shared) {
     this.request = request;
     this.response = response;
     this.shared = shared;
-    this.options = shared.options;
-    this.endpoint = shared.endpoint;
-    this.metrics = shared.metrics;
     const given = request.headers["x-request-id"];
-    this.id = typeof given === "string" && REQUEST_ID.test(given) ? given : freshId();
+    this.requestId = typeof given === "string" && REQUEST_ID.test(given) ? given : freshId();
     this.startedMs = shared.options.clock.nowMs();
-    response.setHeader("x-request-id", this.id);
-    this.path = (request.url ?? "/").split("?")[0]!.replace(/(.)\/+$/, "$1");
-    response.on("close", () => this.gone.abort());
+    response.setHeader("x-request-id", this.requestId);
+    this.path = knownPath(routedPath(request.url ?? "/"));
+    response.on("close", () => this.left.abort());
     // A socket that breaks in the middle is a client that has gone.
-    for (const side of [request, response]) side.on("error", () => this.gone.abort());
+    for (const side of [request, response]) side.on("error", () => this.left.abort());
+  }
+
+  get gone(): AbortSignal {
+    return this.left.signal;
   }
 
   async run(): Promise<void> {
+    const { app, bodies, connections, metrics } = this.shared;
+    const { socket } = this.request;
     try {
-      if (!this.probe()) {
-        admit(
-          this.request.headers,
-          this.preflight ? { ...this.options.guard, apiKey: null } : this.options.guard,
-        );
-        await this.route();
+      await this.write(await app.fetch(requestOf(this.request), this));
+    } finally {
+      if (this.held) {
+        bodies.release(this.held);
+        connections.rest(socket);
       }
-    } catch (error) {
-      await this.fail(error);
     }
-    this.metrics.request(this.knownPath, this.response.statusCode);
+    metrics.request(this.path, this.response.statusCode);
     this.tell();
-    if (!this.response.writableFinished && !this.gone.signal.aborted) this.unread();
+    if (!this.response.writableFinished && !this.gone.aborted) this.unread();
+  }
+
+  async body(): Promise<unknown> {
+    const { bodies, connections } = this.shared;
+    const reading = bodies.begin(Number(this.request.headers["content-length"]), (error) =>
+      this.request.emit("refused", error),
+    );
+    const pieces = await this.pieces(reading).finally(() => bodies.end(reading));
+    bodies.hold(reading);
+    this.held = reading;
+    connections.busy(this.request.socket);
+    return parsed(pieces);
+  }
+
+  failed(error: HttpError, thrown: unknown): void {
+    this.error = error;
+    this.shared.metrics.failed(error.code);
+    if (error.code !== "internal_error") return;
+    const { failed, log = SILENT_LOG } = this.shared.options;
+    if (failed) failed(thrown);
+    else {
+      const fields = { request: this.requestId, ...faultFields(thrown) };
+      log.error(fields, "a fault of PicoSpec's own, please report it");
+    }
   }
 
   /** A line of the log: what was asked where, and never what. */
   private tell(): void {
-    const { log = SILENT_LOG, clock } = this.options;
+    const { log = SILENT_LOG, clock } = this.shared.options;
     const ms = Math.round(clock.nowMs() - this.startedMs);
-    const { code, id: request, knownPath: path } = this;
-    const fields = {
-      request,
-      path,
-      status: this.response.statusCode,
-      ...(code === null ? {} : { code }),
-      ms,
-    };
-    if (code !== null) log.warn(fields, "request failed");
+    const { error, requestId: request, path } = this;
+    const status = this.response.statusCode;
+    const fields = { request, path, status, ...(error === null ? {} : { code: error.code }), ms };
+    if (error !== null) log.warn(fields, "request failed");
     else if (path.startsWith("/v1/")) log.info(fields, "request");
     else log.debug(fields, "request");
-  }
-
-  /**
-   * Whether the process lives, and whether it can answer: for those who have neither a key nor a name of this device, and
-   * told in a word. @returns false: it was asked for something else
-   */
-  private probe(): boolean {
-    const { path } = this;
-    if (path !== "/healthz" && path !== "/readyz") return false;
-    const notReady = path === "/readyz" ? this.options.notReady() : null;
-    const status = notReady === null ? 200 : 503;
-    const body = notReady === null ? "ok\n" : `${notReady}\n`;
-    this.get(() => this.response.writeHead(status, { "content-type": "text/plain" }).end(body));
-    return true;
   }
 
   /** Cuts a client off that does not read. @returns what calls that off */
@@ -254,76 +242,8 @@ class Exchange {
     };
   }
 
-  private get preflight(): boolean {
-    return this.request.method === "OPTIONS";
-  }
-
-  /** For metrics: whatever else is asked for is one thing. */
-  private get knownPath(): string {
-    const known = ["/v1/chat/completions", "/v1/completions", "/v1/models", ...PROBES, "/metrics"];
-    return known.includes(this.path) ? this.path : "other";
-  }
-
-  private async route(): Promise<void> {
-    const { endpoint, path } = this;
-    if (this.preflight) {
-      this.response.writeHead(204, corsHeaders(this.request.headers.origin)).end();
-      return;
-    }
-    if (path === "/v1/chat/completions") {
-      await this.posted((body) => endpoint.chat(body, this.gone.signal, this.id));
-    } else if (path === "/v1/completions") {
-      await this.posted((body) => endpoint.complete(body, this.gone.signal, this.id));
-    } else if (path === "/v1/models") this.get(() => this.send(endpoint.models()));
-    else if (path.startsWith("/v1/models/")) {
-      this.get(() => this.send(endpoint.modelNamed(decodeURIComponent(path.slice("/v1/models/".length)))));
-    } else if (path === "/health") {
-      this.get(() => this.send({ status: "ok", software: this.options.software, ...endpoint.health }));
-    } else if (path === "/metrics") {
-      this.checkGet();
-      this.write(200, EXPOSITION_TYPE, await this.metrics.text());
-    } else throw new HttpError(404, "not_found", `there is nothing at ${path}; the API is below /v1`);
-  }
-
-  private get(act: () => void): void {
-    this.checkGet();
-    act();
-  }
-
-  /** @throws HttpError 405 */
-  private checkGet(): void {
-    if (this.request.method !== "GET" && this.request.method !== "HEAD") throw this.wrongMethod("GET");
-  }
-
-  private async posted(act: (body: unknown) => Promise<Reply>): Promise<void> {
-    if (this.request.method !== "POST") throw this.wrongMethod("POST");
-    const { bodies, connections } = this.shared;
-    const body = bodies.begin(Number(this.request.headers["content-length"]), (error) =>
-      this.request.emit("refused", error),
-    );
-    const chunks = await this.read(body).finally(() => bodies.end(body));
-    bodies.hold(body);
-    const { socket } = this.request;
-    connections.busy(socket);
-    try {
-      await this.reply(await act(parsed(chunks)));
-    } finally {
-      bodies.release(body);
-      connections.rest(socket);
-    }
-  }
-
-  private wrongMethod(right: string): HttpError {
-    this.response.setHeader("allow", `${right}, OPTIONS`);
-    return new HttpError(
-      405,
-      "method_not_allowed",
-      `${this.path} takes ${right}, not ${this.request.method}`,
-    );
-  }
-
   /** The body in pieces, which are counted as they come. @throws HttpError 413, 503 */
-  private read(body: ReturnType<BodyBudget["begin"]>): Promise<Buffer[]> {
+  private pieces(body: ReturnType<BodyBudget["begin"]>): Promise<Buffer[]> {
     const { request } = this;
     const { bodies } = this.shared;
     const scan = new JsonScan(BODY_JSON_LIMITS);
@@ -354,97 +274,57 @@ class Exchange {
     });
   }
 
-  private async reply(reply: Reply): Promise<void> {
-    this.response.setHeader("x-picospec-answered-by", reply.answeredBy);
-    if (reply.relaxed && reply.relaxed.length > 0) this.tellRelaxed(reply.relaxed);
-    if (reply.kind === "object") this.send(reply.body);
-    else await this.stream(reply.chunks);
-  }
-
-  /** Keywords that an answer does not keep to, as the client allowed: it is told, and so is the operator. */
-  private tellRelaxed(relaxed: readonly string[]): void {
-    // Headers are ASCII, and a schema's names need not be.
-    const list = relaxed
-      .join(", ")
-      .replace(/[^\x20-\x7e]/g, "?")
-      .slice(0, MOST_HEADER_UNITS);
-    this.response.setHeader("x-picospec-relaxed", list);
-    // Their paths are names of the client's schema.
-    this.options.log?.warn(
-      { request: this.id, keywords: relaxed.length },
-      "a schema was relaxed, as its client allows",
-    );
-  }
-
-  /** Server-sent events. What fails before the first is an answer with a status of its own. */
-  private async stream(chunks: AsyncGenerator<unknown, void, undefined>): Promise<void> {
-    const first = await chunks.next();
-    this.response.writeHead(200, {
-      "content-type": "text/event-stream; charset=utf-8",
-      "cache-control": "no-cache",
-      ...corsHeaders(this.request.headers.origin),
-    });
-    const keepAlive = setInterval(() => this.response.write(": still here\n\n"), KEEP_ALIVE_MS);
-    try {
-      if (!first.done) await this.event(JSON.stringify(first.value));
-      for await (const chunk of chunks) await this.event(JSON.stringify(chunk));
-      await this.event("[DONE]");
-    } catch (error) {
-      // The status has gone out: the error is an event, and there is no [DONE].
-      const told = asHttpError(error);
-      this.note(told, error);
-      if (!this.gone.signal.aborted) await this.event(JSON.stringify(told.body));
-    } finally {
-      clearInterval(keepAlive);
-      this.response.end();
+  private async write(answer: Response): Promise<void> {
+    const { request, response, error } = this;
+    if (error !== null && !this.gone.aborted) {
+      // One that comes in tiny pieces costs more to read than it is worth.
+      if (error.code === "body_too_large") await discardRest(request, this.shared.options.clock);
+      // What is left of the body is not read.
+      if (!request.complete) response.setHeader("connection", "close");
     }
+    if (this.gone.aborted) {
+      await answer.body?.cancel();
+      response.end();
+      return;
+    }
+    response.statusCode = answer.status;
+    for (const [name, value] of answer.headers)
+      if (!OF_CONNECTIONS.has(name)) response.setHeader(name, value);
+    const streams = answer.headers.get("content-type")?.startsWith("text/event-stream");
+    if (answer.body && streams) await this.stream(answer.body);
+    else response.end(Buffer.from(await answer.arrayBuffer()));
   }
 
   /** Waits for a client that reads slowly: what it has not read stays with the answer. */
-  private async event(data: string): Promise<void> {
-    if (this.gone.signal.aborted || this.response.write(`data: ${data}\n\n`)) return;
-    const reads = this.unread();
-    await once(this.response, "drain", { signal: this.gone.signal }).catch(() => {});
-    reads();
-  }
-
-  private send(body: unknown, status = 200): void {
-    this.write(status, "application/json; charset=utf-8", JSON.stringify(body));
-  }
-
-  private write(status: number, type: string, text: string): void {
-    if (this.gone.signal.aborted) return;
-    const headers = { "content-type": type, ...corsHeaders(this.request.headers.origin) };
-    this.response.writeHead(status, headers).end(text);
-  }
-
-  private note(error: HttpError, thrown: unknown): void {
-    this.code = error.code;
-    this.metrics.failed(error.code);
-    if (error.code !== "internal_error") return;
-    const { failed, log = SILENT_LOG } = this.options;
-    if (failed) failed(thrown);
-    else
-      log.error({ request: this.id, ...faultFields(thrown) }, "a fault of PicoSpec's own, please report it");
-  }
-
-  private async fail(thrown: unknown): Promise<void> {
-    const error = asHttpError(thrown);
-    this.note(error, thrown);
-    if (this.response.headersSent || this.gone.signal.aborted) {
-      this.response.end();
-      return;
+  private async stream(body: ReadableStream<Uint8Array>): Promise<void> {
+    const { response, gone } = this;
+    response.flushHeaders();
+    const reader = body.getReader();
+    const cancel = () => void reader.cancel();
+    gone.addEventListener("abort", cancel);
+    try {
+      for (let piece = await reader.read(); !piece.done; piece = await reader.read()) {
+        if (gone.aborted || response.write(piece.value)) continue;
+        const reads = this.unread();
+        await once(response, "drain", { signal: gone }).catch(() => {});
+        reads();
+      }
+    } finally {
+      gone.removeEventListener("abort", cancel);
+      response.end();
     }
-    const retryAfter = retryAfterSeconds(error);
-    if (retryAfter !== null) this.response.setHeader("retry-after", `${retryAfter}`);
-    // One that comes in tiny pieces costs more to read than it is worth.
-    if (error.code === "body_too_large") await discardRest(this.request, this.options.clock);
-    // What is left of the body is not read.
-    if (!this.request.complete) this.response.setHeader("connection", "close");
-    const origin = error.code === "origin_not_allowed" ? undefined : this.request.headers.origin;
-    const headers = { "content-type": "application/json; charset=utf-8", ...corsHeaders(origin) };
-    this.response.writeHead(error.status, headers).end(JSON.stringify(error.body));
   }
+}
+
+/** Headers that are this connection's own, which Node sets. */
+const OF_CONNECTIONS = new Set(["connection", "transfer-encoding"]);
+
+/** A request's head: its body is read apart, within bounds. */
+function requestOf({ method = "GET", url = "/", headers }: IncomingMessage): Request {
+  const lines = Object.entries(headers).map(([name, value]): [string, string] => [name, String(value)]);
+  // `Request` knows no TRACE; nothing here takes it, by whatever name.
+  const known = method === "TRACE" ? "X-TRACE" : method;
+  return new Request(`http://localhost${url.startsWith("/") ? url : "/"}`, { method: known, headers: lines });
 }
 
 /** @throws HttpError 400 */

@@ -1,7 +1,7 @@
 import { Command } from "commander";
 import { describe, expect, it } from "vitest";
-import { parseChat } from "../api/openai/chat.ts";
-import { samplerOf } from "../api/openai/sampler-fields.ts";
+import { samplingOf } from "../api/openai/sampling.ts";
+import { parseChat } from "../api/openai/schema/chat.ts";
 import { POLICIES } from "../decoding/policy.ts";
 import { decode } from "../protocol/decode.ts";
 import { encode } from "../protocol/encode.ts";
@@ -21,7 +21,7 @@ const byCli = (...args: string[]) => samplerFrom(command().parse(args, { from: "
 
 const messages = [{ role: "user", content: "Hi" }];
 const byHttp = (field: string, value: unknown) =>
-  samplerSettings(samplerOf(parseChat({ messages, [field]: value })));
+  samplerSettings(samplingOf(parseChat({ messages, [field]: value }), undefined).sampler);
 
 /** Over the wire, as a peer sends it that has not checked anything. */
 function byWire(given: object): SamplerSettings {

@@ -39,6 +39,8 @@ export interface AnswerRequest {
   readonly templateVariables?: Readonly<Record<string, unknown>>;
   /** of a conversation: the last message is the assistant's, and the answer goes on with it; the default is false */
   readonly continues?: boolean;
+  /** texts of special tokens that are text of the answer: markers that its reader looks for. The default is none */
+  readonly markers?: readonly string[];
   readonly policy?: PolicyName | DecodingPolicy;
   /** the model that answers, as `Edge.answerer` chose it, in place of a policy. Default: it is chosen by the policy */
   readonly answerer?: Answerer;
@@ -60,7 +62,7 @@ export interface AnswerRequest {
 }
 
 /** What of a request makes its prompt. */
-type PromptRequest = Pick<
+export type PromptRequest = Pick<
   AnswerRequest,
   | "prompt"
   | "raw"
@@ -269,6 +271,17 @@ export class Edge {
   }
 
   /**
+   * The same as an answer reads it: a prompt that the context has no room for is refused before it is read.
+   * @throws TemplateError, SettingError
+   */
+  async readPrompt(request: PromptRequest & { readonly answerer: Answerer }): Promise<Int32Array> {
+    const unread = this.unread(request);
+    const { opener } = request.answerer;
+    if (unread instanceof Int32Array) return unread;
+    return this.read(unread, this.tokenizerBy(opener), opener.model.contextTokens);
+  }
+
+  /**
    * Answers a question. The work goes on whether the events are read or not; leaving the loop early ends it.
    * @throws TemplateError, SettingError before the first event; CloudError when the cloud refuses, fails or goes away
    */
@@ -359,16 +372,12 @@ export class Edge {
     };
     if (!answerer) return cancelled();
     const { opener, policy } = answerer;
-    const unread = this.unread({ ...request, answerer });
-    const tokenizer = this.tokenizerBy(opener);
-    const prompt =
-      unread instanceof Int32Array
-        ? unread
-        : await unlessAborted(this.read(unread, tokenizer, opener.model.contextTokens), leave.signal);
+    const prompt = await unlessAborted(this.readPrompt({ ...request, answerer }), leave.signal);
     if (!prompt) return cancelled();
+    const tokenizer = this.tokenizerBy(opener);
     const promptTokens = prompt.length;
     const settings = this.settingsOf(request, policy, opener.model.contextTokens - promptTokens);
-    const parts = new AnswerParts(tokenizer, request.stop ?? [], request.logprobs !== undefined, events);
+    const parts = new AnswerParts(tokenizer, request, events);
     const { observer } = request;
     const answeredBy = policy.target ? "target" : "edge";
     return { ...(await collect(opener, settings, prompt, parts, leave, observer)), promptTokens, answeredBy };
@@ -479,16 +488,12 @@ class AnswerParts {
   /** logprobs whose tokens have not come: none, unless a cloud says more than it was asked */
   private readonly early: TokenLogprobs[] = [];
 
-  constructor(
-    tokenizer: Tokenizer,
-    stops: readonly string[],
-    wantsLogprobs: boolean,
-    events: Inbox<AnswerEvent>,
-  ) {
+  constructor(tokenizer: Tokenizer, request: AnswerRequest, events: Inbox<AnswerEvent>) {
+    const { stop = [], markers, logprobs } = request;
     this.tokenizer = tokenizer;
-    this.streaming = new StreamingText(tokenizer);
-    this.strings = new StopStrings(stops);
-    this.wantsLogprobs = wantsLogprobs;
+    this.streaming = new StreamingText(tokenizer, markers);
+    this.strings = new StopStrings(stop);
+    this.wantsLogprobs = logprobs !== undefined;
     this.events = events;
   }
 

@@ -43,20 +43,28 @@ export interface Tokenizer {
   readonly fillIn?: FillInTokens | null;
   /** The bytes that a token adds to the text: a character may be spread over several tokens. Special tokens and ids past the vocabulary have none. */
   piece(token: number): Uint8Array;
+  /** The text that a special token goes by, such as <|user|>; "" for others. Not given: no token is special. */
+  specialText?(token: number): string;
 }
 
 /** Turns committed tokens into text as they come; a character split over tokens comes out whole. */
 export class StreamingText {
   private readonly tokenizer: Tokenizer;
+  private readonly markers: readonly string[];
   private readonly decoder = new TextDecoder("utf-8", { ignoreBOM: true });
 
-  constructor(tokenizer: Tokenizer) {
+  /** @param markers texts of special tokens that are text here */
+  constructor(tokenizer: Tokenizer, markers: readonly string[] = []) {
     this.tokenizer = tokenizer;
+    this.markers = markers;
   }
 
   /** The text that is certain now: what is missing is an unfinished character. */
   push(token: number): string {
-    return this.decoder.decode(this.tokenizer.piece(token), { stream: true });
+    const piece = this.tokenizer.piece(token);
+    if (piece.length > 0 || this.markers.length === 0) return this.decoder.decode(piece, { stream: true });
+    const special = this.tokenizer.specialText?.(token) ?? "";
+    return this.markers.includes(special) ? this.decoder.decode() + special : "";
   }
 
   /** What was left: an unfinished character, as U+FFFD. */

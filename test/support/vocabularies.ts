@@ -73,9 +73,19 @@ async function samplesOf(path: string): Promise<RealVocabulary["samples"]> {
 }
 
 /** @returns the folder with the files */
-async function fetched(): Promise<string> {
+function fetched(): Promise<string> {
+  return llamaCppPart("vocabularies-3.22.1", "models");
+}
+
+/**
+ * A part of llama.cpp's repository, of the release that the package has.
+ * @param name of the folder in the cache
+ * @param part a path in the repository; its first folder becomes the one in the cache
+ * @returns the folder
+ */
+export async function llamaCppPart(name: string, part: string): Promise<string> {
   const cache = testCache();
-  const folder = join(cache, "vocabularies-3.22.1");
+  const folder = join(cache, name);
   if (await readdir(folder).catch(() => null)) return folder;
   await mkdir(cache, { recursive: true });
   const work = await mkdtemp(join(cache, "fetching-"));
@@ -86,10 +96,10 @@ async function fetched(): Promise<string> {
     if (hash.digest("base64") !== INTEGRITY) throw new Error(`${PACKAGE} is not what it was`);
     await tool("tar", ["xzf", TARBALL, BUNDLE], work);
     await tool("git", ["clone", "--quiet", "--no-checkout", BUNDLE, "repository"], work);
-    await tool("git", ["-C", "repository", "archive", "--output", "../models.tar", "HEAD", "models"], work);
-    await tool("tar", ["xf", "models.tar"], work);
+    await tool("git", ["-C", "repository", "archive", "--output", "../part.tar", "HEAD", part], work);
+    await tool("tar", ["xf", "part.tar"], work);
     // Another process may have been faster.
-    await rename(join(work, "models"), folder).catch(async (error) => {
+    await rename(join(work, part.split("/")[0]!), folder).catch(async (error) => {
       if (!(await readdir(folder).catch(() => null))) throw error;
     });
     return folder;

@@ -1,112 +1,75 @@
-import { z } from "zod";
-import { SESSION_ROWS } from "../../decoding/session.ts";
-import type { AnswerRequest } from "../../edge/edge.ts";
+import type { z } from "zod";
 import type { ChatMessage } from "../../text/conversation.ts";
-import { callsTools } from "../../text/tool-calls.ts";
-import { HttpError } from "../errors.ts";
-import { type AnswerGrammar, type CallableTool, callGrammar, formatGrammar } from "./answer-grammar.ts";
+import type { CallableTool, Conversation, Thinking, ToolUse } from "../conversation.ts";
 import { formatOf, present } from "./format.ts";
-import { listOf } from "./list.ts";
-import { commonFields, parseBody, REQUEST_LIMITS, toolChoiceSchema, toolSchema } from "./request.ts";
-import { ranged } from "./sampler-fields.ts";
+import { samplingOf } from "./sampling.ts";
+import type { ChatBody } from "./schema/chat.ts";
+import type { contentSchema, messageSchema } from "./schema/messages.ts";
+import type { functionSchema } from "./schema/tools.ts";
 
-/** A request for a chat completion: its fields, and what they ask of the edge. */
-
-const textPart = z.object({ type: z.literal("text"), text: z.string() });
-const content = z.union([z.string(), listOf(textPart, { most: REQUEST_LIMITS.parts })]);
-const toolCallSchema = z.object({
-  id: z.string(),
-  type: z.literal("function"),
-  function: z.object({ name: z.string(), arguments: z.string() }),
-});
-
-const messageSchema = z.discriminatedUnion("role", [
-  z.object({ role: z.enum(["system", "developer"]), content }),
-  z.object({ role: z.literal("user"), content }),
-  z.object({
-    role: z.literal("assistant"),
-    content: content.nullish(),
-    tool_calls: listOf(toolCallSchema, { most: REQUEST_LIMITS.tools }).nullish(),
-  }),
-  z.object({ role: z.literal("tool"), content, tool_call_id: z.string() }),
-]);
-
-const chatSchema = z.object({
-  ...commonFields,
-  messages: listOf(messageSchema, { least: 1, most: REQUEST_LIMITS.messages }),
-  max_completion_tokens: ranged(SESSION_ROWS.maxTokens.range).nullish(),
-  logprobs: z.boolean().nullish(),
-  top_logprobs: ranged(SESSION_ROWS.logprobs.range).nullish(),
-  tools: listOf(toolSchema, { most: REQUEST_LIMITS.tools }).nullish(),
-  tool_choice: toolChoiceSchema.nullish(),
-  parallel_tool_calls: z.boolean().nullish(),
-});
-
-export type ChatBody = z.infer<typeof chatSchema>;
-
-/** @throws HttpError 400 that names the field */
-export function parseChat(body: unknown): ChatBody {
-  const chat = parseBody(chatSchema, body);
-  if (chat.top_logprobs && !chat.logprobs) {
-    throw new HttpError(400, "invalid_value", "top_logprobs needs logprobs: true", "top_logprobs");
-  }
-  return chat;
-}
-
-/** What a chat asks for besides what all completions have. */
-export interface ChatDemand
-  extends Pick<AnswerRequest, "prompt" | "tools" | "grammar" | "logprobs" | "maxTokens"> {
-  /** calls of tools are to be looked for in the text */
-  readonly readsCalls: boolean;
-  /** keywords of schemas that are not kept, in words */
-  readonly relaxed: readonly string[];
-}
-
-/**
- * @param template the target's chat template
- * @throws HttpError 400 for tools that the template does not know, and for schemas that cannot be kept
- */
-export function chatDemand(body: ChatBody, template: string | null): ChatDemand {
-  const choice = body.tool_choice ?? "auto";
-  const tools: readonly CallableTool[] = choice === "none" ? [] : (body.tools ?? []).map(plainTool);
-  const maxTokens = body.max_completion_tokens ?? body.max_tokens;
-  if (tools.length > 0 && !callsTools(template)) {
-    const message =
-      "the target's chat template does not show tools; leave them out, or take a model that knows them";
-    throw new HttpError(400, "tools_not_supported", message, "tools");
-  }
-  const answer = grammarOf(body, choice, tools);
+/** A chat completion's request as a conversation. @throws HttpError 400, SettingError */
+export function chatConversation(body: ChatBody): Conversation {
+  const tools = (body.tools ?? []).map(({ function: tool }, number) =>
+    plainTool(tool, `tools.${number}.function.parameters`),
+  );
+  const functions = (body.functions ?? []).map((tool, number) =>
+    plainTool(tool, `functions.${number}.parameters`),
+  );
+  const last = body.messages.at(-1)!;
   return {
-    prompt: body.messages.map(plainMessage),
-    tools: tools.map(({ type, function: tool }) => ({ type, function: tool })),
-    readsCalls: tools.length > 0,
-    relaxed: answer?.relaxed ?? [],
-    ...(answer === null ? {} : { grammar: answer.grammar }),
-    ...(body.logprobs ? { logprobs: body.top_logprobs ?? 0 } : {}),
-    ...(maxTokens ? { maxTokens } : {}),
+    model: body.model,
+    prompts: [body.messages.map(plainMessage)],
+    choices: body.n ?? 1,
+    ...{ special: false, suffix: null },
+    tools: [...tools, ...functions],
+    toolUse: toolUseOf(body),
+    thinking: thinkingOf(body),
+    continues: last.role === "assistant" && !called(last) && body.continue_final_message !== false,
+    format: formatOf(body),
+    logprobs: body.logprobs ? (body.top_logprobs ?? 0) : null,
+    sampling: samplingOf(body, body.max_completion_tokens ?? body.max_tokens ?? undefined),
   };
 }
 
-/** null: the answer is free. */
-function grammarOf(
-  body: ChatBody,
-  choice: NonNullable<ChatBody["tool_choice"]>,
-  tools: readonly CallableTool[],
-): AnswerGrammar | null {
-  const format = formatOf(body);
-  const forced = typeof choice === "object" ? choice.function.name : null;
-  if (forced === null && choice !== "required") return format && formatGrammar(format, tools);
-  const callable = tools.filter((tool) => forced === null || tool.function.name === forced);
-  if (callable.length > 0) return callGrammar(callable);
-  const message =
-    forced === null ? "there are no tools to call" : `there is no tool ${JSON.stringify(forced)}`;
-  throw new HttpError(400, "invalid_value", message, "tool_choice");
+function called({ tool_calls, function_call }: Extract<Message, { role: "assistant" }>): boolean {
+  return (tool_calls?.length ?? 0) > 0 || present(function_call);
 }
 
-function plainTool({ function: tool }: z.infer<typeof toolSchema>): CallableTool {
+function toolUseOf(body: ChatBody): ToolUse {
+  const { tool_choice: choice, function_call: named } = body;
+  const parallel = body.parallel_tool_calls ?? true;
+  if (present(named)) {
+    if (typeof named === "string") return { mode: named, allowed: null, parallel };
+    return { mode: "required", allowed: [named.name], parallel: false };
+  }
+  if (!present(choice)) return { mode: "auto", allowed: null, parallel };
+  if (typeof choice === "string") return { mode: choice, allowed: null, parallel };
+  if (choice.type === "function")
+    return { mode: "required", allowed: [choice.function.name], parallel: false };
+  const { mode, tools } = choice.allowed_tools;
+  return { mode, allowed: tools.map((tool) => tool.function.name), parallel };
+}
+
+function thinkingOf(body: ChatBody): Thinking {
+  const { reasoning_effort: effort, enable_thinking, chat_template_kwargs } = body;
+  const enabled = enable_thinking ?? (effort === "none" ? false : null);
+  return {
+    variables: {
+      ...(present(effort) ? { reasoning_effort: effort } : {}),
+      ...(enabled === null ? {} : { enable_thinking: enabled }),
+      ...chat_template_kwargs,
+    },
+    budgetTokens: body.thinking_budget_tokens ?? body.thinking_token_budget ?? null,
+  };
+}
+
+type Message = z.infer<typeof messageSchema>;
+
+function plainTool(tool: z.infer<typeof functionSchema>, param: string): CallableTool {
   const { name, description, parameters, strict } = tool;
   return {
     strict: strict ?? false,
+    param,
     type: "function",
     function: {
       name,
@@ -116,24 +79,44 @@ function plainTool({ function: tool }: z.infer<typeof toolSchema>): CallableTool
   };
 }
 
-function plainMessage(message: z.infer<typeof messageSchema>): ChatMessage {
+function plainMessage(message: Message): ChatMessage {
   const text = plainText(message.content ?? "");
   switch (message.role) {
     case "developer":
-      return { role: "system", content: text };
+      return { role: "system", ...text };
     case "assistant":
-      return {
-        role: "assistant",
-        content: text,
-        ...(message.tool_calls && message.tool_calls.length > 0 ? { tool_calls: message.tool_calls } : {}),
-      };
+      return assistantMessage(message, text);
     case "tool":
-      return { role: "tool", content: text, tool_call_id: message.tool_call_id };
+      return { role: "tool", ...text, tool_call_id: message.tool_call_id };
+    case "function":
+      return { role: "tool", ...text, tool_call_id: callIdOf(message.name) };
     default:
-      return { role: message.role, content: text };
+      return { role: message.role, ...text };
   }
 }
 
-function plainText(given: z.infer<typeof content>): string {
-  return typeof given === "string" ? given : given.map(({ text }) => text).join("");
+function assistantMessage(
+  message: Extract<Message, { role: "assistant" }>,
+  text: ReturnType<typeof plainText>,
+): ChatMessage {
+  const { tool_calls: calls, function_call: call } = message;
+  const thought = message.reasoning_content ?? message.reasoning ?? "";
+  const old = present(call) ? [{ id: callIdOf(call.name), type: "function" as const, function: call }] : [];
+  const all = [...(calls ?? []), ...old];
+  return {
+    ...{ role: "assistant", ...text },
+    ...(thought === "" ? {} : { reasoning_content: thought }),
+    ...(all.length > 0 ? { tool_calls: all } : {}),
+  };
+}
+
+/** Calls of functions had no ids: a function's name tells which call is answered. */
+function callIdOf(name: string): string {
+  return `call_${name}`;
+}
+
+function plainText(given: z.infer<typeof contentSchema>): Pick<ChatMessage, "content" | "parts"> {
+  if (typeof given === "string") return { content: given };
+  const parts = given.map(({ text }) => text);
+  return { content: parts.join("\n"), parts };
 }

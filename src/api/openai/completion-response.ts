@@ -1,7 +1,7 @@
-import type { AnswerEnd } from "../../edge/edge.ts";
 import type { Tokenizer } from "../../text/tokenizer.ts";
+import type { WholeChoice } from "../choices.ts";
+import type { ChoiceEnd, ConversationEvent } from "../conversation.ts";
 import { fingerprintOf, type ResponseHead } from "./chat-response.ts";
-import type { ChoiceEvent, WholeChoice } from "./choice.ts";
 import { plainLogprobs } from "./logprobs.ts";
 import { finishReason, timingsOf, usageOf } from "./usage.ts";
 
@@ -17,7 +17,7 @@ export interface CompletionShape {
 
 export function completion(
   head: ResponseHead,
-  choices: readonly (WholeChoice & { readonly end: AnswerEnd })[],
+  choices: readonly WholeChoice[],
   shape: CompletionShape,
 ): unknown {
   const ends = choices.map(({ end }) => end);
@@ -28,7 +28,7 @@ export function completion(
       index,
       text,
       logprobs: shape.logprobs === null ? null : plainLogprobs(tokens, shape.tokenizer, 0, shape.logprobs),
-      finish_reason: finishReason(end, false),
+      finish_reason: finishReason(end, null),
     })),
     usage: usageOf(ends, shape.choicesPerPrompt),
     timings: timingsOf(ends[0]!),
@@ -38,12 +38,12 @@ export function completion(
 export async function* completionChunks(
   head: ResponseHead,
   count: number,
-  events: AsyncIterable<ChoiceEvent>,
+  events: AsyncIterable<ConversationEvent>,
   includeUsage: boolean,
   shape: CompletionShape,
 ): AsyncGenerator<unknown, void, undefined> {
   const offsets = new Array<number>(count).fill(0);
-  const ends = new Array<AnswerEnd>(count);
+  const ends = new Array<ChoiceEnd>(count);
   const chunk = (choices: unknown[], more: object = {}) => ({
     ...{ id: head.id, object: "text_completion", created: head.created, model: head.model, choices },
     ...fingerprintOf(head),
@@ -54,10 +54,11 @@ export async function* completionChunks(
     const index = event.choice;
     if (event.kind === "end") {
       ends[index] = event.end;
-      const last = { index, text: "", logprobs: null, finish_reason: finishReason(event.end, false) };
+      const last = { index, text: "", logprobs: null, finish_reason: finishReason(event.end, null) };
       yield chunk([last], { timings: timingsOf(event.end) });
       continue;
     }
+    if (event.kind !== "text") continue;
     const { text, tokens } = event;
     if (text === "" && (shape.logprobs === null || tokens.length === 0)) continue;
     const logprobs =

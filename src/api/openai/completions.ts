@@ -1,102 +1,33 @@
-import { z } from "zod";
-import { SESSION_ROWS } from "../../decoding/session.ts";
-import type { AnswerRequest } from "../../edge/edge.ts";
-import { HttpError } from "../errors.ts";
-import { formatGrammar } from "./answer-grammar.ts";
+import type { Conversation, ConversationPrompt } from "../conversation.ts";
 import { formatOf } from "./format.ts";
-import { listOf } from "./list.ts";
-import { commonFields, parseBody, REQUEST_LIMITS } from "./request.ts";
-import { ranged } from "./sampler-fields.ts";
-
-/** A request for plain completions: text, or token ids, that the target goes on with. */
-
-/** Past this no vocabulary has any; the model's own bound is the edge's to check. */
-const MOST_TOKEN_ID = 2 ** 31 - 1;
-const { prompts: most, promptTokens } = REQUEST_LIMITS;
-const texts = listOf(z.string(), { least: 1, most });
-const idLists = listOf(
-  z.custom<number[]>(
-    (list) => Array.isArray(list) && wrongId(list) === null,
-    "Invalid input: expected token ids",
-  ),
-  { least: 1, most },
-);
-
-/** The first that is none; null: all are. A check of ours: zod takes a microsecond for each. */
-function wrongId(list: readonly unknown[]): number | null {
-  const count = list.length;
-  if (count === 0 || count > promptTokens) return 0;
-  for (let i = 0; i < count; i++) {
-    const id = list[i];
-    if (!Number.isInteger(id) || (id as number) < 0 || (id as number) > MOST_TOKEN_ID) return i;
-  }
-  return null;
-}
-
-/** Text, or token ids; or several of one kind. */
-const promptSchema = z.unknown().transform((given, context): string | number[] | string[] | number[][] => {
-  if (typeof given === "string") return given;
-  const first = Array.isArray(given) ? given[0] : null;
-  if (typeof first === "number") {
-    const wrong = wrongId(given as unknown[]);
-    if (wrong === null) return given as number[];
-    const message = `Invalid input: expected at most ${promptTokens} token ids`;
-    context.issues.push({ code: "custom", message, path: [wrong], input: given });
-    return z.NEVER;
-  }
-  const parsed = (typeof first === "string" ? texts : idLists).safeParse(given);
-  if (parsed.success) return parsed.data;
-  const { message, path } = parsed.error.issues[0]!;
-  context.issues.push({ code: "custom", message, path: [...path], input: given });
-  return z.NEVER;
-});
-
-const completionSchema = z.object({
-  ...commonFields,
-  prompt: promptSchema,
-  logprobs: ranged(SESSION_ROWS.logprobs.range).nullish(),
-  echo: z.boolean().nullish(),
-  suffix: z.string().nullish(),
-  best_of: z.number().int().nullish(),
-});
-
-export type CompletionBody = z.infer<typeof completionSchema>;
+import { samplingOf } from "./sampling.ts";
+import type { CompletionBody } from "./schema/completion.ts";
 
 /** OpenAI's own default. */
 const DEFAULT_MAX_TOKENS = 16;
 
-/** @throws HttpError 400 that names the field */
-export function parseCompletion(body: unknown): CompletionBody {
-  const completion = parseBody(completionSchema, body);
-  const refuse = (field: "echo" | "suffix" | "best_of", message: string) => {
-    throw new HttpError(400, "unsupported_parameter", `${field} ${message}`, field);
+/** A plain completion's request as a conversation: prompts that are no messages. @throws HttpError 400, SettingError */
+export function completionConversation(body: CompletionBody): Conversation {
+  return {
+    model: body.model,
+    prompts: promptsOf(body.prompt),
+    choices: body.n ?? 1,
+    special: body.parse_special ?? false,
+    suffix: body.suffix || null,
+    tools: [],
+    toolUse: { mode: "none", allowed: null, parallel: true },
+    thinking: { variables: {}, budgetTokens: null },
+    continues: false,
+    format: formatOf(body),
+    logprobs: body.logprobs ?? null,
+    sampling: samplingOf(body, body.max_tokens ?? DEFAULT_MAX_TOKENS),
   };
-  if (completion.echo) refuse("echo", "is not supported: the prompt is yours already");
-  if (completion.suffix) refuse("suffix", "is not supported: text goes on at its end only");
-  if (completion.best_of && completion.best_of !== (completion.n ?? 1)) refuse("best_of", "has to be n");
-  return completion;
 }
 
-/** One demand a prompt, and what of a schema they do not keep to. */
-export function completionDemands(body: CompletionBody): {
-  demands: Pick<AnswerRequest, "prompt" | "logprobs" | "maxTokens" | "grammar">[];
-  relaxed: readonly string[];
-} {
-  const { prompt } = body;
-  const format = formatOf(body);
-  const answer = format && formatGrammar(format, []);
-  const prompts: (string | number[])[] =
-    typeof prompt === "string"
-      ? [prompt]
-      : typeof prompt[0] === "number"
-        ? [prompt as number[]]
-        : (prompt as string[] | number[][]);
-  const logprobs = body.logprobs ?? null;
-  const demands = prompts.map((one) => ({
-    prompt: typeof one === "string" ? one : Int32Array.from(one),
-    maxTokens: body.max_tokens ?? DEFAULT_MAX_TOKENS,
-    ...(logprobs === null ? {} : { logprobs }),
-    ...(answer ? { grammar: answer.grammar } : {}),
-  }));
-  return { demands, relaxed: answer?.relaxed ?? [] };
+function promptsOf(prompt: CompletionBody["prompt"]): ConversationPrompt[] {
+  if (typeof prompt === "string") return [prompt];
+  if (typeof prompt[0] === "number") return [Int32Array.from(prompt as number[])];
+  return (prompt as string[] | number[][]).map((one) =>
+    typeof one === "string" ? one : Int32Array.from(one),
+  );
 }

@@ -1,9 +1,14 @@
 import { beforeAll, describe, expect, it } from "vitest";
 import { allows, byteGrammars } from "../../../test/support/byte-grammars.ts";
 import type { LlguidanceGrammars } from "../../grammar/llguidance/grammars.ts";
+import { toSeed } from "../../sampling/random.ts";
+import type { Conversation } from "../conversation.ts";
 import { HttpError } from "../errors.ts";
-import { chatDemand, parseChat } from "./chat.ts";
-import { completionDemands, parseCompletion } from "./completions.ts";
+import { choiceRequests, modelBy, promptRequests } from "../requests.ts";
+import { chatConversation } from "./chat.ts";
+import { completionConversation } from "./completions.ts";
+import { parseChat } from "./schema/chat.ts";
+import { parseCompletion } from "./schema/completion.ts";
 
 const messages = [{ role: "user", content: "Hi" }];
 const KNOWS_TOOLS = "{{ tools }} <tool_call>";
@@ -16,8 +21,16 @@ const AGE = {
 const TOOL = { type: "function", function: { name: "find", parameters: AGE } };
 const CALL = '<tool_call>\n{"name": "find", "arguments": {"age": 7}}\n</tool_call>';
 
-const demand = (more: object, template: string | null = KNOWS_TOOLS) =>
-  chatDemand(parseChat({ messages, ...more }), template);
+/** What the first choice asks for. */
+function demanded(conversation: Conversation, template: string | null = KNOWS_TOOLS, thinkingOpen = false) {
+  const model = modelBy(template);
+  const [prompt = null] = Array.isArray(conversation.prompts[0]) ? promptRequests(conversation, model) : [];
+  const prompts = [{ prompt: conversation.prompts[0]!, thinkingOpen }];
+  const { choices, relaxed } = choiceRequests(conversation, model, prompts, () => toSeed(1));
+  return { ...choices[0]!.request, tools: prompt?.tools, read: choices[0]!.reading?.tools, relaxed };
+}
+const demand = (more: object, ...how: [template?: string, thinkingOpen?: boolean]) =>
+  demanded(chatConversation(parseChat({ messages, ...more })), ...how);
 const problem = (more: object) => {
   try {
     demand(more);
@@ -64,9 +77,8 @@ describe("the format of an answer", () => {
     ["structured_outputs.grammar", { structured_outputs: { grammar: 'root ::= "z"' } }, ["z"], ["zz"]],
   ])("%s", (_, fields, right, wrong) => {
     const { grammar } = demand(fields);
-    expect(completionDemands(parseCompletion({ prompt: "a", ...fields })).demands[0]!.grammar).toEqual(
-      grammar,
-    );
+    const plain = completionConversation(parseCompletion({ prompt: "a", ...fields }));
+    expect(demanded(plain).grammar).toEqual(grammar);
     if (typeof grammar !== "object") throw new Error("a grammar has a kind");
     for (const text of right) expect(allows(grammars, grammar, text), text).toBe(true);
     for (const text of wrong) expect(allows(grammars, grammar, text), text).toBe(false);
@@ -156,9 +168,10 @@ describe("the format of an answer", () => {
 
 describe("tools", () => {
   it("that need not be called leave the answer free", () => {
-    expect(demand({ tools: [TOOL] })).toMatchObject({ readsCalls: true, tools: [TOOL], relaxed: [] });
+    expect(demand({ tools: [TOOL] })).toMatchObject({ read: [TOOL.function], tools: [TOOL], relaxed: [] });
     expect(demand({ tools: [TOOL] }).grammar).toBeUndefined();
-    expect(demand({ tools: [TOOL], tool_choice: "none" })).toMatchObject({ readsCalls: false, tools: [] });
+    const none = demand({ tools: [TOOL], tool_choice: "none" });
+    expect([none.read, none.tools]).toEqual([[], undefined]);
   });
 
   it.each([["required"], [{ type: "function", function: { name: "find" } }]])("%j: a call", (tool_choice) => {
@@ -213,13 +226,12 @@ describe("tools", () => {
     });
   });
 
-  it("that there are none of, or that the template does not know, are refused", () => {
+  it("that there are none of are refused", () => {
     const none = { type: "function", function: { name: "g" } };
     expect(problem({ tools: [TOOL], tool_choice: none })).toMatchObject({
       status: 400,
       param: "tool_choice",
     });
     expect(problem({ tool_choice: "required" })).toMatchObject({ status: 400, param: "tool_choice" });
-    expect(() => demand({ tools: [TOOL] }, "{{ messages }}")).toThrow(/does not show tools/);
   });
 });

@@ -1,80 +1,21 @@
-import { z } from "zod";
-import type { Grammar } from "../../decoding/grammar.ts";
-import { SESSION_LIMITS } from "../../decoding/session.ts";
+import type { z } from "zod";
+import type { AnswerFormat } from "../conversation.ts";
 import { HttpError } from "../errors.ts";
-import { listOf } from "./list.ts";
+import type { formatSchema, structuredOutputs } from "./schema/format.ts";
 
 /**
  * What an answer has to look like, as clients ask for it: OpenAI's `response_format`, llama.cpp's `grammar` and
  * `json_schema`, vLLM's `guided_*` and `structured_outputs`. They all become one grammar.
  */
 
-const MOST_CHOICES = 2000;
 /** Of all choices together, as they are written in a grammar. */
 const MOST_CHOICE_UNITS = 32_000;
-
-/** Empty is none, as llama.cpp has it. */
-const source = z.string().max(SESSION_LIMITS.grammarUnits);
-const schema = z.union([z.record(z.string(), z.unknown()), z.boolean()]);
-/** vLLM takes a schema as text as well. */
-const schemaOrText = z.union([schema, source]);
-const choices = listOf(z.string().min(1), { least: 1, most: MOST_CHOICES });
-
-const responseFormat = z.discriminatedUnion("type", [
-  z.object({ type: z.literal("text") }),
-  z.object({ type: z.literal("json_object"), schema: schema.nullish() }),
-  z.object({
-    type: z.literal("json_schema"),
-    json_schema: z.object({
-      name: z.string().nullish(),
-      schema: schema.nullish(),
-      strict: z.boolean().nullish(),
-    }),
-  }),
-  // llama.cpp's, which other servers took over.
-  z.object({ type: z.literal("grammar"), grammar: source }),
-]);
-
-const structuredOutputs = z.object({
-  json: schemaOrText.nullish(),
-  regex: source.nullish(),
-  choice: choices.nullish(),
-  grammar: source.nullish(),
-  json_object: z.boolean().nullish(),
-  structural_tag: z.unknown().optional(),
-});
-
-/** Fields of chat and plain completions alike. */
-export const formatFields = {
-  response_format: responseFormat.nullish(),
-  grammar: source.nullish(),
-  json_schema: schema.nullish(),
-  guided_json: schemaOrText.nullish(),
-  guided_regex: source.nullish(),
-  guided_choice: choices.nullish(),
-  guided_grammar: source.nullish(),
-  structured_outputs: structuredOutputs.nullish(),
-};
-
-const formatSchema = z.object(formatFields);
-type FormatBody = z.infer<typeof formatSchema>;
-
-/** A format that a client asked for. */
-export type Format =
-  | { readonly kind: "grammar"; readonly grammar: Grammar; readonly param: string }
-  | {
-      readonly kind: "schema";
-      readonly schema: unknown;
-      /** a keyword that cannot be kept may be dropped, and the client is told */
-      readonly relaxes: boolean;
-      readonly param: string;
-    };
 
 /**
  * @returns null: the answer is free
  * @throws HttpError 400 for two formats at once
  */
-export function formatOf(body: FormatBody): Format | null {
+export function formatOf(body: z.infer<typeof formatSchema>): AnswerFormat | null {
   const asked = [...named(body), ...structured(body.structured_outputs ?? {})];
   const [first = null, second] = asked;
   if (second) {
@@ -84,8 +25,8 @@ export function formatOf(body: FormatBody): Format | null {
   return first;
 }
 
-function named(body: FormatBody): Format[] {
-  const formats: Format[] = [];
+function named(body: z.infer<typeof formatSchema>): AnswerFormat[] {
+  const formats: AnswerFormat[] = [];
   const { response_format: format } = body;
   if (format?.type === "json_object")
     formats.push(schemaFormat(format.schema ?? ANY_OBJECT, "response_format"));
@@ -105,8 +46,8 @@ function named(body: FormatBody): Format[] {
   return formats;
 }
 
-function structured(body: z.infer<typeof structuredOutputs>): Format[] {
-  const formats: Format[] = [];
+function structured(body: z.infer<typeof structuredOutputs>): AnswerFormat[] {
+  const formats: AnswerFormat[] = [];
   const param = (field: string) => `structured_outputs.${field}`;
   if (present(body.json) && body.json !== "")
     formats.push(schemaFormat(parsed(body.json, param("json")), param("json")));
@@ -128,15 +69,15 @@ export function present<T>(value: T): value is NonNullable<T> {
   return value !== null && value !== undefined;
 }
 
-function schemaFormat(given: unknown, param: string): Extract<Format, { kind: "schema" }> {
+function schemaFormat(given: unknown, param: string): Extract<AnswerFormat, { kind: "schema" }> {
   return { kind: "schema", schema: given, relaxes: false, param };
 }
 
-function regexFormat(regex: string, param: string): Format {
+function regexFormat(regex: string, param: string): AnswerFormat {
   return { kind: "grammar", grammar: { kind: "regex", source: regex }, param };
 }
 
-function choiceFormat(texts: readonly string[], param: string): Format {
+function choiceFormat(texts: readonly string[], param: string): AnswerFormat {
   // One terminal: however many there are, and whichever begins another.
   const written = texts.map((text) => JSON.stringify(text)).join(" | ");
   if (written.length > MOST_CHOICE_UNITS) {
@@ -148,7 +89,7 @@ function choiceFormat(texts: readonly string[], param: string): Format {
 }
 
 /** Rules are `name ::= …` in EBNF and GBNF, and `name: …` in Lark. */
-function grammarFormat(text: string, param: string): Format {
+function grammarFormat(text: string, param: string): AnswerFormat {
   const kind = /^[ \t]*[A-Za-z_][\w.-]*[ \t]*::=/m.test(text) ? "ebnf" : "lark";
   return { kind: "grammar", grammar: { kind, source: text }, param };
 }

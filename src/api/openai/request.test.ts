@@ -3,13 +3,25 @@ import { CloudError } from "../../edge/connection.ts";
 import { toSeed } from "../../sampling/random.ts";
 import { SettingError } from "../../util/errors.ts";
 import { TurnstileError } from "../../util/turnstile.ts";
+import type { Conversation } from "../conversation.ts";
 import { asHttpError, HttpError } from "../errors.ts";
-import { chatDemand, parseChat } from "./chat.ts";
-import { completionDemands, parseCompletion } from "./completions.ts";
-import { commonRequest } from "./request.ts";
+import { choiceRequests, modelBy, promptRequests } from "../requests.ts";
+import { chatConversation } from "./chat.ts";
+import { completionConversation } from "./completions.ts";
+import { parseChat } from "./schema/chat.ts";
+import { parseCompletion } from "./schema/completion.ts";
 
 const fresh = () => toSeed(99);
 const messages = [{ role: "user", content: "Hi" }];
+const requestsOf = (conversation: Conversation) => {
+  const prompts = conversation.prompts.map((prompt) => ({ prompt, thinkingOpen: false }));
+  return choiceRequests(conversation, modelBy(null), prompts, fresh).choices.map(({ request }) => request);
+};
+const asked = (body: object) => requestsOf(chatConversation(parseChat(body)));
+/** What its prompt is made of. */
+const shown = (body: object, template: string | null = null) =>
+  promptRequests(chatConversation(parseChat({ messages, ...body })), modelBy(template))[0]!;
+const completed = (body: object) => requestsOf(completionConversation(parseCompletion(body)));
 const problem = (act: () => unknown) => {
   try {
     act();
@@ -22,7 +34,7 @@ const problem = (act: () => unknown) => {
 
 describe("a chat request", () => {
   it("becomes what the edge is asked", () => {
-    const body = parseChat({
+    const [first, second] = asked({
       ...{
         messages,
         temperature: 0.5,
@@ -37,8 +49,7 @@ describe("a chat request", () => {
       ...{ presence_penalty: 1, frequency_penalty: null, logit_bias: { 12: -100 }, max_tokens: 3 },
       unknown: "is ignored",
     });
-    const request = commonRequest(body, fresh);
-    expect(request(0)).toMatchObject({
+    expect(first).toMatchObject({
       sampler: {
         temperature: 0.5,
         topP: 0.9,
@@ -49,17 +60,21 @@ describe("a chat request", () => {
       },
       ...{ stop: ["x"], maxTokens: 3, seed: toSeed(5), policy: { target: true, segmentTokens: 0 } },
     });
-    expect(request(1).seed).toEqual(toSeed(6));
-    expect(commonRequest(parseChat({ messages }), fresh)(0)).toEqual({
-      sampler: {},
-      stop: [],
-      seed: toSeed(99),
-    });
-    expect(commonRequest(parseChat({ messages, seed: -1 }), fresh)(0).seed).toEqual(toSeed(2n ** 64n - 1n));
+    expect(second!.seed).toEqual(toSeed(6));
+    expect(asked({ messages })).toEqual([
+      {
+        prompt: messages,
+        markers: modelBy(null).format.markers,
+        sampler: {},
+        stop: [],
+        seed: toSeed(99),
+      },
+    ]);
+    expect(asked({ messages, seed: -1 })[0]!.seed).toEqual(toSeed(2n ** 64n - 1n));
   });
 
   it("has messages of all roles, as text or in parts", async () => {
-    const body = parseChat({
+    const [request] = asked({
       messages: [
         { role: "developer", content: "Be brief." },
         {
@@ -77,10 +92,9 @@ describe("a chat request", () => {
         { role: "tool", content: "3", tool_call_id: "1" },
       ],
     });
-    const { prompt } = chatDemand(body, null);
-    expect(prompt).toEqual([
+    expect(request!.prompt).toEqual([
       { role: "system", content: "Be brief." },
-      { role: "user", content: "ab" },
+      { role: "user", content: "a\nb", parts: ["a", "b"] },
       {
         role: "assistant",
         content: "",
@@ -109,6 +123,88 @@ describe("a chat request", () => {
     expect(problem(() => parseChat(body))).toEqual([400, param]);
   });
 
+  it("says what the template is told of thinking", () => {
+    expect(shown({}).templateVariables).toEqual({});
+    expect(shown({ reasoning_effort: "high" }).templateVariables).toEqual({ reasoning_effort: "high" });
+    expect(shown({ reasoning_effort: "none" }).templateVariables).toEqual({
+      reasoning_effort: "none",
+      enable_thinking: false,
+    });
+    const kwargs = { chat_template_kwargs: { enable_thinking: false, style: "x" } };
+    expect(shown({ ...kwargs, enable_thinking: true }).templateVariables).toEqual({
+      enable_thinking: false,
+      style: "x",
+    });
+    const { thinking } = chatConversation(parseChat({ messages, thinking_budget_tokens: 5 }));
+    expect(thinking.budgetTokens).toBe(5);
+  });
+
+  it("goes on with a last message of the assistant, unless that calls, or the client does not want it", () => {
+    const said = { role: "assistant", content: "Once" };
+    const calls = [{ id: "1", type: "function", function: { name: "f", arguments: "{}" } }];
+    const continues = (last: object, more = {}) =>
+      shown({ messages: [...messages, last], ...more }).continues;
+    expect([continues(said), continues(said, { continue_final_message: false })]).toEqual([true, false]);
+    expect([continues({ ...said, tool_calls: calls }), continues({ role: "user", content: "b" })]).toEqual([
+      false,
+      false,
+    ]);
+  });
+
+  it("brings back what the assistant thought", () => {
+    const thought = { role: "assistant", content: "4", reasoning_content: "2 + 2" };
+    const [message] = shown({ messages: [thought] }).prompt as readonly object[];
+    expect(message).toEqual(thought);
+  });
+
+  it("may have functions in place of tools, and their calls", () => {
+    const call = { name: "f", arguments: "{}" };
+    const old = [
+      ...messages,
+      { role: "assistant", content: null, function_call: call },
+      { role: "function", name: "f", content: "3" },
+    ];
+    const { prompt, tools } = shown({ messages: old, functions: [{ name: "f" }] }, "<tool_call>");
+    expect(prompt).toEqual([
+      messages[0],
+      { role: "assistant", content: "", tool_calls: [{ id: "call_f", type: "function", function: call }] },
+      { role: "tool", content: "3", tool_call_id: "call_f" },
+    ]);
+    expect(tools).toEqual([{ type: "function", function: { name: "f" } }]);
+    const use = (function_call: unknown) =>
+      chatConversation(parseChat({ messages, functions: [{ name: "f" }], function_call })).toolUse;
+    expect(use("none")).toMatchObject({ mode: "none" });
+    expect(use({ name: "f" })).toEqual({ mode: "required", allowed: ["f"], parallel: false });
+    const both = { messages, functions: [{ name: "f" }], tools: [] };
+    expect(problem(() => parseChat(both))).toEqual([400, "functions"]);
+  });
+
+  it("says how tools may be used", () => {
+    const tools = ["f", "g"].map((name) => ({ type: "function", function: { name } }));
+    const use = (more: object) => chatConversation(parseChat({ messages, tools, ...more })).toolUse;
+    expect(use({ tool_choice: null })).toEqual({ mode: "auto", allowed: null, parallel: true });
+    expect(use({ tool_choice: "required", parallel_tool_calls: false })).toEqual({
+      ...{ mode: "required", allowed: null, parallel: false },
+    });
+    expect(use({ tool_choice: tools[1] })).toEqual({ mode: "required", allowed: ["g"], parallel: false });
+    const allowed_tools = { mode: "auto", tools: [tools[0]] };
+    expect(use({ tool_choice: { type: "allowed_tools", allowed_tools } })).toEqual({
+      ...{ mode: "auto", allowed: ["f"], parallel: true },
+    });
+  });
+
+  it("shows tools by a system message where the template does not", () => {
+    const tools = [{ type: "function", function: { name: "find" } }];
+    const system = (prompt: readonly object[]) =>
+      (shown({ messages: prompt, tools }, "{{ messages }}").prompt as readonly { content: string }[])[0]!
+        .content;
+    expect(shown({ tools }, "{{ messages }}").tools).toBeUndefined();
+    expect(system(messages)).toMatch(/"name":"find"/);
+    const parts = { role: "system", content: [{ type: "text", text: "Be brief." }] };
+    expect(system([parts, ...messages])).toMatch(/^Be brief\.\n\n[\s\S]*"name":"find"/);
+    expect(shown({ tools }, "<tool_call>").tools).toEqual(tools);
+  });
+
   it("says what a setting has to be", () => {
     const say = (field: string, value: unknown) => () => parseChat({ messages, [field]: value });
     expect(say("temperature", 3)).toThrow("temperature: must be 0, or from 0.0001 to 2, not 3");
@@ -119,22 +215,29 @@ describe("a chat request", () => {
 
 describe("a request for plain completions", () => {
   it("has one prompt or several, as text or token ids", () => {
-    const prompts = (prompt: unknown) =>
-      completionDemands(parseCompletion({ prompt })).demands.map((one) => one.prompt);
+    const prompts = (prompt: unknown) => completed({ prompt }).map((one) => one.prompt);
     expect(prompts("a")).toEqual(["a"]);
     expect(prompts(["a", "b"])).toEqual(["a", "b"]);
     expect(prompts([1, 2])).toEqual([Int32Array.of(1, 2)]);
     expect(prompts([[1], [2, 3]])).toEqual([Int32Array.of(1), Int32Array.of(2, 3)]);
-    expect(completionDemands(parseCompletion({ prompt: "a", logprobs: 0 })).demands[0]).toMatchObject({
+    expect(completed({ prompt: "a", logprobs: 0 })[0]).toMatchObject({
       logprobs: 0,
       maxTokens: 16,
     });
   });
 
+  it("may have a text that follows the answer, and special tokens by their names", () => {
+    expect(completed({ prompt: ["a", "b"], suffix: "c" }).map(({ suffix }) => suffix)).toEqual(["c", "c"]);
+    expect(completed({ prompt: "a", parse_special: true })[0]).toMatchObject({ special: true });
+    const [plain] = completed({ prompt: "a", suffix: "", parse_special: null });
+    expect([plain!.suffix, plain!.special]).toEqual([undefined, undefined]);
+  });
+
   it.each([
     [{}, "prompt"],
     [{ prompt: "a", echo: true }, "echo"],
-    [{ prompt: "a", suffix: "b" }, "suffix"],
+    [{ prompt: [1], suffix: "b" }, "suffix"],
+    [{ prompt: [[1], [2]], suffix: "b" }, "suffix"],
     [{ prompt: "a", best_of: 3 }, "best_of"],
   ])("that is wrong says where: %j", (body, param) => {
     expect(problem(() => parseCompletion(body))).toEqual([400, param]);

@@ -1,13 +1,12 @@
 import { describe, expect, it } from "vitest";
 import { PipelineStatistics } from "../../edge/core/statistics.ts";
-import type { AnswerEnd } from "../../edge/edge.ts";
 import type { Tokenizer } from "../../text/tokenizer.ts";
-import type { ChoiceEvent } from "./choice.ts";
+import type { ChoiceEnd, ConversationEvent } from "../conversation.ts";
 import { completion, completionChunks } from "./completion-response.ts";
 import { type Usage, usageOf } from "./usage.ts";
 
 /** @param reusedTokens of the prompt; null: there was no cloud */
-function end(promptTokens: number, tokens: number, reusedTokens: number | null): AnswerEnd {
+function end(promptTokens: number, tokens: number, reusedTokens: number | null): ChoiceEnd {
   const statistics = new PipelineStatistics();
   Object.assign(statistics, { tokens, accepted: 2, rejected: 1 });
   if (reusedTokens !== null) {
@@ -16,7 +15,7 @@ function end(promptTokens: number, tokens: number, reusedTokens: number | null):
       ...{ prefillPasses: 1, fedTokens: 1, evictions: 0, reusedTokens },
     };
   }
-  return { answeredBy: "target", reason: "length", promptTokens, statistics };
+  return { answeredBy: "target", reason: "length", promptTokens, statistics, reasoningTokens: 3 };
 }
 
 /** Two prompts, of 10 and of 20 tokens, with two choices each; 4 and 16 tokens were in the cache before. */
@@ -26,7 +25,11 @@ const USAGE: Usage = {
   completion_tokens: 26,
   total_tokens: 56,
   prompt_tokens_details: { cached_tokens: 20 },
-  completion_tokens_details: { accepted_prediction_tokens: 8, rejected_prediction_tokens: 4 },
+  completion_tokens_details: {
+    reasoning_tokens: 12,
+    accepted_prediction_tokens: 8,
+    rejected_prediction_tokens: 4,
+  },
 };
 
 describe("usage", () => {
@@ -44,9 +47,9 @@ describe("usage", () => {
   it("is the same for plain completions as one object and as a stream, in whatever order choices end", async () => {
     const head = { id: "cmpl-1", created: 0, model: "toy" };
     const shape = { tokenizer: {} as Tokenizer, logprobs: null, choicesPerPrompt: 2 };
-    const choices = ENDS.map((one) => ({ text: "", tokens: [], calls: [], end: one }));
+    const choices = ENDS.map((one) => ({ ...{ text: "", reasoning: "" }, tokens: [], calls: [], end: one }));
     expect(completion(head, choices, shape)).toMatchObject({ usage: USAGE });
-    async function* events(): AsyncGenerator<ChoiceEvent> {
+    async function* events(): AsyncGenerator<ConversationEvent> {
       for (const choice of [3, 1, 2, 0]) yield { kind: "end", choice, end: ENDS[choice]! };
     }
     const chunks: unknown[] = [];

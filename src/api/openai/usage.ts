@@ -1,5 +1,6 @@
 import type { AnswerEnd } from "../../edge/edge.ts";
 import { runReport } from "../../edge/report.ts";
+import type { ChoiceEnd } from "../conversation.ts";
 
 /** Usage of an answer, as clients read it. */
 
@@ -10,6 +11,8 @@ export interface Usage {
   /** tokens of the prompts that the cloud had computed for other requests */
   readonly prompt_tokens_details: { readonly cached_tokens: number };
   readonly completion_tokens_details: {
+    /** tokens of thoughts */
+    readonly reasoning_tokens: number;
     /** drafts that were accepted, and that were rejected */
     readonly accepted_prediction_tokens: number;
     readonly rejected_prediction_tokens: number;
@@ -21,7 +24,7 @@ export interface Usage {
  * @param ends one a choice, in the order of choices: those of the first prompt come first
  * @param choicesPerPrompt at least 1
  */
-export function usageOf(ends: readonly AnswerEnd[], choicesPerPrompt: number): Usage {
+export function usageOf(ends: readonly ChoiceEnd[], choicesPerPrompt: number): Usage {
   const firsts = ends.filter((_, choice) => choice % choicesPerPrompt === 0);
   const prompt_tokens = sum(firsts.map(({ promptTokens }) => promptTokens));
   const completion_tokens = sum(ends.map(({ statistics }) => statistics.tokens));
@@ -36,6 +39,7 @@ export function usageOf(ends: readonly AnswerEnd[], choicesPerPrompt: number): U
     total_tokens: prompt_tokens + completion_tokens,
     prompt_tokens_details: { cached_tokens: sum(cached) },
     completion_tokens_details: {
+      reasoning_tokens: sum(ends.map(({ reasoningTokens }) => reasoningTokens)),
       accepted_prediction_tokens: sum(ends.map(({ statistics }) => statistics.accepted)),
       rejected_prediction_tokens: sum(ends.map(({ statistics }) => statistics.rejected)),
     },
@@ -66,7 +70,11 @@ export function timingsOf({ statistics, promptTokens }: AnswerEnd): Timings {
   };
 }
 
-export function finishReason({ reason }: AnswerEnd, called: boolean): "stop" | "length" | "tool_calls" {
+/** @param called what an answer that ends by itself ended with */
+export function finishReason<Called extends string>(
+  { reason }: AnswerEnd,
+  called: Called | null,
+): "stop" | "length" | Called {
   if (reason === "length" || reason === "context") return "length";
-  return called ? "tool_calls" : "stop";
+  return called ?? "stop";
 }

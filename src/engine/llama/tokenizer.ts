@@ -115,6 +115,11 @@ export class LlamaTokenizer implements Tokenizer {
     return piece;
   }
 
+  specialText(token: number): string {
+    const known = token >= 0 && token < this.vocabularySize && this.piece(token).length === 0;
+    return known ? this.text(token) : "";
+  }
+
   /** Tokens that end a text, by the model's own word. */
   endTokens(): number[] {
     const { api } = this.model.library;

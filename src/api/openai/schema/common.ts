@@ -1,12 +1,9 @@
 import { z } from "zod";
-import { policyNamed } from "../../decoding/policy.ts";
-import { SESSION_ROWS } from "../../decoding/session.ts";
-import type { AnswerRequest } from "../../edge/edge.ts";
-import { type Seed, toSeed } from "../../sampling/random.ts";
-import { HttpError } from "../errors.ts";
+import { SESSION_ROWS } from "../../../decoding/session.ts";
+import { HttpError } from "../../errors.ts";
 import { formatFields } from "./format.ts";
 import { deepest, listOf } from "./list.ts";
-import { ranged, samplerFields, samplerOf } from "./sampler-fields.ts";
+import { ranged, samplerFields } from "./sampler.ts";
 
 /** What chat and plain completions have in common: OpenAI's fields, and a few more that other servers have. */
 
@@ -24,7 +21,6 @@ export const REQUEST_LIMITS = {
   promptTokens: 300_000,
 } as const;
 
-const name = z.string().min(1).max(256);
 const stopString = z.string().min(1).max(REQUEST_LIMITS.stopUnits);
 
 export const commonFields = {
@@ -55,37 +51,3 @@ export function parseBody<T>(schema: z.ZodType<T>, body: unknown): T {
   const message = param === "" ? issue.message : `${param}: ${issue.message}`;
   throw new HttpError(400, "invalid_value", message, param || null);
 }
-
-/** The same for each of a request's choices, but for the seed. */
-export function commonRequest(
-  body: CommonBody,
-  freshSeed: () => Seed,
-): (choice: number) => Omit<AnswerRequest, "prompt"> {
-  const first = body.seed ?? null;
-  const stop = body.stop ?? [];
-  const shared = {
-    sampler: samplerOf(body),
-    stop: typeof stop === "string" ? [stop] : stop,
-    ...(body.max_tokens ? { maxTokens: body.max_tokens } : {}),
-    ...(body.policy ? { policy: policyNamed(body.policy) } : {}),
-  };
-  return (choice) => ({
-    ...shared,
-    seed: first === null ? freshSeed() : toSeed(BigInt.asUintN(64, BigInt(first) + BigInt(choice))),
-  });
-}
-
-/** Tools of a chat request, and how one may be called. */
-export const toolSchema = z.object({
-  type: z.literal("function"),
-  function: z.object({
-    name,
-    description: z.string().nullish(),
-    parameters: z.record(z.string(), z.unknown()).nullish(),
-    strict: z.boolean().nullish(),
-  }),
-});
-export const toolChoiceSchema = z.union([
-  z.enum(["none", "auto", "required"]),
-  z.object({ type: z.literal("function"), function: z.object({ name }) }),
-]);

@@ -1,6 +1,6 @@
 import { z } from "zod";
-import { SAMPLER_ROWS, type SamplerSettings, samplerRows } from "../../sampling/settings.ts";
-import { inRange, type NumberRange, type PairsRow, rangeText } from "../../util/setting.ts";
+import { type SAMPLER_ROWS, samplerRows } from "../../../sampling/settings.ts";
+import { inRange, type NumberRange, type PairsRow, rangeText } from "../../../util/setting.ts";
 
 /** The sampler's settings as fields of a request, one for each row that has a field. */
 
@@ -43,21 +43,4 @@ export const samplerFields = Object.fromEntries(
   }),
 ) as unknown as SamplerFields;
 
-type SamplerBody = { readonly [Field in keyof SamplerFields]?: z.infer<SamplerFields[Field]> };
-
-/** What a body sets; null sets nothing, as with OpenAI. */
-export function samplerOf(body: SamplerBody): Partial<SamplerSettings> {
-  const values = body as Readonly<Record<string, unknown>>;
-  const sampler: Record<string, unknown> = {};
-  for (const [name, { field, kind }] of samplerRows) {
-    const value = field === undefined ? null : (values[field] ?? null);
-    if (value === null) continue;
-    const pairs = kind === "pairs" ? Object.entries(value).map(([id, bias]) => [Number(id), bias]) : null;
-    if (pairs?.length !== 0) sampler[name] = pairs ?? value;
-  }
-  // OpenAI's penalties look at all of the text so far.
-  if (body.presence_penalty || body.frequency_penalty) {
-    sampler.penaltyLastN = SAMPLER_ROWS.penaltyLastN.range.most;
-  }
-  return sampler;
-}
+export type SamplerBody = { readonly [Field in keyof SamplerFields]?: z.infer<SamplerFields[Field]> };

@@ -1,0 +1,79 @@
+import { z } from "zod";
+import { SESSION_ROWS } from "../../../decoding/session.ts";
+import { HttpError } from "../../errors.ts";
+import { commonFields, parseBody, REQUEST_LIMITS } from "./common.ts";
+import { listOf } from "./list.ts";
+import { ranged } from "./sampler.ts";
+
+/** A request for plain completions: text, or token ids, that the target goes on with. */
+
+/** Past this no vocabulary has any; the model's own bound is the edge's to check. */
+const MOST_TOKEN_ID = 2 ** 31 - 1;
+const { prompts: most, promptTokens } = REQUEST_LIMITS;
+const texts = listOf(z.string(), { least: 1, most });
+const idLists = listOf(
+  z.custom<number[]>(
+    (list) => Array.isArray(list) && wrongId(list) === null,
+    "Invalid input: expected token ids",
+  ),
+  { least: 1, most },
+);
+
+/** The first that is none; null: all are. A check of ours: zod takes a microsecond for each. */
+function wrongId(list: readonly unknown[]): number | null {
+  const count = list.length;
+  if (count === 0 || count > promptTokens) return 0;
+  for (let i = 0; i < count; i++) {
+    const id = list[i];
+    if (!Number.isInteger(id) || (id as number) < 0 || (id as number) > MOST_TOKEN_ID) return i;
+  }
+  return null;
+}
+
+/** Text, or token ids; or several of one kind. */
+const promptSchema = z.unknown().transform((given, context): string | number[] | string[] | number[][] => {
+  if (typeof given === "string") return given;
+  const first = Array.isArray(given) ? given[0] : null;
+  if (typeof first === "number") {
+    const wrong = wrongId(given as unknown[]);
+    if (wrong === null) return given as number[];
+    const message = `Invalid input: expected at most ${promptTokens} token ids`;
+    context.issues.push({ code: "custom", message, path: [wrong], input: given });
+    return z.NEVER;
+  }
+  const parsed = (typeof first === "string" ? texts : idLists).safeParse(given);
+  if (parsed.success) return parsed.data;
+  const { message, path } = parsed.error.issues[0]!;
+  context.issues.push({ code: "custom", message, path: [...path], input: given });
+  return z.NEVER;
+});
+
+const completionSchema = z.object({
+  ...commonFields,
+  prompt: promptSchema,
+  logprobs: ranged(SESSION_ROWS.logprobs.range).nullish(),
+  echo: z.boolean().nullish(),
+  suffix: z.string().nullish(),
+  // As llama.cpp calls it: text such as <|user|> is read as the special token of that name.
+  parse_special: z.boolean().nullish(),
+  best_of: z.number().int().nullish(),
+});
+
+export type CompletionBody = z.infer<typeof completionSchema>;
+
+/** @throws HttpError 400 that names the field */
+export function parseCompletion(body: unknown): CompletionBody {
+  const completion = parseBody(completionSchema, body);
+  const refuse = (field: "echo" | "suffix" | "best_of", message: string) => {
+    throw new HttpError(400, "unsupported_parameter", `${field} ${message}`, field);
+  };
+  if (completion.echo) refuse("echo", "is not supported: the prompt is yours already");
+  if (completion.suffix && !isText(completion.prompt))
+    refuse("suffix", "goes along with a prompt that is text");
+  if (completion.best_of && completion.best_of !== (completion.n ?? 1)) refuse("best_of", "has to be n");
+  return completion;
+}
+
+function isText(prompt: CompletionBody["prompt"]): boolean {
+  return typeof prompt === "string" || typeof prompt[0] === "string";
+}

@@ -1,0 +1,30 @@
+import { z } from "zod";
+import { REQUEST_LIMITS } from "./common.ts";
+import { listOf } from "./list.ts";
+
+/** Messages of a chat. */
+
+const textPart = z.object({ type: z.literal("text"), text: z.string() });
+export const contentSchema = z.union([z.string(), listOf(textPart, { most: REQUEST_LIMITS.parts })]);
+/** Of clients from before there were tools. */
+const functionCall = z.object({ name: z.string(), arguments: z.string() });
+const toolCallSchema = z.object({
+  id: z.string(),
+  type: z.literal("function"),
+  function: functionCall,
+});
+
+export const messageSchema = z.discriminatedUnion("role", [
+  z.object({ role: z.enum(["system", "developer"]), content: contentSchema }),
+  z.object({ role: z.literal("user"), content: contentSchema }),
+  z.object({
+    role: z.literal("assistant"),
+    content: contentSchema.nullish(),
+    tool_calls: listOf(toolCallSchema, { most: REQUEST_LIMITS.tools }).nullish(),
+    function_call: functionCall.nullish(),
+    reasoning_content: z.string().nullish(),
+    reasoning: z.string().nullish(),
+  }),
+  z.object({ role: z.literal("tool"), content: contentSchema, tool_call_id: z.string() }),
+  z.object({ role: z.literal("function"), content: contentSchema, name: z.string() }),
+]);

@@ -191,7 +191,7 @@ export interface WrittenParameters {
   readonly after: string;
   /** @param text whether the value is a string */
   parameter(key: string, text: boolean): string;
-  readonly valueEnd: string;
+  readonly valueEnd: string | ((key: string) => string);
   /** between two parameters */
   readonly between?: string;
   /** how a string is written; default: bare, up to `valueEnd` */
@@ -232,8 +232,10 @@ function anyParameters(written: WrittenParameters, rules: LarkRules): string {
     const [before = "", behind = ""] = written.parameter(PLACE, text).split(PLACE);
     return `${sequence(before, { pattern: "[\\w.-]+", of: "id" }, behind)} ${value}`;
   };
-  const { string, valueEnd } = written;
-  const texts = string ? [member(true, string.grammar(rules))] : [member(true, rules.until(valueEnd))];
+  const { string } = written;
+  const [valueEnd = "", behind] = endOf(written, PLACE).split(PLACE);
+  const close = behind === undefined ? "" : ` /[\\w.-]+/ ${quoted(behind)}`;
+  const texts = [member(true, string?.grammar(rules) ?? `${rules.until(valueEnd)}${close}`)];
   const typed = string !== undefined || written.parameter(PLACE, true) !== written.parameter(PLACE, false);
   const end = valueEnd === "" ? "" : ` ${quoted(valueEnd)}`;
   const others = typed ? [member(false, `${rules.json({})}${end}`)] : [];
@@ -242,20 +244,25 @@ function anyParameters(written: WrittenParameters, rules: LarkRules): string {
   return between === "" ? `${one}*` : `(${one} (${quoted(between)} ${one})*)?`;
 }
 
+function endOf({ valueEnd }: WrittenParameters, key: string): string {
+  return typeof valueEnd === "string" ? valueEnd : valueEnd(key);
+}
+
 function parameterText(written: WrittenParameters, key: string, value: unknown): string {
   const text = typeof value === "string";
   const bare = text ? (written.string?.text(value) ?? value) : JSON.stringify(value);
-  return written.parameter(key, text) + bare + written.valueEnd;
+  return written.parameter(key, text) + bare + endOf(written, key);
 }
 
 function parameterRule(written: WrittenParameters, { name, schema }: Parameter, rules: LarkRules): string {
   const options = textOptions(schema);
   const begin = quoted(written.parameter(name, options !== "none"));
-  const end = written.valueEnd === "" ? "" : ` ${quoted(written.valueEnd)}`;
+  const valueEnd = endOf(written, name);
+  const end = valueEnd === "" ? "" : ` ${quoted(valueEnd)}`;
   if (options === "none") return rules.add(`${begin} ${rules.json(schema)}${end}`);
   if (options === "any") {
     const { string } = written;
-    return rules.add(`${begin} ${string ? `${string.grammar(rules)}${end}` : rules.until(written.valueEnd)}`);
+    return rules.add(`${begin} ${string ? `${string.grammar(rules)}${end}` : rules.until(valueEnd)}`);
   }
   const texts = options.map((option) => quoted(written.string?.text(option) ?? option));
   return rules.add(`${begin} (${texts.join(" | ")})${end}`);

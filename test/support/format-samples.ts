@@ -78,6 +78,14 @@ const gemma = (value: unknown): string => {
   return String(value);
 };
 const bare = (value: unknown) => (typeof value === "string" ? value : json(value));
+const M3 = "]<]minimax[>[";
+const nested = (value: unknown): string => {
+  if (Array.isArray(value)) return value.map((item) => `${M3}<item>${nested(item)}${M3}</item>`).join("");
+  if (typeof value !== "object" || value === null) return bare(value);
+  return Object.entries(value)
+    .map(([key, item]) => `${M3}<${key}>${nested(item)}${M3}</${key}>`)
+    .join("");
+};
 const kind = (value: unknown) =>
   typeof value === "string" || typeof value === "number" ? typeof value : "object";
 const cdata = (text: string) => (/[<&\n]/.test(text) ? `<![CDATA[${text}]]>` : text);
@@ -229,6 +237,13 @@ export const WRITERS: Readonly<Record<string, Writer>> = {
       )(calls)}\n</minimax:tool_call>`,
     thought: think,
     opens: "<think>\n",
+  },
+  "minimax-m3": {
+    calls: (calls) =>
+      `${M3}<tool_call>\n${calls
+        .map(({ name, args }) => `${M3}<invoke name="${name}">${nested(args)}${M3}</invoke>\n`)
+        .join("")}${M3}</tool_call>`,
+    thought: (text) => `<mm:think>${text}</mm:think>`,
   },
   "minimax-m1": {
     calls: (calls) => `<tool_calls>\n${calls.map(object).join("\n")}\n</tool_calls>`,

@@ -26,6 +26,8 @@ export interface Opener {
   readonly kept?: boolean;
   /** only where no text came before */
   readonly first?: boolean;
+  /** only where a line begins */
+  readonly line?: boolean;
 }
 
 /** One way of a family to write calls. */

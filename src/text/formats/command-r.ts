@@ -27,7 +27,7 @@ export const COMMAND_R7B = familyFormat({
     call: jsonCall(
       ({ name }) => [
         '{"tool_call_id": "',
-        { pattern: "[0-9]+" },
+        { pattern: "[0-9]+", of: "place" },
         `", "tool_name": ${JSON.stringify(name)}, "parameters": `,
       ],
       ["}"],

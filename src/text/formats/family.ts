@@ -1,5 +1,5 @@
 import type { Format } from "./format.ts";
-import { answerGrammar, type WrittenCalls } from "./grammar.ts";
+import { answerGrammar, callsText, type WrittenCalls } from "./grammar.ts";
 import { MarkedReader, type MarkedSyntax } from "./marked.ts";
 
 /** A family as data: the table that most of the formats are. */
@@ -42,6 +42,7 @@ export function familyFormat(family: Family): Format {
     thinkingEnd: thought?.close ?? null,
     callsTools: calls.length > 0,
     instruction: (tools) => family.instruction?.(tools) ?? null,
+    written: (calls) => (written ? callsText(written, calls) : ""),
     reader: (options) => new MarkedReader(family, options),
     grammar: (options) => answerGrammar(thought, written, options),
   };

@@ -19,6 +19,14 @@ export interface FormatTool {
   readonly parameters?: unknown;
 }
 
+/** A call that was made in an earlier turn. */
+export interface MadeCall {
+  readonly name: string;
+  readonly id: string;
+  /** JSON of an object, as text */
+  readonly arguments: string;
+}
+
 export interface ReaderOptions {
   /** the prompt ended within a thought: `thinkingOpen` of the format says so of a prompt */
   readonly thinkingOpen: boolean;
@@ -72,6 +80,8 @@ export interface Format {
    * @param tools as in a request, to be shown as JSON
    */
   instruction(tools: readonly unknown[]): string | null;
+  /** Calls of an earlier turn as the model wrote them, for the content of a message whose template drops calls. */
+  written(calls: readonly MadeCall[]): string;
   reader(options: ReaderOptions): FormatReader;
   /**
    * Lark with the rule `start`, for all of the answer: a thought where the family has them, and then text and calls.

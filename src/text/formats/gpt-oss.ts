@@ -1,5 +1,5 @@
 import { overlap } from "../stop-strings.ts";
-import type { Format, FormatEvent, FormatReader, FormatTool, ReaderOptions } from "./format.ts";
+import type { Format, FormatEvent, FormatReader, FormatTool, MadeCall, ReaderOptions } from "./format.ts";
 import { LarkRules, quoted } from "./grammar.ts";
 import { ValueScanner } from "./json-scan.ts";
 
@@ -158,6 +158,9 @@ function joined(events: readonly FormatEvent[]): FormatEvent[] {
   return all;
 }
 
+const headerOf = (name: string) => `${CHANNEL}commentary to=${PREFIX}${name} <|constrain|>json${MESSAGE}`;
+const callText = ({ name, arguments: given }: MadeCall) => headerOf(name) + given;
+
 export const GPT_OSS: Format = {
   name: "gpt-oss",
   models: ["gpt-oss"],
@@ -167,6 +170,7 @@ export const GPT_OSS: Format = {
   thinkingEnd: "<|end|>",
   callsTools: true,
   instruction: () => null,
+  written: (calls) => calls.map(callText).join(`<|call|>${START}assistant`),
   reader: (options) => new HarmonyReader(options),
   grammar: (options) => {
     const rules = new LarkRules();
@@ -176,7 +180,7 @@ export const GPT_OSS: Format = {
       ? `${rules.until("<|end|>")} ${quoted(again)}`
       : `(${quoted(analysis)} ${rules.until("<|end|>")} ${quoted(again)})*`;
     const calls = options.tools.map(({ name, parameters }) => {
-      const header = quoted(`${CHANNEL}commentary to=${PREFIX}${name} <|constrain|>json${MESSAGE}`);
+      const header = quoted(headerOf(name));
       return `${header} ${rules.json(parameters ?? { type: "object" })}`;
     });
     const answer = options.answer === null ? rules.add("/(?s:.*)/") : "answer";

@@ -42,6 +42,14 @@ describe.each(
     expect(allowed(format, ends(said("No.")), one)).toBe(false);
   });
 
+  it("lets a tool without a schema take anything", () => {
+    const tools = [{ name: "add" }];
+    for (const args of [{}, { a: 3 }, { a: 3, s: "x" }]) {
+      const text = calls({ name: "add", args });
+      expect([text, allowed(format, text, { tools, calls: "must" })]).toEqual([text, true]);
+    }
+  });
+
   it.each([
     ["another tool", { name: "sub", args: {} }],
     ["a parameter that there is not", { name: "add", args: { b: 3, s: "x" } }],

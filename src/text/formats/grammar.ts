@@ -1,4 +1,5 @@
-import type { FormatGrammarOptions, FormatTool } from "./format.ts";
+import { parsedJson } from "../../util/json.ts";
+import type { FormatGrammarOptions, FormatTool, MadeCall } from "./format.ts";
 import { type Parameter, parametersOf } from "./schema-types.ts";
 
 /**
@@ -6,8 +7,8 @@ import { type Parameter, parametersOf } from "./schema-types.ts";
  * text and the marker that ends it are one lexeme of the shortest match, since a lexeme that is free would not end.
  */
 
-/** Text as it is, or a regular expression in Lark's syntax, without its slashes. */
-export type Part = string | { readonly pattern: string };
+/** Text as it is; or a regular expression in Lark's syntax, without its slashes, of an id or of the place of a call. */
+export type Part = string | { readonly pattern: string; readonly of: "id" | "place" };
 
 /** How calls are written. All of it is text that a model of the family writes by itself. */
 export interface WrittenCalls {
@@ -26,8 +27,13 @@ export interface WrittenCalls {
   readonly begin?: string;
   readonly between: string;
   readonly end?: string;
+  readonly call: CallWriting;
+}
+
+interface CallWriting {
   /** @returns an expression in Lark */
-  call(tool: FormatTool, rules: LarkRules): string;
+  grammar(tool: FormatTool, rules: LarkRules): string;
+  text(call: MadeCall, place: number): string;
 }
 
 /** Rules that are made while others are written. */
@@ -61,6 +67,12 @@ export class LarkRules {
   get lines(): readonly string[] {
     return this.rules;
   }
+}
+
+/** Calls as a model of the family would have written them. */
+export function callsText(written: WrittenCalls, calls: readonly MadeCall[]): string {
+  const { trigger, begin = "", between, end = "" } = written;
+  return trigger + begin + calls.map((call, place) => written.call.text(call, place)).join(between) + end;
 }
 
 /** An expression of parts in order. */
@@ -121,7 +133,7 @@ const SPACE = "/\\s*/";
 /** Calls behind their trigger. */
 function callsOf(written: WrittenCalls, options: FormatGrammarOptions, rules: LarkRules): string {
   const { begin = "", between, end = "" } = written;
-  const call = rules.add(options.tools.map((tool) => written.call(tool, rules)).join(" | "));
+  const call = rules.add(options.tools.map((tool) => written.call.grammar(tool, rules)).join(" | "));
   const more = options.parallel ? ` (${between === "" ? "" : `${quoted(between)} `}${call})*` : "";
   return [begin === "" ? "" : quoted(begin), `${call}${more}`, end === "" ? "" : quoted(end)]
     .filter(Boolean)
@@ -154,49 +166,106 @@ function answerOf(written: WrittenCalls | null): string {
 
 /** A call that has its arguments as JSON. */
 export function jsonCall(
-  before: (tool: FormatTool) => readonly Part[],
+  before: (tool: { readonly name: string }) => readonly Part[],
   after: readonly Part[] = [],
-): WrittenCalls["call"] {
-  return (tool, rules) => {
-    const behind = after.length === 0 ? "" : ` ${sequence(...after)}`;
-    return `${sequence(...before(tool))} ${rules.json(tool.parameters ?? { type: "object" })}${behind}`;
+): CallWriting {
+  return {
+    grammar: (tool, rules) => {
+      const behind = after.length === 0 ? "" : ` ${sequence(...after)}`;
+      return `${sequence(...before(tool))} ${rules.json(tool.parameters ?? { type: "object" })}${behind}`;
+    },
+    text: (call, place) => {
+      const written = (part: Part) => partOf(part, call, place);
+      return [...before(call).map(written), call.arguments, ...after.map(written)].join("");
+    },
   };
+}
+
+function partOf(part: Part, { id }: MadeCall, place: number): string {
+  if (typeof part === "string") return part;
+  return part.of === "id" ? id : String(place);
 }
 
 export interface WrittenParameters {
-  before(tool: FormatTool): readonly Part[];
+  before(tool: { readonly name: string }): readonly Part[];
   readonly after: string;
   /** @param text whether the value is a string */
   parameter(key: string, text: boolean): string;
-  readonly valueEnd: string;
+  readonly valueEnd: string | ((key: string) => string);
   /** between two parameters */
   readonly between?: string;
   /** how a string is written; default: bare, up to `valueEnd` */
-  readonly text?: (rules: LarkRules) => string;
+  readonly string?: { grammar(rules: LarkRules): string; text(value: string): string };
 }
 
 /** A call with its parameters one by one, in the order of the schema, strings bare. */
-export function parametersCall(written: WrittenParameters): WrittenCalls["call"] {
-  return (tool, rules) => {
-    const parts = parametersOf(tool).map((parameter) => ({
-      parameter,
-      rule: parameterRule(written, parameter, rules),
-    }));
-    const all = ordered(parts, written.between ?? "", rules);
-    return [sequence(...written.before(tool)), all, written.after === "" ? "" : quoted(written.after)]
-      .filter((part) => part !== "" && part !== '""')
-      .join(" ");
+export function parametersCall(written: WrittenParameters): CallWriting {
+  const { before, after, between = "" } = written;
+  return {
+    grammar: (tool, rules) => {
+      const all = tool.parameters === undefined ? anyParameters(written, rules) : named(written, tool, rules);
+      return [sequence(...before(tool)), all, after === "" ? "" : quoted(after)]
+        .filter((part) => part !== "" && part !== '""')
+        .join(" ");
+    },
+    text: (call, place) => {
+      const begin = before(call).map((part) => partOf(part, call, place));
+      const given = Object.entries((parsedJson(call.arguments) ?? {}) as Record<string, unknown>);
+      return begin.join("") + given.map((pair) => parameterText(written, ...pair)).join(between) + after;
+    },
   };
+}
+
+function named(written: WrittenParameters, tool: FormatTool, rules: LarkRules): string {
+  const parts = parametersOf(tool).map((parameter) => ({
+    ...{ parameter, rule: parameterRule(written, parameter, rules) },
+  }));
+  return ordered(parts, written.between ?? "", rules);
+}
+
+/** In the place of a name. */
+const PLACE = "\0";
+
+/** Of a tool that names none: any, with any values. */
+function anyParameters(written: WrittenParameters, rules: LarkRules): string {
+  const member = (text: boolean, value: string) => {
+    const [before = "", behind = ""] = written.parameter(PLACE, text).split(PLACE);
+    return `${sequence(before, { pattern: "[\\w.-]+", of: "id" }, behind)} ${value}`;
+  };
+  const { string } = written;
+  const [valueEnd = "", behind] = endOf(written, PLACE).split(PLACE);
+  const close = behind === undefined ? "" : ` /[\\w.-]+/ ${quoted(behind)}`;
+  const texts = [member(true, string?.grammar(rules) ?? `${rules.until(valueEnd)}${close}`)];
+  const typed = string !== undefined || written.parameter(PLACE, true) !== written.parameter(PLACE, false);
+  const end = valueEnd === "" ? "" : ` ${quoted(valueEnd)}`;
+  const others = typed ? [member(false, `${rules.json({})}${end}`)] : [];
+  const one = rules.add([...texts, ...others].join(" | "));
+  const { between = "" } = written;
+  return between === "" ? `${one}*` : `(${one} (${quoted(between)} ${one})*)?`;
+}
+
+function endOf({ valueEnd }: WrittenParameters, key: string): string {
+  return typeof valueEnd === "string" ? valueEnd : valueEnd(key);
+}
+
+function parameterText(written: WrittenParameters, key: string, value: unknown): string {
+  const text = typeof value === "string";
+  const bare = text ? (written.string?.text(value) ?? value) : JSON.stringify(value);
+  return written.parameter(key, text) + bare + endOf(written, key);
 }
 
 function parameterRule(written: WrittenParameters, { name, schema }: Parameter, rules: LarkRules): string {
   const options = textOptions(schema);
   const begin = quoted(written.parameter(name, options !== "none"));
-  const end = written.valueEnd === "" ? "" : ` ${quoted(written.valueEnd)}`;
+  const valueEnd = endOf(written, name);
+  const end = valueEnd === "" ? "" : ` ${quoted(valueEnd)}`;
   if (options === "none") return rules.add(`${begin} ${rules.json(schema)}${end}`);
-  if (written.text) return rules.add(`${begin} ${written.text(rules)}${end}`);
-  if (options === "any") return rules.add(`${begin} ${rules.until(written.valueEnd)}`);
-  return rules.add(`${begin} (${options.map(quoted).join(" | ")})${end}`);
+  if (options === "any") {
+    const { string } = written;
+    return rules.add(`${begin} ${string ? `${string.grammar(rules)}${end}` : rules.until(valueEnd)}`);
+  }
+  const texts = options.map((option) => quoted(written.string?.text(option) ?? option));
+  return rules.add(`${begin} (${texts.join(" | ")})${end}`);
 }
 
 /** What a string may be; "none": it is no string. */

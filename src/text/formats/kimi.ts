@@ -31,7 +31,7 @@ export const KIMI_K2 = familyFormat({
     between: "",
     end: SECTION.end,
     call: jsonCall(
-      ({ name }) => [`${CALL.begin}functions.${name}:`, { pattern: "[0-9]+" }, CALL.args],
+      ({ name }) => [`${CALL.begin}functions.${name}:`, { pattern: "[0-9]+", of: "place" }, CALL.args],
       [CALL.end],
     ),
   },
@@ -66,7 +66,11 @@ export const KIMI_K3 = familyFormat({
     end: end("tools"),
     around: [begin("response"), end("response")],
     call: parametersCall({
-      before: ({ name }) => [`<|open|>call tool="${name}" index="`, { pattern: "[0-9]+" }, '"<|sep|>'],
+      before: ({ name }) => [
+        `<|open|>call tool="${name}" index="`,
+        { pattern: "[0-9]+", of: "place" },
+        '"<|sep|>',
+      ],
       parameter: (key, text) => `<|open|>argument key="${key}" type="${text ? "string" : "number"}"<|sep|>`,
       valueEnd: end("argument"),
       after: end("call"),

@@ -11,7 +11,7 @@ const BARE = jsonCalls({
   // Text may come before it, and then it has to begin as a call.
   openers: [
     { text: "{", kept: true, first: true },
-    { text: '{"name"', kept: true },
+    { text: '{"name"', kept: true, line: true },
   ],
   ...{ closers: [], name: "name", strict: true },
 });

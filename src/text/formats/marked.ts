@@ -32,7 +32,14 @@ type Marker =
       readonly text: string;
       readonly first: boolean;
     }
-  | { readonly kind: "call"; readonly text: string; readonly first: boolean; kept: boolean; form: CallForm };
+  | {
+      readonly kind: "call";
+      readonly text: string;
+      readonly first: boolean;
+      kept: boolean;
+      line: boolean;
+      form: CallForm;
+    };
 
 /** A marker that was cut off is one if so much of it is there: a single unit may well be text, but behind a marker. */
 const LEAST_PARTIAL_UNITS = 2;
@@ -183,8 +190,8 @@ export class MarkedReader implements FormatReader {
   private next(): { marker: Marker; at: number } | null {
     let best: { marker: Marker; at: number } | null = null;
     for (const marker of this.markers) {
-      const at = this.buffer.indexOf(marker.text);
-      if (at < 0 || (marker.first && !this.blank(at))) continue;
+      const at = this.find(marker);
+      if (at < 0) continue;
       if (best && (at > best.at || (at === best.at && marker.text.length <= best.marker.text.length)))
         continue;
       best = { marker, at };
@@ -194,6 +201,17 @@ export class MarkedReader implements FormatReader {
     const rest = this.buffer.slice(best.at);
     const perhaps = this.markers.some(({ text }) => text.length > rest.length && text.startsWith(rest));
     return perhaps ? null : best;
+  }
+
+  /** Where a marker is, in a place where it is one. */
+  private find(marker: Marker): number {
+    for (let at = this.buffer.indexOf(marker.text); at >= 0; at = this.buffer.indexOf(marker.text, at + 1)) {
+      if (marker.first) return this.blank(at) ? at : -1;
+      if (marker.kind !== "call" || !marker.line) return at;
+      const before = this.space + this.buffer.slice(0, at);
+      if (this.blank(at) || /\n\s*$/.test(before)) return at;
+    }
+    return -1;
   }
 
   /** Units at the end of the buffer that may begin a marker. */
@@ -228,8 +246,8 @@ export class MarkedReader implements FormatReader {
 }
 
 function callMarkers(form: CallForm): Marker[] {
-  return form.openers.map(({ text, kept = false, first = false }) => ({
-    ...{ kind: "call" as const, text, kept, first, form },
+  return form.openers.map(({ text, kept = false, first = false, line = false }) => ({
+    ...{ kind: "call" as const, text, kept, first, line, form },
   }));
 }
 

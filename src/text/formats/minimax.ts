@@ -1,6 +1,7 @@
 import { type Family, familyFormat, THINK } from "./family.ts";
 import { jsonCall, parametersCall } from "./grammar.ts";
 import { jsonCalls } from "./json-calls.ts";
+import { nestedCalls } from "./nested-calls.ts";
 import { taggedCalls } from "./tagged-calls.ts";
 
 export const MINIMAX_M2 = familyFormat({
@@ -50,3 +51,35 @@ export const MINIMAX_M1 = familyFormat({
     call: jsonCall(({ name }) => [`{"name": ${JSON.stringify(name)}, "arguments": `], ["}"]),
   },
 });
+
+/** A token of its own before each tag. */
+const TOKEN = "]<]minimax[>[";
+
+export const MINIMAX_M3 = familyFormat({
+  name: "minimax-m3",
+  models: ["MiniMax M3"],
+  templates: [{ has: [TOKEN, "<invoke name="] }],
+  thought: { open: "<mm:think>", close: "</mm:think>" },
+  calls: [
+    nestedCalls({
+      openers: [{ text: `${TOKEN}<tool_call>` }],
+      token: TOKEN,
+      call: /^\]<\]minimax\[>\[<invoke name="(?<name>[^">]+)">/,
+      callEnd: `${TOKEN}</invoke>`,
+      end: `${TOKEN}</tool_call>`,
+    }),
+  ],
+  markers: [TOKEN],
+  written: {
+    trigger: `${TOKEN}<tool_call>`,
+    begin: `\n${TOKEN}<invoke name="`,
+    between: `\n${TOKEN}<invoke name="`,
+    end: `\n${TOKEN}</tool_call>`,
+    call: parametersCall({
+      before: ({ name }) => [`${name}">`],
+      parameter: (key) => `${TOKEN}<${key}>`,
+      valueEnd: (key) => `${TOKEN}</${key}>`,
+      after: `${TOKEN}</invoke>`,
+    }),
+  },
+} satisfies Family);

@@ -4,7 +4,7 @@ import { headerCalls } from "./header-calls.ts";
 import { jsonCalls } from "./json-calls.ts";
 
 const CALLS = "[TOOL_CALLS]";
-const ID: Part = { pattern: "[a-zA-Z0-9]{9}" };
+const ID: Part = { pattern: "[a-zA-Z0-9]{9}", of: "id" };
 const THOUGHT = { open: "[THINK]", close: "[/THINK]" } as const;
 
 export const MISTRAL_NEMO = familyFormat({

@@ -1,5 +1,5 @@
 import { type Family, familyFormat, THINK } from "./family.ts";
-import { type LarkRules, parametersCall } from "./grammar.ts";
+import { parametersCall } from "./grammar.ts";
 import { looseCalls } from "./loose-calls.ts";
 
 /** Calls as in Python, and Gemma's, which are nearly JSON. */
@@ -33,7 +33,7 @@ export const LFM2 = familyFormat({
       parameter: (key) => `${key}=`,
       valueEnd: "",
       between: ", ",
-      text: (rules: LarkRules) => rules.json({ type: "string" }),
+      string: { grammar: (rules) => rules.json({ type: "string" }), text: (value) => JSON.stringify(value) },
       after: ")",
     }),
   },
@@ -65,7 +65,10 @@ export const GEMMA_4 = familyFormat({
       parameter: (key) => `${key}:`,
       valueEnd: "",
       between: ",",
-      text: (rules: LarkRules) => `"<|\\"|>" ${rules.until('<|"|>')}`,
+      string: {
+        grammar: (rules) => `"<|\\"|>" ${rules.until('<|"|>')}`,
+        text: (value) => `<|"|>${value}<|"|>`,
+      },
       after: "}<tool_call|>",
     }),
   },

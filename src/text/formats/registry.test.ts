@@ -131,6 +131,15 @@ describe.each(FORMATS.map((format) => [format.name, format] as const))("%s", (na
     });
   });
 
+  it("has calls written back as it reads them", () => {
+    const made = [ADD, NOW].map(({ name, args }, i) => ({
+      ...{ name, id: writer.ids?.([ADD, NOW])[i] ?? `call_${i}`, arguments: JSON.stringify(args) },
+    }));
+    const begun = name === "functionary-3.2" ? ">>>" : "";
+    const { text, calls } = split(format, [format.written(made).slice(begun.length)]);
+    expect({ text, calls: parsed(calls) }).toEqual({ text: "", calls: called([ADD, NOW]) });
+  });
+
   it("never shows markup of what is cut off, and of arguments their beginning", () => {
     const text = writer.calls([NASTY]);
     const whole = split(format, [text]).calls[0]!;

@@ -17,7 +17,7 @@ import {
   PHI_4_MINI,
 } from "./lists.ts";
 import { LLAMA_3, LLAMA_4 } from "./llama.ts";
-import { MINIMAX_M1, MINIMAX_M2 } from "./minimax.ts";
+import { MINIMAX_M1, MINIMAX_M2, MINIMAX_M3 } from "./minimax.ts";
 import { MAGISTRAL, MISTRAL_NEMO, MISTRAL_SMALL } from "./mistral.ts";
 import { GEMMA_4, LFM2 } from "./python-like.ts";
 import { MINICPM_5, QWEN3_CODER, SEED_OSS } from "./qwen3-coder.ts";
@@ -44,6 +44,7 @@ export const FORMATS: readonly Format[] = [
   LFM2,
   APERTUS,
   SEED_OSS,
+  MINIMAX_M3,
   MINIMAX_M2,
   MINIMAX_M1,
   APRIEL,

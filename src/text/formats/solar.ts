@@ -25,7 +25,7 @@ export const SOLAR = familyFormat({
     call: jsonCall(
       ({ name }) => [
         "<|tool_call:begin|>",
-        { pattern: "[a-zA-Z0-9_-]+" },
+        { pattern: "[a-zA-Z0-9_-]+", of: "id" },
         `<|tool_call:name|>${name}<|tool_call:args|>`,
       ],
       ["<|tool_call:end|>"],

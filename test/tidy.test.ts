@@ -135,7 +135,7 @@ const LISTED: readonly Listed[] = [
         "tokensPerCycle",
       ],
       "lab/models/paper.ts": ["bestFit", "impliedAcceptance", "rowErrors"],
-      "lab/models/statistics.ts": ["tally", "upperGamma"],
+      "lab/models/statistics.ts": ["sameFrequencies", "tally", "upperGamma"],
       "lab/models/renewal.ts": ["brokenAssumptions", "firstTokenMs", "steadyRate"],
     },
   },

@@ -1,5 +1,5 @@
 // `picospec bench real --engine vllm` with all that it needs, on this machine: vLLM for CPU in three ways (with PicoSpec's
-// plugin, with its own n-gram drafts, plain), each on processor 0; the edge and the gateways on processor 1. Idle servers
+// plugin, with its own n-gram drafts, plain), each with its gateway on processor 0; the edge on processor 1. Idle servers
 // take memory alone: 3 GB each. The drafters are 8-bit copies of a GGUF in Q4_1, for which llama.cpp has slow kernels.
 // `node scripts/bench-vllm.mjs [--servers FILE] [options of the suite]`; with --servers it only starts them, writes their
 // options into FILE and waits to be ended.
@@ -116,7 +116,7 @@ async function servers(folder, stops) {
   }
   const options = [
     ...["--url", urls.plugin, "--mailbox", mailbox],
-    ...["--plain-url", urls.plain, "--ngram-url", urls.ngram, "--cloud-cpus", EDGE_CPU],
+    ...["--plain-url", urls.plain, "--ngram-url", urls.ngram, "--cloud-cpus", SERVER_CPU],
     ...["--drafter", drafters.full, "--weak-drafter", drafters.weak, "--useless-drafter", drafters.useless],
   ];
   return { options, secret: own.PICOSPEC_SECRET };

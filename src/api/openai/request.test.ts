@@ -179,6 +179,15 @@ describe("a chat request", () => {
     expect(problem(() => parseChat(both))).toEqual([400, "functions"]);
   });
 
+  it("is told which ways there are to choose a tool", () => {
+    expect(() => parseChat({ messages, tool_choice: "sometimes" })).toThrow(
+      "tool_choice: must be none, auto, required, a tool by its name",
+    );
+    expect(() => parseChat({ messages, function_call: "required" })).toThrow(
+      "function_call: must be none, auto, or a function by its name",
+    );
+  });
+
   it("says how tools may be used", () => {
     const tools = ["f", "g"].map((name) => ({ type: "function", function: { name } }));
     const use = (more: object) => chatConversation(parseChat({ messages, tools, ...more })).toolUse;

@@ -15,16 +15,21 @@ export const functionSchema = z.object({
 export const toolSchema = z.object({ type: z.literal("function"), function: functionSchema });
 
 const namedTool = z.object({ type: z.literal("function"), function: z.object({ name }) });
-export const toolChoiceSchema = z.union([
-  z.enum(["none", "auto", "required"]),
-  namedTool,
-  z.object({
-    type: z.literal("allowed_tools"),
-    allowed_tools: z.object({
-      mode: z.enum(["auto", "required"]),
-      tools: listOf(namedTool, { least: 1, most: REQUEST_LIMITS.tools }),
+export const toolChoiceSchema = z.union(
+  [
+    z.enum(["none", "auto", "required"]),
+    namedTool,
+    z.object({
+      type: z.literal("allowed_tools"),
+      allowed_tools: z.object({
+        mode: z.enum(["auto", "required"]),
+        tools: listOf(namedTool, { least: 1, most: REQUEST_LIMITS.tools }),
+      }),
     }),
-  }),
-]);
+  ],
+  { error: "must be none, auto, required, a tool by its name, or allowed_tools with a mode and tools" },
+);
 /** Of clients from before there were tools. */
-export const functionCallSchema = z.union([z.enum(["none", "auto"]), z.object({ name })]);
+export const functionCallSchema = z.union([z.enum(["none", "auto"]), z.object({ name })], {
+  error: "must be none, auto, or a function by its name",
+});

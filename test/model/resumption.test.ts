@@ -4,12 +4,13 @@ import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from "vitest
 import type { CloudLimits } from "../../src/cloud/driver.ts";
 import { KvCache } from "../../src/cloud/passes/kv-cache.ts";
 import { type DecodingPolicy, POLICIES } from "../../src/decoding/policy.ts";
-import { type PassEngine, withPass } from "../../src/engine/engine.ts";
+import type { PassEngine } from "../../src/engine/engine.ts";
 import { Checkpoints } from "../../src/engine/llama/checkpoints.ts";
 import type { LlamaModel } from "../../src/engine/llama/model.ts";
+import { HARDWARE_PROFILES, pacedTarget } from "../../src/engine/paced.ts";
 import type { OpenFrame } from "../../src/protocol/frame.ts";
 import type { SamplerSettings } from "../../src/sampling/sampler.ts";
-import { systemClock } from "../../src/transport/node/clock.ts";
+import { coarseClock, systemClock } from "../../src/transport/node/clock.ts";
 import { BREAKS, BreakingLinks } from "../support/breaking-links.ts";
 import { keepDrafting } from "../support/drafting.ts";
 import { ARCHITECTURES } from "../support/gguf/architectures.ts";
@@ -25,15 +26,13 @@ import { draws } from "../support/world.ts";
 
 // Links break by the drafts on them: some come in time, since passes of these small targets take longer than their drafts.
 keepDrafting();
-const slower = (engine: PassEngine) =>
-  withPass(engine, (items, done) =>
-    engine.pass(items, (...results) => setTimeout(() => done(...results), SLOWER_MS)),
-  );
+const slower = (engine: PassEngine) => pacedTarget(engine, SLOWER, coarseClock);
 
 const ASKED = Number(process.env.PICOSPEC_ARCHITECTURE_PROMPTS ?? 4);
 const AT_A_TIME = 4;
 const TOKENS = 64;
-const SLOWER_MS = 2;
+/** Emulated hardware. */
+const SLOWER = { ...HARDWARE_PROFILES.standard, passMs: 4, prefillTokensPerSecond: 1e6 };
 /** Of the link while so many answers are under way. */
 const BREAKS_OF_FOUR = 3;
 

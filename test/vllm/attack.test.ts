@@ -2,7 +2,7 @@ import { randomBytes } from "node:crypto";
 import { once } from "node:events";
 import { readdirSync, readFileSync } from "node:fs";
 import type { Socket } from "node:net";
-import { setTimeout } from "node:timers/promises";
+import { setInterval } from "node:timers/promises";
 import { afterAll, beforeAll, expect, it } from "vitest";
 import type { VllmEngine } from "../../src/engine/vllm/engine.ts";
 import { authFrame, beginFrame, offerFrame } from "../../src/engine/vllm/mailbox-frames.ts";
@@ -91,21 +91,26 @@ async function closed(socket: Socket, over: AbortSignal): Promise<void> {
 const CONNECTION_MS = 20;
 const WRITE_MS = 1;
 
-/** Again and again until the end, each on a connection of its own. */
-async function again(over: AbortSignal, act: () => Promise<void>): Promise<void> {
-  while (!over.aborted) {
-    await act().catch(() => {});
-    await setTimeout(CONNECTION_MS);
+/** At that pace until the end, or until `act` gives false. */
+async function inTurns(everyMs: number, over: AbortSignal, act: () => Promise<unknown>): Promise<void> {
+  try {
+    for await (const _ of setInterval(everyMs, null, { signal: over })) if ((await act()) === false) return;
+  } catch (error) {
+    if (!over.aborted) throw error;
   }
 }
+
+/** Again and again until the end, each on a connection of its own. */
+const again = (over: AbortSignal, act: () => Promise<void>) =>
+  inTurns(CONNECTION_MS, over, () => act().catch(() => {}));
 
 /** Writes until the mailbox has ended the connection. */
 async function pour(bytes: () => Uint8Array, over: AbortSignal): Promise<void> {
   const socket = connectRaw(served.mailbox!);
-  while (!socket.destroyed && !over.aborted) {
-    if (!socket.write(bytes())) await room(socket);
-    await setTimeout(WRITE_MS);
-  }
+  await inTurns(WRITE_MS, over, async () => {
+    if (socket.destroyed) return false;
+    return socket.write(bytes()) || room(socket);
+  });
   socket.destroy();
 }
 

@@ -4,6 +4,7 @@ import {
   type CallBody,
   type CallForm,
   done,
+  MOST_HEADER_UNITS,
   none,
   type Opener,
   open,
@@ -22,9 +23,6 @@ export interface HeaderSyntax {
   /** only tools that there are may be called; another header is text */
   readonly strict?: boolean;
 }
-
-/** Longer ones are no headers. */
-const MOST_HEADER_UNITS = 256;
 
 export function headerCalls(syntax: HeaderSyntax): CallForm {
   return { openers: syntax.openers, body: (tools) => new HeaderCall(syntax, tools) };

@@ -4,6 +4,7 @@ import {
   type CallBody,
   type CallForm,
   done,
+  MOST_HEADER_UNITS,
   none,
   type Opener,
   open,
@@ -27,8 +28,6 @@ export interface LooseSyntax {
   /** a call is one of a tool that there is */
   readonly strict?: boolean;
 }
-
-const MOST_HEADER_UNITS = 256;
 
 export function looseCalls(syntax: LooseSyntax): CallForm {
   return { openers: syntax.openers, body: (tools) => new LooseCalls(syntax, tools) };

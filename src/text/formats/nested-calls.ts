@@ -4,6 +4,7 @@ import {
   type CallBody,
   type CallForm,
   done,
+  MOST_HEADER_UNITS,
   none,
   type Opener,
   open,
@@ -24,8 +25,6 @@ export interface NestedSyntax {
 }
 
 type Schema = Readonly<Record<string, unknown>> | undefined;
-
-const MOST_HEADER_UNITS = 256;
 
 export function nestedCalls(syntax: NestedSyntax): CallForm {
   return { openers: syntax.openers, body: (tools) => new NestedCalls(syntax, tools) };

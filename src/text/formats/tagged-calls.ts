@@ -5,6 +5,7 @@ import {
   type CallBody,
   type CallForm,
   done,
+  MOST_HEADER_UNITS,
   none,
   type Opener,
   open,
@@ -32,8 +33,6 @@ export interface TaggedSyntax {
   /** closes what the opener opened, after one call or several; null: the end of a call does */
   readonly end: string | null;
 }
-
-const MOST_HEADER_UNITS = 256;
 
 export function taggedCalls(syntax: TaggedSyntax): CallForm {
   return {

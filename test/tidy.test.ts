@@ -150,7 +150,6 @@ const LISTED: readonly Listed[] = [
       "lab/bench/scale-report.ts": ["sessionsAt"],
       "lab/models/fit.ts": ["fitLine", "fitMedian", "fitNetwork", "fitPass", "quantiles"],
       "lab/tasks/draw.ts": ["splitOf"],
-      "src/cli/chat-statistics.ts": ["together"],
       "src/cli/doctor/models.ts": ["neededBytes"],
       "src/cli/last-resort.ts": ["faultCounter"],
       "src/device/edges.ts": ["plansOf"],

@@ -91,19 +91,16 @@ function concatenated(...parts: readonly ArrayLike<number>[]): Int32Array {
 /** Two answers, of which one goes on with the other, as one. @param tokens of the first that count */
 function joined(first: AnswerEnd, tokens: number, second: AnswerEnd): AnswerEnd {
   const [a, b] = [first.statistics, second.statistics];
-  const statistics = Object.assign(new PipelineStatistics(), b, {
-    ...{ startedMs: a.startedMs, firstTokenMs: a.firstTokenMs, usage: a.usage, tokens: tokens + b.tokens },
-    ...{
-      drafted: a.drafted + b.drafted,
-      accepted: a.accepted + b.accepted,
-      rejected: a.rejected + b.rejected,
-    },
-    ...{
-      discarded: a.discarded + b.discarded,
-      rounds: a.rounds + b.rounds,
-      rollbacks: a.rollbacks + b.rollbacks,
-    },
-    ...{ uplinkBytes: a.uplinkBytes + b.uplinkBytes, downlinkBytes: a.downlinkBytes + b.downlinkBytes },
+  const both = PipelineStatistics.together([a, b]);
+  // The prompt is the first one's: what the second read of it again is none of the client's.
+  const usage = both.usage && {
+    ...both.usage,
+    promptTokens: a.usage!.promptTokens,
+    reusedTokens: a.usage!.reusedTokens,
+  };
+  const statistics = Object.assign(both, {
+    ...{ startedMs: a.startedMs, firstTokenMs: a.firstTokenMs, lastTokenMs: b.lastTokenMs },
+    ...{ tokens: tokens + b.tokens, usage },
   });
   return { ...second, promptTokens: first.promptTokens, statistics };
 }

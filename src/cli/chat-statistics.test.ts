@@ -2,7 +2,8 @@ import { describe, expect, it } from "vitest";
 import type { CloudUsage } from "../decoding/session.ts";
 import { PipelineStatistics } from "../edge/core/statistics.ts";
 import { runReport } from "../edge/report.ts";
-import { chatStatistics, together } from "./chat-statistics.ts";
+import type { DraftSource } from "../sampling/propose.ts";
+import { chatStatistics } from "./chat-statistics.ts";
 
 const usage = (targetPasses: number): CloudUsage => ({
   ...{ promptTokens: 1, committedTokens: 2, targetPasses, targetRows: 3 },
@@ -22,7 +23,7 @@ const SECOND = answer({
 
 describe("several answers together", () => {
   it("are tokens over the time that was spent on them, and the mean time to the first", () => {
-    expect(runReport("race", "", together([FIRST, SECOND]))).toMatchObject({
+    expect(runReport("race", "", PipelineStatistics.together([FIRST, SECOND]))).toMatchObject({
       tokens: 40,
       tokensPerSecond: 10,
       timeToFirstTokenMs: 200,
@@ -35,16 +36,32 @@ describe("several answers together", () => {
 
   it("leave out an answer that never began from the time to the first token", () => {
     const silent = answer({ startedMs: 9000 });
-    expect(runReport("race", "", together([SECOND, silent])).timeToFirstTokenMs).toBe(300);
-    expect(together([silent]).firstTokenMs).toBe(-1);
+    expect(runReport("race", "", PipelineStatistics.together([SECOND, silent])).timeToFirstTokenMs).toBe(300);
+    expect(PipelineStatistics.together([silent]).firstTokenMs).toBe(-1);
+  });
+
+  it("have the drafts of each source", () => {
+    const drafted = (source: DraftSource) => {
+      const one = new PipelineStatistics();
+      one.draftedAt(7, source);
+      one.judgedAt(7, true);
+      return one;
+    };
+    const { sources } = PipelineStatistics.together([drafted("lookup"), drafted("model"), drafted("lookup")]);
+    expect(sources).toMatchObject({
+      lookup: { drafted: 2, accepted: 2 },
+      model: { drafted: 1, accepted: 1 },
+    });
   });
 
   it("do not claim passes that were not reported", () => {
-    expect(together([FIRST, answer({ tokens: 5 })]).usage).toBeNull();
+    expect(PipelineStatistics.together([FIRST, answer({ tokens: 5 })]).usage).toBeNull();
   });
 
   it("are one of them when there is one", () => {
-    expect(runReport("race", "", together([SECOND]))).toEqual(runReport("race", "", SECOND));
+    expect(runReport("race", "", PipelineStatistics.together([SECOND]))).toEqual(
+      runReport("race", "", SECOND),
+    );
   });
 });
 

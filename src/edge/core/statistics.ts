@@ -42,6 +42,37 @@ export class PipelineStatistics {
   /** positions of the first draft of each segment in flight */
   private segments: number[] = [];
 
+  /**
+   * Several answers as if they were one: counts and times add up, and the time to the first token is the mean of
+   * those that had one. `usage` is null where it is of any answer.
+   */
+  static together(all: readonly PipelineStatistics[]): PipelineStatistics {
+    const sum = (of: (one: PipelineStatistics) => number) => all.reduce((total, one) => total + of(one), 0);
+    const spoke = all.filter(({ firstTokenMs }) => firstTokenMs >= 0);
+    const firstMs = spoke.reduce((total, one) => total + one.firstTokenMs - one.startedMs, 0);
+    const usages = all.map(({ usage }) => usage);
+    const whole = Object.assign(new PipelineStatistics(), {
+      firstTokenMs: spoke.length > 0 ? firstMs / spoke.length : -1,
+      lastTokenMs: sum((one) => Math.max(0, one.lastTokenMs - one.startedMs)),
+      tokens: sum((one) => one.tokens),
+      drafted: sum((one) => one.drafted),
+      accepted: sum((one) => one.accepted),
+      rejected: sum((one) => one.rejected),
+      discarded: sum((one) => one.discarded),
+      rounds: sum((one) => one.rounds),
+      rollbacks: sum((one) => one.rollbacks),
+      uplinkBytes: sum((one) => one.uplinkBytes),
+      downlinkBytes: sum((one) => one.downlinkBytes),
+      resumptions: sum((one) => one.resumptions),
+      usage: usages.every((usage) => usage !== null) ? usages.reduce(bothUsages, null) : null,
+    });
+    for (const source of DRAFT_SOURCES) {
+      whole.bySource[source].drafted = sum((one) => one.bySource[source].drafted);
+      whole.bySource[source].accepted = sum((one) => one.bySource[source].accepted);
+    }
+    return whole;
+  }
+
   /** Drafts by what made them: their sum is `drafted`, and `accepted`. */
   get sources(): Readonly<Record<DraftSource, SourceCount>> {
     return this.bySource;
@@ -136,4 +167,19 @@ export class PipelineStatistics {
       this.rounds++;
     }
   }
+}
+
+function bothUsages(a: CloudUsage | null, b: CloudUsage): CloudUsage {
+  if (!a) return b;
+  return {
+    promptTokens: a.promptTokens + b.promptTokens,
+    committedTokens: a.committedTokens + b.committedTokens,
+    targetPasses: a.targetPasses + b.targetPasses,
+    targetRows: a.targetRows + b.targetRows,
+    targetMs: a.targetMs + b.targetMs,
+    prefillPasses: a.prefillPasses + b.prefillPasses,
+    fedTokens: a.fedTokens + b.fedTokens,
+    evictions: a.evictions + b.evictions,
+    reusedTokens: a.reusedTokens + b.reusedTokens,
+  };
 }

@@ -1,5 +1,5 @@
 import { randomBytes } from "node:crypto";
-import { once } from "node:events";
+import { once, setMaxListeners } from "node:events";
 import { readdirSync, readFileSync } from "node:fs";
 import type { Socket } from "node:net";
 import { setInterval } from "node:timers/promises";
@@ -194,6 +194,8 @@ async function damage(server: RealVllm, attack: () => Promise<void>): Promise<Da
 /** The flood, and the crowd of other attacks until it is over. */
 async function attacked(offers: number, meanwhile: (over: AbortSignal) => Promise<void>): Promise<void> {
   const over = new AbortController();
+  // All attacks hear of the end, and so does each of their connections.
+  setMaxListeners(0, over.signal);
   // Before the crowd is there, in which a connection may have to try again.
   const flooder = await MailboxClient.open(served.mailbox!, SECRET);
   const flooded = flood(flooder, asked[0]!, offers).finally(() => over.abort());

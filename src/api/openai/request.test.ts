@@ -179,6 +179,38 @@ describe("a chat request", () => {
     expect(problem(() => parseChat(both))).toEqual([400, "functions"]);
   });
 
+  it.each([
+    [{ stop: 5 }, "stop: must be a string, or a list of strings"],
+    [{ messages: undefined }, "messages: must be a list, and is missing"],
+    [{ messages: [] }, "messages: must have 1 or more entries"],
+    [{ messages: [{ role: "x" }] }, "messages.0.role: must be system or developer or user"],
+    [{ messages: [{ role: "user" }] }, "messages.0.content: must be a string, or a list of parts"],
+    [
+      { messages: [{ role: "user", content: [{ type: "image_url" }] }] },
+      "messages.0.content.0.type: must be text: other parts are not taken",
+    ],
+    [{ guided_json: 5 }, "guided_json: must be a JSON Schema, or its text"],
+    [{ chat_template_kwargs: "x" }, "chat_template_kwargs: must be an object, not a string"],
+    [{ logit_bias: { a: 1 } }, "logit_bias.a: is a key that is not taken here"],
+    [{ n: 0 }, "n: must be 1 or more"],
+    [{ n: 99 }, "n: must be 16 or less"],
+    [{ seed: 1.5 }, "seed: must be a whole number, not 1.5"],
+    [{ reasoning_effort: 3 }, "reasoning_effort: must be none or minimal"],
+    [{ response_format: { type: "xml" } }, "response_format.type: must be text or json_object"],
+    [{ tool_choice: { type: "tool" } }, "tool_choice.type: must be function or allowed_tools"],
+    [
+      { tool_choice: { type: "allowed_tools" } },
+      "tool_choice.allowed_tools: must be an object, and is missing",
+    ],
+  ])("says what %j has to be", (fields, message) => {
+    expect(() => parseChat({ messages, ...fields })).toThrow(message);
+  });
+
+  it("says what a prompt has to be", () => {
+    expect(() => parseCompletion({})).toThrow("prompt: must be a string, token ids, or a list of either");
+    expect(() => parseCompletion({ prompt: [1, "a"] })).toThrow("prompt.1: must be a token id");
+  });
+
   it("is told which ways there are to choose a tool", () => {
     expect(() => parseChat({ messages, tool_choice: "sometimes" })).toThrow(
       "tool_choice: must be none, auto, required, a tool by its name",
@@ -218,7 +250,7 @@ describe("a chat request", () => {
     const say = (field: string, value: unknown) => () => parseChat({ messages, [field]: value });
     expect(say("temperature", 3)).toThrow("temperature: must be 0, or from 0.0001 to 2, not 3");
     expect(say("top_k", -1)).toThrow("top_k: must be a whole number, 0 or more, not -1");
-    expect(say("temperature", "1")).toThrow("temperature: Invalid input: expected number, received string");
+    expect(say("temperature", "1")).toThrow("temperature: must be a number, not a string");
   });
 });
 

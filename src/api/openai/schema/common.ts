@@ -3,6 +3,7 @@ import { SESSION_ROWS } from "../../../decoding/session.ts";
 import { HttpError } from "../../errors.ts";
 import { formatFields } from "./format.ts";
 import { deepest, listOf } from "./list.ts";
+import { said } from "./said.ts";
 import { ranged, samplerFields } from "./sampler.ts";
 
 /** What chat and plain completions have in common: OpenAI's fields, and a few more that other servers have. */
@@ -32,7 +33,11 @@ export const commonFields = {
   seed: z.number().int().nullish(),
   n: z.number().int().min(1).max(REQUEST_LIMITS.choices).nullish(),
   max_tokens: ranged(SESSION_ROWS.maxTokens.range).nullish(),
-  stop: z.union([stopString, listOf(stopString, { most: REQUEST_LIMITS.stops })]).nullish(),
+  stop: z
+    .union([stopString, listOf(stopString, { most: REQUEST_LIMITS.stops })], {
+      error: "must be a string, or a list of strings",
+    })
+    .nullish(),
   user: z.string().nullish(),
   ...formatFields,
   /** name of a preset; OpenAI has no such field */
@@ -44,7 +49,7 @@ export type CommonBody = z.infer<typeof commonSchema>;
 
 /** @throws HttpError 400 that names the field */
 export function parseBody<T>(schema: z.ZodType<T>, body: unknown): T {
-  const parsed = schema.safeParse(body);
+  const parsed = schema.safeParse(body, { error: said });
   if (parsed.success) return parsed.data;
   const issue = deepest(parsed.error.issues[0]!);
   const param = issue.path.join(".");

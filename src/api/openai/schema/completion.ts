@@ -3,6 +3,7 @@ import { SESSION_ROWS } from "../../../decoding/session.ts";
 import { HttpError } from "../../errors.ts";
 import { commonFields, parseBody, REQUEST_LIMITS } from "./common.ts";
 import { listOf } from "./list.ts";
+import { instead } from "./said.ts";
 import { ranged } from "./sampler.ts";
 
 /** A request for plain completions: text, or token ids, that the target goes on with. */
@@ -12,10 +13,7 @@ const MOST_TOKEN_ID = 2 ** 31 - 1;
 const { prompts: most, promptTokens } = REQUEST_LIMITS;
 const texts = listOf(z.string(), { least: 1, most });
 const idLists = listOf(
-  z.custom<number[]>(
-    (list) => Array.isArray(list) && wrongId(list) === null,
-    "Invalid input: expected token ids",
-  ),
+  z.custom<number[]>((list) => Array.isArray(list) && wrongId(list) === null, "must be token ids"),
   { least: 1, most },
 );
 
@@ -33,11 +31,16 @@ function wrongId(list: readonly unknown[]): number | null {
 /** Text, or token ids; or several of one kind. */
 const promptSchema = z.unknown().transform((given, context): string | number[] | string[] | number[][] => {
   if (typeof given === "string") return given;
-  const first = Array.isArray(given) ? given[0] : null;
+  if (!Array.isArray(given)) {
+    const message = `must be a string, token ids, or a list of either${instead(given)}`;
+    context.issues.push({ code: "custom", message, path: [], input: given });
+    return z.NEVER;
+  }
+  const first: unknown = given[0];
   if (typeof first === "number") {
-    const wrong = wrongId(given as unknown[]);
+    const wrong = wrongId(given);
     if (wrong === null) return given as number[];
-    const message = `Invalid input: expected at most ${promptTokens} token ids`;
+    const message = `must be a token id; a prompt has at most ${promptTokens}`;
     context.issues.push({ code: "custom", message, path: [wrong], input: given });
     return z.NEVER;
   }

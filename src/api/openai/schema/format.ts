@@ -8,9 +8,11 @@ const MOST_CHOICES = 2000;
 
 /** Empty is none, as llama.cpp has it. */
 const source = z.string().max(SESSION_LIMITS.grammarUnits);
-const schema = z.union([z.record(z.string(), z.unknown()), z.boolean()]);
+const schema = z.union([z.record(z.string(), z.unknown()), z.boolean()], {
+  error: "must be a JSON Schema: an object, true or false",
+});
 /** vLLM takes a schema as text as well. */
-const schemaOrText = z.union([schema, source]);
+const schemaOrText = z.union([schema, source], { error: "must be a JSON Schema, or its text" });
 const choices = listOf(z.string().min(1), { least: 1, most: MOST_CHOICES });
 
 const responseFormat = z.discriminatedUnion("type", [

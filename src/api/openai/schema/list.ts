@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { instead, said, tooFew, tooMany } from "./said.ts";
 
 /**
  * A list, of which only the first wrong element is told: zod itself goes on and makes an issue of each, which takes
@@ -13,12 +14,12 @@ export function listOf<T>(
       context.issues.push({ code: "custom", message, path, input: value });
       return z.NEVER;
     };
-    if (!Array.isArray(value)) return wrong("Invalid input: expected array");
-    if (value.length < least) return wrong(`Too small: expected at least ${least}`);
-    if (value.length > most) return wrong(`Too big: expected at most ${most}`);
+    if (!Array.isArray(value)) return wrong(`must be a list${instead(value)}`);
+    if (value.length < least) return wrong(tooFew(least));
+    if (value.length > most) return wrong(tooMany(most));
     const items: T[] = [];
     for (const [i, given] of value.entries()) {
-      const parsed = item.safeParse(given);
+      const parsed = item.safeParse(given, { error: said });
       if (parsed.success) {
         items.push(parsed.data);
         continue;

@@ -4,8 +4,13 @@ import { listOf } from "./list.ts";
 
 /** Messages of a chat. */
 
-const textPart = z.object({ type: z.literal("text"), text: z.string() });
-export const contentSchema = z.union([z.string(), listOf(textPart, { most: REQUEST_LIMITS.parts })]);
+const textPart = z.object({
+  type: z.literal("text", { error: "must be text: other parts are not taken" }),
+  text: z.string(),
+});
+export const contentSchema = z.union([z.string(), listOf(textPart, { most: REQUEST_LIMITS.parts })], {
+  error: "must be a string, or a list of parts that are text",
+});
 /** Of clients from before there were tools. */
 const functionCall = z.object({ name: z.string(), arguments: z.string() });
 const toolCallSchema = z.object({

@@ -18,14 +18,16 @@ const namedTool = z.object({ type: z.literal("function"), function: z.object({ n
 export const toolChoiceSchema = z.union(
   [
     z.enum(["none", "auto", "required"]),
-    namedTool,
-    z.object({
-      type: z.literal("allowed_tools"),
-      allowed_tools: z.object({
-        mode: z.enum(["auto", "required"]),
-        tools: listOf(namedTool, { least: 1, most: REQUEST_LIMITS.tools }),
+    z.discriminatedUnion("type", [
+      namedTool,
+      z.object({
+        type: z.literal("allowed_tools"),
+        allowed_tools: z.object({
+          mode: z.enum(["auto", "required"]),
+          tools: listOf(namedTool, { least: 1, most: REQUEST_LIMITS.tools }),
+        }),
       }),
-    }),
+    ]),
   ],
   { error: "must be none, auto, required, a tool by its name, or allowed_tools with a mode and tools" },
 );

@@ -2,9 +2,15 @@
 // turns, of one edge that answers by its own model. `node scripts/bench-endpoint.mjs [MODEL.gguf] [ROUNDS]`; without a model
 // SmolLM2-135M, fetched where it is missing. Needs `npm run build`.
 
-import { pairedRatio } from "../dist/lab/bench/grid-paired.js";
-import { createEdge, serveEndpoint } from "../dist/src/node.js";
 import { fetchSmolLm2 } from "./smollm2.mjs";
+
+const built = (path) =>
+  import(`../dist/${path}`).catch(() => {
+    console.error("bench-endpoint: there is no dist; run npm run build first");
+    process.exit(1);
+  });
+const { createEdge, serveEndpoint } = await built("src/node.js");
+const { pairedRatio } = await built("lab/bench/grid-paired.js");
 
 const TOKENS = 96;
 const WARM_ROUNDS = 4;

@@ -145,7 +145,8 @@ function callableTools(conversation: Conversation): readonly CallableTool[] {
   const missing = allowed?.find((name) => tools.every((tool) => tool.function.name !== name));
   if (missing !== undefined) throw wrongChoice(`there is no tool ${JSON.stringify(missing)}`);
   const callable = allowed === null ? tools : tools.filter((tool) => allowed.includes(tool.function.name));
-  if (mode === "required" && callable.length === 0) throw wrongChoice("there are no tools to call: give tools, or leave it out");
+  if (mode === "required" && callable.length === 0)
+    throw wrongChoice("there are no tools to call: give tools, or leave it out");
   return callable;
 }
 

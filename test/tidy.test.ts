@@ -53,8 +53,9 @@ const ROOMS: Record<string, readonly string[]> = {
   "cloud/server.ts": ["cloud", "transport/node"],
   api: ["edge", "text", "grammar/ebnf", "grammar/schema"],
   "api/openai": ["api"],
-  "api/app.ts": ["api/openai"],
-  "api/server.ts": ["api/app.ts", "ops/edge", "transport/node"],
+  "api/app.ts": ["api"],
+  "api/faces.ts": ["api/openai"],
+  "api/server.ts": ["api/app.ts", "api/faces.ts", "ops/edge", "transport/node"],
   device: [
     "edge",
     "cloud/server.ts",

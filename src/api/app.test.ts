@@ -2,35 +2,74 @@ import { describe, expect, it } from "vitest";
 import { SILENT_LOG } from "../util/log.ts";
 import { VirtualClock } from "../util/virtual-clock.ts";
 import type { Answers } from "./answers.ts";
-import { type Caller, createApp } from "./app.ts";
+import { type Caller, createApp, pathNames } from "./app.ts";
 import { HttpError } from "./errors.ts";
+import type { Face, Reply } from "./face.ts";
 import type { GuardOptions } from "./guard.ts";
-import type { OpenAi, Reply } from "./openai/endpoint.ts";
+import { Status } from "./status.ts";
 
 /** The endpoint without a socket, and without models: its routes, who may ask, and how answers are written. */
 
 const CHAT = "/v1/chat/completions";
-const whole: Reply = { kind: "object", body: { said: "hi" }, relaxed: [], answeredBy: "target" };
-const streamed = (chunks: () => AsyncGenerator<unknown, void, undefined>): Reply => ({
-  ...{ kind: "stream", chunks: chunks(), relaxed: [], answeredBy: "edge" },
+const target = { relaxed: [], answeredBy: "target" } as const;
+const whole: Reply = { kind: "object", body: { said: "hi" }, begun: target };
+async function* named(chunks: AsyncIterable<unknown>, name: string | undefined) {
+  for await (const data of chunks) yield name === undefined ? { data } : { name, data };
+}
+const streamed = (chunks: () => AsyncGenerator<unknown, void, undefined>, name?: string): Reply => ({
+  ...{ kind: "events", events: named(chunks(), name), last: name === undefined ? "[DONE]" : null },
+  failed: ({ body }) => ({ data: body }),
+  begun: { relaxed: [], answeredBy: "edge" },
 });
+
+/** Says what was asked of it. */
+const other: Face = {
+  below: ["/other/"],
+  routes: [
+    {
+      method: "POST",
+      path: "/other/:id",
+      answer: ({ body, params }) => ({ kind: "object", body: { body, ...params } }),
+    },
+    {
+      method: "DELETE",
+      path: "/other/:id",
+      answer: ({ query, header, body, key }) => ({
+        kind: "object",
+        body: { q: query.get("q"), h: header("x-h"), body: body ?? null, key },
+      }),
+    },
+    { method: "GET", path: "/other/:id", answer: () => ({ kind: "lines", lines: lines() }) },
+  ],
+  errorBody: ({ message }) => ({ wrong: message }),
+};
+async function* lines() {
+  yield { a: 1 };
+  yield { b: "two\nlines" };
+  throw new HttpError(503, "away", "the cloud is away");
+}
 
 function world(reply: () => Reply = () => whole, guard: Partial<GuardOptions> = {}) {
   const failures: string[] = [];
   const clock = new VirtualClock();
-  const openai: Pick<OpenAi, "chat" | "models" | "modelNamed"> = {
-    chat: async () => reply(),
-    models: () => ({ data: [] }),
-    modelNamed: (name) => ({ id: name }),
+  const own: Face = {
+    below: ["/v1/"],
+    routes: [
+      { method: "POST", path: CHAT, answer: async () => reply() },
+      { method: "GET", path: "/v1/models", answer: () => ({ kind: "object", body: { data: [] } }) },
+      {
+        ...{ method: "GET", path: "/v1/models/:name{.+}" },
+        answer: ({ params }) => ({ kind: "object", body: { id: params.name } }),
+      },
+    ],
+    errorBody: ({ body }) => body,
   };
+  const exposition = async () => ({ type: "text/x", text: "a 1\n" });
+  const health = { health: { cloud: "up" } } as unknown as Answers;
   const app = createApp({
-    answers: { health: { cloud: "up" } } as unknown as Answers,
-    openai: openai as OpenAi,
+    faces: [own, other, new Status({ answers: health, software: "test/1", exposition })],
     guard: { hosts: [], origins: ["http://page"], apiKey: null, ...guard },
-    software: "test/1",
-    notReady: () => "no link",
-    exposition: async () => ({ type: "text/x", text: "a 1\n" }),
-    ...{ log: SILENT_LOG, clock },
+    ...{ notReady: () => "no link", log: SILENT_LOG, clock },
   });
   const gone = new AbortController();
   // An object with methods, as a shell has it.
@@ -65,6 +104,7 @@ describe("routes", () => {
   it("that take another method say which, and those that are none that they are none", async () => {
     const { ask, failures } = world();
     for (const [path, method, right] of [
+      ["/other/1", "PUT", "POST, DELETE, GET"],
       [CHAT, "GET", "POST"],
       [CHAT, "X-TRACE", "POST"],
       ["/v1/models", "DELETE", "GET"],
@@ -72,11 +112,33 @@ describe("routes", () => {
     ] as const) {
       const response = await ask(path, { method });
       expect([response.status, response.headers.get("allow")]).toEqual([405, `${right}, OPTIONS`]);
-      const { error } = (await response.json()) as { error: { message: string } };
-      expect(error.message).toBe(`${path} takes ${right}, not ${method}`);
+      const { error, wrong } = (await response.json()) as { error?: { message: string }; wrong?: string };
+      const taken = right.replaceAll(", ", " or ");
+      expect(error?.message ?? wrong).toBe(`${path} takes ${taken}, not ${method}`);
     }
     expect((await ask("/v1/nothing")).status).toBe(404);
-    expect(failures).toEqual([...Array(4).fill("method_not_allowed"), "not_found"]);
+    expect(failures).toEqual([...Array(5).fill("method_not_allowed"), "not_found"]);
+  });
+
+  it("of a face get what was asked, and its errors are told in its own way", async () => {
+    const { ask, failures } = world(undefined, { apiKey: "k" });
+    const headers = { "x-api-key": "k", "x-h": "H" };
+    const asked = async (path: string, method: string) =>
+      (await ask(path, { method, headers })).json() as Promise<unknown>;
+    expect(await asked("/other/a%2Fb", "POST")).toEqual({ body: {}, id: "a/b" });
+    expect(await asked("/other/1?q=2", "DELETE")).toEqual({ q: "2", h: "H", body: null, key: "k" });
+    expect(await asked("/other/1/2", "GET")).toEqual({
+      wrong: "there is nothing at /other/1/2; the API is below /v1",
+    });
+    expect(await (await ask("/other/1")).json()).toEqual({ wrong: expect.stringContaining("API key") });
+    expect(failures).toEqual(["not_found", "invalid_api_key"]);
+  });
+
+  it("have names for logs and metrics, and all that is none has one", () => {
+    const name = pathNames([...other.routes, { ...other.routes[0]!, path: "/v1/models/:name{.+}" }]);
+    expect(["/other/1", "/other/1/2", "/v1/models/a/b", "/healthz", "/x"].map(name)).toEqual([
+      ...["/other/:id", "other", "/v1/models/:name", "/healthz", "other"],
+    ]);
   });
 
   it("for probes need neither a name nor a key", async () => {
@@ -100,9 +162,12 @@ describe("pages", () => {
     const answered = await ask("/v1/models", { headers: { ...headers, authorization: "Bearer k" } });
     expect([answered.status, answered.headers.get(allowed)]).toEqual([200, "http://page"]);
     expect(answered.headers.get("vary")).toMatch(/origin/i);
-    const preflight = await ask(CHAT, { method: "OPTIONS", headers });
+    const asks = { ...headers, "access-control-request-headers": "authorization,x-stainless-lang" };
+    const preflight = await ask(CHAT, { method: "OPTIONS", headers: asks });
     expect([preflight.status, preflight.headers.get(allowed)]).toEqual([204, "http://page"]);
-    expect(preflight.headers.get("access-control-allow-headers")).toMatch(/authorization/);
+    expect(preflight.headers.get("access-control-allow-headers")).toMatch(
+      /authorization,\s*x-stainless-lang/,
+    );
   });
 
   it("of other origins, and by other names, learn nothing", async () => {
@@ -132,6 +197,19 @@ describe("answers", () => {
     expect(response.headers.get("content-type")).toBe("text/event-stream; charset=utf-8");
     expect(response.headers.get("x-picospec-answered-by")).toBe("edge");
     expect(await response.text()).toBe('data: {"a":1}\n\ndata: {"a":"two\\nlines"}\n\ndata: [DONE]\n\n');
+  });
+
+  it("stream as events with names, or as lines, of which an error is the last", async () => {
+    const { ask, failures } = world(() =>
+      streamed(async function* () {
+        yield { a: 1 };
+      }, "message.start"),
+    );
+    expect(await (await ask(CHAT, post)).text()).toBe('event: message.start\ndata: {"a":1}\n\n');
+    const response = await ask("/other/1");
+    expect(response.headers.get("content-type")).toBe("application/x-ndjson");
+    expect(await response.text()).toBe('{"a":1}\n{"b":"two\\nlines"}\n{"wrong":"the cloud is away"}\n');
+    expect(failures).toEqual(["away"]);
   });
 
   it("that fail before their first event have a status, and later an event in place of the last", async () => {
@@ -193,7 +271,7 @@ describe("answers", () => {
   });
 
   it("that do not keep to a schema say so in a header of ASCII", async () => {
-    const { ask } = world(() => ({ ...whole, relaxed: ["not at #/é", "x"] }));
+    const { ask } = world(() => ({ ...whole, begun: { ...target, relaxed: ["not at #/é", "x"] } }));
     expect((await ask(CHAT, post)).headers.get("x-picospec-relaxed")).toBe("not at #/?, x");
   });
 

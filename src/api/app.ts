@@ -1,26 +1,21 @@
 import { type Context, Hono } from "hono";
 import { cors } from "hono/cors";
-import { streamSSE } from "hono/streaming";
+import { stream, streamSSE } from "hono/streaming";
 import type { ContentfulStatusCode } from "hono/utils/http-status";
 import type { Clock } from "../util/clock.ts";
 import type { Log } from "../util/log.ts";
-import type { Answers } from "./answers.ts";
 import { asHttpError, HttpError } from "./errors.ts";
+import type { Asked, Face, Reply, Route, ServerEvent } from "./face.ts";
 import { admit, checkKey, type GuardOptions } from "./guard.ts";
-import type { OpenAi, Reply } from "./openai/endpoint.ts";
 
 /** The endpoint without a socket: what is asked where, who may, and how answers are written. A `Request` in, a `Response` out. */
 
 export interface AppOptions {
-  readonly answers: Answers;
-  readonly openai: OpenAi;
+  /** the first one tells what is wrong where there is nothing */
+  readonly faces: readonly Face[];
   readonly guard: GuardOptions;
-  /** name and version of this software */
-  readonly software: string;
   /** for /readyz: why it cannot answer now; null: it can */
   readonly notReady: () => string | null;
-  /** what is counted, for who scrapes it */
-  readonly exposition: () => Promise<{ readonly type: string; readonly text: string }>;
   readonly log: Log;
   readonly clock: Clock;
 }
@@ -43,19 +38,25 @@ interface Env {
 /** Between two lines of a stream that says nothing else: proxies cut what is silent. */
 const KEEP_ALIVE_MS = 15_000;
 const MOST_HEADER_UNITS = 1000;
-const PATHS = {
-  chat: "/v1/chat/completions",
-  completions: "/v1/completions",
-  models: "/v1/models",
-  health: "/health",
-  alive: "/healthz",
-  ready: "/readyz",
-  metrics: "/metrics",
-} as const;
+const PROBES = { alive: "/healthz", ready: "/readyz" } as const;
 
-/** For logs and metrics: whatever else is asked for is one thing. */
-export function knownPath(path: string): string {
-  return (Object.values(PATHS) as string[]).includes(path) ? path : "other";
+/**
+ * For logs and metrics: whatever has no route is one thing.
+ * @returns of a path as it is routed, the route's
+ */
+export function pathNames(routes: readonly Route[]): (path: string) => string {
+  const exact = new Set<string>([...Object.values(PROBES), ...routes.map(({ path }) => path)]);
+  const patterns = routes
+    .filter(({ path }) => path.includes(":"))
+    .map(({ path }) => {
+      const name = path.replace(/\{.*?\}/g, "");
+      return {
+        name,
+        pattern: new RegExp(`^${name.replace(/:\w+/g, path.includes("{.+}") ? ".+" : "[^/]+")}$`),
+      };
+    });
+  return (path) =>
+    exact.has(path) ? path : (patterns.find(({ pattern }) => pattern.test(path))?.name ?? "other");
 }
 
 /** A path as it is routed: without what comes after it, and without slashes at its end. */
@@ -64,33 +65,36 @@ export function routedPath(target: string): string {
 }
 
 export function createApp(options: AppOptions): Hono<Env> {
-  const { answers, openai, software } = options;
+  const { faces } = options;
   const app = new Hono<Env>({ getPath: ({ url }) => routedPath(url.slice(url.indexOf("/", 8))) });
-  app.onError((error, context) => failure(context, error));
-  app.notFound((context) => failure(context, nothingAt(context)));
+  const faceAt = (path: string) =>
+    faces.find(({ below }) => below.some((start) => path.startsWith(start))) ?? faces[0]!;
+  const failed = (context: Context<Env>, error: unknown) => failure(context, error, faceAt(context.req.path));
+  app.onError((error, context) => failed(context, error));
+  app.notFound((context) => failed(context, nothingAt(context)));
   addProbes(app, options.notReady);
   addGuard(app, options.guard);
-
-  const get = (path: string, act: (context: Context<Env>) => Response | Promise<Response>) =>
-    app.get(path, act).all(path, wrongMethod("GET"));
-  const post = (path: string, act: (body: unknown, gone: AbortSignal, requestId: string) => Promise<Reply>) =>
-    app
-      .post(path, async (context) => {
-        const { gone, requestId } = context.env;
-        const reply = await act(await context.env.body(), gone, requestId);
-        return written(context, reply, options);
-      })
-      .all(path, wrongMethod("POST"));
-  post(PATHS.chat, (...asked) => openai.chat(...asked));
-  post(PATHS.completions, (...asked) => openai.complete(...asked));
-  get(PATHS.models, (context) => json(context, openai.models()));
-  get(`${PATHS.models}/:name{.+}`, (context) => json(context, openai.modelNamed(context.req.param("name")!)));
-  get(PATHS.health, (context) => json(context, { status: "ok", software, ...answers.health }));
-  get(PATHS.metrics, async (context) => {
-    const { type, text } = await options.exposition();
-    return context.body(text, 200, { "content-type": type });
-  });
+  const routes = faces.flatMap((face) => face.routes.map((route) => ({ face, route })));
+  for (const { face, route } of routes) {
+    app.on(route.method, route.path, async (context) => {
+      const reply = await route.answer(await askedOf(context, route, options.guard));
+      return written(context, reply, face, options);
+    });
+  }
+  const methods = new Map<string, string[]>();
+  for (const { route } of routes) methods.set(route.path, [...(methods.get(route.path) ?? []), route.method]);
+  for (const [path, taken] of methods) app.all(path, wrongMethod(taken));
   return app;
+}
+
+async function askedOf({ req, env }: Context<Env>, route: Route, { apiKey }: GuardOptions): Promise<Asked> {
+  return {
+    body: route.method === "POST" ? await env.body() : undefined,
+    params: req.param() as Record<string, string>,
+    query: new URL(req.url).searchParams,
+    header: (name) => req.header(name),
+    ...{ gone: env.gone, requestId: env.requestId, key: apiKey },
+  };
 }
 
 /**
@@ -99,8 +103,8 @@ export function createApp(options: AppOptions): Hono<Env> {
  */
 function addProbes(app: Hono<Env>, notReady: () => string | null): void {
   for (const [path, problem] of [
-    [PATHS.alive, () => null],
-    [PATHS.ready, notReady],
+    [PROBES.alive, () => null],
+    [PROBES.ready, notReady],
   ] as const) {
     app.get(path, (context) => {
       const why = problem();
@@ -108,7 +112,7 @@ function addProbes(app: Hono<Env>, notReady: () => string | null): void {
         "content-type": "text/plain",
       });
     });
-    app.all(path, wrongMethod("GET"));
+    app.all(path, wrongMethod(["GET"]));
   }
 }
 
@@ -121,14 +125,13 @@ function addGuard(app: Hono<Env>, guard: GuardOptions): void {
   app.use(
     cors({
       origin: (origin) => origin,
-      allowMethods: ["GET", "POST", "OPTIONS"],
-      allowHeaders: ["authorization", "content-type", "x-request-id"],
+      allowMethods: ["GET", "POST", "DELETE", "OPTIONS"],
       exposeHeaders: ["x-request-id", "x-picospec-relaxed"],
       maxAge: 600,
     }),
   );
   app.use(async ({ req }, next) => {
-    checkKey(req.header("authorization"), guard);
+    checkKey({ authorization: req.header("authorization"), apiKey: req.header("x-api-key") }, guard);
     await next();
   });
 }
@@ -137,11 +140,11 @@ function nothingAt({ req }: Context<Env>): HttpError {
   return new HttpError(404, "not_found", `there is nothing at ${req.path}; the API is below /v1`);
 }
 
-function wrongMethod(right: string): (context: Context<Env>) => never {
+function wrongMethod(taken: readonly string[]): (context: Context<Env>) => never {
   return (context) => {
     const { path, method } = context.req;
-    context.header("allow", `${right}, OPTIONS`);
-    throw new HttpError(405, "method_not_allowed", `${path} takes ${right}, not ${method}`);
+    context.header("allow", [...taken, "OPTIONS"].join(", "));
+    throw new HttpError(405, "method_not_allowed", `${path} takes ${taken.join(" or ")}, not ${method}`);
   };
 }
 
@@ -149,12 +152,12 @@ function json(context: Context<Env>, body: unknown, status: ContentfulStatusCode
   return context.body(JSON.stringify(body), status, { "content-type": "application/json; charset=utf-8" });
 }
 
-function failure(context: Context<Env>, thrown: unknown): Response {
+function failure(context: Context<Env>, thrown: unknown, face: Face): Response {
   const error = asHttpError(thrown);
   context.env.failed(error, thrown);
   const retryAfter = retryAfterSeconds(error);
   if (retryAfter !== null) context.header("retry-after", `${retryAfter}`);
-  return json(context, error.body, error.status as ContentfulStatusCode);
+  return json(context, face.errorBody(error), error.status as ContentfulStatusCode);
 }
 
 /** null: another try is not better */
@@ -164,51 +167,101 @@ function retryAfterSeconds({ status, retryAfterMs }: HttpError): number | null {
   return status === 429 ? 1 : status === 503 ? 5 : null;
 }
 
-async function written(context: Context<Env>, reply: Reply, { log, clock }: AppOptions): Promise<Response> {
-  context.header("x-picospec-answered-by", reply.answeredBy);
-  const { relaxed } = reply;
-  if (relaxed.length > 0) {
-    // Headers are ASCII, and a schema's names need not be.
-    const list = relaxed.join(", ").replace(/[^\x20-\x7e]/g, "?");
-    context.header("x-picospec-relaxed", list.slice(0, MOST_HEADER_UNITS));
-    // Their paths are names of the client's schema.
-    const fields = { request: context.env.requestId, keywords: relaxed.length };
-    log.warn(fields, "a schema was relaxed, as its client allows");
+async function written(
+  context: Context<Env>,
+  reply: Reply,
+  face: Face,
+  { log, clock }: AppOptions,
+): Promise<Response> {
+  if (reply.begun) tellOf(context, reply.begun, log);
+  switch (reply.kind) {
+    case "object":
+      return json(context, reply.body);
+    case "text":
+      return context.body(reply.text, 200, { "content-type": reply.type });
+    case "events":
+      return eventStream(context, reply, clock);
+    case "lines":
+      return lineStream(context, reply.lines, face);
+    default:
+      return reply satisfies never;
   }
-  return reply.kind === "object" ? json(context, reply.body) : streamed(context, reply.chunks, clock);
+}
+
+/** Whose text an answer is, and what it does not keep to. */
+function tellOf(context: Context<Env>, { answeredBy, relaxed }: NonNullable<Reply["begun"]>, log: Log): void {
+  context.header("x-picospec-answered-by", answeredBy);
+  if (relaxed.length === 0) return;
+  // Headers are ASCII, and a schema's names need not be.
+  const list = relaxed.join(", ").replace(/[^\x20-\x7e]/g, "?");
+  context.header("x-picospec-relaxed", list.slice(0, MOST_HEADER_UNITS));
+  // Their paths are names of the client's schema.
+  const fields = { request: context.env.requestId, keywords: relaxed.length };
+  log.warn(fields, "a schema was relaxed, as its client allows");
 }
 
 /** Server-sent events. What fails before the first is an answer with a status of its own. */
-async function streamed(
+async function eventStream(
   context: Context<Env>,
-  chunks: AsyncGenerator<unknown, void, undefined>,
+  { events, last, failed }: Extract<Reply, { kind: "events" }>,
   clock: Clock,
 ): Promise<Response> {
   const { env } = context;
-  const { gone } = env;
-  const first = await chunks.next();
+  const first = await events.next();
   const response = streamSSE(context, async (stream) => {
-    const left = () => stream.abort();
-    gone.addEventListener("abort", left);
-    if (gone.aborted) left();
+    const stops = abortedBy(env.gone, () => stream.abort());
     const keepAlive = every(clock, KEEP_ALIVE_MS, () => void stream.write(": still here\n\n"));
-    const event = (data: string) => stream.writeSSE({ data });
+    const event = ({ name, data }: ServerEvent) =>
+      stream.writeSSE({ data: JSON.stringify(data), ...(name === undefined ? {} : { event: name }) });
     try {
-      if (!first.done) await event(JSON.stringify(first.value));
-      for await (const chunk of chunks) await event(JSON.stringify(chunk));
-      await event("[DONE]");
+      if (!first.done) await event(first.value);
+      for await (const one of events) await event(one);
+      if (last !== null) await stream.writeSSE({ data: last });
     } catch (error) {
-      // The status has gone out: the error is an event, and there is no [DONE].
-      const told = asHttpError(error);
-      env.failed(told, error);
-      await event(JSON.stringify(told.body));
+      // The status has gone out: the error is an event, and there is no end.
+      await event(failed(failedLate(env, error)));
     } finally {
       keepAlive();
-      gone.removeEventListener("abort", left);
+      stops();
     }
   });
   response.headers.set("content-type", "text/event-stream; charset=utf-8");
   return response;
+}
+
+/** JSON, an object a line. What fails before the first is an answer with a status of its own. */
+async function lineStream(
+  context: Context<Env>,
+  lines: AsyncGenerator<object, void, undefined>,
+  face: Face,
+): Promise<Response> {
+  const first = await lines.next();
+  context.header("content-type", "application/x-ndjson");
+  return stream(context, async (stream) => {
+    const stops = abortedBy(context.env.gone, () => stream.abort());
+    const line = (one: object) => stream.write(`${JSON.stringify(one)}\n`);
+    try {
+      if (!first.done) await line(first.value);
+      for await (const one of lines) await line(one);
+    } catch (error) {
+      await line(face.errorBody(failedLate(context.env, error)));
+    } finally {
+      stops();
+    }
+  });
+}
+
+function failedLate(env: Caller, error: unknown): HttpError {
+  const told = asHttpError(error);
+  env.failed(told, error);
+  return told;
+}
+
+/** @returns what calls that off */
+function abortedBy(gone: AbortSignal, abort: () => void): () => void {
+  gone.addEventListener("abort", abort);
+  if (gone.aborted) abort();
+  return () => gone.removeEventListener("abort", abort);
 }
 
 /** @returns what ends it */

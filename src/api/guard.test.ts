@@ -1,15 +1,15 @@
 import { describe, expect, it } from "vitest";
 import { HttpError } from "./errors.ts";
-import { admit, checkKey, type GuardedHeaders, type GuardOptions } from "./guard.ts";
+import { admit, checkKey, type GivenKey, type GuardedHeaders, type GuardOptions } from "./guard.ts";
 
 const open: GuardOptions = { hosts: [], origins: [], apiKey: null };
 const verdict = (
-  { authorization, ...headers }: GuardedHeaders & { authorization?: string | undefined },
+  { authorization, apiKey, ...headers }: GuardedHeaders & GivenKey,
   options: Partial<GuardOptions> = {},
 ) => {
   try {
     admit(headers, { ...open, ...options });
-    checkKey(authorization, { ...open, ...options });
+    checkKey({ authorization, apiKey }, { ...open, ...options });
     return "in";
   } catch (error) {
     if (!(error instanceof HttpError)) throw error;
@@ -66,6 +66,9 @@ describe("who may ask", () => {
     const host = "localhost";
     const apiKey = "secret";
     expect(verdict({ host, authorization: "Bearer secret" }, { apiKey })).toBe("in");
+    expect(verdict({ host, apiKey: "secret" }, { apiKey })).toBe("in");
+    expect(verdict({ host, apiKey: "secre" }, { apiKey })).toBe("401 invalid_api_key");
+    expect(verdict({ host, apiKey: "" }, { apiKey })).toBe("401 invalid_api_key");
     for (const authorization of [
       undefined,
       "Bearer secre",

@@ -31,11 +31,20 @@ export function admit(headers: GuardedHeaders, options: Pick<GuardOptions, "host
   }
 }
 
+/** Where clients put a key. */
+export interface GivenKey {
+  /** the header of that name: `Bearer KEY` */
+  readonly authorization?: string | undefined;
+  /** the header x-api-key, as Anthropic's clients have it */
+  readonly apiKey?: string | undefined;
+}
+
 /** A key may be any text, and not only what a header of HTTP's own scheme may have. @throws HttpError 401 */
-export function checkKey(authorization: string | undefined, { apiKey }: Pick<GuardOptions, "apiKey">): void {
-  if (apiKey !== null && !sameText(authorization ?? "", `Bearer ${apiKey}`)) {
-    throw new HttpError(401, "invalid_api_key", "give the API key of this endpoint as a bearer token");
-  }
+export function checkKey(given: GivenKey, { apiKey }: Pick<GuardOptions, "apiKey">): void {
+  if (apiKey === null || sameText(given.authorization ?? "", `Bearer ${apiKey}`)) return;
+  if (sameText(given.apiKey ?? "", apiKey)) return;
+  const message = "give the API key of this endpoint as a bearer token, or as x-api-key";
+  throw new HttpError(401, "invalid_api_key", message);
 }
 
 /** The name without its port has to be one that leads here and nowhere else. */

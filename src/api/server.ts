@@ -13,12 +13,13 @@ import { messageOf } from "../util/errors.ts";
 import { JsonScan } from "../util/json-scan.ts";
 import { faultFields, type Log, SILENT_LOG } from "../util/log.ts";
 import { Answers, type AnswersOptions } from "./answers.ts";
-import { type Caller, createApp, knownPath, routedPath } from "./app.ts";
+import { type Caller, createApp, pathNames, routedPath } from "./app.ts";
 import { BODY_JSON_LIMITS, type Body, BodyBudget } from "./body-budget.ts";
 import { discardRest } from "./discard.ts";
 import { HttpError } from "./errors.ts";
+import { facesOf } from "./faces.ts";
 import type { GuardOptions } from "./guard.ts";
-import { OpenAi } from "./openai/endpoint.ts";
+import { Status } from "./status.ts";
 
 /** The endpoint on a port of this device. */
 
@@ -81,7 +82,6 @@ export async function serveHttp(options: HttpOptions): Promise<HttpServer> {
         ...(observe ? [observe(requestId)] : []),
       ]),
   });
-  const openai = new OpenAi({ answers, freshId, nowSeconds: () => Math.floor(Date.now() / 1000) });
   const observed = {
     get load() {
       return answers.load;
@@ -94,9 +94,13 @@ export async function serveHttp(options: HttpOptions): Promise<HttpServer> {
   const { requestMs: requestTimeout, headersMs: headersTimeout, checkMs } = CONNECTION_LIMITS;
   const { guard, software, notReady } = options;
   const exposition = async () => ({ type: EXPOSITION_TYPE, text: await metrics.text() });
-  const app = createApp({ answers, openai, guard, software, notReady, exposition, log, clock });
+  const faces = [
+    ...facesOf({ answers, freshId, nowSeconds: () => Math.floor(Date.now() / 1000) }),
+    new Status({ answers, software, exposition }),
+  ];
   const shared = {
-    ...{ options, app, metrics },
+    ...{ options, metrics, app: createApp({ faces, guard, notReady, log, clock }) },
+    nameOf: pathNames(faces.flatMap(({ routes }) => routes)),
     bodies: new BodyBudget(),
     connections: new Connections(CONNECTION_LIMITS.connections),
   };
@@ -141,6 +145,8 @@ const REQUEST_ID = /^[\w.:/+=@-]{1,128}$/;
 interface Shared {
   readonly options: HttpOptions;
   readonly app: ReturnType<typeof createApp>;
+  /** what a path is called in logs and metrics */
+  readonly nameOf: (path: string) => string;
   readonly metrics: EdgeMetrics;
   readonly bodies: BodyBudget;
   readonly connections: Connections;
@@ -168,7 +174,7 @@ class Exchange implements Caller {
     this.requestId = typeof given === "string" && REQUEST_ID.test(given) ? given : freshId();
     this.startedMs = shared.options.clock.nowMs();
     response.setHeader("x-request-id", this.requestId);
-    this.path = knownPath(routedPath(request.url ?? "/"));
+    this.path = shared.nameOf(routedPath(request.url ?? "/"));
     response.on("close", () => this.left.abort());
     // A socket that breaks in the middle is a client that has gone.
     for (const side of [request, response]) side.on("error", () => this.left.abort());
@@ -226,7 +232,7 @@ class Exchange implements Caller {
     const status = this.response.statusCode;
     const fields = { request, path, status, ...(error === null ? {} : { code: error.code }), ms };
     if (error !== null) log.warn(fields, "request failed");
-    else if (path.startsWith("/v1/")) log.info(fields, "request");
+    else if (path.startsWith("/v1/") || path.startsWith("/api/")) log.info(fields, "request");
     else log.debug(fields, "request");
   }
 
@@ -290,7 +296,7 @@ class Exchange implements Caller {
     response.statusCode = answer.status;
     for (const [name, value] of answer.headers)
       if (!OF_CONNECTIONS.has(name)) response.setHeader(name, value);
-    const streams = answer.headers.get("content-type")?.startsWith("text/event-stream");
+    const streams = STREAMS.test(answer.headers.get("content-type") ?? "");
     if (answer.body && streams) await this.stream(answer.body);
     else response.end(Buffer.from(await answer.arrayBuffer()));
   }
@@ -316,6 +322,8 @@ class Exchange implements Caller {
   }
 }
 
+/** Bodies that are sent as they come. */
+const STREAMS = /^(?:text\/event-stream|application\/x-ndjson)/;
 /** Headers that are this connection's own, which Node sets. */
 const OF_CONNECTIONS = new Set(["connection", "transfer-encoding"]);
 

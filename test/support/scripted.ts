@@ -1,6 +1,6 @@
 import { Answers, type AnswersOptions } from "../../src/api/answers.ts";
 import { type Caller, createApp } from "../../src/api/app.ts";
-import { OpenAi } from "../../src/api/openai/endpoint.ts";
+import { facesOf } from "../../src/api/faces.ts";
 import { POLICIES } from "../../src/decoding/policy.ts";
 import type { SessionSettings } from "../../src/decoding/session.ts";
 import { CloudError } from "../../src/edge/connection.ts";
@@ -131,10 +131,9 @@ export function scriptedFetch(options: ScriptedOptions): typeof fetch {
   });
   const answers = new Answers({ ...rest, edge, freshSeed, concurrent: 4, waiting: 4 });
   let ids = 0;
-  const openai = new OpenAi({ answers, freshId: () => `${ids++}`, nowSeconds: () => 0 });
   const app = createApp({
-    ...{ answers, openai, guard: { hosts: [], origins: [], apiKey: null }, software: "test" },
-    ...{ notReady: () => null, exposition: async () => ({ type: "text/plain", text: "" }) },
+    faces: facesOf({ answers, freshId: () => `${ids++}`, nowSeconds: () => 0 }),
+    ...{ guard: { hosts: [], origins: [], apiKey: null }, notReady: () => null },
     ...{ log: SILENT_LOG, clock: new VirtualClock() },
   });
   return async (url, init) => {

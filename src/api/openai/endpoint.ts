@@ -1,6 +1,8 @@
 import type { Edge } from "../../edge/edge.ts";
 import type { Answers, BegunAnswer } from "../answers.ts";
 import { gathered } from "../choices.ts";
+import type { ErrorBody, HttpError } from "../errors.ts";
+import type { Asked, Face, Reply, Route } from "../face.ts";
 import { chatConversation } from "./chat.ts";
 import { type ChatShape, chatChunks, chatCompletion, type ResponseHead } from "./chat-response.ts";
 import { type CompletionShape, completion, completionChunks } from "./completion-response.ts";
@@ -18,35 +20,40 @@ export interface OpenAiOptions {
   readonly nowSeconds: () => number;
 }
 
-export type Reply = (
-  | { readonly kind: "object"; readonly body: unknown }
-  /** objects as they come; an error may end it, also before the first */
-  | { readonly kind: "stream"; readonly chunks: AsyncGenerator<unknown, void, undefined> }
-) &
-  Pick<BegunAnswer, "relaxed" | "answeredBy">;
-
-export class OpenAi {
+export class OpenAi implements Face {
+  readonly below = ["/v1/"];
+  readonly routes: readonly Route[] = [
+    { method: "POST", path: "/v1/chat/completions", answer: (asked) => this.chat(asked) },
+    { method: "POST", path: "/v1/completions", answer: (asked) => this.complete(asked) },
+    { method: "GET", path: "/v1/models", answer: () => this.models() },
+    { method: "GET", path: "/v1/models/:name{.+}", answer: ({ params }) => this.modelNamed(params.name!) },
+  ];
   private readonly options: OpenAiOptions;
 
   constructor(options: OpenAiOptions) {
     this.options = options;
   }
 
-  models(): unknown {
-    return { object: "list", data: this.options.answers.known.map((edge) => this.model(edge)) };
+  errorBody(error: HttpError): ErrorBody {
+    return error.body;
+  }
+
+  private models(): Reply {
+    const data = this.options.answers.known.map((edge) => this.model(edge));
+    return { kind: "object", body: { object: "list", data } };
   }
 
   /** @throws HttpError 404 */
-  modelNamed(name: string): unknown {
-    return this.model(this.options.answers.named(name));
+  private modelNamed(name: string): Reply {
+    return { kind: "object", body: this.model(this.options.answers.named(name)) };
   }
 
   /** @throws HttpError, SettingError, TemplateError, CloudError */
-  async chat(body: unknown, signal: AbortSignal, requestId: string): Promise<Reply> {
+  private async chat({ body, gone, requestId }: Asked): Promise<Reply> {
     const { answers, freshId } = this.options;
     const chat = parseChat(body);
-    const begun = await answers.begin(chatConversation(chat), signal, requestId);
-    const { count, events, relaxed, answeredBy } = begun;
+    const begun = await answers.begin(chatConversation(chat), gone, requestId);
+    const { count, events } = begun;
     const head = this.head("chatcmpl", begun);
     const shape: ChatShape = {
       tokenizer: begun.tokenizer,
@@ -56,18 +63,18 @@ export class OpenAi {
     };
     if (!chat.stream) {
       const whole = chatCompletion(head, await gathered(count, events), shape);
-      return { kind: "object", body: whole, relaxed, answeredBy };
+      return { kind: "object", body: whole, begun };
     }
     const includeUsage = chat.stream_options?.include_usage ?? false;
     const chunks = chatChunks(head, count, events, includeUsage, shape);
-    return { kind: "stream", chunks, relaxed, answeredBy };
+    return { ...streamOf(chunks), begun };
   }
 
   /** @throws HttpError, SettingError, CloudError */
-  async complete(body: unknown, signal: AbortSignal, requestId: string): Promise<Reply> {
+  private async complete({ body, gone, requestId }: Asked): Promise<Reply> {
     const given = parseCompletion(body);
-    const begun = await this.options.answers.begin(completionConversation(given), signal, requestId);
-    const { count, events, relaxed, answeredBy } = begun;
+    const begun = await this.options.answers.begin(completionConversation(given), gone, requestId);
+    const { count, events } = begun;
     const head = this.head("cmpl", begun);
     const shape: CompletionShape = {
       tokenizer: begun.tokenizer,
@@ -76,11 +83,11 @@ export class OpenAi {
     };
     if (!given.stream) {
       const whole = completion(head, await gathered(count, events), shape);
-      return { kind: "object", body: whole, relaxed, answeredBy };
+      return { kind: "object", body: whole, begun };
     }
     const includeUsage = given.stream_options?.include_usage ?? false;
     const chunks = completionChunks(head, count, events, includeUsage, shape);
-    return { kind: "stream", chunks, relaxed, answeredBy };
+    return { ...streamOf(chunks), begun };
   }
 
   private head(kind: string, { model, answeredBy }: BegunAnswer): ResponseHead {
@@ -102,6 +109,14 @@ export class OpenAi {
       context_length: edge.contextTokens,
     };
   }
+}
+
+/** A stream of objects, as OpenAI's clients read it. */
+function streamOf(chunks: AsyncIterable<unknown>): Extract<Reply, { kind: "events" }> {
+  async function* events() {
+    for await (const data of chunks) yield { data };
+  }
+  return { kind: "events", events: events(), last: "[DONE]", failed: ({ body }) => ({ data: body }) };
 }
 
 /** Marks text of the small model alone, in OpenAI's field for what made an answer. */

@@ -34,6 +34,13 @@ export interface AnswersOptions {
   readonly observe?: (requestId: string) => AnswerObserver;
 }
 
+/** Who asks for an answer. */
+export interface Asking {
+  /** the client has gone: the rest is not wanted */
+  readonly gone: AbortSignal;
+  readonly requestId: string;
+}
+
 /** An answer of which it is known whose it will be. */
 export interface BegunAnswer {
   /** whose text it is, also where another model was asked for */
@@ -103,10 +110,9 @@ export class Answers {
 
   /**
    * When it is the request's turn, chooses the model that answers; then all of its choices begin together.
-   * @param signal the client has gone
    * @throws HttpError, SettingError, TemplateError, CloudError, TurnstileError
    */
-  async begin(conversation: Conversation, signal: AbortSignal, requestId: string): Promise<BegunAnswer> {
+  async begin(conversation: Conversation, { gone: signal, requestId }: Asking): Promise<BegunAnswer> {
     const edge = this.edgeFor(conversation.model);
     const count = conversation.prompts.length * conversation.choices;
     await this.turnstile.enter(count, signal);

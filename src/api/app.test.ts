@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { SILENT_LOG } from "../util/log.ts";
+import { type Log, SILENT_LOG } from "../util/log.ts";
 import { VirtualClock } from "../util/virtual-clock.ts";
 import type { Answers } from "./answers.ts";
 import { type Caller, createApp, pathNames } from "./app.ts";
@@ -29,7 +29,10 @@ const other: Face = {
     {
       method: "POST",
       path: "/other/:id",
-      answer: ({ body, params }) => ({ kind: "object", body: { body, ...params } }),
+      answer: ({ body, params, ignored }) => {
+        ignored(["a", "b".repeat(100)]);
+        return { kind: "object", body: { body, ...params } };
+      },
     },
     {
       method: "DELETE",
@@ -49,7 +52,7 @@ async function* lines() {
   throw new HttpError(503, "away", "the cloud is away");
 }
 
-function world(reply: () => Reply = () => whole, guard: Partial<GuardOptions> = {}) {
+function world(reply: () => Reply = () => whole, guard: Partial<GuardOptions> = {}, log: Log = SILENT_LOG) {
   const failures: string[] = [];
   const clock = new VirtualClock();
   const own: Face = {
@@ -69,7 +72,7 @@ function world(reply: () => Reply = () => whole, guard: Partial<GuardOptions> = 
   const app = createApp({
     faces: [own, other, new Status({ answers: health, software: "test/1", exposition })],
     guard: { hosts: [], origins: ["http://page"], apiKey: null, ...guard },
-    ...{ notReady: () => "no link", log: SILENT_LOG, clock },
+    ...{ notReady: () => "no link", log, clock },
   });
   const gone = new AbortController();
   // An object with methods, as a shell has it.
@@ -132,6 +135,13 @@ describe("routes", () => {
     });
     expect(await (await ask("/other/1")).json()).toEqual({ wrong: expect.stringContaining("API key") });
     expect(failures).toEqual(["not_found", "invalid_api_key"]);
+  });
+
+  it("tell the operator once which fields mean nothing", async () => {
+    const told: unknown[] = [];
+    const { ask } = world(undefined, {}, { ...SILENT_LOG, warn: (fields) => told.push(fields) });
+    for (const id of [1, 2]) await ask(`/other/${id}`, { method: "POST" });
+    expect(told).toEqual([{ path: "/other/:id", fields: "a" }]);
   });
 
   it("have names for logs and metrics, and all that is none has one", () => {

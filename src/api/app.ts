@@ -38,6 +38,9 @@ interface Env {
 /** Between two lines of a stream that says nothing else: proxies cut what is silent. */
 const KEEP_ALIVE_MS = 15_000;
 const MOST_HEADER_UNITS = 1000;
+/** of names that clients make up */
+const MOST_TOLD_FIELDS = 200;
+const MOST_FIELD_UNITS = 64;
 const PROBES = { alive: "/healthz", ready: "/readyz" } as const;
 
 /**
@@ -74,10 +77,11 @@ export function createApp(options: AppOptions): Hono<Env> {
   app.notFound((context) => failed(context, nothingAt(context)));
   addProbes(app, options.notReady);
   addGuard(app, options.guard);
+  const ignored = new IgnoredFields(options.log);
   const routes = faces.flatMap((face) => face.routes.map((route) => ({ face, route })));
   for (const { face, route } of routes) {
     app.on(route.method, route.path, async (context) => {
-      const reply = await route.answer(await askedOf(context, route, options.guard));
+      const reply = await route.answer(await askedOf(context, route, options.guard, ignored));
       return written(context, reply, face, options);
     });
   }
@@ -87,14 +91,39 @@ export function createApp(options: AppOptions): Hono<Env> {
   return app;
 }
 
-async function askedOf({ req, env }: Context<Env>, route: Route, { apiKey }: GuardOptions): Promise<Asked> {
+async function askedOf(
+  { req, env }: Context<Env>,
+  route: Route,
+  { apiKey }: GuardOptions,
+  ignored: IgnoredFields,
+): Promise<Asked> {
   return {
     body: route.method === "POST" ? await env.body() : undefined,
     params: req.param() as Record<string, string>,
     query: new URL(req.url).searchParams,
     header: (name) => req.header(name),
     ...{ gone: env.gone, requestId: env.requestId, key: apiKey },
+    ignored: (fields) => ignored.tell(route.path, fields),
   };
+}
+
+/** Fields that mean nothing here, each told once: a client that sends one may wonder why it does nothing. */
+class IgnoredFields {
+  private readonly told = new Set<string>();
+  private readonly log: Log;
+
+  constructor(log: Log) {
+    this.log = log;
+  }
+
+  tell(path: string, fields: readonly string[]): void {
+    const fresh = fields
+      .filter((field) => field.length <= MOST_FIELD_UNITS && !this.told.has(`${path} ${field}`))
+      .slice(0, MOST_TOLD_FIELDS - this.told.size);
+    if (fresh.length === 0) return;
+    for (const field of fresh) this.told.add(`${path} ${field}`);
+    this.log.warn({ path, fields: fresh.join(", ") }, "a request has fields that mean nothing here");
+  }
 }
 
 /**

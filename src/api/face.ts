@@ -1,4 +1,4 @@
-import type { BegunAnswer } from "./answers.ts";
+import type { Asking, BegunAnswer } from "./answers.ts";
 import type { HttpError } from "./errors.ts";
 
 /** A face is a protocol that clients speak, over the conversation model: requests in, replies out, without a socket. */
@@ -19,7 +19,7 @@ export interface Route {
   answer(asked: Asked): Reply | Promise<Reply>;
 }
 
-export interface Asked {
+export interface Asked extends Asking {
   /** parsed JSON, within the bounds of a body; undefined where the method has none */
   readonly body: unknown;
   /** of the path, decoded */
@@ -27,11 +27,10 @@ export interface Asked {
   readonly query: URLSearchParams;
   /** @param name in lower case */
   header(name: string): string | undefined;
-  /** the client has gone: the rest is not wanted */
-  readonly gone: AbortSignal;
-  readonly requestId: string;
   /** the API key that the client gave; null: the endpoint has none */
   readonly key: string | null;
+  /** tells the operator, once for each, that fields of the body mean nothing here */
+  readonly ignored: (fields: readonly string[]) => void;
 }
 
 /** One server-sent event. */

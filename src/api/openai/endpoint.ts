@@ -49,10 +49,10 @@ export class OpenAi implements Face {
   }
 
   /** @throws HttpError, SettingError, TemplateError, CloudError */
-  private async chat({ body, gone, requestId }: Asked): Promise<Reply> {
+  private async chat(asked: Asked): Promise<Reply> {
     const { answers, freshId } = this.options;
-    const chat = parseChat(body);
-    const begun = await answers.begin(chatConversation(chat), gone, requestId);
+    const chat = parseChat(asked.body, asked.ignored);
+    const begun = await answers.begin(chatConversation(chat), asked);
     const { count, events } = begun;
     const head = this.head("chatcmpl", begun);
     const shape: ChatShape = {
@@ -71,9 +71,9 @@ export class OpenAi implements Face {
   }
 
   /** @throws HttpError, SettingError, CloudError */
-  private async complete({ body, gone, requestId }: Asked): Promise<Reply> {
-    const given = parseCompletion(body);
-    const begun = await this.options.answers.begin(completionConversation(given), gone, requestId);
+  private async complete(asked: Asked): Promise<Reply> {
+    const given = parseCompletion(asked.body, asked.ignored);
+    const begun = await this.options.answers.begin(completionConversation(given), asked);
     const { count, events } = begun;
     const head = this.head("cmpl", begun);
     const shape: CompletionShape = {

@@ -1,10 +1,12 @@
 import { z } from "zod";
 import { SESSION_ROWS } from "../../../decoding/session.ts";
 import { HttpError } from "../../errors.ts";
-import { commonFields, parseBody, REQUEST_LIMITS } from "./common.ts";
-import { listOf } from "./list.ts";
+import { REQUEST_LIMITS } from "../../schema/limits.ts";
+import { listOf } from "../../schema/list.ts";
+import { type Ignored, parsedBody } from "../../schema/parse.ts";
+import { ranged } from "../../schema/ranged.ts";
+import { commonFields } from "./common.ts";
 import { messageSchema } from "./messages.ts";
-import { ranged } from "./sampler.ts";
 import { functionCallSchema, functionSchema, toolChoiceSchema, toolSchema } from "./tools.ts";
 
 /** A request for a chat completion. */
@@ -35,8 +37,8 @@ const chatSchema = z.object({
 export type ChatBody = z.infer<typeof chatSchema>;
 
 /** @throws HttpError 400 that names the field */
-export function parseChat(body: unknown): ChatBody {
-  const chat = parseBody(chatSchema, body);
+export function parseChat(body: unknown, ignored: Ignored = () => {}): ChatBody {
+  const chat = parsedBody(chatSchema, body, ignored);
   if (chat.top_logprobs && !chat.logprobs) {
     throw new HttpError(400, "invalid_value", "top_logprobs needs logprobs: true", "top_logprobs");
   }

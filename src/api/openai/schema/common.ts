@@ -1,26 +1,12 @@
 import { z } from "zod";
 import { SESSION_ROWS } from "../../../decoding/session.ts";
-import { HttpError } from "../../errors.ts";
+import { REQUEST_LIMITS } from "../../schema/limits.ts";
+import { listOf } from "../../schema/list.ts";
+import { ranged } from "../../schema/ranged.ts";
 import { formatFields } from "./format.ts";
-import { deepest, listOf } from "./list.ts";
-import { said } from "./said.ts";
-import { ranged, samplerFields } from "./sampler.ts";
+import { samplerFields } from "./sampler.ts";
 
 /** What chat and plain completions have in common: OpenAI's fields, and a few more that other servers have. */
-
-/** Bounds of one request. */
-export const REQUEST_LIMITS = {
-  choices: 16,
-  stops: 16,
-  stopUnits: 256,
-  tools: 128,
-  messages: 10_000,
-  /** parts of a message */
-  parts: 1000,
-  /** prompts of a plain completion, and tokens of one */
-  prompts: 32,
-  promptTokens: 300_000,
-} as const;
 
 const stopString = z.string().min(1).max(REQUEST_LIMITS.stopUnits);
 
@@ -46,13 +32,3 @@ export const commonFields = {
 
 const commonSchema = z.object(commonFields);
 export type CommonBody = z.infer<typeof commonSchema>;
-
-/** @throws HttpError 400 that names the field */
-export function parseBody<T>(schema: z.ZodType<T>, body: unknown): T {
-  const parsed = schema.safeParse(body, { error: said });
-  if (parsed.success) return parsed.data;
-  const issue = deepest(parsed.error.issues[0]!);
-  const param = issue.path.join(".");
-  const message = param === "" ? issue.message : `${param}: ${issue.message}`;
-  throw new HttpError(400, "invalid_value", message, param || null);
-}

@@ -1,10 +1,12 @@
 import { z } from "zod";
 import { SESSION_ROWS } from "../../../decoding/session.ts";
 import { HttpError } from "../../errors.ts";
-import { commonFields, parseBody, REQUEST_LIMITS } from "./common.ts";
-import { listOf } from "./list.ts";
-import { instead } from "./said.ts";
-import { ranged } from "./sampler.ts";
+import { REQUEST_LIMITS } from "../../schema/limits.ts";
+import { listOf } from "../../schema/list.ts";
+import { type Ignored, parsedBody } from "../../schema/parse.ts";
+import { ranged } from "../../schema/ranged.ts";
+import { instead } from "../../schema/said.ts";
+import { commonFields } from "./common.ts";
 
 /** A request for plain completions: text, or token ids, that the target goes on with. */
 
@@ -65,8 +67,8 @@ const completionSchema = z.object({
 export type CompletionBody = z.infer<typeof completionSchema>;
 
 /** @throws HttpError 400 that names the field */
-export function parseCompletion(body: unknown): CompletionBody {
-  const completion = parseBody(completionSchema, body);
+export function parseCompletion(body: unknown, ignored: Ignored = () => {}): CompletionBody {
+  const completion = parsedBody(completionSchema, body, ignored);
   const refuse = (field: "echo" | "suffix" | "best_of", message: string) => {
     throw new HttpError(400, "unsupported_parameter", `${field} ${message}`, field);
   };

@@ -1,6 +1,6 @@
 import { z } from "zod";
 import { SESSION_LIMITS } from "../../../decoding/session.ts";
-import { listOf } from "./list.ts";
+import { listOf } from "../../schema/list.ts";
 
 /** What an answer has to look like: fields of OpenAI, llama.cpp and vLLM. */
 

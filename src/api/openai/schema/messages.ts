@@ -1,6 +1,6 @@
 import { z } from "zod";
-import { REQUEST_LIMITS } from "./common.ts";
-import { listOf } from "./list.ts";
+import { REQUEST_LIMITS } from "../../schema/limits.ts";
+import { listOf } from "../../schema/list.ts";
 
 /** Messages of a chat. */
 

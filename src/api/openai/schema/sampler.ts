@@ -1,6 +1,7 @@
 import { z } from "zod";
 import { type SAMPLER_ROWS, samplerRows } from "../../../sampling/settings.ts";
-import { inRange, type NumberRange, type PairsRow, rangeText } from "../../../util/setting.ts";
+import type { PairsRow } from "../../../util/setting.ts";
+import { ranged } from "../../schema/ranged.ts";
 
 /** The sampler's settings as fields of a request, one for each row that has a field. */
 
@@ -11,13 +12,6 @@ type SamplerFields = {
     ? Field
     : never]: z.ZodOptional<z.ZodNullable<FieldSchema<Rows[Name]["kind"]>>>;
 };
-
-/** A number whose message says the range in the words of the setting's own check. */
-export function ranged(range: NumberRange): z.ZodNumber {
-  return z.number().refine((value) => inRange(value, range), {
-    error: ({ input }) => `must be ${rangeText(range)}, not ${input}`,
-  });
-}
 
 /** Counted before each is checked: a wrong one costs microseconds. */
 function pairs({ mostPairs }: PairsRow, number: z.ZodNumber) {

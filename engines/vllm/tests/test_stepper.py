@@ -6,7 +6,9 @@ import random
 import sys
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from types import FrameType
+from typing import Any
 
 import numpy as np
 import pytest
@@ -267,7 +269,7 @@ def opcodes(act: Callable[[], object]) -> int:
     """How many of Python's instructions it takes: the same on every machine, however busy."""
     count = 0
 
-    def trace(frame: FrameType, event: str, _: object) -> object:
+    def trace(frame: FrameType, event: str, _: Any) -> Any:
         nonlocal count
         frame.f_trace_opcodes = True
         count += event == "opcode"
@@ -305,7 +307,7 @@ def work_of_steps(length: int, bound: bool, forgets: bool = False) -> int:
             one.batch.append(row, more)
         if forgets:
             one.stepper.rows = Rows(one.stepper.rows._key, LIMITS.offer_tokens)
-        most = max(most, opcodes(lambda sampled=sampled: one.step(sampled)))
+        most = max(most, opcodes(partial(one.step, sampled)))
     return most
 
 

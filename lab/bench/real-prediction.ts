@@ -39,8 +39,10 @@ export async function passTimes(
 export interface PredictionFacts {
   /** see `passTimes` */
   readonly passesMs: readonly number[];
+  /** the same while the drafter works beside: both take of what processors share */
+  readonly besideMs: readonly number[];
   readonly rttMs: number;
-  /** one token of the drafter */
+  /** one token of the drafter, while the target works beside */
   readonly draftMs: number;
   /** processor time of a frame on one side: of the link, not of what is in it */
   readonly frameMs: number;
@@ -55,12 +57,19 @@ export interface PredictionFacts {
  * sends one for every draft, and a cloud gets one for every row that verifies a draft.
  */
 export function predictReal(facts: PredictionFacts): { readonly cloud: number; readonly race: number } {
-  const { passesMs, acceptance, frameMs, draftMs, ...given } = facts;
-  const [passMs = 0] = passesMs;
-  const scenario = parseScenario({
-    ...given,
-    passMs,
-    passMsPerToken: Math.max(0, (passesMs.at(-1)! - passMs) / (passesMs.length - 1)) + frameMs,
+  const rate = (name: "cloud" | "race", passesMs: readonly number[]) => {
+    const asked = { seed: 1, edges: 1, answers: SIMULATED_ANSWERS };
+    const [row] = simulate(scenarioOf(facts, passesMs), [{ name, policy: POLICIES[name] }], asked);
+    return row!.tokensPerSecond;
+  };
+  return { cloud: rate("cloud", facts.passesMs), race: rate("race", facts.besideMs) };
+}
+
+function scenarioOf(facts: PredictionFacts, [passMs = 0, ...more]: readonly number[]) {
+  const { rttMs, promptTokens, answerTokens, acceptance, frameMs, draftMs } = facts;
+  return parseScenario({
+    ...{ rttMs, promptTokens, answerTokens, passMs },
+    passMsPerToken: Math.max(0, ((more.at(-1) ?? passMs) - passMs) / Math.max(1, more.length)) + frameMs,
     draftMs: draftMs + frameMs,
     acceptance,
     acceptanceCoupled: acceptance,
@@ -68,10 +77,4 @@ export function predictReal(facts: PredictionFacts): { readonly cloud: number; r
     prefillTokensPerSecond: 1e6,
     draftPrefillTokensPerSecond: 1e6,
   });
-  const policies = [
-    { name: "cloud", policy: POLICIES.cloud },
-    { name: "race", policy: POLICIES.race },
-  ];
-  const [cloud, race] = simulate(scenario, policies, { seed: 1, edges: 1, answers: SIMULATED_ANSWERS });
-  return { cloud: cloud!.tokensPerSecond, race: race!.tokensPerSecond };
 }

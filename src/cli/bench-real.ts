@@ -17,6 +17,7 @@ import { samplerSettings } from "../sampling/settings.ts";
 import { chatPrompt } from "../text/chat-template.ts";
 import { systemClock } from "../transport/node/clock.ts";
 import { connect } from "../transport/node/connect.ts";
+import { besideBusy } from "./busy.ts";
 import { startCloudProcess } from "./cloud-process.ts";
 import { figure, progressBar, table } from "./output.ts";
 import { wrapped } from "./text.ts";
@@ -37,9 +38,20 @@ export interface BenchRealOptions {
   readonly maxTokens: number;
 }
 
+/** A cloud that runs, and the models of both sides. */
+interface Pair {
+  readonly url: string;
+  /** that the cloud keeps to; null: any */
+  readonly cpus: string | null;
+  readonly targetFile: string;
+  readonly drafterFile: string;
+}
+
 interface Simulated {
   /** of one token and more, the draws included: medians, ms */
   readonly passesMs: readonly number[];
+  /** the same while the drafter works beside */
+  readonly besideMs: readonly number[];
   readonly rttMs: number;
   readonly draftMs: number;
   readonly frameMs: number;
@@ -96,7 +108,15 @@ async function benchClients(
     const prompts = promptsFor(model);
     const timing = await inTurns(edge, bare, model, prompts, clients, options);
     // Of several clients the drafter is one, which the simulator does not know of.
-    const simulated = clients > 1 ? null : await predicted(timing, bare, prompts[0]!, cloud.url, drafterFile);
+    const simulated =
+      clients > 1
+        ? null
+        : await predicted(timing, bare, prompts[0]!, {
+            url: cloud.url,
+            cpus: cloudCpus,
+            targetFile,
+            drafterFile,
+          });
     return { ...timing, simulated };
   } finally {
     for (const close of opened.reverse()) await close();
@@ -136,16 +156,17 @@ async function predicted(
   timing: RealTiming,
   bare: PassEngine,
   prompt: Int32Array,
-  url: string,
-  drafterFile: string,
+  { url, cpus, targetFile, drafterFile }: Pair,
 ): Promise<Simulated> {
   const sampler = samplerSettings({ temperature: TEMPERATURE });
   const passesMs = await passTimes(bare, prompt, sampler);
+  const besideMs = await besideBusy(drafterFile, cpus, () => passTimes(bare, prompt, sampler));
   const model = await LlamaModel.load(drafterFile, { gpu: "off" });
   try {
     const shape = { kvSlots: 1, threads: 1, contextTokens: CONTEXT_TOKENS };
     const drafter = await llamaTargetModel(model, shape);
-    const [draftMs = 0] = await passTimes(drafter, prompt, sampler).finally(() => drafter.close());
+    const drafts = () => passTimes(drafter, prompt, sampler);
+    const [draftMs = 0] = await besideBusy(targetFile, cpus, drafts).finally(() => drafter.close());
     const tokenizer = new LlamaTokenizer(model);
     const link = { transport: await connect(url), tokenizer, drafter: null, clock: systemClock };
     const client = await connectEdge({ ...link, client: software() });
@@ -156,7 +177,14 @@ async function predicted(
       0.5,
     );
     const { accepted, judged, answerTokens } = timing;
-    const facts = { passesMs, rttMs, draftMs, frameMs, acceptance: judged > 0 ? accepted / judged : 0.7 };
+    const facts = {
+      passesMs,
+      besideMs,
+      rttMs,
+      draftMs,
+      frameMs,
+      acceptance: judged > 0 ? accepted / judged : 0.7,
+    };
     const promptTokens = prompt.length;
     return {
       ...facts,
@@ -208,8 +236,10 @@ function simulatedText(one: Simulated, measured: RealTiming["tokensPerSecond"]):
     const error = 100 * (one[way] / measured[way] - 1);
     return `${way} ${figure(one[way], 1)} tokens/s (${error >= 0 ? "+" : ""}${error.toFixed(0)}%)`;
   };
-  const passes = one.passesMs.map((ms) => figure(ms)).join(", ");
-  return `Simulated for one client: ${off("cloud")}, ${off("race")}; from passes of ${passes} ms for 1 to ${one.passesMs.length} rows, ${figure(one.draftMs)} ms a draft, ${figure(one.frameMs, 3)} ms of processor time a frame, a round trip of ${figure(one.rttMs)} ms and ${figure(one.acceptance)} of the drafts accepted.`;
+  const [passes, beside] = [one.passesMs, one.besideMs].map((times) =>
+    times.map((ms) => figure(ms)).join(", "),
+  );
+  return `Simulated for one client: ${off("cloud")}, ${off("race")}; from passes of ${passes} ms for 1 to ${one.passesMs.length} rows (${beside} ms while the drafter works beside), ${figure(one.draftMs)} ms a draft beside the target, ${figure(one.frameMs, 3)} ms of processor time a frame, a round trip of ${figure(one.rttMs)} ms and ${figure(one.acceptance)} of the drafts accepted.`;
 }
 
 function interval({ ratio, low, high }: RealTiming["raceOverCloud"]): string {

@@ -39,8 +39,8 @@ export async function passTimes(
 export interface PredictionFacts {
   /** see `passTimes` */
   readonly passesMs: readonly number[];
-  /** the same while the drafter works beside: both take of what processors share */
-  readonly besideMs: readonly number[];
+  /** what a further row adds to a pass while drafts come in, see `rowCost` */
+  readonly rowMs: number;
   readonly rttMs: number;
   /** one token of the drafter, while the target works beside */
   readonly draftMs: number;
@@ -54,22 +54,20 @@ export interface PredictionFacts {
 
 /**
  * Tokens a second for one client, by the simulator. Each side has one processor, which its frames take as well: an edge
- * sends one for every draft, and a cloud gets one for every row that verifies a draft.
+ * sends one for every draft, and what a cloud's take is in the cost of a row.
  */
 export function predictReal(facts: PredictionFacts): { readonly cloud: number; readonly race: number } {
-  const rate = (name: "cloud" | "race", passesMs: readonly number[]) => {
-    const asked = { seed: 1, edges: 1, answers: SIMULATED_ANSWERS };
-    const [row] = simulate(scenarioOf(facts, passesMs), [{ name, policy: POLICIES[name] }], asked);
-    return row!.tokensPerSecond;
-  };
-  return { cloud: rate("cloud", facts.passesMs), race: rate("race", facts.besideMs) };
+  const asked = { seed: 1, edges: 1, answers: SIMULATED_ANSWERS };
+  const policies = (["cloud", "race"] as const).map((name) => ({ name, policy: POLICIES[name] }));
+  const [cloud, race] = simulate(scenarioOf(facts), policies, asked);
+  return { cloud: cloud!.tokensPerSecond, race: race!.tokensPerSecond };
 }
 
-function scenarioOf(facts: PredictionFacts, [passMs = 0, ...more]: readonly number[]) {
-  const { rttMs, promptTokens, answerTokens, acceptance, frameMs, draftMs } = facts;
+function scenarioOf({ passesMs, rowMs, acceptance, frameMs, draftMs, ...given }: PredictionFacts) {
   return parseScenario({
-    ...{ rttMs, promptTokens, answerTokens, passMs },
-    passMsPerToken: Math.max(0, ((more.at(-1) ?? passMs) - passMs) / Math.max(1, more.length)) + frameMs,
+    ...given,
+    passMs: passesMs[0],
+    passMsPerToken: rowMs,
     draftMs: draftMs + frameMs,
     acceptance,
     acceptanceCoupled: acceptance,

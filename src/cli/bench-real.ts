@@ -1,7 +1,7 @@
 import { benchFollowed, CHANGED_PASSES_MS, type Followed } from "../../lab/bench/followed.ts";
 import { frameCost, pings } from "../../lab/bench/probe.ts";
 import { BENCH_PROMPTS } from "../../lab/bench/prompts.ts";
-import { benchReal, type RealTiming } from "../../lab/bench/real.ts";
+import { benchReal, type RealTiming, rowCost } from "../../lab/bench/real.ts";
 import { passTimes, predictReal } from "../../lab/bench/real-prediction.ts";
 import { quantile } from "../../lab/models/fit.ts";
 import { halvesOfCpus, keepToCpus } from "../device/cpus.ts";
@@ -38,20 +38,21 @@ export interface BenchRealOptions {
   readonly maxTokens: number;
 }
 
-/** A cloud that runs, and the models of both sides. */
-interface Pair {
+/** A cloud that runs, an edge, and the models of both sides. */
+interface Pair extends BenchRealOptions {
+  readonly edge: Edge;
+  readonly bare: PassEngine;
+  readonly prompts: readonly Int32Array[];
   readonly url: string;
   /** that the cloud keeps to; null: any */
   readonly cpus: string | null;
-  readonly targetFile: string;
-  readonly drafterFile: string;
 }
 
 interface Simulated {
   /** of one token and more, the draws included: medians, ms */
   readonly passesMs: readonly number[];
-  /** the same while the drafter works beside */
-  readonly besideMs: readonly number[];
+  /** what a further row adds while drafts come in */
+  readonly rowMs: number;
   readonly rttMs: number;
   readonly draftMs: number;
   readonly frameMs: number;
@@ -111,12 +112,7 @@ async function benchClients(
     const simulated =
       clients > 1
         ? null
-        : await predicted(timing, bare, prompts[0]!, {
-            url: cloud.url,
-            cpus: cloudCpus,
-            targetFile,
-            drafterFile,
-          });
+        : await predicted(timing, { edge, bare, prompts, url: cloud.url, cpus: cloudCpus, ...options });
     return { ...timing, simulated };
   } finally {
     for (const close of opened.reverse()) await close();
@@ -152,15 +148,22 @@ async function inTurns(
 }
 
 /** The simulator's word, from what is measured here without cloud and edge; acceptance alone is race's own. */
-async function predicted(
-  timing: RealTiming,
-  bare: PassEngine,
-  prompt: Int32Array,
-  { url, cpus, targetFile, drafterFile }: Pair,
-): Promise<Simulated> {
+async function predicted(timing: RealTiming, pair: Pair): Promise<Simulated> {
+  const { edge, bare, prompts, url, cpus, targetFile, drafterFile, rounds, maxTokens } = pair;
+  const prompt = prompts[0]!;
   const sampler = samplerSettings({ temperature: TEMPERATURE });
   const passesMs = await passTimes(bare, prompt, sampler);
-  const besideMs = await besideBusy(drafterFile, cpus, () => passTimes(bare, prompt, sampler));
+  const asked = {
+    edge,
+    bare,
+    endTokens: [],
+    prompts,
+    clients: 1,
+    rounds,
+    maxTokens,
+    temperature: TEMPERATURE,
+  };
+  const rowMs = await rowCost(asked, passesMs[0]!);
   const model = await LlamaModel.load(drafterFile, { gpu: "off" });
   try {
     const shape = { kvSlots: 1, threads: 1, contextTokens: CONTEXT_TOKENS };
@@ -236,10 +239,8 @@ function simulatedText(one: Simulated, measured: RealTiming["tokensPerSecond"]):
     const error = 100 * (one[way] / measured[way] - 1);
     return `${way} ${figure(one[way], 1)} tokens/s (${error >= 0 ? "+" : ""}${error.toFixed(0)}%)`;
   };
-  const [passes, beside] = [one.passesMs, one.besideMs].map((times) =>
-    times.map((ms) => figure(ms)).join(", "),
-  );
-  return `Simulated for one client: ${off("cloud")}, ${off("race")}; from passes of ${passes} ms for 1 to ${one.passesMs.length} rows (${beside} ms while the drafter works beside), ${figure(one.draftMs)} ms a draft beside the target, ${figure(one.frameMs, 3)} ms of processor time a frame, a round trip of ${figure(one.rttMs)} ms and ${figure(one.acceptance)} of the drafts accepted.`;
+  const passes = one.passesMs.map((ms) => figure(ms)).join(", ");
+  return `Simulated for one client: ${off("cloud")}, ${off("race")}; from passes of ${passes} ms for 1 to ${one.passesMs.length} rows, ${figure(one.rowMs)} ms more for a row while drafts come in, ${figure(one.draftMs)} ms a draft beside the target, ${figure(one.frameMs, 3)} ms of processor time a frame, a round trip of ${figure(one.rttMs)} ms and ${figure(one.acceptance)} of the drafts accepted.`;
 }
 
 function interval({ ratio, low, high }: RealTiming["raceOverCloud"]): string {

@@ -182,7 +182,7 @@ async function predicted(timing: RealTiming, pair: Pair): Promise<Simulated> {
     const { accepted, judged, answerTokens } = timing;
     const facts = {
       passesMs,
-      besideMs,
+      rowMs,
       rttMs,
       draftMs,
       frameMs,

@@ -20,7 +20,7 @@ import { ByteTokenizer, END } from "./byte-grammars.ts";
 /** An endpoint whose model says what a script has it say: for what becomes of the text of any family. */
 
 /** Bytes, and special tokens that are no text. */
-class ScriptTokenizer extends ByteTokenizer {
+export class ScriptTokenizer extends ByteTokenizer {
   readonly specials: readonly string[];
   /** where there are special tokens of these names */
   readonly fillIn: FillInTokens | null;
@@ -81,8 +81,7 @@ function scriptedOpener(
     const { grammar, maxTokens } = settings;
     const matcher = grammar ? grammars.matcher(grammar) : null;
     const text = script(tokenizer.decode(prompt));
-    // The vocabulary of grammars has no special tokens here.
-    const tokens = [...tokenizer.encode(text, matcher === null), END];
+    const tokens = [...tokenizer.encode(text, true), END];
     void (async () => {
       const statistics = new PipelineStatistics();
       const said: number[] = [];
@@ -117,6 +116,7 @@ export interface ScriptedOptions extends Pick<AnswersOptions, "formatOf"> {
   readonly template: string;
   /** texts of tokens that are no text by themselves */
   readonly specials: readonly string[];
+  /** over the vocabulary of a `ScriptTokenizer` of these */
   readonly grammars: Grammars;
 }
 

@@ -4,6 +4,7 @@ import type { Seed } from "../sampling/random.ts";
 import type { Format } from "../text/formats/format.ts";
 import type { Tokenizer } from "../text/tokenizer.ts";
 import { unlessAborted } from "../util/abort.ts";
+import { SettingError } from "../util/errors.ts";
 import { Turnstile } from "../util/turnstile.ts";
 import type { AnsweringModel } from "./answer-grammar.ts";
 import { allChoices } from "./choices.ts";
@@ -131,7 +132,7 @@ export class Answers {
         tokenizer: edge.tokenizerBy(opener),
         relaxed: asked.relaxed,
         count,
-        events: this.run(edge, asked.choices, answerer, signal, requestId),
+        events: namingFormat(this.run(edge, asked.choices, answerer, signal, requestId), conversation),
       };
     } catch (error) {
       this.turnstile.leave(count);
@@ -169,6 +170,20 @@ export class Answers {
     const edge = edges.find((one) => one.modelName === name);
     if (!edge) throw noModel(name, edges);
     return edge;
+  }
+}
+
+/** A grammar is made of what a client asked for: what is wrong with it is told by the name of the field that asked. */
+async function* namingFormat(
+  events: AsyncGenerator<ConversationEvent, void, undefined>,
+  { format, tools }: Conversation,
+): AsyncGenerator<ConversationEvent, void, undefined> {
+  try {
+    yield* events;
+  } catch (error) {
+    const param = format?.param ?? tools[0]?.param ?? null;
+    if (!(error instanceof SettingError) || error.setting !== "grammar" || param === null) throw error;
+    throw new HttpError(400, "invalid_value", `${param}: ${error.message}`, param);
   }
 }
 

@@ -98,7 +98,7 @@ async function askedOf(
   ignored: IgnoredFields,
 ): Promise<Asked> {
   return {
-    body: route.method === "POST" ? await env.body() : undefined,
+    body: route.method === "POST" && !route.bodyless ? await env.body() : undefined,
     params: req.param() as Record<string, string>,
     query: new URL(req.url).searchParams,
     header: (name) => req.header(name),
@@ -186,6 +186,8 @@ function failure(context: Context<Env>, thrown: unknown, face: Face): Response {
   context.env.failed(error, thrown);
   const retryAfter = retryAfterSeconds(error);
   if (retryAfter !== null) context.header("retry-after", `${retryAfter}`);
+  // OpenAI's clients try everything from 500 on again, unless they are told.
+  if (error.status === 501) context.header("x-should-retry", "false");
   return json(context, face.errorBody(error), error.status as ContentfulStatusCode);
 }
 

@@ -15,6 +15,8 @@ export interface Route {
   readonly method: "GET" | "POST" | "DELETE";
   /** with parameters as Hono has them, such as `/v1/models/:name{.+}` */
   readonly path: string;
+  /** a POST whose body, if it has one, is not read */
+  readonly bodyless?: true;
   /** @throws what `asHttpError` takes */
   answer(asked: Asked): Reply | Promise<Reply>;
 }

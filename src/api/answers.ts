@@ -136,7 +136,7 @@ export class Answers {
       };
     } catch (error) {
       this.turnstile.leave(count);
-      throw error;
+      throw ofFormat(error, conversation);
     }
   }
 
@@ -173,18 +173,22 @@ export class Answers {
   }
 }
 
-/** A grammar is made of what a client asked for: what is wrong with it is told by the name of the field that asked. */
 async function* namingFormat(
   events: AsyncGenerator<ConversationEvent, void, undefined>,
-  { format, tools }: Conversation,
+  conversation: Conversation,
 ): AsyncGenerator<ConversationEvent, void, undefined> {
   try {
     yield* events;
   } catch (error) {
-    const param = format?.param ?? tools[0]?.param ?? null;
-    if (!(error instanceof SettingError) || error.setting !== "grammar" || param === null) throw error;
-    throw new HttpError(400, "invalid_value", `${param}: ${error.message}`, param);
+    throw ofFormat(error, conversation);
   }
+}
+
+/** A grammar is made of what a client asked for: what is wrong with it is told by the name of the field that asked. */
+function ofFormat(error: unknown, { format, tools }: Conversation): unknown {
+  const param = format?.param ?? tools[0]?.param ?? null;
+  if (!(error instanceof SettingError) || error.setting !== "grammar" || param === null) return error;
+  return new HttpError(400, "invalid_value", `${param}: ${error.message}`, param);
 }
 
 /** A chat is read here, once for all of its choices: how it ends says how the answer begins. */

@@ -1,4 +1,5 @@
 import { DEFAULT_SAMPLER } from "../../../sampling/settings.ts";
+import { maxTokensOf } from "../schema/common.ts";
 import type { ResponseBody } from "./schema.ts";
 
 /** What a response says of the request that it answers. */
@@ -22,7 +23,7 @@ export function headFields({ id, created, model, body, given }: ResponseHead): R
     model,
     background: false,
     instructions: body.instructions ?? null,
-    max_output_tokens: body.max_output_tokens ?? null,
+    max_output_tokens: maxTokensOf(undefined, body.max_output_tokens) ?? null,
     max_tool_calls: body.max_tool_calls ?? null,
     metadata: body.metadata ?? {},
     parallel_tool_calls: body.parallel_tool_calls ?? true,

@@ -47,7 +47,7 @@ export interface AnswerRequest {
   readonly sampler?: Partial<SamplerSettings>;
   /** the default is a fresh one */
   readonly seed?: Seed | number | bigint;
-  /** the default is as many as the context has room for */
+  /** 0: none, the prompt is read alone; the default is as many as the context has room for */
   readonly maxTokens?: number;
   /** texts that end the answer; they are not part of it */
   readonly stop?: readonly string[];

@@ -52,7 +52,7 @@ export function storedOf(text: string, owner: string): StoredResponse | null {
   return thread && { ...JSON.parse(text.slice(text.indexOf("\n"))), thread };
 }
 
-export interface MemoryLimits {
+interface MemoryLimits {
   readonly responses: number;
   /** of all texts, UTF-16 units: up to twice as many bytes */
   readonly units: number;

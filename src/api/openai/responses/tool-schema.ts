@@ -9,7 +9,7 @@ import { functionSchema } from "../schema/tools.ts";
  * Tools that run on OpenAI's own servers and that clients add by themselves, such as Codex. They are left out, as if the
  * client had not sent them, and the client is told: an answer without a search is what the model can give here.
  */
-export const LEFT_OUT = [
+const LEFT_OUT = [
   ...["web_search", "web_search_2025_08_26", "web_search_preview", "web_search_preview_2025_03_11"],
   ...["image_generation", "tool_search"],
 ] as const;
@@ -33,7 +33,7 @@ const namespaceTool = z.object({
   tools: listOf(z.discriminatedUnion("type", [functionTool, customTool]), { most: REQUEST_LIMITS.tools }),
 });
 
-export const responseToolSchema = z.discriminatedUnion(
+const responseToolSchema = z.discriminatedUnion(
   "type",
   [functionTool, customTool, namespaceTool, z.object({ type: z.enum(LEFT_OUT) })],
   {

@@ -14,7 +14,7 @@ const stopString = z.string().min(1).max(REQUEST_LIMITS.stopUnits);
 export const modelField = z.string().max(512).nullish();
 
 /** -1: as many as there is room for. */
-export const NO_LIMIT = -1;
+const NO_LIMIT = -1;
 const { range } = SESSION_ROWS.maxTokens;
 export const outputTokens = ranged({ ...range, also: NO_LIMIT });
 /** Of plain completions: 0 is none, for what the prompt itself tells. */

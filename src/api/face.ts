@@ -59,5 +59,8 @@ export type Reply = (
   | { readonly kind: "lines"; readonly lines: AsyncGenerator<object, void, undefined> }
 ) & {
   /** of an answer */
-  readonly begun?: Pick<BegunAnswer, "relaxed" | "answeredBy">;
+  readonly begun?: Pick<BegunAnswer, "relaxed" | "answeredBy"> & {
+    /** besides what is relaxed: the client is told, and the log is not */
+    readonly dropped?: readonly string[];
+  };
 };

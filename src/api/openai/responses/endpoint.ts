@@ -64,6 +64,8 @@ export class Responses {
     const earlier = await this.threads.before(previous, owner);
     const { items, tools: more } = await this.threads.resolved(body.input ?? [], owner);
     const tools = toolsOf([...(body.tools ?? []), ...more]);
+    // Clients that add such tools do so in each request: the log has them once.
+    asked.ignored(tools.dropped.map((one) => one.replace(/\.\d+/g, ".N")));
     const conversation = responseConversation(body, earlier, items, tools);
     const cancel = new AbortController();
     const gone = AbortSignal.any([asked.gone, cancel.signal]);
@@ -81,7 +83,7 @@ export class Responses {
     });
     const keeps = body.store ?? true;
     const running = { ...created, owner, previous, input, writer, cancel, gone: asked.gone, keeps };
-    const begun = { ...answer, relaxed: [...answer.relaxed, ...tools.relaxed] };
+    const begun = { ...answer, dropped: tools.dropped };
     const events = this.events(running, begun);
     if (body.stream) return { ...streamOf(events, writer), begun };
     for await (const _ of events);

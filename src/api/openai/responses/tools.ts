@@ -18,7 +18,7 @@ export interface ResponseTools {
   /** by the name that the model is shown */
   readonly names: ReadonlyMap<string, ToolName>;
   /** what is not kept of them, in words for the client */
-  readonly relaxed: readonly string[];
+  readonly dropped: readonly string[];
 }
 
 /** The field of its arguments that is a custom tool's input. */
@@ -33,7 +33,7 @@ export function shownName(name: string, namespace: string | null | undefined): s
 export function toolsOf(tools: readonly ResponseTool[]): ResponseTools {
   const callable: CallableTool[] = [];
   const names = new Map<string, ToolName>();
-  const relaxed: string[] = [];
+  const dropped: string[] = [];
   const add = (tool: NamedTool, path: string, namespace: string | null) => {
     const name = shownName(tool.name, namespace);
     if (names.has(name)) {
@@ -46,16 +46,16 @@ export function toolsOf(tools: readonly ResponseTool[]): ResponseTools {
         ? asFunction(tool, name, path)
         : plainTool({ ...tool, name }, `${path}.parameters`),
     );
-    if (tool.type === "custom" && tool.format?.type === "grammar") relaxed.push(`format at ${path}`);
+    if (tool.type === "custom" && tool.format?.type === "grammar") dropped.push(`format at ${path}`);
   };
   for (const [number, tool] of tools.entries()) {
     const path = `tools.${number}`;
     if (tool.type === "namespace") {
       for (const [inner, one] of tool.tools.entries()) add(one, `${path}.tools.${inner}`, tool.name);
     } else if (tool.type === "function" || tool.type === "custom") add(tool, path, null);
-    else relaxed.push(`${tool.type} at ${path}`);
+    else dropped.push(`${tool.type} at ${path}`);
   }
-  return { callable, names, relaxed };
+  return { callable, names, dropped };
 }
 
 /** Models call functions: a custom tool is one whose only argument is a text. */

@@ -4,6 +4,7 @@ import type { Seed } from "../sampling/random.ts";
 import type { Format } from "../text/formats/format.ts";
 import type { Tokenizer } from "../text/tokenizer.ts";
 import { unlessAborted } from "../util/abort.ts";
+import { SettingError } from "../util/errors.ts";
 import { Turnstile } from "../util/turnstile.ts";
 import type { AnsweringModel } from "./answer-grammar.ts";
 import { allChoices } from "./choices.ts";
@@ -131,11 +132,11 @@ export class Answers {
         tokenizer: edge.tokenizerBy(opener),
         relaxed: asked.relaxed,
         count,
-        events: this.run(edge, asked.choices, answerer, signal, requestId),
+        events: namingFormat(this.run(edge, asked.choices, answerer, signal, requestId), conversation),
       };
     } catch (error) {
       this.turnstile.leave(count);
-      throw error;
+      throw ofFormat(error, conversation);
     }
   }
 
@@ -170,6 +171,24 @@ export class Answers {
     if (!edge) throw noModel(name, edges);
     return edge;
   }
+}
+
+async function* namingFormat(
+  events: AsyncGenerator<ConversationEvent, void, undefined>,
+  conversation: Conversation,
+): AsyncGenerator<ConversationEvent, void, undefined> {
+  try {
+    yield* events;
+  } catch (error) {
+    throw ofFormat(error, conversation);
+  }
+}
+
+/** A grammar is made of what a client asked for: what is wrong with it is told by the name of the field that asked. */
+function ofFormat(error: unknown, { format, tools }: Conversation): unknown {
+  const param = format?.param ?? tools[0]?.param ?? null;
+  if (!(error instanceof SettingError) || error.setting !== "grammar" || param === null) return error;
+  return new HttpError(400, "invalid_value", `${param}: ${error.message}`, param);
 }
 
 /** A chat is read here, once for all of its choices: how it ends says how the answer begins. */

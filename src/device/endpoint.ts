@@ -6,6 +6,7 @@ import type { Clock } from "../util/clock.ts";
 import { type Log, SILENT_LOG } from "../util/log.ts";
 import { freshSeed, software } from "./node.ts";
 import { tellFault } from "./options.ts";
+import { ResponseFiles } from "./response-files.ts";
 
 /** What may be said about an endpoint; nothing has to be. */
 export interface EndpointSettings {
@@ -23,6 +24,8 @@ export interface EndpointSettings {
   readonly origins?: readonly string[];
   /** clients have to bring it as a bearer token; default: not required */
   readonly apiKey?: string;
+  /** responses are kept on disk; default: in memory, the last thousand */
+  readonly store?: StoreSettings;
   /** lines for the operator: requests, answers, a schema that was relaxed; no text and no secrets. Default: none */
   readonly log?: Log;
   /** called for each answer: counts or traces it; default: nothing does */
@@ -33,9 +36,19 @@ export interface EndpointSettings {
   readonly failed?: (error: unknown) => void;
 }
 
+/** Where responses are kept, to be read again and gone on from. */
+export interface StoreSettings {
+  /** made where it is not there; one that others may read is refused */
+  readonly folder: string;
+  /** older responses are removed; default: 30 */
+  readonly days?: number;
+}
+
+const DEFAULT_STORE_DAYS = 30;
+
 /**
  * OpenAI's API over HTTP, answered by an edge, or by several that requests name by their models. The caller closes the server, and then the edge.
- * @throws HttpError `cannot_listen`
+ * @throws HttpError `cannot_listen`; PicoSpecError `bad_store`
  * @example
  * import { createEdge, serveEndpoint } from "picospec";
  *
@@ -43,7 +56,7 @@ export interface EndpointSettings {
  * const server = await serveEndpoint(edge, { port: 8080 });
  * console.log(`${server.url}/v1`);
  */
-export function serveEndpoint(
+export async function serveEndpoint(
   edge: Edge | readonly Edge[],
   settings: EndpointSettings = {},
 ): Promise<HttpServer> {
@@ -51,7 +64,10 @@ export function serveEndpoint(
   const { hosts = [], origins = [], apiKey = null, log = SILENT_LOG, observe, failed = tellFault } = settings;
   const edges: readonly Edge[] = Array.isArray(edge) ? edge : [edge as Edge];
   const { notReady = linkProblem(edges, systemClock) } = settings;
-  return serveHttp({
+  const { store } = settings;
+  const responses = store && new ResponseFiles({ days: DEFAULT_STORE_DAYS, ...store, log, nowMs: Date.now });
+  const serving = serveHttp({
+    ...(responses ? { responses } : {}),
     edge,
     freshSeed,
     concurrent,
@@ -64,6 +80,14 @@ export function serveEndpoint(
     ...{ log, notReady, failed, clock: systemClock },
     ...(observe ? { observe } : {}),
   });
+  if (!responses) return serving;
+  try {
+    const server = await serving;
+    return { ...server, close: () => server.close().finally(() => responses.close()) };
+  } catch (error) {
+    responses.close();
+    throw error;
+  }
 }
 
 /** Of tries for a link that probes cause. */

@@ -47,7 +47,7 @@ export interface AnswerRequest {
   readonly sampler?: Partial<SamplerSettings>;
   /** the default is a fresh one */
   readonly seed?: Seed | number | bigint;
-  /** the default is as many as the context has room for */
+  /** 0: none, the prompt is read alone; the default is as many as the context has room for */
   readonly maxTokens?: number;
   /** texts that end the answer; they are not part of it */
   readonly stop?: readonly string[];
@@ -377,9 +377,11 @@ export class Edge {
     const tokenizer = this.tokenizerBy(opener);
     const promptTokens = prompt.length;
     const settings = this.settingsOf(request, policy, opener.model.contextTokens - promptTokens);
+    const answeredBy = policy.target ? "target" : "edge";
+    if (settings.maxTokens === 0)
+      return { answeredBy, reason: "length", promptTokens, statistics: new PipelineStatistics() };
     const parts = new AnswerParts(tokenizer, request, events);
     const { observer } = request;
-    const answeredBy = policy.target ? "target" : "edge";
     return { ...(await collect(opener, settings, prompt, parts, leave, observer)), promptTokens, answeredBy };
   }
 

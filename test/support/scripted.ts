@@ -1,6 +1,6 @@
 import { Answers, type AnswersOptions } from "../../src/api/answers.ts";
 import { type Caller, createApp } from "../../src/api/app.ts";
-import { facesOf } from "../../src/api/faces.ts";
+import { type FacesOptions, facesOf } from "../../src/api/faces.ts";
 import { POLICIES } from "../../src/decoding/policy.ts";
 import type { SessionSettings } from "../../src/decoding/session.ts";
 import { CloudError } from "../../src/edge/connection.ts";
@@ -118,11 +118,15 @@ export interface ScriptedOptions extends Pick<AnswersOptions, "formatOf"> {
   readonly specials: readonly string[];
   /** over the vocabulary of a `ScriptTokenizer` of these */
   readonly grammars: Grammars;
+  /** clients have to bring it; default: none */
+  readonly apiKey?: string;
+  /** what faces take besides */
+  readonly faces?: Partial<FacesOptions>;
 }
 
 /** @returns what a client takes for `fetch` */
 export function scriptedFetch(options: ScriptedOptions): typeof fetch {
-  const { script, template, specials, grammars, ...rest } = options;
+  const { script, template, specials, grammars, apiKey = null, faces, ...rest } = options;
   const tokenizer = new ScriptTokenizer(specials);
   const freshSeed = () => toSeed(1);
   const edge = new Edge({
@@ -132,8 +136,8 @@ export function scriptedFetch(options: ScriptedOptions): typeof fetch {
   const answers = new Answers({ ...rest, edge, freshSeed, concurrent: 4, waiting: 4 });
   let ids = 0;
   const app = createApp({
-    faces: facesOf({ answers, freshId: () => `${ids++}`, nowSeconds: () => 0 }),
-    ...{ guard: { hosts: [], origins: [], apiKey: null }, notReady: () => null },
+    faces: facesOf({ answers, freshId: () => `${ids++}`, nowSeconds: () => 0, ...faces }),
+    ...{ guard: { hosts: [], origins: [], apiKey }, notReady: () => null },
     ...{ log: SILENT_LOG, clock: new VirtualClock() },
   });
   return async (url, init) => {

@@ -6,7 +6,7 @@ import { listOf } from "../../schema/list.ts";
 import { type Ignored, parsedBody } from "../../schema/parse.ts";
 import { ranged } from "../../schema/ranged.ts";
 import { instead } from "../../schema/said.ts";
-import { commonFields } from "./common.ts";
+import { commonFields, outputTokensOrNone } from "./common.ts";
 
 /** A request for plain completions: text, or token ids, that the target goes on with. */
 
@@ -56,6 +56,8 @@ const promptSchema = z.unknown().transform((given, context): string | number[] |
 const completionSchema = z.object({
   ...commonFields,
   prompt: promptSchema,
+  max_tokens: outputTokensOrNone.nullish(),
+  n_predict: outputTokensOrNone.nullish(),
   logprobs: ranged(SESSION_ROWS.logprobs.range).nullish(),
   echo: z.boolean().nullish(),
   suffix: z.string().nullish(),
@@ -72,7 +74,8 @@ export function parseCompletion(body: unknown, ignored: Ignored = () => {}): Com
   const refuse = (field: "echo" | "suffix" | "best_of", message: string) => {
     throw new HttpError(400, "unsupported_parameter", `${field} ${message}`, field);
   };
-  if (completion.echo) refuse("echo", "is not supported: the prompt is yours already");
+  if (completion.echo && (completion.logprobs ?? null) !== null)
+    refuse("echo", "goes without logprobs: those of the prompt are not known here");
   if (completion.suffix && !isText(completion.prompt))
     refuse("suffix", "goes along with a prompt that is text");
   if (completion.best_of && completion.best_of !== (completion.n ?? 1)) refuse("best_of", "has to be n");

@@ -95,7 +95,11 @@ export async function serveHttp(options: HttpOptions): Promise<HttpServer> {
   const { guard, software, notReady } = options;
   const exposition = async () => ({ type: EXPOSITION_TYPE, text: await metrics.text() });
   const faces = [
-    ...facesOf({ answers, freshId, nowSeconds: () => Math.floor(Date.now() / 1000) }),
+    ...facesOf({
+      ...{ answers, freshId, clock },
+      nowSeconds: () => Math.floor(Date.now() / 1000),
+      nowText: () => new Date().toISOString(),
+    }),
     new Status({ answers, software, exposition }),
   ];
   const shared = {

@@ -102,6 +102,16 @@ export class Answers {
     };
   }
 
+  /** most answers that are made at a time */
+  get places(): number {
+    return this.options.concurrent;
+  }
+
+  /** How an edge's model writes, as far as that is known. */
+  modelOf(edge: Edge): AnsweringModel {
+    return modelBy(edge.chatTemplate, this.options.formatOf);
+  }
+
   /** @throws HttpError 404 */
   named(name: string): Edge {
     const edge = this.known.find((one) => one.modelName === name);
@@ -164,7 +174,7 @@ export class Answers {
    * Where only one model is served it answers, whatever it is called.
    * @throws HttpError 404
    */
-  private edgeFor(name: string | undefined): Edge {
+  edgeFor(name: string | undefined): Edge {
     const { edges } = this;
     if (name === undefined || edges.length === 1) return edges[0]!;
     const edge = edges.find((one) => one.modelName === name);

@@ -99,7 +99,8 @@ export async function serveHttp(options: HttpOptions): Promise<HttpServer> {
   const exposition = async () => ({ type: EXPOSITION_TYPE, text: await metrics.text() });
   const faces = [
     ...facesOf({
-      ...{ answers, freshId, nowSeconds: () => Math.floor(Date.now() / 1000) },
+      ...{ answers, freshId, clock, nowSeconds: () => Math.floor(Date.now() / 1000) },
+      nowText: () => new Date().toISOString(),
       ...(options.responses ? { responses: options.responses } : {}),
     }),
     new Status({ answers, software, exposition }),

@@ -4,7 +4,7 @@ import type { SessionSettings, StopReason } from "../decoding/session.ts";
 import type { TokenLogprobs } from "../sampling/question.ts";
 import { type Seed, toSeed } from "../sampling/random.ts";
 import { type SamplerSettings, samplerSettings } from "../sampling/sampler.ts";
-import { type RenderTemplate, renderTemplate } from "../text/chat-template.ts";
+import { chatTextBy, type RenderTemplate, renderTemplate } from "../text/chat-template.ts";
 import type { ChatMessage, ChatTool, UnreadPrompt } from "../text/conversation.ts";
 import { StopStrings } from "../text/stop-strings.ts";
 import { StreamingText, type Tokenizer } from "../text/tokenizer.ts";
@@ -279,6 +279,20 @@ export class Edge {
     const { opener } = request.answerer;
     if (unread instanceof Int32Array) return unread;
     return this.read(unread, this.tokenizerBy(opener), opener.model.contextTokens);
+  }
+
+  /**
+   * The text of a prompt as the chat template of the model that answers writes it, without a begin token that the
+   * tokenizer adds.
+   * @param request its prompt is no token ids
+   * @throws TemplateError
+   */
+  async promptText(request: PromptRequest & { readonly answerer: Answerer }): Promise<string> {
+    const unread = this.unread(request);
+    assert(!(unread instanceof Int32Array), "token ids are no text");
+    if (unread.kind === "text") return unread.text;
+    const { renderTemplate: render = onThisThread } = this.options;
+    return (await chatTextBy(render, unread, this.tokenizerBy(request.answerer.opener))).text;
   }
 
   /**

@@ -135,10 +135,14 @@ export function scriptedFetch(options: ScriptedOptions): typeof fetch {
   });
   const answers = new Answers({ ...rest, edge, freshSeed, concurrent: 4, waiting: 4 });
   let ids = 0;
+  const clock = new VirtualClock();
   const app = createApp({
-    faces: facesOf({ answers, freshId: () => `${ids++}`, nowSeconds: () => 0, ...faces }),
+    faces: facesOf({
+      ...{ answers, clock, freshId: () => `${ids++}` },
+      ...{ nowSeconds: () => 0, nowText: () => "1970-01-01T00:00:00.000Z", ...faces },
+    }),
     ...{ guard: { hosts: [], origins: [], apiKey }, notReady: () => null },
-    ...{ log: SILENT_LOG, clock: new VirtualClock() },
+    ...{ log: SILENT_LOG, clock },
   });
   return async (url, init) => {
     const headers = new Headers(init?.headers);

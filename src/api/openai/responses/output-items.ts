@@ -1,4 +1,4 @@
-import type { ChatLogprob } from "../logprobs.ts";
+import type { TokenLogprob } from "../../logprobs.ts";
 import { sealed } from "./items.ts";
 import type { StoredItem } from "./store.ts";
 import { argumentsInput, type ToolName } from "./tools.ts";
@@ -24,7 +24,7 @@ export interface OutputItem {
 export class MessageItem implements OutputItem {
   readonly id: string;
   private text = "";
-  private readonly logprobs: ChatLogprob[] = [];
+  private readonly logprobs: TokenLogprob[] = [];
   /** the part has begun */
   private begun = false;
 
@@ -38,7 +38,7 @@ export class MessageItem implements OutputItem {
     return [{ type: "response.content_part.added", content_index: 0, part }];
   }
 
-  push(delta: string, logprobs: readonly ChatLogprob[]): ItemEvent[] {
+  push(delta: string, logprobs: readonly TokenLogprob[]): ItemEvent[] {
     this.text += delta;
     this.logprobs.push(...logprobs);
     return [{ type: "response.output_text.delta", content_index: 0, delta, logprobs }];

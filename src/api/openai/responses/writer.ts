@@ -2,7 +2,7 @@ import type { AnsweredToken } from "../../../edge/edge.ts";
 import type { Tokenizer } from "../../../text/tokenizer.ts";
 import type { ChoiceEnd, ConversationEvent } from "../../conversation.ts";
 import type { HttpError } from "../../errors.ts";
-import { type ChatLogprob, chatLogprobs } from "../logprobs.ts";
+import { type TokenLogprob, tokenLogprobs } from "../../logprobs.ts";
 import { timingsOf, usageOf } from "../usage.ts";
 import { headFields, type ResponseHead, summaryOf } from "./head.ts";
 import { CallItem, type ItemEvent, MessageItem, type OutputItem, ReasoningItem } from "./output-items.ts";
@@ -40,7 +40,7 @@ export class ResponseWriter {
   private ended: Record<string, unknown> = {};
   /** text that no message has begun with yet: between a thought and a call there may be nothing but space */
   private space = "";
-  private logprobs: ChatLogprob[] = [];
+  private logprobs: TokenLogprob[] = [];
 
   constructor(head: ResponseHead, shape: WriterShape) {
     this.head = headFields(head);
@@ -103,7 +103,7 @@ export class ResponseWriter {
 
   private text(text: string, tokens: readonly AnsweredToken[]): ResponseEvent[] {
     const { wantsLogprobs, tokenizer } = this.shape;
-    if (wantsLogprobs) this.logprobs.push(...chatLogprobs(tokens, tokenizer));
+    if (wantsLogprobs) this.logprobs.push(...tokenLogprobs(tokens, tokenizer));
     if (!(this.open instanceof MessageItem)) {
       this.space += text;
       return this.space.trim() === "" ? [] : this.message();

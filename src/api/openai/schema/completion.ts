@@ -6,12 +6,11 @@ import { listOf } from "../../schema/list.ts";
 import { type Ignored, parsedBody } from "../../schema/parse.ts";
 import { ranged } from "../../schema/ranged.ts";
 import { instead } from "../../schema/said.ts";
+import { wrongTokenId } from "../../schema/token-ids.ts";
 import { commonFields, outputTokensOrNone } from "./common.ts";
 
 /** A request for plain completions: text, or token ids, that the target goes on with. */
 
-/** Past this no vocabulary has any; the model's own bound is the edge's to check. */
-const MOST_TOKEN_ID = 2 ** 31 - 1;
 const { prompts: most, promptTokens } = REQUEST_LIMITS;
 const texts = listOf(z.string(), { least: 1, most });
 const idLists = listOf(
@@ -19,15 +18,8 @@ const idLists = listOf(
   { least: 1, most },
 );
 
-/** The first that is none; null: all are. A check of ours: zod takes a microsecond for each. */
 function wrongId(list: readonly unknown[]): number | null {
-  const count = list.length;
-  if (count === 0 || count > promptTokens) return 0;
-  for (let i = 0; i < count; i++) {
-    const id = list[i];
-    if (!Number.isInteger(id) || (id as number) < 0 || (id as number) > MOST_TOKEN_ID) return i;
-  }
-  return null;
+  return list.length === 0 ? 0 : wrongTokenId(list, promptTokens);
 }
 
 /** Text, or token ids; or several of one kind. */

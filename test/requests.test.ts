@@ -1,4 +1,5 @@
 import { beforeAll, describe, expect, it } from "vitest";
+import { CloudError } from "../src/edge/connection.ts";
 import type { LlguidanceGrammars } from "../src/grammar/llguidance/grammars.ts";
 import { byteGrammars } from "./support/byte-grammars.ts";
 import { type Script, scriptedFetch } from "./support/scripted.ts";
@@ -523,6 +524,21 @@ describe("a grammar that is none", () => {
     });
     const streamed = await answered("/v1/chat/completions", chat({ [field]: value, stream: true }));
     expect(streamed.text).toContain(`"param":"${field}"`);
+  });
+});
+
+describe("a cloud that refuses a grammar", () => {
+  it.each([
+    ["grammar_limit", "the grammar has too many items", 400, "guided_regex"],
+    ["bad_setting", "the grammar cannot be used: x", 400, "guided_regex"],
+    ["bad_setting", "temperature must be a number", 400, null],
+    ["server_full", "try again later", 429, null],
+  ])("is told by the field, and by no other: %s, %s", async (code, message, status, param) => {
+    const refuses = (): string => {
+      throw new CloudError(code, message);
+    };
+    const answer = await answered("/v1/chat/completions", chat({ guided_regex: "a" }), refuses);
+    expect([answer.status, JSON.parse(answer.text).error.param]).toEqual([status, param]);
   });
 });
 

@@ -1,15 +1,16 @@
+import { CloudError } from "../edge/connection.ts";
 import type { AnswerEnd, Answerer, Edge } from "../edge/edge.ts";
 import type { AnswerObserver } from "../edge/observer.ts";
 import type { Seed } from "../sampling/random.ts";
 import type { Format } from "../text/formats/format.ts";
 import type { Tokenizer } from "../text/tokenizer.ts";
 import { unlessAborted } from "../util/abort.ts";
-import { SettingError } from "../util/errors.ts";
+import { messageOf, SettingError } from "../util/errors.ts";
 import { Turnstile } from "../util/turnstile.ts";
 import type { AnsweringModel } from "./answer-grammar.ts";
 import { allChoices } from "./choices.ts";
 import type { Conversation, ConversationEvent } from "./conversation.ts";
-import { HttpError } from "./errors.ts";
+import { asHttpError, HttpError } from "./errors.ts";
 import { readTail } from "./prompt-tail.ts";
 import {
   type ChoiceRequest,
@@ -197,8 +198,16 @@ async function* namingFormat(
 /** A grammar is made of what a client asked for: what is wrong with it is told by the name of the field that asked. */
 function ofFormat(error: unknown, { format, tools }: Conversation): unknown {
   const param = format?.param ?? tools[0]?.param ?? null;
-  if (!(error instanceof SettingError) || error.setting !== "grammar" || param === null) return error;
-  return new HttpError(400, "invalid_value", `${param}: ${error.message}`, param);
+  if (param === null) return error;
+  const ours = error instanceof SettingError && error.setting === "grammar";
+  if (!ours && !(error instanceof CloudError && ofGrammar(error))) return error;
+  const code = error instanceof CloudError ? asHttpError(error).code : "invalid_value";
+  return new HttpError(400, code, `${param}: ${messageOf(error)}`, param);
+}
+
+/** A cloud tells no setting by its name. */
+function ofGrammar({ code, message }: CloudError): boolean {
+  return code === "grammar_limit" || (code === "bad_setting" && /\bgrammar\b|^EBNF/.test(message));
 }
 
 /** A chat is read here, once for all of its choices: how it ends says how the answer begins. */

@@ -74,6 +74,7 @@ const responseSchema = z.object({
   previous_response_id: z.string().max(REQUEST_LIMITS.idUnits).nullish(),
   store: z.boolean().nullish(),
   stream: z.boolean().nullish(),
+  stream_options: z.record(z.string(), z.unknown()).nullish(),
   tools: responseToolsSchema.nullish(),
   tool_choice: toolChoiceSchema.nullish(),
   parallel_tool_calls: z.boolean().nullish(),

@@ -53,11 +53,12 @@ const ROOMS: Record<string, readonly string[]> = {
   "cloud/server.ts": ["cloud", "transport/node"],
   api: ["edge", "text", "grammar/ebnf", "grammar/schema"],
   "api/schema": ["api"],
+  "api/anthropic": ["api", "api/schema"],
   "api/openai": ["api", "api/schema"],
   "api/ollama": ["api", "api/schema"],
   "api/llama-server": ["api", "api/schema"],
   "api/app.ts": ["api"],
-  "api/faces.ts": ["api/openai", "api/ollama", "api/llama-server"],
+  "api/faces.ts": ["api/anthropic", "api/openai", "api/ollama", "api/llama-server"],
   "api/server.ts": ["api/app.ts", "api/faces.ts", "ops/edge", "transport/node"],
   device: [
     "edge",

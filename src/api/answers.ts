@@ -52,6 +52,8 @@ export interface BegunAnswer {
   readonly tokenizer: Tokenizer;
   /** keywords of the request's schemas that the answer does not keep to, in words: the client has allowed that */
   readonly relaxed: readonly string[];
+  /** of chats and prompts of token ids; text is read later */
+  readonly promptTokens: number;
   /** how many choices there are, of all prompts together */
   readonly count: number;
   /** an error may end it, also before the first; it is to be read to its end, or left */
@@ -137,7 +139,9 @@ export class Answers {
       if (!prompts) throw new HttpError(499, "cancelled", "the client has gone");
       const asked = choiceRequests(conversation, model, prompts, this.options.freshSeed);
       const { opener, standsIn, policy } = answerer;
+      const lengths = prompts.map(({ prompt }) => (prompt instanceof Int32Array ? prompt.length : 0));
       return {
+        promptTokens: lengths.reduce((sum, length) => sum + length, 0),
         model: standsIn ? opener.model.name : edge.modelName,
         answeredBy: policy.target ? "target" : "edge",
         tokenizer: edge.tokenizerBy(opener),
@@ -148,6 +152,25 @@ export class Answers {
     } catch (error) {
       this.turnstile.leave(count);
       throw ofFormat(error, conversation);
+    }
+  }
+
+  /**
+   * Tokens of a chat's prompt, as the model that would answer reads it.
+   * @throws HttpError, SettingError, TemplateError, CloudError, TurnstileError
+   */
+  async promptTokens(conversation: Conversation, { gone }: Asking): Promise<number> {
+    const edge = this.edgeFor(conversation.model);
+    await this.turnstile.enter(1, gone);
+    try {
+      const answerer = await unlessAborted(edge.answerer(conversation.sampling.policy), gone);
+      const model = answerer && modelBy(edge.templateBy(answerer), this.options.formatOf);
+      const read = answerer && model && promptsOf(edge, answerer, conversation, model);
+      const prompts = read && (await unlessAborted(read, gone));
+      if (!prompts) throw new HttpError(499, "cancelled", "the client has gone");
+      return prompts.reduce((sum, { prompt }) => sum + prompt.length, 0);
+    } finally {
+      this.turnstile.leave(1);
     }
   }
 

@@ -70,8 +70,7 @@ export function routedPath(target: string): string {
 export function createApp(options: AppOptions): Hono<Env> {
   const { faces } = options;
   const app = new Hono<Env>({ getPath: ({ url }) => routedPath(url.slice(url.indexOf("/", 8))) });
-  const faceAt = (path: string) =>
-    faces.find(({ below }) => below.some((start) => path.startsWith(start))) ?? faces[0]!;
+  const faceAt = faceFor(faces);
   const failed = (context: Context<Env>, error: unknown) => failure(context, error, faceAt(context.req.path));
   app.onError((error, context) => failed(context, error));
   app.notFound((context) => failed(context, nothingAt(context)));
@@ -89,6 +88,14 @@ export function createApp(options: AppOptions): Hono<Env> {
   for (const { route } of routes) methods.set(route.path, [...(methods.get(route.path) ?? []), route.method]);
   for (const [path, taken] of methods) app.all(path, wrongMethod(taken));
   return app;
+}
+
+/** @returns of a path, the face that says most of how it begins; where none does, the first */
+function faceFor(faces: readonly Face[]): (path: string) => Face {
+  const begins = faces
+    .flatMap((face) => face.below.map((start) => ({ start, face })))
+    .sort((a, b) => b.start.length - a.start.length);
+  return (path) => begins.find(({ start }) => path.startsWith(start))?.face ?? faces[0]!;
 }
 
 async function askedOf(
@@ -155,7 +162,7 @@ function addGuard(app: Hono<Env>, guard: GuardOptions): void {
     cors({
       origin: (origin) => origin,
       allowMethods: ["GET", "POST", "DELETE", "OPTIONS"],
-      exposeHeaders: ["x-request-id", "x-picospec-relaxed"],
+      exposeHeaders: ["x-request-id", "request-id", "x-picospec-relaxed"],
       maxAge: 600,
     }),
   );

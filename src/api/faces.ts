@@ -1,3 +1,4 @@
+import { Anthropic } from "./anthropic/endpoint.ts";
 import type { Face } from "./face.ts";
 import { LlamaServer } from "./llama-server/endpoint.ts";
 import { Ollama, type OllamaOptions } from "./ollama/endpoint.ts";
@@ -13,6 +14,7 @@ export function facesOf(options: FacesOptions): Face[] {
   const { answers } = options;
   return [
     new OpenAi(options),
+    new Anthropic(options),
     new Ollama(options),
     new LlamaServer({
       answers,

@@ -180,7 +180,8 @@ class Exchange implements Caller {
     const given = request.headers["x-request-id"];
     this.requestId = typeof given === "string" && REQUEST_ID.test(given) ? given : freshId();
     this.startedMs = shared.options.clock.nowMs();
-    response.setHeader("x-request-id", this.requestId);
+    // By the names that clients of OpenAI and of Anthropic look for.
+    for (const name of ["x-request-id", "request-id"]) response.setHeader(name, this.requestId);
     this.path = shared.nameOf(routedPath(request.url ?? "/"));
     response.on("close", () => this.left.abort());
     // A socket that breaks in the middle is a client that has gone.

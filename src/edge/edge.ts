@@ -114,6 +114,8 @@ export interface AnswerEnd {
   readonly answeredBy: "target" | "edge";
   /** `stop`: a stop string came */
   readonly reason: StopReason | "stop";
+  /** the stop string that came */
+  readonly stopString?: string;
   readonly promptTokens: number;
   readonly statistics: PipelineStatistics;
 }
@@ -482,7 +484,9 @@ function collect(
           return;
         }
         parts.end();
-        resolve({ reason: parts.stopped ? "stop" : outcome.reason, statistics });
+        const { stopString } = parts;
+        if (stopString === null) resolve({ reason: outcome.reason, statistics });
+        else resolve({ reason: "stop", stopString, statistics });
       },
       observer,
     });
@@ -511,6 +515,10 @@ class AnswerParts {
     this.strings = new StopStrings(stop);
     this.wantsLogprobs = logprobs !== undefined;
     this.events = events;
+  }
+
+  get stopString(): string | null {
+    return this.strings.came;
   }
 
   /** @returns whether the answer is over */

@@ -9,6 +9,7 @@ function through(stops: readonly string[], pieces: readonly string[]): { text: s
   for (const piece of pieces) {
     const { text: some, stopped } = strings.push(piece);
     text += some;
+    expect(strings.came === null).toBe(!stopped);
     if (stopped) return { text, stopped };
   }
   return { text: text + strings.end(), stopped: false };
@@ -59,5 +60,18 @@ describe("stop strings", () => {
         },
       ),
     );
+  });
+
+  it("are named: of those that begin together the one that was given first", () => {
+    for (const [stops, came] of [
+      [["c", "bc"], "bc"],
+      [["b", "bc"], "b"],
+      [["bc", "b"], "bc"],
+      [["x"], null],
+    ] as const) {
+      const strings = new StopStrings(stops);
+      strings.push("abcd");
+      expect(strings.came).toBe(came);
+    }
   });
 });

@@ -12,6 +12,7 @@ export class StopStrings {
   private readonly stops: readonly string[];
   private held = "";
   private stopped = false;
+  private cameFirst: string | null = null;
 
   /** @param stops not empty strings */
   constructor(stops: readonly string[]) {
@@ -25,12 +26,18 @@ export class StopStrings {
     const at = Math.min(...this.stops.map((stop) => indexOrInfinity(all, stop)));
     if (at < Number.POSITIVE_INFINITY) {
       this.stopped = true;
+      this.cameFirst = this.stops.find((stop) => all.startsWith(stop, at))!;
       this.held = "";
       return { text: all.slice(0, at), stopped: true };
     }
     const keep = Math.max(0, ...this.stops.map((stop) => overlap(all, stop)));
     this.held = all.slice(all.length - keep);
     return { text: all.slice(0, all.length - keep), stopped: false };
+  }
+
+  /** The stop string that came; null: none did. */
+  get came(): string | null {
+    return this.cameFirst;
   }
 
   /** What was held back, when nothing follows. */

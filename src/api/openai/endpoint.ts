@@ -49,7 +49,8 @@ export class OpenAi implements Face {
 
   private models(): Reply {
     const data = this.options.answers.known.map((edge) => this.model(edge));
-    return { kind: "object", body: { object: "list", data } };
+    const ids = { first_id: data[0]?.id ?? null, last_id: data.at(-1)?.id ?? null };
+    return { kind: "object", body: { object: "list", data, has_more: false, ...ids } };
   }
 
   /** @throws HttpError 404 */
@@ -113,12 +114,13 @@ export class OpenAi implements Face {
     };
   }
 
-  private model(edge: Edge): unknown {
+  /** With what Anthropic's clients look for beside OpenAI's own: both ask at the same path. */
+  private model(edge: Edge) {
+    const created = this.options.nowSeconds();
     return {
       id: edge.modelName,
-      object: "model",
-      created: this.options.nowSeconds(),
-      owned_by: "picospec",
+      ...{ object: "model", created, owned_by: "picospec" },
+      ...{ type: "model", display_name: edge.modelName, created_at: new Date(1000 * created).toISOString() },
       context_length: edge.contextTokens,
     };
   }

@@ -4,6 +4,8 @@ export const REQUEST_LIMITS = {
   stops: 16,
   stopUnits: 256,
   tools: 128,
+  /** characters of a model's name */
+  nameUnits: 512,
   /** characters of an id that a client gives */
   idUnits: 256,
   messages: 10_000,

@@ -1,7 +1,12 @@
 import OpenAI from "openai";
 import { beforeAll, describe, expect, it } from "vitest";
 import { byteGrammars } from "../../../../test/support/byte-grammars.ts";
-import { type Script, type ScriptedOptions, scriptedFetch } from "../../../../test/support/scripted.ts";
+import {
+  type Script,
+  type ScriptedOptions,
+  ScriptTokenizer,
+  scriptedFetch,
+} from "../../../../test/support/scripted.ts";
 import type { LlguidanceGrammars } from "../../../grammar/llguidance/grammars.ts";
 import { MemoryStore } from "./store.ts";
 
@@ -17,7 +22,7 @@ const SPECIALS = ["<tool_call>", "</tool_call>", "<think>", "</think>"];
 
 let grammars: LlguidanceGrammars;
 beforeAll(async () => {
-  grammars = await byteGrammars();
+  grammars = await byteGrammars(new ScriptTokenizer(SPECIALS));
 });
 
 interface World {

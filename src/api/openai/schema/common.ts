@@ -11,7 +11,7 @@ import { samplerFields } from "./sampler.ts";
 
 const stopString = z.string().min(1).max(REQUEST_LIMITS.stopUnits);
 
-export const modelField = z.string().max(512).nullish();
+export const modelField = z.string().max(REQUEST_LIMITS.nameUnits).nullish();
 
 /** -1: as many as there is room for. */
 const NO_LIMIT = -1;

@@ -40,8 +40,8 @@ export interface ReadPrompt {
 /** @param template its chat template; null: there is none @param formats what knows a format by that */
 export function modelBy(template: string | null, formats = formatOf): AnsweringModel {
   const format = formats(template);
-  const { thinkingEnd } = format;
-  return { format, thinks: thinkingEnd !== null && (template ?? "").includes(thinkingEnd) };
+  const { thinkingEnd, marksText } = format;
+  return { format, thinks: thinkingEnd !== null && (template ?? "").includes(thinkingEnd), marksText };
 }
 
 /** Its prompts are messages. */
@@ -111,8 +111,8 @@ function choiceOf(conversation: Conversation, model: AnsweringModel, { prompt, t
   const callable = callableTools(conversation);
   const { sampler, stop, maxTokens, policy } = conversation.sampling;
   const { logprobs, special, suffix } = conversation;
-  const grammarAfter = (open: boolean) =>
-    answerGrammar(conversation, callable, reads ? model : { ...model, thinks: false }, open);
+  const answering = reads ? model : { ...model, thinks: false, marksText: false };
+  const grammarAfter = (open: boolean) => answerGrammar(conversation, callable, answering, open);
   const answer = grammarAfter(thinkingOpen);
   const request: AnswerRequest = {
     ...{ prompt, sampler, stop },

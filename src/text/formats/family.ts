@@ -40,6 +40,7 @@ export function familyFormat(family: Family): Format {
       ),
     thinkingOpen: (prompt) => thought !== null && prompt.trimEnd().endsWith(thought.open),
     thinkingEnd: thought?.close ?? null,
+    marksText: written?.begun !== undefined,
     callsTools: calls.length > 0,
     instruction: (tools) => family.instruction?.(tools) ?? null,
     written: (calls) => (written ? callsText(written, calls) : ""),

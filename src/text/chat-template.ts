@@ -1,6 +1,7 @@
 import { messageOf, PicoSpecError } from "../util/errors.ts";
 import type { ChatMessage, ChatTool, PromptText, UnreadChat } from "./conversation.ts";
 import { encodePrompt } from "./read-pieces.ts";
+import { withWrittenCalls } from "./templates/fallback.ts";
 import { marksFor, unmarked } from "./templates/marks.ts";
 import { rendered, type TemplateVariables } from "./templates/render.ts";
 import type { Tokenizer } from "./tokenizer.ts";
@@ -82,7 +83,7 @@ export async function chatTextBy(
 }
 
 function plainText(messages: readonly ChatMessage[]): PromptText {
-  return { kind: "text", text: messages.map((message) => message.content).join("\n"), special: false };
+  return { kind: "text", text: messages.map(withWrittenCalls).join("\n"), special: false };
 }
 
 function variablesOf(chat: UnreadChat, tokenizer: Texts): TemplateVariables {

@@ -82,6 +82,10 @@ export async function chatTextBy(
   return renderedText(await render(chat.template, variables), variables, tokenizer);
 }
 
+/** What is done where a model has no chat template, for who starts it. */
+export const NO_TEMPLATE =
+  "the model has no chat template: messages are sent as their texts, a line each; take an instruction-tuned file for chats";
+
 function plainText(messages: readonly ChatMessage[]): PromptText {
   return { kind: "text", text: messages.map(withWrittenCalls).join("\n"), special: false };
 }

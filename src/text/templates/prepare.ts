@@ -1,6 +1,7 @@
 import type { ChatMessage } from "../conversation.ts";
 import type { Abilities } from "./abilities.ts";
 import { withoutTools } from "./fallback.ts";
+import { decimalJson } from "./values.ts";
 
 /** Messages as a template wants them: nothing of what was said is lost, and nothing is refused for its form. */
 
@@ -64,7 +65,7 @@ function shapedMessage(message: ChatMessage, abilities: Abilities): Json {
 /** What is no JSON stays a text: a call may have been cut off. */
 function parsed(args: string): unknown {
   try {
-    return JSON.parse(args);
+    return decimalJson(args);
   } catch {
     return args;
   }

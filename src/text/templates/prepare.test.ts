@@ -194,7 +194,8 @@ it("numbers of arguments are printed as Python prints them", () => {
   const source =
     "{% for m in messages %}{% for c in m.tool_calls or [] %}{{ c.function.arguments.items() | list | length }}{{ c.function.arguments | tojson }}{% endfor %}{% endfor %}";
   const shown = (args: string) => prompt(source, [user("Go."), assistant("", call(args))]);
-  const args = '{"a": 1.0, "b": [1e5, -0.0, 2, 2.5], "s": "1.0 \\" 1e5", "c": 1e16, "d": 0.00001, "e": 1.5e-7}';
+  const args =
+    '{"a": 1.0, "b": [1e5, -0.0, 2, 2.5], "s": "1.0 \\" 1e5", "c": 1e16, "d": 0.00001, "e": 1.5e-7}';
   expect(shown(args)).toBe(
     '6{"a": 1.0, "b": [100000.0, -0.0, 2, 2.5], "s": "1.0 \\" 1e5", "c": 1e+16, "d": 1e-05, "e": 1.5e-07}',
   );

@@ -133,7 +133,7 @@ export function itemsOf(value: Value): Value[] | null {
 }
 
 /** A number that JSON writes as 1.0 or 1e5: Python reads these as no integers, and prints them so. */
-export class Decimal {
+class Decimal {
   readonly value: number;
 
   constructor(value: number) {

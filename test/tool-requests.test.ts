@@ -115,6 +115,27 @@ describe("a call that is required", () => {
   });
 });
 
+describe("a call of an earlier turn", () => {
+  it("is in the prompt as the model wrote it where the template does not show calls", async () => {
+    let prompt = "";
+    const script = (text: string) => {
+      prompt = text;
+      return "Done.";
+    };
+    const tool_calls = [{ id: "c1", type: "function", function: { name: "say", arguments: '{"a": 1.0}' } }];
+    const messages = [
+      ...MESSAGES,
+      { role: "assistant", content: null, tool_calls },
+      { role: "tool", tool_call_id: "c1", content: "said" },
+    ];
+    await ask(script, { messages, tools: [WEATHER] });
+    expect(prompt).toContain(
+      'assistant: <tool_call>\n{"name": "say", "arguments": {"a": 1.0}}\n</tool_call>',
+    );
+    expect(prompt).toContain("tool: said");
+  });
+});
+
 describe("a call that is free", () => {
   it("goes along with text, and keeps to no grammar unless a tool is strict", async () => {
     const call = written("get_weather", { city: 3 });

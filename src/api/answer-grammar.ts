@@ -16,6 +16,8 @@ export interface AnsweringModel {
   readonly format: Format;
   /** its chat template knows thoughts: an answer may begin with one */
   readonly thinks: boolean;
+  /** text begins with a mark of the format */
+  readonly marksText: boolean;
 }
 
 export interface AnswerGrammar {
@@ -38,7 +40,7 @@ interface Kept {
 export function answerGrammar(
   { format: wanted, toolUse }: Pick<Conversation, "format" | "toolUse">,
   tools: readonly CallableTool[],
-  { format, thinks }: AnsweringModel,
+  { format, thinks, marksText }: AnsweringModel,
   thinkingOpen: boolean,
 ): AnswerGrammar | null {
   const must = toolUse.mode === "required";
@@ -47,7 +49,8 @@ export function answerGrammar(
   if (!wanted && (tools.length === 0 || !keepsCalls)) return null;
   const budget = schemaBudget();
   const kept = wanted && !must ? keptFormat(wanted, tools, budget) : null;
-  if (wanted && tools.length === 0 && !thinks && !thinkingOpen) return plainGrammar(wanted, kept);
+  if (wanted && tools.length === 0 && !thinks && !marksText && !thinkingOpen)
+    return plainGrammar(wanted, kept);
   const callable = tools.map((tool) => ({ tool, ...keptParameters(tool, budget) }));
   const source = format.grammar({
     tools: callable.map(({ tool, schema }) => ({ name: tool.function.name, parameters: schema })),

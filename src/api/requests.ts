@@ -4,7 +4,7 @@ import type { ChatMessage } from "../text/conversation.ts";
 import type { Format, ReaderOptions } from "../text/formats/format.ts";
 import { formatOf } from "../text/formats/registry.ts";
 import { type AnsweringModel, answerGrammar } from "./answer-grammar.ts";
-import type { CallableTool, Conversation } from "./conversation.ts";
+import type { CallableTool, Conversation, ConversationPrompt } from "./conversation.ts";
 import { HttpError } from "./errors.ts";
 
 /** What a conversation asks of the model that answers it. */
@@ -40,8 +40,8 @@ export interface ReadPrompt {
 /** @param template its chat template; null: there is none @param formats what knows a format by that */
 export function modelBy(template: string | null, formats = formatOf): AnsweringModel {
   const format = formats(template);
-  const { thinkingEnd } = format;
-  return { format, thinks: thinkingEnd !== null && (template ?? "").includes(thinkingEnd) };
+  const { thinkingEnd, marksText } = format;
+  return { format, thinks: thinkingEnd !== null && (template ?? "").includes(thinkingEnd), marksText };
 }
 
 /** Its prompts are messages. */
@@ -62,11 +62,23 @@ export function promptRequests(conversation: Conversation, { format }: Answering
   }
   const plain = tools.map(({ type, function: tool }) => ({ type, function: tool }));
   const instruction = plain.length > 0 ? format.instruction(plain) : null;
-  return prompts.map((prompt) => ({
-    prompt: instruction === null ? prompt : instructed(prompt as readonly ChatMessage[], instruction),
-    ...(plain.length > 0 && instruction === null ? { tools: plain } : {}),
-    ...{ templateVariables: thinking.variables, continues },
-  }));
+  return prompts
+    .map((given) => withCalls(given, format))
+    .map((prompt) => ({
+      prompt: instruction === null ? prompt : instructed(prompt as readonly ChatMessage[], instruction),
+      ...(plain.length > 0 && instruction === null ? { tools: plain } : {}),
+      ...{ templateVariables: thinking.variables, continues },
+    }));
+}
+
+/** With the calls of earlier turns as the model writes them: only who renders knows whether its template shows calls. */
+function withCalls(prompt: ConversationPrompt, format: Format): ConversationPrompt {
+  if (typeof prompt === "string" || prompt instanceof Int32Array) return prompt;
+  return prompt.map((message) => {
+    const calls = message.tool_calls ?? [];
+    const written = format.written(calls.map(({ id, function: made }) => ({ id, ...made })));
+    return calls.length === 0 || written === "" ? message : { ...message, written_calls: written };
+  });
 }
 
 /** In the system message, behind what it says. */
@@ -111,8 +123,8 @@ function choiceOf(conversation: Conversation, model: AnsweringModel, { prompt, t
   const callable = callableTools(conversation);
   const { sampler, stop, maxTokens, policy } = conversation.sampling;
   const { logprobs, special, suffix } = conversation;
-  const grammarAfter = (open: boolean) =>
-    answerGrammar(conversation, callable, reads ? model : { ...model, thinks: false }, open);
+  const answering = reads ? model : { ...model, thinks: false, marksText: false };
+  const grammarAfter = (open: boolean) => answerGrammar(conversation, callable, answering, open);
   const answer = grammarAfter(thinkingOpen);
   const request: AnswerRequest = {
     ...{ prompt, sampler, stop },

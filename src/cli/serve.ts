@@ -3,6 +3,7 @@ import type { DeviceEdge } from "../device/edge.ts";
 import { closeEdges } from "../device/edges.ts";
 import { serveEndpoint } from "../device/endpoint.ts";
 import type { EdgeTrace } from "../ops/edge/trace.ts";
+import { NO_TEMPLATE } from "../text/chat-template.ts";
 import type { Log } from "../util/log.ts";
 import { addLinkOptions, offlineOption, several } from "./ask.ts";
 import { configOption } from "./config.ts";
@@ -143,6 +144,8 @@ async function answerUntilStopped(
     for (const edge of edges) {
       const name = edge.model === null ? "a model that is not known yet" : edge.modelName;
       console.log(`${printable(name)}, policy ${values.policy.name}`);
+      if (edge.model !== null && edge.chatTemplate === null)
+        log.warn({ model: printable(name) }, NO_TEMPLATE);
     }
     const [drafts] = edges.flatMap(({ loaded }) => loaded.compute ?? []);
     if (drafts !== undefined) console.log(wrapped(`drafts with ${drafts}`));

@@ -3,6 +3,7 @@ import { type ComputeOptions, checkCompute, computeOf } from "../engine/llama/co
 import type { GpuChoice } from "../engine/llama/library.ts";
 import { type HardwareProfile, pacedTarget } from "../engine/paced.ts";
 import type { PullProgress } from "../hub/pull.ts";
+import { NO_TEMPLATE } from "../text/chat-template.ts";
 import { systemClock } from "../transport/node/clock.ts";
 import { SettingError } from "../util/errors.ts";
 import { CloudSecrets } from "./cloud-secrets.ts";
@@ -125,6 +126,7 @@ export async function createCloud(options: CreateCloudOptions): Promise<DeviceCl
   });
   try {
     const { description, tokenizer, vocabulary, grammars } = target;
+    if (description.chatTemplate === null) notice(NO_TEMPLATE);
     const server = await serveCloud({
       model: emulated(target.engine, hardware),
       ...{ tokenizer, vocabulary, grammars, description, host, port },

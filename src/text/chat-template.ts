@@ -1,6 +1,7 @@
 import { messageOf, PicoSpecError } from "../util/errors.ts";
 import type { ChatMessage, ChatTool, PromptText, UnreadChat } from "./conversation.ts";
 import { encodePrompt } from "./read-pieces.ts";
+import { withWrittenCalls } from "./templates/fallback.ts";
 import { marksFor, unmarked } from "./templates/marks.ts";
 import { rendered, type TemplateVariables } from "./templates/render.ts";
 import type { Tokenizer } from "./tokenizer.ts";
@@ -81,8 +82,12 @@ export async function chatTextBy(
   return renderedText(await render(chat.template, variables), variables, tokenizer);
 }
 
+/** What is done where a model has no chat template, for who starts it. */
+export const NO_TEMPLATE =
+  "the model has no chat template: messages are sent as their texts, a line each; take an instruction-tuned file for chats";
+
 function plainText(messages: readonly ChatMessage[]): PromptText {
-  return { kind: "text", text: messages.map((message) => message.content).join("\n"), special: false };
+  return { kind: "text", text: messages.map(withWrittenCalls).join("\n"), special: false };
 }
 
 function variablesOf(chat: UnreadChat, tokenizer: Texts): TemplateVariables {

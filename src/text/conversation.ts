@@ -11,6 +11,8 @@ export interface ChatMessage {
   readonly reasoning_content?: string;
   /** tools that the assistant calls */
   readonly tool_calls?: readonly ToolCall[];
+  /** the same calls as the model writes them, for a template that does not show calls; it goes behind `content` */
+  readonly written_calls?: string;
   /** of the call that a message of a tool answers */
   readonly tool_call_id?: string;
 }

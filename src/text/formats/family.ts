@@ -42,6 +42,7 @@ export function familyFormat(family: Family): Format {
       ),
     thinkingOpen: (prompt) => answered !== null && prompt.trimEnd().endsWith(answered.open),
     thinkingEnd: thought?.close ?? null,
+    marksText: written?.begun !== undefined,
     callsTools: calls.length > 0,
     instruction: (tools) => family.instruction?.(tools) ?? null,
     written: (calls) => (written ? callsText(written, calls) : ""),

@@ -73,6 +73,8 @@ export interface Format {
   thinkingOpen(prompt: string): boolean;
   /** What ends a thought: a budget of thinking tokens forces it. Null: the family does not think. */
   readonly thinkingEnd: string | null;
+  /** Text of an answer begins with a mark of its own, which its grammar has. */
+  readonly marksText: boolean;
   /** Whether answers can have calls at all. */
   readonly callsTools: boolean;
   /**

@@ -168,6 +168,7 @@ export const GPT_OSS: Format = {
   recognises: (template) => template.includes(CHANNEL) && template.includes("analysis"),
   thinkingOpen: (prompt) => prompt.endsWith(`${CHANNEL}analysis${MESSAGE}`),
   thinkingEnd: "<|end|>",
+  marksText: true,
   callsTools: true,
   instruction: () => null,
   written: (calls) => calls.map(callText).join(`<|call|>${START}assistant`),

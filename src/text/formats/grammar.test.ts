@@ -83,3 +83,46 @@ describe.each(
     expect(allowed(format, rest + bad, { thinkingOpen: true })).toBe(false);
   });
 });
+
+describe("an answer in JSON beside tools", () => {
+  const schemas = {
+    "any object": { type: "object" },
+    "an object that has a name too": {
+      type: "object",
+      properties: { name: { type: "string" }, nice: { type: "number" } },
+      required: ["name"],
+    },
+    "a closed object": {
+      type: "object",
+      properties: { nice: { type: "number" } },
+      required: ["nice"],
+      additionalProperties: false,
+    },
+  };
+  const answers = {
+    "any object": ['{"nice": 1}', '{"name": "add"}', "{}", '{"name": 3, "a": 1}', '{"": 1}'],
+    "an object that has a name too": ['{"name": "add", "nice": 3}', '{"name": "b"}'],
+    "a closed object": ['{"nice": 1}'],
+  };
+  const kinds = Object.keys(schemas) as (keyof typeof schemas)[];
+
+  it.each(
+    FORMATS.map((format) => [format.name, format] as const),
+  )("is any that it may be: %s", (name, format) => {
+    const writer = WRITERS[name]!;
+    const said = (text: string) => (writer.text ?? ((plain: string) => plain))(text);
+    const ends = (text: string) => text.replace(/<\|(?:call|return)\|>$/, "");
+    for (const kind of kinds) {
+      const answer = `answer: %json ${JSON.stringify(schemas[kind])}`;
+      for (const text of answers[kind])
+        expect([kind, text, allowed(format, ends(said(text)), { answer })]).toEqual([kind, text, true]);
+      const bad = ends(said('{"nice": "x", "name": 3}'));
+      if (kind !== "any object") expect([kind, allowed(format, bad, { answer })]).toEqual([kind, false]);
+      for (const call of [ADD, NOW])
+        expect([kind, allowed(format, ends(writer.calls([call])), { answer })]).toEqual([kind, true]);
+    }
+    const answer = `answer: %json ${JSON.stringify(schemas["a closed object"])}`;
+    const wrong = ends(writer.calls([{ name: "add", args: { a: "x" } }]));
+    expect(allowed(format, wrong, { answer })).toBe(false);
+  });
+});

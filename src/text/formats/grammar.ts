@@ -33,6 +33,8 @@ export interface WrittenCalls {
 interface CallWriting {
   /** @returns an expression in Lark */
   grammar(tool: FormatTool, rules: LarkRules): string;
+  /** The same with the trigger before it, in the lexemes of JSON: for where text may be JSON too. */
+  beside?(tool: FormatTool, rules: LarkRules): string;
   text(call: MadeCall, place: number): string;
 }
 
@@ -140,6 +142,16 @@ function callsOf(written: WrittenCalls, options: FormatGrammarOptions, rules: La
     .join(" ");
 }
 
+/**
+ * Calls that begin as an answer may: the marks of both have to be the same lexemes, since one that is begun is not taken
+ * back. Null: they do not begin alike.
+ */
+function callsBeside({ call }: WrittenCalls, options: FormatGrammarOptions, rules: LarkRules): string | null {
+  if (!call.beside) return null;
+  const one = rules.add(options.tools.map((tool) => call.beside!(tool, rules)).join(" | "));
+  return options.parallel ? `${one} ("; " ${one})*` : one;
+}
+
 function bodyOf(
   written: WrittenCalls | null,
   calls: string | null,
@@ -154,7 +166,8 @@ function bodyOf(
   if (!written || calls === null) return text;
   const called = begun === undefined ? `${quoted(written.trigger)} ${calls}` : calls;
   if (options.calls === "must") return called;
-  if (options.answer !== null || written.first) return `${text} | ${called}`;
+  if (options.answer !== null) return `${text} | ${callsBeside(written, options, rules) ?? called}`;
+  if (written.first) return `${text} | ${called}`;
   const before = `${rules.until(written.trigger, not)} ${calls}`;
   return `${text} | ${begun === undefined ? before : `${quoted(begun)} ${before} | ${called}`}`;
 }

@@ -1,7 +1,7 @@
 import { type BodyStep, type CallBody, type CallForm, done, none, open } from "./calls.ts";
 import { familyFormat } from "./family.ts";
 import type { FormatEvent, FormatTool } from "./format.ts";
-import { jsonCall } from "./grammar.ts";
+import { jsonCall, type LarkRules, quoted } from "./grammar.ts";
 import { jsonCalls } from "./json-calls.ts";
 import { looseCalls } from "./loose-calls.ts";
 
@@ -104,7 +104,13 @@ const WRITTEN = {
   trigger: '{"name": ',
   first: true,
   between: '; {"name": ',
-  call: jsonCall(({ name }) => [`${JSON.stringify(name)}, "parameters": `], ["}"]),
+  call: {
+    ...jsonCall(({ name }) => [`${JSON.stringify(name)}, "parameters": `], ["}"]),
+    beside: ({ name, parameters }: FormatTool, rules: LarkRules) => {
+      const lexemes = ["{", '"name"', ": ", JSON.stringify(name), ", ", '"parameters"', ": "].map(quoted);
+      return `${lexemes.join(" ")} ${rules.json(parameters ?? { type: "object" })} "}"`;
+    },
+  },
 };
 
 export const LLAMA_3 = familyFormat({

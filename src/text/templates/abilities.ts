@@ -19,6 +19,10 @@ export interface Abilities {
   /** and one further on */
   readonly takesLaterSystem: boolean;
   readonly thoughtField: ThoughtField;
+  /** calls of the assistant are shown */
+  readonly takesCalls: boolean;
+  /** and what they returned */
+  readonly takesResults: boolean;
   /** results of calls belong into the message that has the calls */
   readonly takesResponses: boolean;
 }
@@ -59,6 +63,7 @@ export function abilitiesOf(program: Program, source: string): Abilities {
     const at = text.indexOf(MARK);
     return at >= 0 && !never.test(text.slice(Math.max(0, at - 40), at));
   };
+  const takesResponses = /\[['"]tool_responses['"]\]/.test(source) && !/[!=]=\s*['"]tool['"]/.test(source);
   const calling = (args: unknown) => [user("Go."), assistant(callWith(args)), RESULT];
   const takesParts = shows([user([{ type: "text", text: MARK }])], /['"]type['"]/);
   return {
@@ -71,11 +76,33 @@ export function abilitiesOf(program: Program, source: string): Abilities {
       ...[{ role: "system", content: MARK }, user("Go on.")],
     ]),
     thoughtField: thoughtField(shows),
-    takesResponses: /\[['"]tool_responses['"]\]/.test(source) && !/[!=]=\s*['"]tool['"]/.test(source),
+    takesCalls: takesResponses || takesCalls(shows),
+    takesResults: takesResponses || takesResults(shows),
+    takesResponses,
   };
 }
 
-function thoughtField(shows: (messages: readonly Json[], never: RegExp) => boolean): ThoughtField {
+type Shows = (messages: readonly Json[], never?: RegExp) => boolean;
+
+const FORMS = (value: string): readonly unknown[] => [{ arg: value }, JSON.stringify({ arg: value })];
+
+/** With a result and without one: a template may refuse either. */
+function takesCalls(shows: Shows): boolean {
+  return FORMS(MARK).some((args) => {
+    const call = [user("Go."), assistant(callWith(args))];
+    return shows([...call, RESULT]) || shows(call) || shows([...call, user("On.")]);
+  });
+}
+
+function takesResults(shows: Shows): boolean {
+  const contents = [MARK, JSON.stringify({ a: MARK }), [{ type: "text", text: MARK }]];
+  const before = [...FORMS("a").map((args) => callWith(args)), { content: "I call." }];
+  return before.some((more) =>
+    contents.some((content) => shows([user("Go."), assistant(more), { ...RESULT, content }])),
+  );
+}
+
+function thoughtField(shows: Shows): ThoughtField {
   const ways: Readonly<Record<ThoughtField, Json>> = {
     reasoning_content: { reasoning_content: MARK },
     thinking: { thinking: MARK },

@@ -154,3 +154,49 @@ describe("two templates", () => {
     expect(oneTemplate(null, null)).toBeNull();
   });
 });
+
+describe("calls and results that a template does not show", () => {
+  const turns: ChatMessage[] = [
+    user("Go."),
+    assistant("I look.", { ...call('{"a": 1.0}'), written_calls: '<call>f {"a": 1.0}' }),
+    { role: "tool", content: "R1", tool_call_id: "c1" },
+    { role: "tool", content: "R2", tool_call_id: "c2" },
+    user("And?"),
+  ];
+  const RAISING =
+    "{% for m in messages %}{% if m.tool_calls or (m.role == 'user') != (loop.index0 % 2 == 0) %}{{ raise_exception('no') }}{% endif %}<{{ m.role }}>{{ m.content }}{% endfor %}";
+  const CALLS =
+    "{% for m in messages %}<{{ m.role }}>{{ m.content }}{% for c in m.tool_calls or [] %}[{{ c.function.arguments }}]{% endfor %}{% endfor %}";
+
+  it("are text where it drops calls", () => {
+    expect(abilities(SIMPLE)).toMatchObject({ takesCalls: false, takesResults: true });
+    expect(prompt(SIMPLE, turns)).toBe(
+      '<user>Go.<assistant>I look.\n<call>f {"a": 1.0}<tool>R1<tool>R2<user>And?<assistant>',
+    );
+  });
+
+  it("and where it refuses calls and results, in turns that alternate", () => {
+    expect(abilities(RAISING)).toMatchObject({ takesCalls: false, takesResults: false });
+    const results = ["R1", "R2"].map((text) => `<tool_response>\n${text}\n</tool_response>`).join("\n");
+    expect(prompt(RAISING, turns)).toBe(
+      `<user>Go.<assistant>I look.\n<call>f {"a": 1.0}<user>${results}\nAnd?`,
+    );
+  });
+
+  it("are left to a template that shows them", () => {
+    expect(abilities(CALLS)).toMatchObject({ takesCalls: true, takesResults: true });
+    expect(prompt(CALLS, turns)).not.toContain("<call>");
+    expect(prepared(CALLS, turns)[1]).not.toHaveProperty("written_calls");
+  });
+});
+
+it("numbers of arguments are printed as Python prints them", () => {
+  const source =
+    "{% for m in messages %}{% for c in m.tool_calls or [] %}{{ c.function.arguments.items() | list | length }}{{ c.function.arguments | tojson }}{% endfor %}{% endfor %}";
+  const shown = (args: string) => prompt(source, [user("Go."), assistant("", call(args))]);
+  const args =
+    '{"a": 1.0, "b": [1e5, -0.0, 2, 2.5], "s": "1.0 \\" 1e5", "c": 1e16, "d": 0.00001, "e": 1.5e-7}';
+  expect(shown(args)).toBe(
+    '6{"a": 1.0, "b": [100000.0, -0.0, 2, 2.5], "s": "1.0 \\" 1e5", "c": 1e+16, "d": 1e-05, "e": 1.5e-07}',
+  );
+});

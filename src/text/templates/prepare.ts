@@ -1,12 +1,14 @@
 import type { ChatMessage } from "../conversation.ts";
 import type { Abilities } from "./abilities.ts";
+import { withoutTools } from "./fallback.ts";
+import { decimalJson } from "./values.ts";
 
 /** Messages as a template wants them: nothing of what was said is lost, and nothing is refused for its form. */
 
 type Json = Record<string, unknown>;
 
 export function preparedMessages(messages: readonly ChatMessage[], abilities: Abilities): Json[] {
-  const whole = mergedSystem(messages, abilities);
+  const whole = mergedSystem(withoutTools(messages, abilities), abilities);
   const shaped = whole.map((message) => shapedMessage(message, abilities));
   return abilities.takesResponses ? withResponses(shaped) : shaped;
 }
@@ -46,7 +48,8 @@ const textOf = (messages: readonly ChatMessage[]): string =>
 const part = (text: string): Json => ({ type: "text", text });
 
 function shapedMessage(message: ChatMessage, abilities: Abilities): Json {
-  const { parts, reasoning_content: thought, tool_calls: calls, content, ...rest } = message;
+  const { parts, reasoning_content: thought, tool_calls: calls, content, ...others } = message;
+  const { written_calls: _, ...rest } = others;
   const { takesText, takesParts, takesObjects } = abilities;
   const asParts = parts !== undefined ? takesParts : !takesText;
   const shaped: Json = { ...rest, content: asParts ? (parts ?? [content]).map(part) : content };
@@ -62,7 +65,7 @@ function shapedMessage(message: ChatMessage, abilities: Abilities): Json {
 /** What is no JSON stays a text: a call may have been cut off. */
 function parsed(args: string): unknown {
   try {
-    return JSON.parse(args);
+    return decimalJson(args);
   } catch {
     return args;
   }

@@ -14,7 +14,12 @@ import {
 
 const printNumber = (value: Value): string => {
   const number = value.value as number;
-  if (value.type === "IntegerValue" || !Number.isInteger(number)) return String(number);
+  if (value.type === "IntegerValue" || !Number.isFinite(number)) return String(number);
+  const size = Math.abs(number);
+  // Python has an exponent of two digits at least, and other bounds for it.
+  if (size >= 1e16 || (size > 0 && size < 1e-4))
+    return number.toExponential().replace(/([+-])(\d)$/, "$10$2");
+  if (!Number.isInteger(number)) return String(number);
   return Object.is(number, -0) ? "-0.0" : number.toFixed(1);
 };
 

@@ -132,6 +132,35 @@ export function itemsOf(value: Value): Value[] | null {
   return isNone(value) || isUndefined(value) ? [] : null;
 }
 
+/** A number that JSON writes as 1.0 or 1e5: Python reads these as no integers, and prints them so. */
+class Decimal {
+  readonly value: number;
+
+  constructor(value: number) {
+    this.value = value;
+  }
+
+  /** For who takes it on as JSON. */
+  toJSON(): number {
+    return this.value;
+  }
+}
+
+const DECIMAL_KEY = "\0decimal";
+
+/** @returns JSON with `Decimal`s @throws SyntaxError */
+export function decimalJson(source: string): unknown {
+  JSON.parse(source);
+  const marked = source.replace(/"(?:[^"\\]|\\.)*"|-?\d[\d.eE+-]*/g, (token) => {
+    const decimal = token[0] !== '"' && /[.eE]/.test(token) && Number.isInteger(Number(token));
+    return decimal ? `{${JSON.stringify(DECIMAL_KEY)}:${token}}` : token;
+  });
+  return JSON.parse(marked, (_, value) => {
+    const number = (value as Record<string, unknown> | null)?.[DECIMAL_KEY];
+    return typeof number === "number" ? new Decimal(number) : value;
+  });
+}
+
 /** JSON as values. @param twinned of a text, how it is shown */
 export function toValue(data: unknown, twins: Twins, twinned: (text: string) => string): Value {
   if (data === null) return NONE;
@@ -139,6 +168,7 @@ export function toValue(data: unknown, twins: Twins, twinned: (text: string) => 
   if (typeof data === "string") return text(twinned(data));
   if (typeof data === "boolean") return truth(data);
   if (typeof data === "number") return Number.isInteger(data) ? integer(data) : float(data);
+  if (data instanceof Decimal) return float(data.value);
   if (Array.isArray(data)) return list(data.map((item) => toValue(item, twins, twinned)));
   const map = new TwinKeys(twins);
   for (const [key, value] of Object.entries(data as object)) {

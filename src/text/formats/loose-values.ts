@@ -5,7 +5,12 @@ const BARE_QUOTE = '<|"|>';
 /** The longest come first. */
 const QUOTES = [BARE_QUOTE, '"""', "'''", '"', "'"];
 const LONGEST_QUOTE = BARE_QUOTE.length;
-const WORDS: Readonly<Record<string, string>> = { True: "true", False: "false", None: "null" };
+/** A map: `constructor` is a key of every object. */
+const WORDS: ReadonlyMap<string, string> = new Map([
+  ["True", "true"],
+  ["False", "false"],
+  ["None", "null"],
+]);
 const ESCAPES: Readonly<Record<string, string>> = {
   ...{ n: "\n", t: "\t", r: "\r", b: "\b", f: "\f", a: "\x07", v: "\v", "0": "\0", "\n": "" },
 };
@@ -168,7 +173,7 @@ class LooseReader {
 }
 
 function wordJson(word: string): string {
-  const known = WORDS[word];
+  const known = WORDS.get(word);
   if (known !== undefined) return known;
   if (/^(?:true|false|null|-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?)$/.test(word)) return word;
   const number = /^[+-]?(?:\d[\d_]*)?\.?\d*(?:[eE][+-]?\d+)?$/.test(word)

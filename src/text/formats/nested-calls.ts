@@ -64,7 +64,10 @@ class NestedCalls implements CallBody {
     const found = this.syntax.call.exec(rest);
     const name = found?.groups?.name;
     if (!found || !name) {
-      if (rest.length <= MOST_HEADER_UNITS && (rest === "" || begins(rest, [this.syntax.token]) !== "no"))
+      if (
+        this.rest.length <= MOST_HEADER_UNITS &&
+        (rest === "" || begins(rest, [this.syntax.token]) !== "no")
+      )
         return open(events);
       return this.calls > 0 ? done(events, this.rest) : none(this.rest);
     }

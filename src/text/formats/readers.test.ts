@@ -213,3 +213,33 @@ describe("text", () => {
     expect(read("hermes", "a <tool")).toEqual(text("a <tool"));
   });
 });
+
+describe("hostile text", () => {
+  it("names what every object has, and it is a text", () => {
+    for (const name of ["constructor", "__proto__", "toString"]) {
+      const { calls } = read("lfm2", `<|tool_call_start|>[add(a=${name}, ${name}=1)]<|tool_call_end|>`);
+      expect(calls).toEqual([call("add", `{"a": "${name}", "${name}": 1}`)]);
+      const xml = `<function=add>\n<parameter=a>\n${name}\n</parameter>\n</function>`;
+      expect(read("qwen3-coder", `<tool_call>\n${xml}\n</tool_call>`).calls).toEqual([
+        call("add", `{"a": "${name}"}`),
+      ]);
+    }
+  });
+
+  it("is read again a bounded number of times, and loses nothing", () => {
+    // Each call swallows all that follows, and is none in the end.
+    for (const end of ["", "]}".repeat(20_000)]) {
+      const given = '<tool_call>{"name":['.repeat(20_000) + end;
+      const reader = FORMATS.find(({ name }) => name === "hermes")!.reader({
+        ...{ thinkingOpen: false, tools: TOOLS },
+      });
+      const { text: told, calls } = splitOf([...reader.push(given), ...reader.end(false)]);
+      expect([told === given, calls]).toEqual([true, []]);
+    }
+  });
+
+  it("still has the calls that are behind what is none", () => {
+    const given = `${'<tool_call>{"name": 3}</tool_call>'.repeat(500)}<tool_call>{"name": "now"}</tool_call>`;
+    expect(read("hermes", given).calls).toEqual([call("now", "{}")]);
+  });
+});

@@ -1,5 +1,7 @@
 /** Values as Python writes them, or nearly so, as JSON: any quotes, True and None, tuples, keys without quotes. */
 
+import { MOST_DEPTH } from "./calls.ts";
+
 /** Gemma's, within which nothing is escaped. */
 const BARE_QUOTE = '<|"|>';
 /** The longest come first. */
@@ -87,6 +89,7 @@ export function looseJson(text: string): string {
 class LooseReader {
   private readonly text: string;
   private at = 0;
+  private depth = 0;
 
   constructor(text: string) {
     this.text = text;
@@ -103,8 +106,13 @@ class LooseReader {
     const quote = QUOTES.find((quote) => this.text.startsWith(quote, this.at));
     if (quote !== undefined) return this.quoted(quote);
     const unit = this.text[this.at];
-    if (unit === "{") return this.dictionary();
-    if (unit === "[" || unit === "(") return this.list(CLOSERS[unit]!);
+    if (unit === "{" || unit === "[" || unit === "(") {
+      if (this.depth === MOST_DEPTH) return null;
+      this.depth++;
+      const json = unit === "{" ? this.dictionary() : this.list(CLOSERS[unit]!);
+      this.depth--;
+      return json;
+    }
     const word = /^[^\s,:[\](){}"']+/.exec(this.text.slice(this.at))?.[0];
     if (word === undefined) return null;
     this.at += word.length;

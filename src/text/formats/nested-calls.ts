@@ -4,6 +4,7 @@ import {
   type CallBody,
   type CallForm,
   done,
+  MOST_DEPTH,
   MOST_HEADER_UNITS,
   none,
   type Opener,
@@ -96,17 +97,18 @@ class NestedCalls implements CallBody {
     return { type: "arguments", text: `{${members.join(", ")}}` };
   }
 
-  private value(text: string, schema: Schema): string {
-    const children = schema && isText(schema) ? [] : this.children(text);
+  private value(text: string, schema: Schema, depth = 0): string {
+    const isBare = depth === MOST_DEPTH || (schema !== undefined && isText(schema));
+    const children = isBare ? [] : this.children(text);
     if (children.length === 0) return valueText(text, schema);
     if (children.every(({ key }) => key === "item")) {
       const items = schema?.items as Schema;
-      return `[${children.map(({ within }) => this.value(within, items)).join(", ")}]`;
+      return `[${children.map(({ within }) => this.value(within, items, depth + 1)).join(", ")}]`;
     }
     const parameters = parametersOf({ name: "", parameters: schema });
     const members = children.map(({ key, within }) => {
       const member = parameters.find(({ name }) => name === key)?.schema;
-      return `${JSON.stringify(key)}: ${this.value(within, member)}`;
+      return `${JSON.stringify(key)}: ${this.value(within, member, depth + 1)}`;
     });
     return `{${members.join(", ")}}`;
   }

@@ -238,6 +238,23 @@ describe("hostile text", () => {
     }
   });
 
+  it("is a text where it is deeper than any value", () => {
+    const loose = `<|tool_call_start|>[add(a=${"[".repeat(50_000)}${"]".repeat(50_000)})]<|tool_call_end|>`;
+    const token = "]<]minimax[>[";
+    const deep = `${token}<b>`.repeat(5_000) + `${token}</b>`.repeat(5_000);
+    const nested = `${token}<tool_call>\n${token}<invoke name="add">${token}<a>${deep}${token}</a>${token}</invoke>\n${token}</tool_call>`;
+    for (const [name, given] of [
+      ["lfm2", loose],
+      ["minimax-m3", nested],
+    ] as const) {
+      const reader = FORMATS.find((format) => format.name === name)!.reader({
+        ...{ thinkingOpen: false, tools: TOOLS },
+      });
+      const { calls } = splitOf([...reader.push(given), ...reader.end(false)]);
+      expect([name, calls.map(({ name }) => name)]).toEqual([name, ["add"]]);
+    }
+  });
+
   it("still has the calls that are behind what is none", () => {
     const given = `${'<tool_call>{"name": 3}</tool_call>'.repeat(500)}<tool_call>{"name": "now"}</tool_call>`;
     expect(read("hermes", given).calls).toEqual([call("now", "{}")]);

@@ -132,16 +132,16 @@ class NestedCalls implements CallBody {
 /** Where what closes the first of two that may be within each other is; the end of the text where nothing does. */
 function closing(text: string, opener: string, closer: string): number {
   let depth = 1;
-  for (let at = opener.length; ; ) {
-    const end = text.indexOf(closer, at);
+  let begin = text.indexOf(opener, opener.length);
+  let end = text.indexOf(closer, opener.length);
+  for (;;) {
     if (end < 0) return text.length;
-    const begin = text.indexOf(opener, at);
     if (begin >= 0 && begin < end) {
       depth++;
-      at = begin + opener.length;
+      begin = text.indexOf(opener, begin + opener.length);
     } else {
       if (--depth === 0) return end;
-      at = end + closer.length;
+      end = text.indexOf(closer, end + closer.length);
     }
   }
 }

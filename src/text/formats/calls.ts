@@ -39,6 +39,9 @@ export interface CallForm {
 /** A header of a call that is longer is none. Bounds what is held back for one that never comes. */
 export const MOST_HEADER_UNITS = 256;
 
+/** Values within values: what is deeper is text. Bounds the stack. */
+export const MOST_DEPTH = 128;
+
 export const open = (events: readonly FormatEvent[] = []): BodyStep => ({ events, state: "open", rest: "" });
 export const done = (events: readonly FormatEvent[], rest: string): BodyStep => ({
   ...{ events, state: "done" as const, rest },

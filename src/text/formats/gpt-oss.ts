@@ -13,6 +13,7 @@ const CHANNEL = "<|channel|>";
 const MESSAGE = "<|message|>";
 /** What ends a message; a header follows, or the answer ends. */
 const ENDS = ["<|end|>", "<|call|>", "<|return|>", START];
+const END = /<\|(?:end|call|return|start)\|>/;
 const MARKERS = [...ENDS, CHANNEL, MESSAGE, "<|constrain|>"];
 /** Longer ones are no headers. */
 const MOST_HEADER_UNITS = 512;
@@ -63,7 +64,7 @@ class HarmonyReader implements FormatReader {
 
   private header(events: FormatEvent[]): boolean {
     const text = this.buffer.replace(/^\s+(?=<\|)/, "");
-    const at = text.indexOf(MESSAGE);
+    const at = text.slice(0, MOST_HEADER_UNITS + MESSAGE.length).indexOf(MESSAGE);
     if (at < 0) {
       // The prompt, or a model that has lost its header, may go on with text at once.
       const possible = ["<|start|>", CHANNEL, " to=", "to=", "<|constrain|>", MESSAGE, ...ENDS].some(
@@ -91,17 +92,16 @@ class HarmonyReader implements FormatReader {
 
   private body(events: FormatEvent[]): boolean {
     if (this.state === "call" && this.value !== "after") return this.args(events);
-    const found = ENDS.map((mark) => ({ mark, at: this.buffer.indexOf(mark) }))
-      .filter(({ at }) => at >= 0)
-      .sort((a, b) => a.at - b.at)[0];
+    const found = END.exec(this.buffer);
     if (!found) {
       const certain = this.buffer.length - Math.max(0, ...ENDS.map((mark) => overlap(this.buffer, mark)));
       this.tell(this.buffer.slice(0, certain), events);
       this.buffer = this.buffer.slice(certain);
       return false;
     }
-    this.tell(this.buffer.slice(0, found.at), events);
-    this.buffer = this.buffer.slice(found.mark === START ? found.at : found.at + found.mark.length);
+    const { 0: mark, index } = found;
+    this.tell(this.buffer.slice(0, index), events);
+    this.buffer = this.buffer.slice(mark === START ? index : index + mark.length);
     this.state = "header";
     return true;
   }

@@ -1,7 +1,16 @@
 import { parsedJson } from "../../util/json.ts";
-import { type BodyStep, type CallBody, type CallForm, done, none, type Opener, open } from "./calls.ts";
+import {
+  type BodyStep,
+  type CallBody,
+  type CallForm,
+  done,
+  MOST_HEADER_UNITS,
+  none,
+  type Opener,
+  open,
+} from "./calls.ts";
 import type { FormatEvent, FormatTool } from "./format.ts";
-import { ObjectScanner } from "./json-scan.ts";
+import { type Member, ObjectScanner } from "./json-scan.ts";
 
 /** Calls that are JSON objects, one or several, between markers or bare. */
 
@@ -79,6 +88,8 @@ class JsonCalls implements CallBody {
   private between(): "object" | "wait" | "end" {
     for (;;) {
       const rest = this.rest.trimStart();
+      // White space is with `raw`, or behind a call, where it is nothing.
+      this.rest = rest;
       if (rest === "") return "wait";
       if (this.calls > 0 && this.list !== "open") {
         const closer = this.syntax.closers.find((closer) => rest.startsWith(closer));
@@ -94,7 +105,8 @@ class JsonCalls implements CallBody {
       else if (rest[0] === "]" && this.list === "open" && this.calls > 0) this.list = "closed";
       else if (!/[,;]/.test(rest[0]!) || this.calls === 0) return "end";
       else if (this.list === "none" && !/^[,;]\s*(?:\{|$)/.test(rest)) return "end";
-      else if (this.list === "none" && !rest.includes("{")) return "wait";
+      else if (this.list === "none" && !rest.includes("{"))
+        return rest.length > MOST_HEADER_UNITS ? "end" : "wait";
       this.rest = rest.slice(1);
       if (this.list === "closed" && this.syntax.closers.length === 0) return "end";
     }
@@ -110,13 +122,15 @@ class ObjectCall {
   rest: string | null = null;
   private readonly syntax: JsonSyntax;
   private readonly tools: readonly FormatTool[];
-  private readonly scanner = new ObjectScanner();
-  /** of the arguments: text that was told already ends here */
-  private sent = 0;
+  private readonly scanner: ObjectScanner;
+  /** arguments were told, or their beginning */
+  private sent = false;
 
   constructor(syntax: JsonSyntax, tools: readonly FormatTool[]) {
     this.syntax = syntax;
     this.tools = tools;
+    const keys = [...ARGUMENTS, "function", syntax.name, syntax.id];
+    this.scanner = new ObjectScanner((key) => keys.includes(key));
   }
 
   get text(): string {
@@ -125,56 +139,50 @@ class ObjectCall {
 
   push(text: string): FormatEvent[] {
     this.scanner.push(text);
-    const { end, bad } = this.scanner;
+    const { rest, bad } = this.scanner;
     if (bad && !this.told) this.failed = true;
     if (this.failed || this.impossible()) {
       this.failed = true;
       return [];
     }
     const events = this.advance();
-    if (end !== null || bad) {
+    if (rest !== null || bad) {
       if (!this.told) this.failed = true;
-      this.rest = end === null ? "" : this.text.slice(end);
+      this.rest = rest ?? "";
     }
     return events;
   }
 
   end(cut: boolean): FormatEvent[] {
     const events: FormatEvent[] = [];
-    const name = this.name();
-    if (cut) return this.told || name === null || this.failed ? [] : [...this.tell(name), ...this.begun()];
+    if (cut && this.told) return [];
     if (!this.told) {
+      const name = this.name();
       if (name === null) return [];
       events.push(...this.tell(name));
     }
     const given = this.given();
-    if (given === null || given.to !== null) return [...events, ...this.whole()];
+    if (cut) return given?.begins === "{" ? [...events, args(given.take())] : events;
+    if (!given || given.whole) return [...events, ...this.whole()];
     const missing = this.scanner.missing();
-    if (this.sent === 0) events.push(args(this.text.slice(given.from)));
+    if (!this.sent) events.push(args(given.take()));
     if (missing) events.push(args(missing));
     return events;
   }
 
-  /** Of arguments that are not whole what came. */
-  private begun(): FormatEvent[] {
-    const given = this.given();
-    if (!given || this.text[given.from] !== "{") return [];
-    return [args(this.text.slice(given.from, given.to ?? this.text.length))];
-  }
-
   private advance(): FormatEvent[] {
     const events: FormatEvent[] = [];
-    const whole = this.scanner.end !== null;
-    const name = this.name();
+    const whole = this.scanner.rest !== null;
     const given = this.given();
-    if (!this.told && name !== null && (whole || (given && !this.syntax.idLast)))
-      events.push(...this.tell(name));
+    if (!this.told && (whole || (given && !this.syntax.idLast))) {
+      const name = this.name();
+      if (name !== null) events.push(...this.tell(name));
+    }
     if (!this.told) return events;
-    if (given && this.text[given.from] === "{") {
-      const from = Math.max(this.sent, given.from);
-      const to = given.to ?? this.text.length;
-      if (to > from) events.push(args(this.text.slice(from, to)));
-      this.sent = to;
+    if (given?.begins === "{") {
+      const more = given.take();
+      if (more !== "") events.push(args(more));
+      this.sent = true;
     } else if (whole) events.push(...this.whole());
     return events;
   }
@@ -187,8 +195,8 @@ class ObjectCall {
 
   /** The arguments of an object that has none, or has them as text, if they were not told. */
   private whole(): FormatEvent[] {
-    if (this.sent > 0) return [];
-    this.sent = this.text.length;
+    if (this.sent) return [];
+    this.sent = true;
     return [args(argumentsText(this.value(...ARGUMENTS) ?? this.nested()?.arguments))];
   }
 
@@ -196,14 +204,14 @@ class ObjectCall {
     const { name: key } = this.syntax;
     if (key === undefined) {
       const only = this.scanner.members[0];
-      return only && this.text[only.from] === "{" ? only.key : null;
+      return only?.begins === "{" ? only.key : null;
     }
-    const name = this.value(key) ?? (this.scanner.end === null ? null : this.nested()?.name);
+    const name = this.value(key) ?? (this.scanner.rest === null ? null : this.nested()?.name);
     return typeof name === "string" && name !== "" ? name : null;
   }
 
   /** The member with the arguments. */
-  private given() {
+  private given(): Member | null {
     const { members } = this.scanner;
     if (this.syntax.name === undefined) return members[0] ?? null;
     return members.find(({ key }) => ARGUMENTS.includes(key)) ?? null;
@@ -217,11 +225,9 @@ class ObjectCall {
     return { name, arguments: given ?? parameters };
   }
 
-  /** Of the first of these members that is whole. */
+  /** Of the first of these members, if it is whole. */
   private value(...keys: readonly string[]): unknown {
-    const member = this.scanner.members.find(({ key }) => keys.includes(key));
-    if (!member || member.to === null) return null;
-    return parsedJson(this.text.slice(member.from, member.to)) ?? null;
+    return this.scanner.members.find(({ key }) => keys.includes(key))?.value() ?? null;
   }
 
   private impossible(): boolean {

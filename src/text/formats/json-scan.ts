@@ -1,3 +1,5 @@
+import { parsedJson } from "../../util/json.ts";
+
 /** JSON as it comes, letter by letter: where a value ends, and where the members of an object are. */
 
 /** Follows brackets and strings of one value. It takes what is no JSON as well: a model's mistakes are its own. */
@@ -45,29 +47,70 @@ export class ValueScanner {
   }
 }
 
-/** A member of an object: its value is text[from, to), to: null while it goes on. */
-export interface Member {
+/** A member of an object, as its value comes. */
+export class Member {
   readonly key: string;
-  readonly from: number;
-  to: number | null;
-}
+  /** the value is all there */
+  whole = false;
+  /** what the value begins with */
+  readonly begins: string;
+  private text = "";
+  private untold = "";
+  private parsed: { readonly value: unknown } | null = null;
 
-/** Finds the members of one object. */
-export class ObjectScanner {
-  readonly members: Member[] = [];
-  text = "";
-  /** behind the closing brace; null while the object goes on */
-  end: number | null = null;
-  /** it is no object */
-  bad = false;
-  private at = 0;
-  private state: "brace" | "key" | "colon" | "value" | "in" | "comma" = "brace";
-  private scanner = new ValueScanner();
-  private keyFrom = 0;
+  constructor(key: string, begins: string) {
+    this.key = key;
+    this.begins = begins;
+  }
 
   push(text: string): void {
     this.text += text;
-    while (!this.bad && this.end === null && this.at < this.text.length) if (!this.step()) return;
+    this.untold += text;
+  }
+
+  /** What came of the value since the last time. */
+  take(): string {
+    const { untold } = this;
+    this.untold = "";
+    return untold;
+  }
+
+  /** null: it is not whole, or no JSON */
+  value(): unknown {
+    if (!this.whole) return null;
+    this.parsed ??= { value: parsedJson(this.text) ?? null };
+    return this.parsed.value;
+  }
+}
+
+/** Finds members of one object. Each unit of it is read once, however it comes. */
+export class ObjectScanner {
+  /** the first of all, and the first of each key that is kept */
+  readonly members: Member[] = [];
+  /** all that was pushed */
+  text = "";
+  /** what was pushed behind the closing brace; null while the object goes on */
+  rest: string | null = null;
+  /** it is no object */
+  bad = false;
+  private readonly keeps: (key: string) => boolean;
+  private piece = "";
+  private at = 0;
+  private state: "brace" | "key" | "in key" | "colon" | "value" | "in" | "comma" = "brace";
+  private scanner = new ValueScanner();
+  private key = "";
+  /** null: of a member that is not kept */
+  private member: Member | null = null;
+
+  constructor(keeps: (key: string) => boolean) {
+    this.keeps = keeps;
+  }
+
+  push(text: string): void {
+    this.text += text;
+    this.piece = text;
+    this.at = 0;
+    while (!this.bad && this.rest === null && this.at < text.length) this.step();
   }
 
   /** What would close the value that is open, and the object; null where that cannot be told. */
@@ -75,79 +118,73 @@ export class ObjectScanner {
     return this.state === "in" ? this.scanner.missing() : null;
   }
 
-  /** @returns false where more text is needed */
-  private step(): boolean {
-    if (this.state === "in") return this.value();
-    const unit = this.text[this.at]!;
-    if (/\s/.test(unit)) {
-      this.at++;
-      return true;
-    }
-    switch (this.state) {
-      case "brace":
-        return this.take(unit === "{", "key");
-      case "key":
-        if (unit === "}") return this.close();
-        return this.key(unit);
-      case "colon":
-        return this.take(unit === ":", "value");
-      case "value":
-        this.scanner = new ValueScanner();
-        this.members.push({
-          key: String(JSON.parse(this.text.slice(this.keyFrom, this.keyTo))),
-          ...{ from: this.at, to: null },
-        });
-        this.state = "in";
-        return true;
-      default:
-        if (unit === "}") return this.close();
-        return this.take(unit === ",", "key");
+  private step(): void {
+    const unit = this.piece[this.at]!;
+    if (this.state === "in") this.value();
+    else if (this.state === "in key") this.inKey();
+    else if (/\s/.test(unit)) this.at++;
+    else this.mark(unit);
+  }
+
+  /** Between keys and values. */
+  private mark(unit: string): void {
+    if (this.state === "brace") this.take(unit === "{", "key");
+    else if (this.state === "colon") this.take(unit === ":", "value");
+    else if (this.state === "value") this.begin(unit);
+    else if (unit === "}") this.close();
+    else if (this.state === "comma") this.take(unit === ",", "key");
+    else {
+      this.bad = unit !== '"';
+      this.key = "";
+      this.scanner = new ValueScanner();
+      this.state = "in key";
     }
   }
 
-  private keyTo = 0;
-
-  private key(unit: string): boolean {
-    if (unit !== '"') {
-      this.bad = true;
-      return false;
-    }
-    const to = new ValueScanner().push(this.text, this.at);
-    if (to < 0) return false;
-    this.keyFrom = this.at;
-    this.keyTo = to;
-    try {
-      JSON.parse(this.text.slice(this.at, to));
-    } catch {
-      this.bad = true;
-    }
-    this.at = to;
+  private inKey(): void {
+    const to = this.scanned((text) => {
+      this.key += text;
+    });
+    if (!to) return;
+    const key = parsedJson(this.key);
+    this.bad = typeof key !== "string";
+    this.key = String(key);
     this.state = "colon";
-    return !this.bad;
   }
 
-  private value(): boolean {
-    const to = this.scanner.push(this.text, this.at);
-    if (to < 0) {
-      this.at = this.text.length;
-      return false;
-    }
-    this.members.at(-1)!.to = to;
-    this.at = to;
+  private begin(unit: string): void {
+    const { members, key } = this;
+    const isKept = members.length === 0 || (this.keeps(key) && !members.some((member) => member.key === key));
+    this.member = isKept ? new Member(key, unit) : null;
+    if (this.member) members.push(this.member);
+    this.scanner = new ValueScanner();
+    this.state = "in";
+  }
+
+  private value(): void {
+    const { member } = this;
+    if (!this.scanned((text) => member?.push(text))) return;
+    if (member) member.whole = true;
     this.state = "comma";
-    return true;
   }
 
-  private take(right: boolean, next: "key" | "value"): boolean {
+  /** Reads on in a value, or a key. @returns whether it ended */
+  private scanned(tell: (text: string) => void): boolean {
+    const to = this.scanner.push(this.piece, this.at);
+    const end = to < 0 ? this.piece.length : to;
+    tell(this.piece.slice(this.at, end));
+    this.at = end;
+    return to >= 0;
+  }
+
+  private take(right: boolean, next: "key" | "value"): void {
     this.bad = !right;
     this.at++;
     this.state = next;
-    return right;
   }
 
-  private close(): boolean {
+  private close(): void {
     this.at++;
-    this.end = this.at;
-    return false;
+    this.rest = this.piece.slice(this.at);
   }
 }

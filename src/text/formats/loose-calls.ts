@@ -85,7 +85,7 @@ class LooseCalls implements CallBody {
     const found = this.syntax.call.exec(rest);
     const name = found?.groups?.name?.trim();
     if (!found || !name) {
-      if (rest.length <= MOST_HEADER_UNITS && /^[\w.:\- ]*$/.test(rest)) return open(events);
+      if (this.rest.length <= MOST_HEADER_UNITS && /^[\w.:\- ]*$/.test(rest)) return open(events);
       return this.calls > 0 ? done(events, this.rest) : none(this.raw);
     }
     this.tool = this.tools.find((tool) => tool.name === name);
@@ -100,6 +100,7 @@ class LooseCalls implements CallBody {
 
   private member(events: FormatEvent[]): BodyStep | null {
     const rest = this.rest.replace(/^[\s,]+/, "");
+    this.rest = rest;
     if (rest === "") return open(events);
     if (rest[0] === this.syntax.callEnd) {
       events.push({ type: "arguments", text: this.members === 0 ? "{}" : "}" });
@@ -107,7 +108,6 @@ class LooseCalls implements CallBody {
       this.state = "after";
       return null;
     }
-    this.rest = rest;
     this.value ??= this.begun(rest);
     const end = this.value?.end(rest) ?? -1;
     if (end < 0) return open(events);

@@ -1,11 +1,18 @@
 /** Values as Python writes them, or nearly so, as JSON: any quotes, True and None, tuples, keys without quotes. */
 
+import { MOST_DEPTH } from "./calls.ts";
+
 /** Gemma's, within which nothing is escaped. */
 const BARE_QUOTE = '<|"|>';
 /** The longest come first. */
 const QUOTES = [BARE_QUOTE, '"""', "'''", '"', "'"];
 const LONGEST_QUOTE = BARE_QUOTE.length;
-const WORDS: Readonly<Record<string, string>> = { True: "true", False: "false", None: "null" };
+/** A map: `constructor` is a key of every object. */
+const WORDS: ReadonlyMap<string, string> = new Map([
+  ["True", "true"],
+  ["False", "false"],
+  ["None", "null"],
+]);
 const ESCAPES: Readonly<Record<string, string>> = {
   ...{ n: "\n", t: "\t", r: "\r", b: "\b", f: "\f", a: "\x07", v: "\v", "0": "\0", "\n": "" },
 };
@@ -82,6 +89,7 @@ export function looseJson(text: string): string {
 class LooseReader {
   private readonly text: string;
   private at = 0;
+  private depth = 0;
 
   constructor(text: string) {
     this.text = text;
@@ -98,8 +106,13 @@ class LooseReader {
     const quote = QUOTES.find((quote) => this.text.startsWith(quote, this.at));
     if (quote !== undefined) return this.quoted(quote);
     const unit = this.text[this.at];
-    if (unit === "{") return this.dictionary();
-    if (unit === "[" || unit === "(") return this.list(CLOSERS[unit]!);
+    if (unit === "{" || unit === "[" || unit === "(") {
+      if (this.depth === MOST_DEPTH) return null;
+      this.depth++;
+      const json = unit === "{" ? this.dictionary() : this.list(CLOSERS[unit]!);
+      this.depth--;
+      return json;
+    }
     const word = /^[^\s,:[\](){}"']+/.exec(this.text.slice(this.at))?.[0];
     if (word === undefined) return null;
     this.at += word.length;
@@ -168,7 +181,7 @@ class LooseReader {
 }
 
 function wordJson(word: string): string {
-  const known = WORDS[word];
+  const known = WORDS.get(word);
   if (known !== undefined) return known;
   if (/^(?:true|false|null|-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?)$/.test(word)) return word;
   const number = /^[+-]?(?:\d[\d_]*)?\.?\d*(?:[eE][+-]?\d+)?$/.test(word)

@@ -36,10 +36,17 @@ type Marker =
       readonly kind: "call";
       readonly text: string;
       readonly first: boolean;
-      kept: boolean;
-      line: boolean;
-      form: CallForm;
+      readonly kept: boolean;
+      readonly line: boolean;
+      readonly form: CallForm;
     };
+
+/**
+ * A body is given no more at once, so that what it turns down was read but for so much. What was turned down is read
+ * again, for a call may begin in it: where that is several times all of the answer, nothing is a call any more.
+ */
+const MOST_PUSHED_UNITS = 512;
+const MOST_READ_AGAIN = { times: 4, units: 256 * 1024 } as const;
 
 /** A marker that was cut off is one if so much of it is there: a single unit may well be text, but behind a marker. */
 const LEAST_PARTIAL_UNITS = 2;
@@ -47,11 +54,16 @@ const LEAST_PARTIAL_UNITS = 2;
 export class MarkedReader implements FormatReader {
   private readonly syntax: MarkedSyntax;
   private readonly tools: readonly FormatTool[];
-  private inText: readonly Marker[];
-  private readonly inThought: readonly Marker[];
+  private inText: Markers;
+  private inThought: Markers;
   private state: "text" | "thought";
-  private call: { readonly body: CallBody; readonly opener: string; begun: boolean } | null = null;
+  private call: { readonly body: CallBody; readonly opener: string } | null = null;
   private buffer = "";
+  /** of the buffer: all before was told, or is with the call */
+  private at = 0;
+  /** units of the answer, and units that were read again */
+  private units = 0;
+  private again = 0;
   /** white space that is dropped if a marker follows */
   private space = "";
   /** white space that follows a marker is dropped */
@@ -71,7 +83,7 @@ export class MarkedReader implements FormatReader {
     const dropped = (syntax.dropped ?? []).map((text): Marker => ({ kind: "dropped", text, first: false }));
     this.buffer = this.state === "thought" ? "" : (syntax.begins ?? "");
     this.lead = this.buffer.length;
-    this.inText = [
+    this.inText = new Markers([
       ...calls,
       ...dropped,
       ...(syntax.wrap ? [{ kind: "wrap", text: syntax.wrap.open, first: true } as const] : []),
@@ -81,15 +93,17 @@ export class MarkedReader implements FormatReader {
             { kind: "dropped", text: thought.close, first: true },
           ] as const)
         : []),
-    ];
-    this.inThought = [
+    ]);
+    this.inThought = new Markers([
       ...(thought ? [{ kind: "closed", text: thought.close, first: false } as const] : []),
       ...(thought?.endsAtCall ? [...calls, ...dropped] : []),
-    ];
+    ]);
   }
 
   push(text: string): FormatEvent[] {
-    this.buffer += text;
+    this.units += text.length;
+    this.buffer = this.buffer.slice(this.at) + text;
+    this.at = 0;
     const events: FormatEvent[] = [];
     while (this.step(events));
     return merged(events);
@@ -104,17 +118,18 @@ export class MarkedReader implements FormatReader {
       this.finish(opener, rest, events, state === "none");
       while (this.step(events));
     }
-    const partial = Math.max(0, ...this.markers.map(({ text }) => overlap(this.buffer, text)));
-    if (cut && partial >= (this.skips ? 1 : LEAST_PARTIAL_UNITS))
-      this.buffer = this.buffer.slice(0, this.buffer.length - partial);
-    this.tell(this.buffer, events);
+    const rest = this.buffer.slice(this.at);
+    const partial = Math.max(0, ...this.markers.all.map(({ text }) => overlap(rest, text)));
+    const dropped = cut && partial >= (this.skips ? 1 : LEAST_PARTIAL_UNITS) ? partial : 0;
+    this.tell(rest.slice(0, rest.length - dropped), events);
     this.buffer = "";
+    this.at = 0;
     if (this.state === "text" && this.space !== "") events.push({ type: "text", text: this.space });
     this.space = "";
     return merged(events);
   }
 
-  private get markers(): readonly Marker[] {
+  private get markers(): Markers {
     return this.state === "text" ? this.inText : this.inThought;
   }
 
@@ -124,22 +139,23 @@ export class MarkedReader implements FormatReader {
     const found = this.next();
     if (!found) {
       const certain = this.buffer.length - this.held();
-      this.tell(this.buffer.slice(0, certain), events);
-      this.buffer = this.buffer.slice(certain);
+      this.tell(this.buffer.slice(this.at, certain), events);
+      this.at = certain;
       return false;
     }
     const { marker, at } = found;
-    this.tell(this.buffer.slice(0, at), events);
-    this.buffer = this.buffer.slice(at + marker.text.length);
+    this.tell(this.buffer.slice(this.at, at), events);
+    this.at = at + marker.text.length;
     // Where it is no call after all, its opener is told.
     if (marker.kind !== "call") this.lead = 0;
     switch (marker.kind) {
       case "call":
         this.state = "text";
-        this.call = { body: marker.form.body(this.tools, marker.text), opener: marker.text, begun: false };
-        if (!marker.kept) break;
-        this.buffer = marker.text + this.buffer;
-        this.call = { ...this.call, opener: "" };
+        this.call = {
+          body: marker.form.body(this.tools, marker.text),
+          opener: marker.kept ? "" : marker.text,
+        };
+        if (marker.kept) this.at = at;
         break;
       case "thought":
         this.change("thought");
@@ -151,7 +167,10 @@ export class MarkedReader implements FormatReader {
         if (!this.told) this.change("text");
         break;
       case "wrap":
-        this.inText = [...this.inText, { kind: "dropped", text: this.syntax.wrap!.close, first: false }];
+        this.inText = new Markers([
+          ...this.inText.all,
+          { kind: "dropped", text: this.syntax.wrap!.close, first: false },
+        ]);
         this.change("text");
         break;
       default:
@@ -168,71 +187,84 @@ export class MarkedReader implements FormatReader {
   }
 
   private within(call: NonNullable<typeof this.call>, events: FormatEvent[]): boolean {
-    const text = this.buffer;
-    this.buffer = "";
+    const text = this.buffer.slice(this.at, this.at + MOST_PUSHED_UNITS);
+    this.at += text.length;
     const step = call.body.push(text);
     if (step.events.length > 0) this.space = "";
     events.push(...step.events);
-    if (step.state === "open") return false;
-    this.finish(call.opener, step.rest, events, step.state === "none");
-    return this.buffer !== "";
+    if (step.state !== "open") this.finish(call.opener, step.rest, events, step.state === "none");
+    return this.at < this.buffer.length;
   }
 
   /** After a call, or what turned out to be none: `opener` is text then. */
   private finish(opener: string, rest: string, events: FormatEvent[], none: boolean): void {
     this.call = null;
-    this.buffer = rest;
+    // The rest is an end of what the body was given.
+    if (rest.length > this.at) {
+      this.buffer = rest + this.buffer.slice(this.at);
+      this.at = 0;
+    } else this.at -= rest.length;
     if (none) {
       // A kept opener is the beginning of the rest.
       const units = opener === "" ? 1 : 0;
       this.tell(opener + rest.slice(0, units), events);
       this.told = true;
-      this.buffer = rest.slice(units);
+      this.at += units;
+      this.again += rest.length;
+      if (this.again > MOST_READ_AGAIN.times * this.units + MOST_READ_AGAIN.units) this.forgetCalls();
     } else {
       this.lead = 0;
       this.change("text");
     }
   }
 
-  /** The first marker; of those that begin together the longest. */
-  private next(): { marker: Marker; at: number } | null {
-    let best: { marker: Marker; at: number } | null = null;
-    for (const marker of this.markers) {
-      const at = this.find(marker);
-      if (at < 0) continue;
-      if (best && (at > best.at || (at === best.at && marker.text.length <= best.marker.text.length)))
-        continue;
-      best = { marker, at };
-    }
-    if (best === null) return null;
-    // A longer one may begin there.
-    const rest = this.buffer.slice(best.at);
-    const perhaps = this.markers.some(({ text }) => text.length > rest.length && text.startsWith(rest));
-    return perhaps ? null : best;
+  private forgetCalls(): void {
+    this.inText = this.inText.withoutCalls();
+    this.inThought = this.inThought.withoutCalls();
   }
 
-  /** Where a marker is, in a place where it is one. */
-  private find(marker: Marker): number {
-    for (let at = this.buffer.indexOf(marker.text); at >= 0; at = this.buffer.indexOf(marker.text, at + 1)) {
-      if (marker.first) return this.blank(at) ? at : -1;
-      if (marker.kind !== "call" || !marker.line) return at;
-      const before = this.space + this.buffer.slice(0, at);
-      if (this.blank(at) || /\n\s*$/.test(before)) return at;
+  /** The first marker; of those that begin together the longest. */
+  private next(): { marker: Marker; at: number } | null {
+    const solid = this.told ? -1 : this.solid();
+    for (let at = this.at; ; at++) {
+      at = this.markers.find(this.buffer, at);
+      if (at < 0) return null;
+      const marker = this.markers.at(this.buffer, at).find((marker) => this.isIn(marker, at, at <= solid));
+      if (!marker) continue;
+      // A longer one may begin there.
+      const rest = this.buffer.slice(at);
+      const perhaps = this.markers.all.some(({ text }) => text.length > rest.length && text.startsWith(rest));
+      return perhaps ? null : { marker, at };
     }
-    return -1;
+  }
+
+  /** Whether a marker is one in its place. @param blank there was no text before */
+  private isIn(marker: Marker, at: number, blank: boolean): boolean {
+    if (marker.first) return blank;
+    if (marker.kind !== "call" || !marker.line || blank) return true;
+    for (let i = at - 1; i >= this.at; i--) {
+      if (this.buffer[i] === "\n") return true;
+      if (/\S/.test(this.buffer[i]!)) return false;
+    }
+    return this.space.includes("\n");
+  }
+
+  /** Where the first unit is that is no white space. */
+  private solid(): number {
+    const pattern = /\S/g;
+    pattern.lastIndex = this.at + this.lead;
+    return pattern.exec(this.buffer)?.index ?? this.buffer.length;
   }
 
   /** Units at the end of the buffer that may begin a marker. */
   private held(): number {
-    const units = this.markers.map(({ text, first }) => {
-      const length = overlap(this.buffer, text);
-      return first && !this.blank(this.buffer.length - length) ? 0 : length;
+    const rest = this.buffer.slice(this.at);
+    const solid = this.told ? -1 : this.solid();
+    const units = this.markers.all.map(({ text, first }) => {
+      const length = overlap(rest, text);
+      return first && this.buffer.length - length > solid ? 0 : length;
     });
     return Math.max(0, ...units);
-  }
-
-  private blank(to: number): boolean {
-    return !this.told && this.buffer.slice(0, to).trim() === "";
   }
 
   private tell(given: string, events: FormatEvent[]): void {
@@ -241,7 +273,7 @@ export class MarkedReader implements FormatReader {
     let rest = this.skips ? text.trimStart() : text;
     if (rest === "") return;
     this.skips = false;
-    const holds = this.state === "thought" || this.inText.length > 0;
+    const holds = this.state === "thought" || this.inText.all.length > 0;
     const certain = holds ? rest.trimEnd().length : rest.length;
     if (certain === 0) {
       this.space += rest;
@@ -252,6 +284,34 @@ export class MarkedReader implements FormatReader {
     this.space = after;
     if (this.state === "text") this.told = true;
     events.push({ type: this.state === "text" ? "text" : "reasoning", text: rest });
+  }
+}
+
+/** What is looked for at once. */
+class Markers {
+  /** the longest first */
+  readonly all: readonly Marker[];
+  private readonly pattern: RegExp | null;
+
+  constructor(markers: readonly Marker[]) {
+    this.all = [...markers].sort((a, b) => b.text.length - a.text.length);
+    const texts = this.all.map(({ text }) => text.replace(/[\\^$.*+?()[\]{}|/]/g, "\\$&"));
+    this.pattern = texts.length === 0 ? null : new RegExp(texts.join("|"), "g");
+  }
+
+  /** Where the next one begins; -1: there is none. */
+  find(text: string, from: number): number {
+    if (this.pattern === null) return -1;
+    this.pattern.lastIndex = from;
+    return this.pattern.exec(text)?.index ?? -1;
+  }
+
+  at(text: string, at: number): readonly Marker[] {
+    return this.all.filter((marker) => text.startsWith(marker.text, at));
+  }
+
+  withoutCalls(): Markers {
+    return new Markers(this.all.filter(({ kind }) => kind !== "call"));
   }
 }
 

@@ -4,6 +4,7 @@ import {
   type CallBody,
   type CallForm,
   done,
+  MOST_DEPTH,
   MOST_HEADER_UNITS,
   none,
   type Opener,
@@ -64,7 +65,10 @@ class NestedCalls implements CallBody {
     const found = this.syntax.call.exec(rest);
     const name = found?.groups?.name;
     if (!found || !name) {
-      if (rest.length <= MOST_HEADER_UNITS && (rest === "" || begins(rest, [this.syntax.token]) !== "no"))
+      if (
+        this.rest.length <= MOST_HEADER_UNITS &&
+        (rest === "" || begins(rest, [this.syntax.token]) !== "no")
+      )
         return open(events);
       return this.calls > 0 ? done(events, this.rest) : none(this.rest);
     }
@@ -93,17 +97,18 @@ class NestedCalls implements CallBody {
     return { type: "arguments", text: `{${members.join(", ")}}` };
   }
 
-  private value(text: string, schema: Schema): string {
-    const children = schema && isText(schema) ? [] : this.children(text);
+  private value(text: string, schema: Schema, depth = 0): string {
+    const isBare = depth === MOST_DEPTH || (schema !== undefined && isText(schema));
+    const children = isBare ? [] : this.children(text);
     if (children.length === 0) return valueText(text, schema);
     if (children.every(({ key }) => key === "item")) {
       const items = schema?.items as Schema;
-      return `[${children.map(({ within }) => this.value(within, items)).join(", ")}]`;
+      return `[${children.map(({ within }) => this.value(within, items, depth + 1)).join(", ")}]`;
     }
     const parameters = parametersOf({ name: "", parameters: schema });
     const members = children.map(({ key, within }) => {
       const member = parameters.find(({ name }) => name === key)?.schema;
-      return `${JSON.stringify(key)}: ${this.value(within, member)}`;
+      return `${JSON.stringify(key)}: ${this.value(within, member, depth + 1)}`;
     });
     return `{${members.join(", ")}}`;
   }
@@ -127,16 +132,16 @@ class NestedCalls implements CallBody {
 /** Where what closes the first of two that may be within each other is; the end of the text where nothing does. */
 function closing(text: string, opener: string, closer: string): number {
   let depth = 1;
-  for (let at = opener.length; ; ) {
-    const end = text.indexOf(closer, at);
+  let begin = text.indexOf(opener, opener.length);
+  let end = text.indexOf(closer, opener.length);
+  for (;;) {
     if (end < 0) return text.length;
-    const begin = text.indexOf(opener, at);
     if (begin >= 0 && begin < end) {
       depth++;
-      at = begin + opener.length;
+      begin = text.indexOf(opener, begin + opener.length);
     } else {
       if (--depth === 0) return end;
-      at = end + closer.length;
+      end = text.indexOf(closer, end + closer.length);
     }
   }
 }

@@ -213,3 +213,50 @@ describe("text", () => {
     expect(read("hermes", "a <tool")).toEqual(text("a <tool"));
   });
 });
+
+describe("hostile text", () => {
+  it("names what every object has, and it is a text", () => {
+    for (const name of ["constructor", "__proto__", "toString"]) {
+      const { calls } = read("lfm2", `<|tool_call_start|>[add(a=${name}, ${name}=1)]<|tool_call_end|>`);
+      expect(calls).toEqual([call("add", `{"a": "${name}", "${name}": 1}`)]);
+      const xml = `<function=add>\n<parameter=a>\n${name}\n</parameter>\n</function>`;
+      expect(read("qwen3-coder", `<tool_call>\n${xml}\n</tool_call>`).calls).toEqual([
+        call("add", `{"a": "${name}"}`),
+      ]);
+    }
+  });
+
+  it("is read again a bounded number of times, and loses nothing", () => {
+    // Each call swallows all that follows, and is none in the end.
+    for (const end of ["", "]}".repeat(20_000)]) {
+      const given = '<tool_call>{"name":['.repeat(20_000) + end;
+      const reader = FORMATS.find(({ name }) => name === "hermes")!.reader({
+        ...{ thinkingOpen: false, tools: TOOLS },
+      });
+      const { text: told, calls } = splitOf([...reader.push(given), ...reader.end(false)]);
+      expect([told === given, calls]).toEqual([true, []]);
+    }
+  });
+
+  it("is a text where it is deeper than any value", () => {
+    const loose = `<|tool_call_start|>[add(a=${"[".repeat(50_000)}${"]".repeat(50_000)})]<|tool_call_end|>`;
+    const token = "]<]minimax[>[";
+    const deep = `${token}<b>`.repeat(5_000) + `${token}</b>`.repeat(5_000);
+    const nested = `${token}<tool_call>\n${token}<invoke name="add">${token}<a>${deep}${token}</a>${token}</invoke>\n${token}</tool_call>`;
+    for (const [name, given] of [
+      ["lfm2", loose],
+      ["minimax-m3", nested],
+    ] as const) {
+      const reader = FORMATS.find((format) => format.name === name)!.reader({
+        ...{ thinkingOpen: false, tools: TOOLS },
+      });
+      const { calls } = splitOf([...reader.push(given), ...reader.end(false)]);
+      expect([name, calls.map(({ name }) => name)]).toEqual([name, ["add"]]);
+    }
+  });
+
+  it("still has the calls that are behind what is none", () => {
+    const given = `${'<tool_call>{"name": 3}</tool_call>'.repeat(500)}<tool_call>{"name": "now"}</tool_call>`;
+    expect(read("hermes", given).calls).toEqual([call("now", "{}")]);
+  });
+});

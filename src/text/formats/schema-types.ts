@@ -33,14 +33,19 @@ export function valueText(text: string, schema: Readonly<Record<string, unknown>
   if (schema !== undefined && isText(schema)) return JSON.stringify(text);
   const json = parsedJson(text);
   if (json === undefined) {
-    const python = PYTHON[text.trim()];
+    const python = PYTHON.get(text.trim());
     return python !== undefined && types !== null ? python : JSON.stringify(text);
   }
   const textToo = types === null ? typeof json === "string" : types.includes("string");
   return textToo && types !== null && !fits(json, types) ? JSON.stringify(text) : text.trim();
 }
 
-const PYTHON: Readonly<Record<string, string>> = { True: "true", False: "false", None: "null" };
+/** A map: `constructor` is a key of every object. */
+const PYTHON: ReadonlyMap<string, string> = new Map([
+  ["True", "true"],
+  ["False", "false"],
+  ["None", "null"],
+]);
 
 /** Types of JSON Schema that a value may have; null: any. */
 function typesOf(schema: Readonly<Record<string, unknown>>): readonly string[] | null {

@@ -118,7 +118,7 @@ class TaggedCalls implements CallBody {
     if (!found || !name) {
       const rest = this.rest.trimStart();
       const possible = rest.startsWith(callStart) || callStart.startsWith(rest);
-      if (possible && rest.length <= MOST_HEADER_UNITS) return open(events);
+      if (possible && this.rest.length <= MOST_HEADER_UNITS) return open(events);
       return this.calls > 0 ? done(events, this.rest) : none(this.rest);
     }
     this.tool = this.tools.find((tool) => tool.name === name);
@@ -139,6 +139,7 @@ class TaggedCalls implements CallBody {
   private member(events: FormatEvent[]): BodyStep | null {
     const { parameter, parameterStart, callEnd } = this.syntax;
     const rest = this.rest.trimStart();
+    this.rest = rest;
     const found = parameter.exec(rest);
     if (found) {
       this.begin(found, events);

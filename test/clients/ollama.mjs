@@ -152,11 +152,15 @@ function ends(client, model) {
       assert.ok(text.length > 0 && text.length < LONG.length);
     },
     async "a limit of tokens"() {
-      const answer = await client.generate({ model, prompt: "Hi!", options: { num_predict: 2, temperature: 0 } });
+      const answer = await client.generate({
+        model,
+        prompt: "Hi!",
+        options: { num_predict: 2, temperature: 0 },
+      });
       assert.equal(answer.done_reason, "length");
       assert.equal(answer.eval_count, 2);
     },
-    async "errors"() {
+    async errors() {
       await assert.rejects(client.chat({ model: "no-such-model", messages: said("Hi!") }), {
         status_code: 404,
         error: "model 'no-such-model' not found",

@@ -6,14 +6,25 @@ import type { LlguidanceGrammars } from "../../grammar/llguidance/grammars.ts";
 /** Ollama's API by requests, against a model that writes as Qwen 3 does and says what a script has it say. */
 
 const SHOWS = `{%- for message in messages -%}
-{{- message.role }}: {{ message.content }}{% if message.reasoning_content %} THOUGHT {{ message.reasoning_content }}{% endif %}
-{%- for call in message.tool_calls or [] %} CALL {{ call.id }} {{ call.function.name }} {{ call.function.arguments.a }}{% endfor %}
+{{- message.role }}: {{ message.content }}
+{%- if message.reasoning_content %} THOUGHT {{ message.reasoning_content }}{% endif %}
+{%- for call in message.tool_calls or [] %} CALL {{ call.id }} {{ call.function.name }} {{ call.function.arguments }}{% endfor %}
 {%- if message.tool_call_id %} OF {{ message.tool_call_id }}{% endif %}
-{% endfor -%}
+{{- "\\n" }}
+{%- endfor -%}
 {%- if tools %}TOOLS {{ tools[0].function.name }}{% endif -%}
 {% if reasoning_effort %} EFFORT {{ reasoning_effort }}{% endif %}{% if not enable_thinking %} QUIET{% endif %}`;
 const THINKS = `{# <tool_call> </think> #}${SHOWS}`;
-const SPECIALS = ["<tool_call>", "</tool_call>", "<think>", "</think>", "<s>", "<before>", "<after>", "<middle>"];
+const SPECIALS = [
+  "<tool_call>",
+  "</tool_call>",
+  "<think>",
+  "</think>",
+  "<s>",
+  "<before>",
+  "<after>",
+  "<middle>",
+];
 
 let grammars: LlguidanceGrammars;
 beforeAll(async () => {
@@ -99,7 +110,12 @@ describe("models", () => {
     });
   });
 
-  it.each(["script", "script:latest", "SCRIPT", "Script:LATEST"])("are shown by the name %s", async (model) => {
+  it.each([
+    "script",
+    "script:latest",
+    "SCRIPT",
+    "Script:LATEST",
+  ])("are shown by the name %s", async (model) => {
     const { status, body } = await send("/api/show", { model });
     expect(status).toBe(200);
     expect(body).toMatchObject({
@@ -127,7 +143,10 @@ describe("a chat", () => {
     const response = await fetch("http://localhost/api/chat", { method: "POST", body });
     expect(response.headers.get("content-type")).toBe("application/x-ndjson");
     expect(response.headers.get("x-picospec-answered-by")).toBe("edge");
-    const lines = (await response.text()).trimEnd().split("\n").map((line) => JSON.parse(line));
+    const lines = (await response.text())
+      .trimEnd()
+      .split("\n")
+      .map((line) => JSON.parse(line));
     expect(lines.map(({ message }) => message.content).join("")).toBe("Hello.");
     expect(lines.map(({ done }) => done)).toEqual([...lines.slice(1).map(() => false), true]);
     expect(lines.at(-1)).toMatchObject({ model: "script:latest", done_reason: "stop", eval_count: 6 });
@@ -149,10 +168,10 @@ describe("a chat", () => {
     expect(prompts[0]!.split("\n")).toEqual([
       "system: Be kind.",
       "user: Hi!",
-      "assistant:  THOUGHT hm CALL call00000 add 3 CALL x add 4",
+      "assistant:  THOUGHT hm CALL call00000 add {'a': 3} CALL x add {'a': 4}",
       "tool: 7 OF call00000",
       "tool: 8 OF x",
-      "assistant:  CALL call00001 add ",
+      "assistant:  CALL call00001 add {}",
       "tool: 9 OF call00001",
       "TOOLS add",
     ]);
@@ -175,7 +194,8 @@ describe("a chat", () => {
   });
 
   it("has thoughts and calls apart from what it says", async () => {
-    const said = '<think>\nhm\n</think>\n\nSure.<tool_call>\n{"name": "add", "arguments": {"a": 3}}\n</tool_call>';
+    const said =
+      '<think>\nhm\n</think>\n\nSure.<tool_call>\n{"name": "add", "arguments": {"a": 3}}\n</tool_call>';
     const { body } = await chat({ tools: [ADD], think: true }, { script: () => said });
     expect(body.message).toMatchObject({
       thinking: expect.stringContaining("hm"),
@@ -233,11 +253,23 @@ describe("a question", () => {
 });
 
 /** What is asked, and what is said to it: 200, or a status with words of its error. None is a fault of the endpoint. */
-const UNUSUAL: readonly [why: string, path: "chat" | "generate", body: object, status: number, words?: RegExp][] = [
+const UNUSUAL: readonly [
+  why: string,
+  path: "chat" | "generate",
+  body: object,
+  status: number,
+  words?: RegExp,
+][] = [
   ["no model", "chat", { model: undefined }, 400, /model: must be a string, and is missing/],
   ["a model that is null", "generate", { model: null }, 400, /model: must be a string, not null/],
   ["messages that are no list", "chat", { messages: "Hi!" }, 400, /messages: must be a list/],
-  ["a role that there is not", "chat", { messages: [{ role: "bot", content: "" }] }, 400, /messages\.0\.role/],
+  [
+    "a role that there is not",
+    "chat",
+    { messages: [{ role: "bot", content: "" }] },
+    400,
+    /messages\.0\.role/,
+  ],
   ["content in parts", "chat", { messages: [{ ...USER, content: [] }] }, 400, /messages\.0\.content/],
   ["no content", "chat", { messages: [{ role: "user" }] }, 200],
   ["an image", "chat", { messages: [{ ...USER, images: ["AAAA"] }] }, 400, /images: are not taken/],
@@ -251,14 +283,26 @@ const UNUSUAL: readonly [why: string, path: "chat" | "generate", body: object, s
   ],
   ["a result of no call", "chat", { messages: [{ role: "tool", content: "7", tool_name: "f" }] }, 200],
   ["tools that are null", "chat", { tools: null, format: null, options: null, think: null }, 200],
-  ["a tool without a name", "chat", { tools: [{ type: "function", function: {} }] }, 400, /tools\.0\.function\.name/],
+  [
+    "a tool without a name",
+    "chat",
+    { tools: [{ type: "function", function: {} }] },
+    400,
+    /tools\.0\.function\.name/,
+  ],
   ["a tool without parameters", "chat", { tools: [{ function: { name: "f" } }] }, 200],
   ["a format that there is not", "chat", { format: "xml" }, 400, /format: must be "json", or a JSON Schema/],
   ["an empty format", "generate", { format: "" }, 200],
   ["a schema that cannot be kept", "chat", { format: { $ref: "https://a.example/b" } }, 400, /format/],
   ["a level that there is not", "chat", { think: "extreme" }, 400, /think: must be true, false, low/],
   ["stream as text", "chat", { stream: "yes" }, 400, /stream: must be true or false/],
-  ["more of the likeliest than there may be", "chat", { logprobs: true, top_logprobs: 21 }, 400, /top_logprobs/],
+  [
+    "more of the likeliest than there may be",
+    "chat",
+    { logprobs: true, top_logprobs: 21 },
+    400,
+    /top_logprobs/,
+  ],
   ["logprobs of the small model", "chat", { logprobs: true }, 200],
   ["a template", "generate", { template: "{{ .Prompt }}" }, 400, /template: is not supported/],
   ["a context", "generate", { context: [1, 2, 3] }, 400, /context: is not supported: send the messages/],
@@ -267,12 +311,23 @@ const UNUSUAL: readonly [why: string, path: "chat" | "generate", body: object, s
   ["raw with thoughts", "generate", { raw: true, think: true }, 400, /think: goes without raw/],
   ["a suffix with system", "generate", { suffix: "x", system: "y" }, 400, /system: goes without suffix/],
   ["only the prompt of it", "chat", { _debug_render_only: true }, 400, /apply-template/],
-  ["unknown fields", "chat", { nonsense: 1, width: 512, options: { num_ctx: 8192, num_gpu: 99, zap: 1 } }, 200],
+  [
+    "unknown fields",
+    "chat",
+    { nonsense: 1, width: 512, options: { num_ctx: 8192, num_gpu: 99, zap: 1 } },
+    200,
+  ],
   ["every option at what does nothing", "chat", { options: { mirostat: 0, tfs_z: 1, typical_p: 1 } }, 200],
   ["mirostat", "chat", { options: { mirostat: 2 } }, 400, /options\.mirostat: must be 0/],
   ["tfs_z", "chat", { options: { tfs_z: 0.5 } }, 400, /options\.tfs_z: must be 1/],
   ["typical_p", "chat", { options: { typical_p: 0.7 } }, 400, /options\.typical_p: must be 1/],
-  ["newlines free of a penalty", "chat", { options: { penalize_newline: false, repeat_penalty: 1.1 } }, 400, /newline/],
+  [
+    "newlines free of a penalty",
+    "chat",
+    { options: { penalize_newline: false, repeat_penalty: 1.1 } },
+    400,
+    /newline/,
+  ],
   ["newlines where there is no penalty", "chat", { options: { penalize_newline: false } }, 200],
   ["no limit", "chat", { options: { num_predict: -1 } }, 200],
   ["all of the context", "generate", { options: { num_predict: -2 } }, 200],
@@ -298,7 +353,10 @@ describe("unusual requests", () => {
 
   it("of a model that does not think for its thoughts", async () => {
     const { status, body } = await chat({ think: true }, { template: SHOWS });
-    expect([status, body.error]).toEqual([400, expect.stringContaining('"script" does not support thinking')]);
+    expect([status, body.error]).toEqual([
+      400,
+      expect.stringContaining('"script" does not support thinking'),
+    ]);
     expect((await chat({ think: false }, { template: SHOWS })).status).toBe(200);
   });
 
@@ -317,7 +375,10 @@ describe("unusual requests", () => {
   });
 
   it("have errors in Ollama's form also where there is nothing, and by another method", async () => {
-    expect(await send("/api/nothing", {})).toMatchObject({ status: 404, body: { error: expect.any(String) } });
+    expect(await send("/api/nothing", {})).toMatchObject({
+      status: 404,
+      body: { error: expect.any(String) },
+    });
     expect(await send("/api/tags", {})).toMatchObject({ status: 405, body: { error: expect.any(String) } });
   });
 });

@@ -334,7 +334,7 @@ describe("the house", () => {
 
   it("has the rooms that docs/architecture.md shows", () => {
     const table = readFileSync("docs/architecture.md", "utf8").matchAll(
-      /^\| `([\w/.]+)` +\| [^|]+\| ([^|]+) \|$/gm,
+      /^\| `([\w/.-]+)` +\| [^|]+\| ([^|]+) \|$/gm,
     );
     const shown = [...table]
       .map(

@@ -1,7 +1,7 @@
 import type { SamplerSettings } from "../sampling/settings.ts";
 
 /** The sampler's settings as llama.cpp's server and Ollama call them. */
-export const LLAMA_NAMES = {
+const LLAMA_NAMES = {
   temperature: "temperature",
   top_k: "topK",
   top_p: "topP",

@@ -42,8 +42,11 @@ export function edgeCommand(): Command {
     .addHelpText(
       "after",
       `
-Endpoints: /v1/chat/completions, /v1/completions, /v1/responses, /v1/models, /healthz, /readyz, /metrics. A request may
-name its own policy, and top_k, min_p and repetition_penalty, besides what OpenAI's API has. It starts also while the cloud is away,
+Endpoints: /v1/chat/completions, /v1/completions, /v1/responses, /v1/models, /health, /healthz, /readyz, /metrics; of
+Anthropic /v1/messages, /v1/messages/count_tokens; of Ollama /api/chat, /api/generate, /api/tags, /api/show, /api/ps; of
+llama-server /tokenize, /detokenize, /apply-template, /props. Ollama's clients find it with --port 11434, or by
+OLLAMA_HOST=http://127.0.0.1:8080. A request may name its own policy, and top_k, min_p and repetition_penalty, besides
+what OpenAI's API has. It starts also while the cloud is away,
 and connects when it comes; /readyz says how it is. Clouds with the same model are replicas: answers go on at another
 where one goes away. Clouds with other models are listed in /v1/models, and requests name them.
 

@@ -4,7 +4,7 @@ import type { SessionSettings, StopReason } from "../decoding/session.ts";
 import type { TokenLogprobs } from "../sampling/question.ts";
 import { type Seed, toSeed } from "../sampling/random.ts";
 import { type SamplerSettings, samplerSettings } from "../sampling/sampler.ts";
-import { chatTextBy, type RenderTemplate, renderTemplate } from "../text/chat-template.ts";
+import type { RenderTemplate } from "../text/chat-template.ts";
 import type { ChatMessage, ChatTool, UnreadPrompt } from "../text/conversation.ts";
 import { StopStrings } from "../text/stop-strings.ts";
 import { StreamingText, type Tokenizer } from "../text/tokenizer.ts";
@@ -20,7 +20,7 @@ import type { CloudState, Keeper } from "./keeper.ts";
 import type { LocalOpener } from "./local-opener.ts";
 import type { AnswerObserver } from "./observer.ts";
 import type { OpenedSession, Opener, RemoteOpener, TextModel } from "./opener.ts";
-import { readPrompt } from "./prompt.ts";
+import { onThisThread, promptText, readPrompt } from "./prompt.ts";
 
 /** The edge as a library: questions in, answers out as events. */
 
@@ -290,11 +290,8 @@ export class Edge {
    * @throws TemplateError
    */
   async promptText(request: PromptRequest & { readonly answerer: Answerer }): Promise<string> {
-    const unread = this.unread(request);
-    assert(!(unread instanceof Int32Array), "token ids are no text");
-    if (unread.kind === "text") return unread.text;
     const { renderTemplate: render = onThisThread } = this.options;
-    return (await chatTextBy(render, unread, this.tokenizerBy(request.answerer.opener))).text;
+    return promptText(this.unread(request), this.tokenizerBy(request.answerer.opener), render);
   }
 
   /**
@@ -451,10 +448,6 @@ export class Edge {
     const own = this.known(policy)?.chatTemplate ?? null;
     return policy.target ? (own ?? this.options.chatTemplate) : own;
   }
-}
-
-async function onThisThread(...all: Parameters<RenderTemplate>): Promise<string> {
-  return renderTemplate(...all);
 }
 
 /** One session, from its opening to its end, told to `parts`. */

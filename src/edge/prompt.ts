@@ -1,8 +1,9 @@
-import { chatTextBy, type RenderTemplate } from "../text/chat-template.ts";
+import { chatTextBy, type RenderTemplate, renderTemplate } from "../text/chat-template.ts";
 import { promptUnits, type UnreadPrompt } from "../text/conversation.ts";
 import { fillInPrompt } from "../text/fill-in.ts";
 import { encodePrompt } from "../text/read-pieces.ts";
 import type { Tokenizer } from "../text/tokenizer.ts";
+import { assert } from "../util/assert.ts";
 import { SettingError } from "../util/errors.ts";
 
 /** How a prompt that others wrote becomes tokens: bounded by the context before it is read, and read where it may take long. */
@@ -49,4 +50,20 @@ function checkUnits(units: number, most: number, contextTokens: number): void {
   if (units <= most) return;
   const message = `the prompt has ${units} characters, and the context of ${contextTokens} tokens holds ${most} at most; shorten the prompt`;
   throw new SettingError("prompt", message);
+}
+
+/** Without another thread, such as in a browser. */
+export async function onThisThread(...all: Parameters<RenderTemplate>): Promise<string> {
+  return renderTemplate(...all);
+}
+
+/** A prompt as the model's chat template writes it. @throws TemplateError */
+export async function promptText(
+  prompt: UnreadPrompt | Int32Array,
+  tokenizer: Tokenizer,
+  render: RenderTemplate,
+): Promise<string> {
+  assert(!(prompt instanceof Int32Array), "token ids are no text");
+  if (prompt.kind === "text") return prompt.text;
+  return (await chatTextBy(render, prompt, tokenizer)).text;
 }

@@ -6,10 +6,12 @@ import type { LlguidanceGrammars } from "../../grammar/llguidance/grammars.ts";
 /** Ollama's API by requests, against a model that writes as Qwen 3 does and says what a script has it say. */
 
 const SHOWS = `{%- for message in messages -%}
-{{- message.role }}: {{ message.content }}{% if message.reasoning_content %} THOUGHT {{ message.reasoning_content }}{% endif %}
-{%- for call in message.tool_calls or [] %} CALL {{ call.id }} {{ call.function.name }} {{ call.function.arguments.a }}{% endfor %}
+{{- message.role }}: {{ message.content }}
+{%- if message.reasoning_content %} THOUGHT {{ message.reasoning_content }}{% endif %}
+{%- for call in message.tool_calls or [] %} CALL {{ call.id }} {{ call.function.name }} {{ call.function.arguments }}{% endfor %}
 {%- if message.tool_call_id %} OF {{ message.tool_call_id }}{% endif %}
-{% endfor -%}
+{{- "\\n" }}
+{%- endfor -%}
 {%- if tools %}TOOLS {{ tools[0].function.name }}{% endif -%}
 {% if reasoning_effort %} EFFORT {{ reasoning_effort }}{% endif %}{% if not enable_thinking %} QUIET{% endif %}`;
 const THINKS = `{# <tool_call> </think> #}${SHOWS}`;
@@ -166,10 +168,10 @@ describe("a chat", () => {
     expect(prompts[0]!.split("\n")).toEqual([
       "system: Be kind.",
       "user: Hi!",
-      "assistant:  THOUGHT hm CALL call00000 add 3 CALL x add 4",
+      "assistant:  THOUGHT hm CALL call00000 add {'a': 3} CALL x add {'a': 4}",
       "tool: 7 OF call00000",
       "tool: 8 OF x",
-      "assistant:  CALL call00001 add ",
+      "assistant:  CALL call00001 add {}",
       "tool: 9 OF call00001",
       "TOOLS add",
     ]);

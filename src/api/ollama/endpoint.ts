@@ -32,7 +32,7 @@ const OLLAMA_VERSION = "0.12.11";
 /** Programs look for Ollama's own words here, and are told whom they found. */
 const HERE = 'PicoSpec answers here by Ollama\'s API. Its clients look for the words "Ollama is running".\n';
 
-const FILES = "models are files of the cloud here: whoever runs it says which are served";
+const FILES = "models are files of the cloud here: its operator says which are served";
 const EMBEDS = "there are no embeddings here: the engine decodes, and gives no vectors";
 /** What there is not, and why. */
 const MISSING = [

@@ -27,9 +27,10 @@ const call = (number: number, name: string, id: string | null = null): Conversat
 const args = (number: number, part: string): ConversationEvent => ({
   ...{ kind: "arguments", choice: 0, call: number, text: part },
 });
+const [A, B] = new ByteTokenizer().encode("AB") as unknown as [number, number];
 const token = (id: number): AnsweredToken => ({
-  ...{ token: id, text: String.fromCharCode(id), origin: "draft" },
-  logprobs: { logprob: -0.5, topIds: Int32Array.of(id, 66), topLogprobs: Float32Array.of(-0.5, -1) },
+  ...{ token: id, text: "A", origin: "draft" },
+  logprobs: { logprob: -0.5, topIds: Int32Array.of(id, B), topLogprobs: Float32Array.of(-0.5, -1) },
 });
 
 function shape(more: Partial<OllamaShape> = {}): OllamaShape {
@@ -145,7 +146,7 @@ describe("calls", () => {
 describe("logprobs", () => {
   const entry = { token: "A", logprob: -0.5, bytes: [65] };
   const told = [{ ...entry, top_logprobs: [entry, { token: "B", logprob: -1, bytes: [66] }] }];
-  const said = [text("A", [token(65)]), text("", [token(65)]), end()];
+  const said = [text("A", [token(A)]), text("", [token(A)]), end()];
 
   it("are with the text of their tokens, also where that says nothing", async () => {
     const all = await lines(said, { wantsLogprobs: true });

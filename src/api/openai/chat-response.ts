@@ -1,5 +1,6 @@
 import type { AnsweredToken } from "../../edge/edge.ts";
 import type { Tokenizer } from "../../text/tokenizer.ts";
+import { ahead } from "../../util/ahead.ts";
 import type { WholeChoice } from "../choices.ts";
 import type { ChoiceEnd, ConversationEvent } from "../conversation.ts";
 import { tokenLogprobs } from "../logprobs.ts";
@@ -107,22 +108,29 @@ export async function* chatChunks(
   ) => ({
     ...{ index, delta, logprobs, finish_reason: finish },
   });
-  for (let index = 0; index < count; index++) {
-    yield chunk([choiceOf(index, { role: "assistant", content: "", refusal: null })]);
-  }
-  for await (const event of events) {
-    const index = event.choice;
-    if (event.kind === "end") {
-      ends[index] = event.end;
-      const finish = finishReason(event.end, calledAs(called[index]!, shape));
-      yield chunk([choiceOf(index, {}, null, finish)], { timings: timingsOf(event.end) });
-      continue;
+  // The model does not wait until the roles are written.
+  const begun = ahead(events);
+  try {
+    for (let index = 0; index < count; index++) {
+      yield chunk([choiceOf(index, { role: "assistant", content: "", refusal: null })]);
     }
-    if (event.kind === "call") called[index] = event.call + 1;
-    const delta = deltaOf(event, shape);
-    const tokens = "tokens" in event && shape.wantsLogprobs ? event.tokens : [];
-    const logprobs = tokens.length > 0 ? logprobsOf(tokens, shape) : null;
-    if (delta || logprobs?.content.length) yield chunk([choiceOf(index, delta ?? { content: "" }, logprobs)]);
+    for await (const event of begun) {
+      const index = event.choice;
+      if (event.kind === "end") {
+        ends[index] = event.end;
+        const finish = finishReason(event.end, calledAs(called[index]!, shape));
+        yield chunk([choiceOf(index, {}, null, finish)], { timings: timingsOf(event.end) });
+        continue;
+      }
+      if (event.kind === "call") called[index] = event.call + 1;
+      const delta = deltaOf(event, shape);
+      const tokens = "tokens" in event && shape.wantsLogprobs ? event.tokens : [];
+      const logprobs = tokens.length > 0 ? logprobsOf(tokens, shape) : null;
+      if (delta || logprobs?.content.length)
+        yield chunk([choiceOf(index, delta ?? { content: "" }, logprobs)]);
+    }
+  } finally {
+    await begun.return!();
   }
   if (includeUsage) yield chunk([], { usage: usageOf(ends, count) });
 }

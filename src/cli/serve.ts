@@ -39,7 +39,7 @@ export function edgeCommand(): Command {
     .addHelpText(
       "after",
       `
-Endpoints: /v1/chat/completions, /v1/completions, /v1/models, /healthz, /readyz, /metrics. A request may name its own
+Endpoints: /v1/chat/completions, /v1/completions, /v1/models, /health, /healthz, /readyz, /metrics. A request may name its own
 policy, and top_k, min_p and repetition_penalty, besides what OpenAI's API has. It starts also while the cloud is away,
 and connects when it comes; /readyz says how it is. Clouds with the same model are replicas: answers go on at another
 where one goes away. Clouds with other models are listed in /v1/models, and requests name them.
@@ -66,7 +66,7 @@ function addEndpointOptions(command: Command): Command {
     .addOption(
       new Option(
         "--allow-origin <origin>",
-        "web pages that may ask, such as http://localhost:3000, or *; can be repeated",
+        "web pages that may ask: http://localhost:3000, http://localhost:*, https://*.example.com, or *; can be repeated",
       )
         .argParser(several)
         .default([], "none"),

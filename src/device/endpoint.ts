@@ -1,8 +1,11 @@
+import { networkInterfaces } from "node:os";
+import { originPattern } from "../api/guard.ts";
 import { type HttpServer, serveHttp } from "../api/server.ts";
 import type { Edge } from "../edge/edge.ts";
 import type { AnswerObserver } from "../edge/observer.ts";
 import { systemClock } from "../transport/node/clock.ts";
 import type { Clock } from "../util/clock.ts";
+import { SettingError } from "../util/errors.ts";
 import { type Log, SILENT_LOG } from "../util/log.ts";
 import { freshSeed, software } from "./node.ts";
 import { tellFault } from "./options.ts";
@@ -19,7 +22,7 @@ export interface EndpointSettings {
   readonly waiting?: number;
   /** names that it goes by, besides localhost */
   readonly hosts?: readonly string[];
-  /** origins of web pages that may ask, for example "http://localhost:3000"; "*": any */
+  /** origins of web pages that may ask: "http://localhost:3000", "https://*.example.com", "http://localhost:*"; "*": any */
   readonly origins?: readonly string[];
   /** clients have to bring it as a bearer token; default: not required */
   readonly apiKey?: string;
@@ -35,7 +38,7 @@ export interface EndpointSettings {
 
 /**
  * OpenAI's API over HTTP, answered by an edge, or by several that requests name by their models. The caller closes the server, and then the edge.
- * @throws HttpError `cannot_listen`
+ * @throws HttpError `cannot_listen`; SettingError for an origin that is no pattern
  * @example
  * import { createEdge, serveEndpoint } from "picospec";
  *
@@ -49,6 +52,11 @@ export function serveEndpoint(
 ): Promise<HttpServer> {
   const { port = 0, host = "127.0.0.1", concurrent = 32, waiting = 256 } = settings;
   const { hosts = [], origins = [], apiKey = null, log = SILENT_LOG, observe, failed = tellFault } = settings;
+  const wrong = origins.find((origin) => originPattern(origin) === null);
+  if (wrong !== undefined) {
+    const message = `${JSON.stringify(wrong)} is no origin: give one such as https://app.example.com, https://*.example.com or http://localhost:*`;
+    throw new SettingError("origins", message);
+  }
   const edges: readonly Edge[] = Array.isArray(edge) ? edge : [edge as Edge];
   const { notReady = linkProblem(edges, systemClock) } = settings;
   return serveHttp({
@@ -59,11 +67,22 @@ export function serveEndpoint(
     host,
     port,
     // Who listens to an address of the network goes by it.
-    guard: { hosts: [host, ...hosts], origins, apiKey },
+    guard: {
+      ...{ hosts: [host, ...hosts], origins, apiKey },
+      ...(EVERY_ADDRESS.has(host) ? { addresses: machineAddresses } : {}),
+    },
     software: software(),
     ...{ log, notReady, failed, clock: systemClock },
     ...(observe ? { observe } : {}),
   });
+}
+
+/** Listen addresses that are all of the machine's own. */
+const EVERY_ADDRESS: ReadonlySet<string> = new Set(["0.0.0.0", "::"]);
+
+/** They change as networks come and go. */
+function machineAddresses(): readonly string[] {
+  return Object.values(networkInterfaces()).flatMap((all) => (all ?? []).map(({ address }) => address));
 }
 
 /** Of tries for a link that probes cause. */

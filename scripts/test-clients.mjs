@@ -17,8 +17,7 @@ try {
     ...(args.includes("--write") ? { PICOSPEC_TEST_CLIENTS_WRITE: "1" } : {}),
   };
   const rest = args.filter((arg) => arg !== "--write");
-  process.exitCode =
-    spawnSync(process.execPath, [...vitest, ...rest], { stdio: "inherit", env }).status ?? 1;
+  process.exitCode = spawnSync(process.execPath, [...vitest, ...rest], { stdio: "inherit", env }).status ?? 1;
 } catch (error) {
   if (!(error instanceof Refusal)) throw error;
   console.error(`test:clients: ${error.message}`);

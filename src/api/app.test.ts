@@ -182,7 +182,10 @@ describe("pages", () => {
 
   it("of an allowed origin may reach into a private network", async () => {
     const { ask } = world();
-    const headers = { "access-control-request-private-network": "true", "access-control-request-method": "POST" };
+    const headers = {
+      "access-control-request-private-network": "true",
+      "access-control-request-method": "POST",
+    };
     const granted = async (origin: string, more: Record<string, string> = headers) => {
       const response = await ask(CHAT, { method: "OPTIONS", headers: { ...more, origin } });
       return response.headers.get("access-control-allow-private-network");

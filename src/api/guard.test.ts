@@ -1,6 +1,13 @@
 import { describe, expect, it } from "vitest";
 import { HttpError } from "./errors.ts";
-import { admit, checkKey, type GivenKey, type GuardedHeaders, type GuardOptions, originPattern } from "./guard.ts";
+import {
+  admit,
+  checkKey,
+  type GivenKey,
+  type GuardedHeaders,
+  type GuardOptions,
+  originPattern,
+} from "./guard.ts";
 
 const open: GuardOptions = { hosts: [], origins: [], apiKey: null };
 const verdict = (
@@ -73,24 +80,44 @@ describe("who may ask", () => {
     const host = "localhost";
     for (const origin of allowed) expect(verdict({ host, origin }, { origins: [pattern] })).toBe("in");
     for (const origin of [
-      ...["https://example.com", "http://a.example.com", "https://a.example.com.evil", "https://evilexample.com"],
-      ...["https://a.example.com:1/", "https://evil/.example.com", "https://x@a.example.comm", "https://aXexample.com"],
-      ...["https://localhost:1", "http://localhost:1.evil", "http://localhost.evil:1", "http://localhost:", "nul"],
+      ...[
+        "https://example.com",
+        "http://a.example.com",
+        "https://a.example.com.evil",
+        "https://evilexample.com",
+      ],
+      ...[
+        "https://a.example.com:1/",
+        "https://evil/.example.com",
+        "https://x@a.example.comm",
+        "https://aXexample.com",
+      ],
+      ...[
+        "https://localhost:1",
+        "http://localhost:1.evil",
+        "http://localhost.evil:1",
+        "http://localhost:",
+        "nul",
+      ],
       ...["app://page2", "app://page:1"],
     ]) {
       expect(verdict({ host, origin }, { origins: [pattern] }), origin).toBe("403 origin_not_allowed");
     }
   });
 
-  it.each(["https://ex*mple.com", "*.example.com", "https://*", "https://a.*.com", "localhost:*", "**"])(
-    "is no page of what is no pattern: %s",
-    (text) => {
-      expect(originPattern(text)).toBe(null);
-      expect(verdict({ host: "localhost", origin: "https://example.com" }, { origins: [text] })).toBe(
-        "403 origin_not_allowed",
-      );
-    },
-  );
+  it.each([
+    "https://ex*mple.com",
+    "*.example.com",
+    "https://*",
+    "https://a.*.com",
+    "localhost:*",
+    "**",
+  ])("is no page of what is no pattern: %s", (text) => {
+    expect(originPattern(text)).toBe(null);
+    expect(verdict({ host: "localhost", origin: "https://example.com" }, { origins: [text] })).toBe(
+      "403 origin_not_allowed",
+    );
+  });
 
   it("is no web page, unless its origin was allowed", () => {
     const host = "localhost:8080";

@@ -26,7 +26,10 @@ const LOOPBACK = /^(?:localhost|127(?:\.\d{1,3}){3}|\[::1\])$/i;
 const IP_LITERAL = /^(?:\d{1,3}(?:\.\d{1,3}){3}|\[[0-9a-f:.]+\])$/i;
 
 /** @throws HttpError 403 */
-export function admit(headers: GuardedHeaders, options: Pick<GuardOptions, "hosts" | "addresses" | "origins">): void {
+export function admit(
+  headers: GuardedHeaders,
+  options: Pick<GuardOptions, "hosts" | "addresses" | "origins">,
+): void {
   checkHost(headers.host, options);
   if (headers.origin !== undefined && !originAllowed(headers.origin, options)) {
     const message = `pages of ${headers.origin} may not ask here; --allow-origin ${headers.origin} would let them`;
@@ -84,7 +87,8 @@ export function originPattern(text: string): RegExp | null {
   const [, scheme, below, rest, port] = /^([a-z][a-z0-9+.-]*:\/\/)?(\*\.)?([^*]+?)(:\*)?$/is.exec(text) ?? [];
   if (rest === undefined || (scheme === undefined && (below ?? port) !== undefined)) return null;
   const literal = (part: string) => part.replace(/[.+?^${}()|[\]\\/-]/g, "\\$&");
-  const pattern = literal(scheme ?? "") + (below ? MOST_LABELS : "") + literal(rest) + (port ? "(?::\\d+)?" : "");
+  const pattern =
+    literal(scheme ?? "") + (below ? MOST_LABELS : "") + literal(rest) + (port ? "(?::\\d+)?" : "");
   return new RegExp(`^${pattern}$`, "i");
 }
 

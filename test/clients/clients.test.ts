@@ -15,7 +15,7 @@ const clients = await listClients();
 const servers: { cloud?: RunningCloud; edge?: RunningCloud; scripted?: HttpServer } = {};
 
 beforeAll(async () => {
-  servers.scripted = await startScripted(KEY);
+  servers.scripted = await startScripted(KEY, ["http://localhost:*"]);
   servers.cloud = await startCloud();
   servers.edge = await startEdge(["--cloud", servers.cloud.url, "--model", DRAFTER, "--api-key", KEY]);
 });
@@ -30,8 +30,7 @@ afterAll(async () => {
 const runs = new Map<ClientScript, Promise<Map<string, string | null>>>();
 function outcomes(script: ClientScript): Promise<Map<string, string | null>> {
   const url = servers.edge!.url.replace(/\/v1$/, "");
-  const run =
-    runs.get(script) ?? runClient(script, { url, key: KEY, scriptedUrl: servers.scripted!.url });
+  const run = runs.get(script) ?? runClient(script, { url, key: KEY, scriptedUrl: servers.scripted!.url });
   runs.set(script, run);
   return run;
 }

@@ -38,7 +38,11 @@ function chats({ pair, scripted, model }) {
       assert.equal(data.length > 0, true);
     },
     chat: async () => {
-      const { choices, usage } = await pair.chat.completions.create({ model, messages: HELLO, max_tokens: 12 });
+      const { choices, usage } = await pair.chat.completions.create({
+        model,
+        messages: HELLO,
+        max_tokens: 12,
+      });
       assert.ok(choices[0].message.content.length > 0);
       assert.ok(usage.completion_tokens > 0);
     },

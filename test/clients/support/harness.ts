@@ -56,7 +56,12 @@ function environment(home: string): NodeJS.ProcessEnv {
     ...{ PATH, LANG, HOME: home, XDG_CONFIG_HOME: join(home, ".config"), XDG_DATA_HOME: join(home, ".data") },
     ...{ HTTP_PROXY: nowhere, HTTPS_PROXY: nowhere, https_proxy: nowhere, http_proxy: nowhere },
     ...{ NO_PROXY: "127.0.0.1,localhost", no_proxy: "127.0.0.1,localhost" },
-    ...{ DO_NOT_TRACK: "1", DISABLE_TELEMETRY: "1", LITELLM_TELEMETRY: "False", LANGCHAIN_TRACING_V2: "false" },
+    ...{
+      DO_NOT_TRACK: "1",
+      DISABLE_TELEMETRY: "1",
+      LITELLM_TELEMETRY: "False",
+      LANGCHAIN_TRACING_V2: "false",
+    },
     ...{ OPENAI_AGENTS_DISABLE_TRACING: "1", AI_SDK_TELEMETRY_DISABLED: "1", PYTHONUNBUFFERED: "1" },
     ...{ LITELLM_LOCAL_MODEL_COST_MAP: "True", CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC: "1" },
   };

@@ -23,7 +23,8 @@ export function flows({ key, scriptedUrl }) {
         program: "opencode",
         before: (folder) => writeFileSync(join(folder, "opencode.json"), JSON.stringify(config)),
         call: (filePath, content) => ["write", { filePath, content }],
-        args: (prompt) => ["run", "-m", "pico/any", prompt],
+        // An argument with a space would be put in quotes.
+        args: (prompt) => ["run", "-m", "pico/any", ...prompt.split(/\s/)],
         env: { OPENCODE_DISABLE_AUTOUPDATE: "1", OPENCODE_DISABLE_MODELS_FETCH: "1" },
       }),
   };

@@ -5,8 +5,8 @@ import { byteGrammars } from "../../support/byte-grammars.ts";
 import { type Script, scriptedEdge, scriptedSeed } from "../../support/scripted.ts";
 
 /**
- * An endpoint on a real socket whose model does what a line of the last question says:
- * `@call NAME {"an": "argument"}` calls a tool, `@say TEXT` says so, `@think TEXT` before it is a thought. What a tool
+ * An endpoint on a real socket whose model does what the last question says, to
+ * the end of a line: `@call NAME {"an": "argument"}` calls a tool, `@say TEXT` says so, `@think TEXT` before it is a thought. What a tool
  * has answered is told back: `the tool said RESULT`.
  */
 
@@ -22,14 +22,14 @@ const script: Script = (prompt) => {
   const parts = prompt.split("\n[[").map((part) => /^(\w+)\]\] ?(.*)$/s.exec(part));
   const said = parts.flatMap((part) => (part ? [{ role: part[1]!, text: part[2]! }] : []));
   const hasTools = said.some(({ role }) => role === "tools");
-  const asked = said.findLastIndex(({ role, text }) => role === "user" && /^@(?:call|say) /m.test(text));
+  const asked = said.findLastIndex(({ role, text }) => role === "user" && /@(?:call|say) /.test(text));
   const result = said.slice(asked + 1).findLast(({ role }) => role === "tool");
   if (result) return `the tool said ${result.text.slice(0, MOST_RESULT_UNITS)}`;
   const text = said[asked]?.text ?? "";
-  const line = (name: string) => new RegExp(`^@${name} (.*)$`, "m").exec(text)?.[1];
+  const line = (name: string) => new RegExp(`@${name} (.*)`).exec(text)?.[1];
   const thought = line("think");
   const before = thought === undefined ? "" : `<think>\n${thought}\n</think>\n\n`;
-  const call = /^@call (\S+) (\{.*\})$/m.exec(text);
+  const call = /@call (\S+) (\{.*\})/.exec(text);
   if (call && hasTools) {
     return `${before}<tool_call>\n{"name": ${JSON.stringify(call[1])}, "arguments": ${call[2]}}\n</tool_call>`;
   }

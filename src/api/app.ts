@@ -128,7 +128,7 @@ class IgnoredFields {
 
 /**
  * Whether the process lives, and whether it can answer: for those who have neither a key nor a name of this device, and
- * told in a word.
+ * told in a line.
  */
 function addProbes(app: Hono<Env>, notReady: () => string | null): void {
   for (const [path, problem] of [

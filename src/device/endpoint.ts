@@ -105,6 +105,7 @@ export function linkProblem(
       // What comes of it is told to the next probe.
       for (const edge of edges) edge.answerer().catch(() => {});
     }
-    return "no link to the cloud";
+    const error = edges.map(({ cloud }) => cloud?.error).find((one) => one);
+    return `no link to the cloud${error ? `: ${error.message}` : ""}`;
   };
 }

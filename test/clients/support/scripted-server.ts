@@ -5,8 +5,8 @@ import { byteGrammars } from "../../support/byte-grammars.ts";
 import { type Script, scriptedEdge, scriptedSeed } from "../../support/scripted.ts";
 
 /**
- * An endpoint on a real socket whose model does what the last question says, to
- * the end of a line: `@call NAME {"an": "argument"}` calls a tool, `@say TEXT` says so, `@think TEXT` before it is a thought. What a tool
+ * An endpoint on a real socket whose model does what the last question says, to the end of a line:
+ * `@call NAME {"an": "argument"}` calls a tool, `@say TEXT` says so, `@think TEXT` before it is a thought. What a tool
  * has answered is told back: `the tool said RESULT`.
  */
 

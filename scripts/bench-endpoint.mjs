@@ -1,5 +1,5 @@
 // What the endpoint adds to an answer: the first token and tokens/s over HTTP, streamed, against the library's own answer, in
-// turns, of one edge that answers by its own model. `node scripts/bench-endpoint.mjs [MODEL.gguf] [ROUNDS]`; without a model
+// turns, warm, each to a fresh question, of one edge that answers by its own model. `node scripts/bench-endpoint.mjs [MODEL.gguf] [ROUNDS]`; without a model
 // SmolLM2-135M, fetched where it is missing. Needs `npm run build`.
 
 import { fetchSmolLm2 } from "./smollm2.mjs";
@@ -13,19 +13,23 @@ const { createEdge, serveEndpoint } = await built("src/node.js");
 const { pairedRatio } = await built("lab/bench/grid-paired.js");
 
 const TOKENS = 96;
-const WARM_ROUNDS = 4;
-const QUESTION = [{ role: "user", content: "Write a short story about a fox and a ring, without an end." }];
+/** A server is warm: what V8 has not compiled yet takes 3 ms more. These are of one token. */
+const WARM_ROUNDS = 80;
+/** Each is a fresh one, whose prompt is in no KV cache, and of as many tokens. */
+const question = (name) => [
+  { role: "user", content: `Letter ${name}. Write a story about a fox, a ring and a boat, without an end.` },
+];
 
 /** @typedef {{ firstMs: number, restMs: number, text: string }} Timed */
 
 /** @returns {Promise<Timed>} */
-async function byLibrary(edge, seed) {
+async function byLibrary(edge, seed, name, maxTokens) {
   const startMs = performance.now();
   let firstMs = 0;
   const request = {
-    prompt: QUESTION,
+    prompt: question(name),
     policy: "edge",
-    maxTokens: TOKENS,
+    maxTokens,
     seed,
     sampler: { temperature: 0.8 },
   };
@@ -36,8 +40,11 @@ async function byLibrary(edge, seed) {
 }
 
 /** @returns {Promise<Timed>} */
-async function byEndpoint(url, seed) {
-  const body = { model: "any", messages: QUESTION, stream: true, max_tokens: TOKENS, seed, temperature: 0.8 };
+async function byEndpoint(url, seed, name, maxTokens) {
+  const body = {
+    ...{ model: "any", messages: question(name), stream: true, max_tokens: maxTokens },
+    ...{ seed, temperature: 0.8 },
+  };
   const startMs = performance.now();
   const answer = await fetch(`${url}/v1/chat/completions`, {
     method: "POST",
@@ -71,16 +78,21 @@ const edge = await createEdge({ model, drafter: "model", policy: "edge", threads
 const server = await serveEndpoint(edge);
 const kept = { library: [], endpoint: [] };
 try {
-  for (let round = 0; round < WARM_ROUNDS + Number(rounds); round++) {
+  for (let round = 0; round < WARM_ROUNDS; round++) {
+    const texts = [await byLibrary(edge, round, "x", 1), await byEndpoint(server.url, round, "x", 1)];
+    if (texts[0].text !== texts[1].text) throw new Error("the texts differ");
+  }
+  for (let round = 0; round < Number(rounds); round++) {
     const ways = [
-      ["library", () => byLibrary(edge, round)],
-      ["endpoint", () => byEndpoint(server.url, round)],
+      ["library", (name) => byLibrary(edge, round, name, TOKENS)],
+      ["endpoint", (name) => byEndpoint(server.url, round, name, TOKENS)],
     ];
     if (round % 2) ways.reverse();
-    const answers = {};
-    for (const [name, ask] of ways) answers[name] = await ask();
-    if (answers.library.text !== answers.endpoint.text) throw new Error("the texts differ");
-    if (round >= WARM_ROUNDS) for (const [name] of ways) kept[name].push(answers[name]);
+    for (const [place, [name, ask]] of ways.entries()) {
+      kept[name].push(
+        await ask(`${"abcdefghijklmnopqrstuvwxyz"[round % 26]}${10 * (1 + (round % 9)) + place}`),
+      );
+    }
   }
 } finally {
   await server.close();

@@ -1,6 +1,7 @@
 // `picospec bench real --engine vllm` with all that it needs, on this machine: vLLM for CPU in three ways (with PicoSpec's
 // plugin, with its own n-gram drafts, plain), each with its gateway on processor 0; the edge on processor 1. Idle servers
-// take memory alone: 3 GB each. The drafters are 8-bit copies of a GGUF in Q4_1, for which llama.cpp has slow kernels.
+// take memory alone: 3 GB each. The drafters are GGUF files in Q4_1, or 8-bit copies of them where this processor decodes
+// those faster.
 // `node scripts/bench-vllm.mjs [--servers FILE] [options of the suite]`; with --servers it only starts them, writes their
 // options into FILE and waits to be ended.
 import { spawn, spawnSync } from "node:child_process";
@@ -17,6 +18,7 @@ import { vllmEnvironment } from "./vllm-environment.mjs";
 
 const [SERVER_CPU, EDGE_CPU] = ["0", "1"];
 const STEP_DRAFTS = 8;
+const PACE_PROMPT = "Write a long story about a boat.";
 const START_MS = 280_000;
 /** In the weights of a drafter that agrees with the target at seven places of ten, and of one that never does. */
 const NOISE = { weak: 0.125, useless: 1.5 };
@@ -95,11 +97,27 @@ async function drafterFiles(gguf) {
     files[name] = join(dirname(gguf), `noise-${noise}.gguf`);
     if (!existsSync(files[name])) await noisyModel(gguf, files[name], noise);
   }
-  for (const [name, file] of Object.entries(files)) {
-    files[name] = file.replace(/(\.Q4_1)?\.gguf$/, ".Q8_0.gguf");
-    if (!existsSync(files[name])) await eightBitModel(file, files[name]);
+  const copy = (file) => file.replace(/(\.Q4_1)?\.gguf$/, ".Q8_0.gguf");
+  for (const file of Object.values(files)) {
+    if (!existsSync(copy(file))) await eightBitModel(file, copy(file));
   }
-  return files;
+  const rates = [gguf, copy(gguf), gguf, copy(gguf)].map(draftsPerSecond);
+  const [four, eight] = [Math.max(rates[0], rates[2]), Math.max(rates[1], rates[3])];
+  const isEight = eight > four;
+  say(
+    `the drafter makes ${four} tokens/s in Q4_1 and ${eight} in Q8_0: drafts are made in ${isEight ? "Q8_0" : "Q4_1"}`,
+  );
+  if (!isEight) return files;
+  return Object.fromEntries(Object.entries(files).map(([name, file]) => [name, copy(file)]));
+}
+
+/** Of a drafter by itself, on the edge's processor. */
+function draftsPerSecond(file) {
+  const asked = ["--policy", "edge", "--threads", "1", "--temperature", "0", "--max-tokens", "120", "--json"];
+  const args = ["-c", EDGE_CPU, process.execPath, command, "run", "--model", file, ...asked, PACE_PROMPT];
+  const { stdout, stderr, status } = spawnSync("taskset", args, { encoding: "utf8" });
+  if (status !== 0) throw new Error(`the drafter ${file} did not answer: ${stderr}`);
+  return Math.round(JSON.parse(stdout).tokensPerSecond);
 }
 
 /** Starts what is missing. @returns options of the suite, and its environment */

@@ -54,8 +54,10 @@ const ROOMS: Record<string, readonly string[]> = {
   api: ["edge", "text", "grammar/ebnf", "grammar/schema"],
   "api/schema": ["api"],
   "api/openai": ["api", "api/schema"],
+  "api/ollama": ["api", "api/schema"],
+  "api/llama-server": ["api", "api/schema"],
   "api/app.ts": ["api"],
-  "api/faces.ts": ["api/openai"],
+  "api/faces.ts": ["api/openai", "api/ollama", "api/llama-server"],
   "api/server.ts": ["api/app.ts", "api/faces.ts", "ops/edge", "transport/node"],
   device: [
     "edge",

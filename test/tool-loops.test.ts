@@ -7,7 +7,7 @@ import type { Format } from "../src/text/formats/format.ts";
 import { FORMATS } from "../src/text/formats/registry.ts";
 import { byteGrammars } from "./support/byte-grammars.ts";
 import { type SampleCall, TOOLS, WRITERS } from "./support/format-samples.ts";
-import { type Script, scriptedFetch } from "./support/scripted.ts";
+import { type Script, ScriptTokenizer, scriptedFetch } from "./support/scripted.ts";
 
 /** The openai client, unmodified, against a model of each family that says what a script has it say. */
 
@@ -22,13 +22,17 @@ const TEMPLATE = `{%- for message in messages -%}
 {%- if tools %}TOOLS{% endif %}`;
 const template = ({ name, thinkingEnd }: Format) => `{# format: ${name} # ${thinkingEnd ?? ""} #}${TEMPLATE}`;
 
-let grammars: LlguidanceGrammars;
+/** by the control tokens of the model */
+const known = new Map<string, LlguidanceGrammars>();
+const grammarsOf = (specials: readonly string[]) => known.get(specials.join())!;
 beforeAll(async () => {
-  grammars = await byteGrammars();
+  for (const specials of [[], ...FORMATS.map(({ markers }) => markers)])
+    known.set(specials.join(), await byteGrammars(new ScriptTokenizer(specials)));
 });
 
 function client(format: Format, script: Script, specials: readonly string[] = format.markers): OpenAI {
   const named = (source: string | null) => FORMATS.find(({ name }) => source?.includes(`format: ${name} #`))!;
+  const grammars = grammarsOf(specials);
   const fetch = scriptedFetch({ script, specials, grammars, template: template(format), formatOf: named });
   return new OpenAI({ baseURL: "http://localhost/v1", apiKey: "none", maxRetries: 0, fetch });
 }

@@ -3,7 +3,7 @@ import OpenAI from "openai";
 import { beforeAll, describe, expect, it } from "vitest";
 import type { LlguidanceGrammars } from "../src/grammar/llguidance/grammars.ts";
 import { byteGrammars } from "./support/byte-grammars.ts";
-import { type Script, scriptedFetch } from "./support/scripted.ts";
+import { type Script, ScriptTokenizer, scriptedFetch } from "./support/scripted.ts";
 
 /** Requests with tools and thoughts, each with its right answer, from a model that writes as Qwen 3 does. */
 
@@ -17,7 +17,7 @@ const MESSAGES = [{ role: "user", content: "Say x." }];
 
 let grammars: LlguidanceGrammars;
 beforeAll(async () => {
-  grammars = await byteGrammars();
+  grammars = await byteGrammars(new ScriptTokenizer(MARKERS));
 });
 
 interface Choice {

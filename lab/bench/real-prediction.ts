@@ -39,8 +39,10 @@ export async function passTimes(
 export interface PredictionFacts {
   /** see `passTimes` */
   readonly passesMs: readonly number[];
+  /** what a further row adds to a pass while drafts come in, see `rowCost` */
+  readonly rowMs: number;
   readonly rttMs: number;
-  /** one token of the drafter */
+  /** one token of the drafter, while the target works beside */
   readonly draftMs: number;
   /** processor time of a frame on one side: of the link, not of what is in it */
   readonly frameMs: number;
@@ -52,15 +54,20 @@ export interface PredictionFacts {
 
 /**
  * Tokens a second for one client, by the simulator. Each side has one processor, which its frames take as well: an edge
- * sends one for every draft, and a cloud gets one for every row that verifies a draft.
+ * sends one for every draft, and what a cloud's take is in the cost of a row.
  */
 export function predictReal(facts: PredictionFacts): { readonly cloud: number; readonly race: number } {
-  const { passesMs, acceptance, frameMs, draftMs, ...given } = facts;
-  const [passMs = 0] = passesMs;
-  const scenario = parseScenario({
+  const asked = { seed: 1, edges: 1, answers: SIMULATED_ANSWERS };
+  const policies = (["cloud", "race"] as const).map((name) => ({ name, policy: POLICIES[name] }));
+  const [cloud, race] = simulate(scenarioOf(facts), policies, asked);
+  return { cloud: cloud!.tokensPerSecond, race: race!.tokensPerSecond };
+}
+
+function scenarioOf({ passesMs, rowMs, acceptance, frameMs, draftMs, ...given }: PredictionFacts) {
+  return parseScenario({
     ...given,
-    passMs,
-    passMsPerToken: Math.max(0, (passesMs.at(-1)! - passMs) / (passesMs.length - 1)) + frameMs,
+    passMs: passesMs[0],
+    passMsPerToken: rowMs,
     draftMs: draftMs + frameMs,
     acceptance,
     acceptanceCoupled: acceptance,
@@ -68,10 +75,4 @@ export function predictReal(facts: PredictionFacts): { readonly cloud: number; r
     prefillTokensPerSecond: 1e6,
     draftPrefillTokensPerSecond: 1e6,
   });
-  const policies = [
-    { name: "cloud", policy: POLICIES.cloud },
-    { name: "race", policy: POLICIES.race },
-  ];
-  const [cloud, race] = simulate(scenario, policies, { seed: 1, edges: 1, answers: SIMULATED_ANSWERS });
-  return { cloud: cloud!.tokensPerSecond, race: race!.tokensPerSecond };
 }

@@ -1,3 +1,4 @@
+import { POLICIES } from "../../src/decoding/policy.ts";
 import type { Edge } from "../../src/edge/edge.ts";
 import type { PassEngine } from "../../src/engine/engine.ts";
 import { toSeed } from "../../src/sampling/random.ts";
@@ -107,6 +108,34 @@ export async function benchReal(options: RealOptions): Promise<RealTiming> {
     sameText: same,
     answers,
   };
+}
+
+/** Windows of drafts that give passes of different sizes. */
+const FORCED_WINDOWS = [1, 2, 3, 4];
+const FORCED_ROUNDS = 4;
+
+/**
+ * What a further row adds to a pass, ms, where drafts come in while it runs: frames, draws, and whatever waits for the
+ * processor. Answers of one client, with drafts whether they pay or not.
+ * @param passMs of one row, the same included
+ */
+export async function rowCost(options: RealOptions, passMs: number): Promise<number> {
+  const { edge, prompts, maxTokens, temperature } = options;
+  let [ms, passes, rows] = [0, 0, 0];
+  for (let round = 0; round < FORCED_ROUNDS; round++) {
+    for (const windowTokens of FORCED_WINDOWS) {
+      const policy = { ...POLICIES.race, adaptive: false, windowTokens, segmentTokens: 1 };
+      const prompt = prompts[round % prompts.length]!;
+      const asked = { prompt, seed: toSeed(round), sampler: samplerSettings({ temperature }), policy };
+      await edge.ask({ ...asked, maxTokens: 1 });
+      const startMs = performance.now();
+      const { statistics } = await edge.ask({ ...asked, maxTokens });
+      ms += performance.now() - startMs;
+      passes += statistics.usage?.targetPasses ?? 0;
+      rows += statistics.usage?.targetRows ?? 0;
+    }
+  }
+  return rows > passes ? Math.max(0, (ms - passes * passMs) / (rows - passes)) : 0;
 }
 
 async function warmUp(way: RealWay, options: RealOptions): Promise<void> {

@@ -1,5 +1,6 @@
 import type { Grammar } from "../decoding/grammar.ts";
 import { larkOfEbnf } from "../grammar/ebnf/lark.ts";
+import { larkWithMarkers } from "../grammar/markers.ts";
 import { translated } from "../grammar/schema/prepare.ts";
 import { type Dropped, relaxedSchema } from "../grammar/schema/relax.ts";
 import { checkSize, type SchemaBudget, schemaBudget } from "../grammar/schema/size.ts";
@@ -56,7 +57,7 @@ export function answerGrammar(
     answer: wanted && !must ? answerRule(wanted, kept) : null,
   });
   const relaxed = [...(kept?.relaxed ?? []), ...callable.flatMap((one) => one.relaxed)];
-  return { grammar: { kind: "lark", source }, relaxed };
+  return { grammar: { kind: "lark", source: larkWithMarkers(source, format.markers) }, relaxed };
 }
 
 /** Of an answer that is nothing but text in a format. */

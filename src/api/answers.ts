@@ -1,14 +1,16 @@
+import { CloudError } from "../edge/connection.ts";
 import type { AnswerEnd, Answerer, Edge } from "../edge/edge.ts";
 import type { AnswerObserver } from "../edge/observer.ts";
 import type { Seed } from "../sampling/random.ts";
 import type { Format } from "../text/formats/format.ts";
 import type { Tokenizer } from "../text/tokenizer.ts";
 import { unlessAborted } from "../util/abort.ts";
+import { messageOf, SettingError } from "../util/errors.ts";
 import { Turnstile } from "../util/turnstile.ts";
 import type { AnsweringModel } from "./answer-grammar.ts";
 import { allChoices } from "./choices.ts";
 import type { Conversation, ConversationEvent } from "./conversation.ts";
-import { HttpError } from "./errors.ts";
+import { asHttpError, HttpError } from "./errors.ts";
 import { readTail } from "./prompt-tail.ts";
 import {
   type ChoiceRequest,
@@ -101,6 +103,16 @@ export class Answers {
     };
   }
 
+  /** most answers that are made at a time */
+  get places(): number {
+    return this.options.concurrent;
+  }
+
+  /** How an edge's model writes, as far as that is known. */
+  modelOf(edge: Edge): AnsweringModel {
+    return modelBy(edge.chatTemplate, this.options.formatOf);
+  }
+
   /** @throws HttpError 404 */
   named(name: string): Edge {
     const edge = this.known.find((one) => one.modelName === name);
@@ -131,11 +143,11 @@ export class Answers {
         tokenizer: edge.tokenizerBy(opener),
         relaxed: asked.relaxed,
         count,
-        events: this.run(edge, asked.choices, answerer, signal, requestId),
+        events: namingFormat(this.run(edge, asked.choices, answerer, signal, requestId), conversation),
       };
     } catch (error) {
       this.turnstile.leave(count);
-      throw error;
+      throw ofFormat(error, conversation);
     }
   }
 
@@ -163,13 +175,39 @@ export class Answers {
    * Where only one model is served it answers, whatever it is called.
    * @throws HttpError 404
    */
-  private edgeFor(name: string | undefined): Edge {
+  edgeFor(name: string | undefined): Edge {
     const { edges } = this;
     if (name === undefined || edges.length === 1) return edges[0]!;
     const edge = edges.find((one) => one.modelName === name);
     if (!edge) throw noModel(name, edges);
     return edge;
   }
+}
+
+async function* namingFormat(
+  events: AsyncGenerator<ConversationEvent, void, undefined>,
+  conversation: Conversation,
+): AsyncGenerator<ConversationEvent, void, undefined> {
+  try {
+    yield* events;
+  } catch (error) {
+    throw ofFormat(error, conversation);
+  }
+}
+
+/** A grammar is made of what a client asked for: what is wrong with it is told by the name of the field that asked. */
+function ofFormat(error: unknown, { format, tools }: Conversation): unknown {
+  const param = format?.param ?? tools[0]?.param ?? null;
+  if (param === null) return error;
+  const ours = error instanceof SettingError && error.setting === "grammar";
+  if (!ours && !(error instanceof CloudError && ofGrammar(error))) return error;
+  const code = error instanceof CloudError ? asHttpError(error).code : "invalid_value";
+  return new HttpError(400, code, `${param}: ${messageOf(error)}`, param);
+}
+
+/** A cloud tells no setting by its name. */
+function ofGrammar({ code, message }: CloudError): boolean {
+  return code === "grammar_limit" || (code === "bad_setting" && /\bgrammar\b|^EBNF/.test(message));
 }
 
 /** A chat is read here, once for all of its choices: how it ends says how the answer begins. */

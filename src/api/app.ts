@@ -98,7 +98,7 @@ async function askedOf(
   ignored: IgnoredFields,
 ): Promise<Asked> {
   return {
-    body: route.method === "POST" ? await env.body() : undefined,
+    body: route.method === "POST" && !route.bodyless ? await env.body() : undefined,
     params: req.param() as Record<string, string>,
     query: new URL(req.url).searchParams,
     header: (name) => req.header(name),
@@ -191,6 +191,8 @@ function failure(context: Context<Env>, thrown: unknown, face: Face): Response {
   context.env.failed(error, thrown);
   const retryAfter = retryAfterSeconds(error);
   if (retryAfter !== null) context.header("retry-after", `${retryAfter}`);
+  // OpenAI's clients try everything from 500 on again, unless they are told.
+  if (error.status === 501) context.header("x-should-retry", "false");
   return json(context, face.errorBody(error), error.status as ContentfulStatusCode);
 }
 
@@ -223,12 +225,16 @@ async function written(
 }
 
 /** Whose text an answer is, and what it does not keep to. */
-function tellOf(context: Context<Env>, { answeredBy, relaxed }: NonNullable<Reply["begun"]>, log: Log): void {
+function tellOf(
+  context: Context<Env>,
+  { answeredBy, relaxed, dropped = [] }: NonNullable<Reply["begun"]>,
+  log: Log,
+): void {
   context.header("x-picospec-answered-by", answeredBy);
-  if (relaxed.length === 0) return;
   // Headers are ASCII, and a schema's names need not be.
-  const list = relaxed.join(", ").replace(/[^\x20-\x7e]/g, "?");
-  context.header("x-picospec-relaxed", list.slice(0, MOST_HEADER_UNITS));
+  const list = [...relaxed, ...dropped].join(", ").replace(/[^\x20-\x7e]/g, "?");
+  if (list !== "") context.header("x-picospec-relaxed", list.slice(0, MOST_HEADER_UNITS));
+  if (relaxed.length === 0) return;
   // Their paths are names of the client's schema.
   const fields = { request: context.env.requestId, keywords: relaxed.length };
   log.warn(fields, "a schema was relaxed, as its client allows");

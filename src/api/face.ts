@@ -15,6 +15,8 @@ export interface Route {
   readonly method: "GET" | "POST" | "DELETE";
   /** with parameters as Hono has them, such as `/v1/models/:name{.+}` */
   readonly path: string;
+  /** a POST whose body, if it has one, is not read */
+  readonly bodyless?: true;
   /** @throws what `asHttpError` takes */
   answer(asked: Asked): Reply | Promise<Reply>;
 }
@@ -57,5 +59,8 @@ export type Reply = (
   | { readonly kind: "lines"; readonly lines: AsyncGenerator<object, void, undefined> }
 ) & {
   /** of an answer */
-  readonly begun?: Pick<BegunAnswer, "relaxed" | "answeredBy">;
+  readonly begun?: Pick<BegunAnswer, "relaxed" | "answeredBy"> & {
+    /** besides what is relaxed: the client is told, and the log is not */
+    readonly dropped?: readonly string[];
+  };
 };

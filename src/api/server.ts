@@ -19,6 +19,7 @@ import { discardRest } from "./discard.ts";
 import { HttpError } from "./errors.ts";
 import { facesOf } from "./faces.ts";
 import type { GuardOptions } from "./guard.ts";
+import type { ResponseStore } from "./openai/responses/store.ts";
 import { Status } from "./status.ts";
 
 /** The endpoint on a port of this device. */
@@ -33,6 +34,8 @@ export interface HttpOptions extends AnswersOptions {
   readonly software: string;
   /** lines for the operator; default: none */
   readonly log?: Log;
+  /** where responses are kept; default: in memory */
+  readonly responses?: ResponseStore;
   readonly clock: Clock;
   /** for /readyz: why it cannot answer now; null: it can */
   readonly notReady: () => string | null;
@@ -95,7 +98,11 @@ export async function serveHttp(options: HttpOptions): Promise<HttpServer> {
   const { guard, software, notReady } = options;
   const exposition = async () => ({ type: EXPOSITION_TYPE, text: await metrics.text() });
   const faces = [
-    ...facesOf({ answers, freshId, nowSeconds: () => Math.floor(Date.now() / 1000) }),
+    ...facesOf({
+      ...{ answers, freshId, clock, nowSeconds: () => Math.floor(Date.now() / 1000) },
+      nowText: () => new Date().toISOString(),
+      ...(options.responses ? { responses: options.responses } : {}),
+    }),
     new Status({ answers, software, exposition }),
   ];
   const shared = {

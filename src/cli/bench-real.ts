@@ -1,7 +1,7 @@
 import { benchFollowed, CHANGED_PASSES_MS, type Followed } from "../../lab/bench/followed.ts";
 import { frameCost, pings } from "../../lab/bench/probe.ts";
 import { BENCH_PROMPTS } from "../../lab/bench/prompts.ts";
-import { benchReal, type RealTiming } from "../../lab/bench/real.ts";
+import { benchReal, type RealTiming, rowCost } from "../../lab/bench/real.ts";
 import { passTimes, predictReal } from "../../lab/bench/real-prediction.ts";
 import { quantile } from "../../lab/models/fit.ts";
 import { halvesOfCpus, keepToCpus } from "../device/cpus.ts";
@@ -17,6 +17,7 @@ import { samplerSettings } from "../sampling/settings.ts";
 import { chatPrompt } from "../text/chat-template.ts";
 import { systemClock } from "../transport/node/clock.ts";
 import { connect } from "../transport/node/connect.ts";
+import { besideBusy } from "./busy.ts";
 import { startCloudProcess } from "./cloud-process.ts";
 import { figure, progressBar, table } from "./output.ts";
 import { wrapped } from "./text.ts";
@@ -37,9 +38,21 @@ export interface BenchRealOptions {
   readonly maxTokens: number;
 }
 
+/** A cloud that runs, an edge, and the models of both sides. */
+interface Pair extends BenchRealOptions {
+  readonly edge: Edge;
+  readonly bare: PassEngine;
+  readonly prompts: readonly Int32Array[];
+  readonly url: string;
+  /** that the cloud keeps to; null: any */
+  readonly cpus: string | null;
+}
+
 interface Simulated {
   /** of one token and more, the draws included: medians, ms */
   readonly passesMs: readonly number[];
+  /** what a further row adds while drafts come in */
+  readonly rowMs: number;
   readonly rttMs: number;
   readonly draftMs: number;
   readonly frameMs: number;
@@ -96,7 +109,10 @@ async function benchClients(
     const prompts = promptsFor(model);
     const timing = await inTurns(edge, bare, model, prompts, clients, options);
     // Of several clients the drafter is one, which the simulator does not know of.
-    const simulated = clients > 1 ? null : await predicted(timing, bare, prompts[0]!, cloud.url, drafterFile);
+    const simulated =
+      clients > 1
+        ? null
+        : await predicted(timing, { edge, bare, prompts, url: cloud.url, cpus: cloudCpus, ...options });
     return { ...timing, simulated };
   } finally {
     for (const close of opened.reverse()) await close();
@@ -132,20 +148,28 @@ async function inTurns(
 }
 
 /** The simulator's word, from what is measured here without cloud and edge; acceptance alone is race's own. */
-async function predicted(
-  timing: RealTiming,
-  bare: PassEngine,
-  prompt: Int32Array,
-  url: string,
-  drafterFile: string,
-): Promise<Simulated> {
+async function predicted(timing: RealTiming, pair: Pair): Promise<Simulated> {
+  const { edge, bare, prompts, url, cpus, targetFile, drafterFile, rounds, maxTokens } = pair;
+  const prompt = prompts[0]!;
   const sampler = samplerSettings({ temperature: TEMPERATURE });
   const passesMs = await passTimes(bare, prompt, sampler);
+  const asked = {
+    edge,
+    bare,
+    endTokens: [],
+    prompts,
+    clients: 1,
+    rounds,
+    maxTokens,
+    temperature: TEMPERATURE,
+  };
+  const rowMs = await rowCost(asked, passesMs[0]!);
   const model = await LlamaModel.load(drafterFile, { gpu: "off" });
   try {
     const shape = { kvSlots: 1, threads: 1, contextTokens: CONTEXT_TOKENS };
     const drafter = await llamaTargetModel(model, shape);
-    const [draftMs = 0] = await passTimes(drafter, prompt, sampler).finally(() => drafter.close());
+    const drafts = () => passTimes(drafter, prompt, sampler);
+    const [draftMs = 0] = await besideBusy(targetFile, cpus, drafts).finally(() => drafter.close());
     const tokenizer = new LlamaTokenizer(model);
     const link = { transport: await connect(url), tokenizer, drafter: null, clock: systemClock };
     const client = await connectEdge({ ...link, client: software() });
@@ -156,7 +180,14 @@ async function predicted(
       0.5,
     );
     const { accepted, judged, answerTokens } = timing;
-    const facts = { passesMs, rttMs, draftMs, frameMs, acceptance: judged > 0 ? accepted / judged : 0.7 };
+    const facts = {
+      passesMs,
+      rowMs,
+      rttMs,
+      draftMs,
+      frameMs,
+      acceptance: judged > 0 ? accepted / judged : 0.7,
+    };
     const promptTokens = prompt.length;
     return {
       ...facts,
@@ -209,7 +240,7 @@ function simulatedText(one: Simulated, measured: RealTiming["tokensPerSecond"]):
     return `${way} ${figure(one[way], 1)} tokens/s (${error >= 0 ? "+" : ""}${error.toFixed(0)}%)`;
   };
   const passes = one.passesMs.map((ms) => figure(ms)).join(", ");
-  return `Simulated for one client: ${off("cloud")}, ${off("race")}; from passes of ${passes} ms for 1 to ${one.passesMs.length} rows, ${figure(one.draftMs)} ms a draft, ${figure(one.frameMs, 3)} ms of processor time a frame, a round trip of ${figure(one.rttMs)} ms and ${figure(one.acceptance)} of the drafts accepted.`;
+  return `Simulated for one client: ${off("cloud")}, ${off("race")}; from passes of ${passes} ms for 1 to ${one.passesMs.length} rows, ${figure(one.rowMs)} ms more for a row while drafts come in, ${figure(one.draftMs)} ms a draft beside the target, ${figure(one.frameMs, 3)} ms of processor time a frame, a round trip of ${figure(one.rttMs)} ms and ${figure(one.acceptance)} of the drafts accepted.`;
 }
 
 function interval({ ratio, low, high }: RealTiming["raceOverCloud"]): string {

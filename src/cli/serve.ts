@@ -28,6 +28,8 @@ export interface EdgeValues extends ModelsValues, LogValues, TraceValue {
   readonly apiKey?: string;
   readonly concurrent: number;
   readonly waiting: number;
+  readonly store?: string;
+  readonly storeDays: number;
 }
 
 export function edgeCommand(): Command {
@@ -40,8 +42,8 @@ export function edgeCommand(): Command {
     .addHelpText(
       "after",
       `
-Endpoints: /v1/chat/completions, /v1/completions, /v1/models, /health, /healthz, /readyz, /metrics. A request may name its own
-policy, and top_k, min_p and repetition_penalty, besides what OpenAI's API has. It starts also while the cloud is away,
+Endpoints: /v1/chat/completions, /v1/completions, /v1/responses, /v1/models, /health, /healthz, /readyz, /metrics. A request may
+name its own policy, and top_k, min_p and repetition_penalty, besides what OpenAI's API has. It starts also while the cloud is away,
 and connects when it comes; /readyz says how it is. Clouds with the same model are replicas: answers go on at another
 where one goes away. Clouds with other models are listed in /v1/models, and requests name them.
 
@@ -81,6 +83,17 @@ export function addEndpointOptions(command: Command): Command {
       new Option("--waiting <n>", "requests that wait for their turn; more are turned away")
         .argParser(whole(0, 100_000))
         .default(256),
+    )
+    .addOption(
+      new Option(
+        "--store <folder>",
+        "keep responses of /v1/responses on disk (default: in memory, the last 1000)",
+      ),
+    )
+    .addOption(
+      new Option("--store-days <n>", "remove stored responses that are older")
+        .argParser(whole(1, 36_500))
+        .default(30),
     );
 }
 
@@ -114,7 +127,7 @@ async function answerUntilStopped(
   values: EdgeValues,
   { log, trace, failed, broken }: Watchers,
 ): Promise<void> {
-  const { port, host, concurrent, waiting, apiKey, allowHost, allowOrigin } = values;
+  const { port, host, concurrent, waiting, apiKey, allowHost, allowOrigin, store, storeDays } = values;
   const server = await serveEndpoint(edges, {
     port,
     host,
@@ -126,6 +139,7 @@ async function answerUntilStopped(
     failed,
     ...(trace ? { observe: (requestId) => trace.observer(requestId) } : {}),
     ...(apiKey === undefined ? {} : { apiKey }),
+    ...(store === undefined ? {} : { store: { folder: store, days: storeDays } }),
   });
   const announce = () => {
     for (const edge of edges) {

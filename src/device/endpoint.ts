@@ -9,6 +9,7 @@ import { SettingError } from "../util/errors.ts";
 import { type Log, SILENT_LOG } from "../util/log.ts";
 import { freshSeed, software } from "./node.ts";
 import { tellFault } from "./options.ts";
+import { ResponseFiles } from "./response-files.ts";
 
 /** What may be said about an endpoint; nothing has to be. */
 export interface EndpointSettings {
@@ -26,6 +27,8 @@ export interface EndpointSettings {
   readonly origins?: readonly string[];
   /** clients have to bring it as a bearer token; default: not required */
   readonly apiKey?: string;
+  /** responses are kept on disk; default: in memory, the last thousand */
+  readonly store?: StoreSettings;
   /** lines for the operator: requests, answers, a schema that was relaxed; no text and no secrets. Default: none */
   readonly log?: Log;
   /** called for each answer: counts or traces it; default: nothing does */
@@ -36,9 +39,19 @@ export interface EndpointSettings {
   readonly failed?: (error: unknown) => void;
 }
 
+/** Where responses are kept, to be read again and gone on from. */
+export interface StoreSettings {
+  /** made where it is not there; one that others may read is refused */
+  readonly folder: string;
+  /** older responses are removed; default: 30 */
+  readonly days?: number;
+}
+
+const DEFAULT_STORE_DAYS = 30;
+
 /**
  * OpenAI's API over HTTP, answered by an edge, or by several that requests name by their models. The caller closes the server, and then the edge.
- * @throws HttpError `cannot_listen`; SettingError for an origin that is no pattern
+ * @throws HttpError `cannot_listen`; PicoSpecError `bad_store`; SettingError for an origin that is no pattern
  * @example
  * import { createEdge, serveEndpoint } from "picospec";
  *
@@ -46,7 +59,7 @@ export interface EndpointSettings {
  * const server = await serveEndpoint(edge, { port: 8080 });
  * console.log(`${server.url}/v1`);
  */
-export function serveEndpoint(
+export async function serveEndpoint(
   edge: Edge | readonly Edge[],
   settings: EndpointSettings = {},
 ): Promise<HttpServer> {
@@ -59,7 +72,10 @@ export function serveEndpoint(
   }
   const edges: readonly Edge[] = Array.isArray(edge) ? edge : [edge as Edge];
   const { notReady = linkProblem(edges, systemClock) } = settings;
-  return serveHttp({
+  const { store } = settings;
+  const responses = store && new ResponseFiles({ days: DEFAULT_STORE_DAYS, ...store, log, nowMs: Date.now });
+  const serving = serveHttp({
+    ...(responses ? { responses } : {}),
     edge,
     freshSeed,
     concurrent,
@@ -75,6 +91,14 @@ export function serveEndpoint(
     ...{ log, notReady, failed, clock: systemClock },
     ...(observe ? { observe } : {}),
   });
+  if (!responses) return serving;
+  try {
+    const server = await serving;
+    return { ...server, close: () => server.close().finally(() => responses.close()) };
+  } catch (error) {
+    responses.close();
+    throw error;
+  }
 }
 
 /** Listen addresses that are all of the machine's own. */

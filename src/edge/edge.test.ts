@@ -96,6 +96,13 @@ describe("an edge", () => {
     expect(new Set(tokens.map(({ origin }) => origin)).size).toBeGreaterThan(1);
   });
 
+  it("gives no token where none is wanted, and reads the prompt all the same", async () => {
+    const events = await all((await edge()).answer({ ...ask, maxTokens: 0 }));
+    expect(events).toHaveLength(1);
+    expect(endOf(events)).toMatchObject({ reason: "length", promptTokens: 5, statistics: { tokens: 0 } });
+    await expect(all((await edge()).answer({ ...ask, maxTokens: -1 }))).rejects.toThrow(/maxTokens must be/);
+  });
+
   it("gives many answers at a time, each as it would be alone", async () => {
     const here = await edge();
     const requests = Array.from({ length: 12 }, (_, i) => ({

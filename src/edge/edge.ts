@@ -4,7 +4,7 @@ import type { SessionSettings, StopReason } from "../decoding/session.ts";
 import type { TokenLogprobs } from "../sampling/question.ts";
 import { type Seed, toSeed } from "../sampling/random.ts";
 import { type SamplerSettings, samplerSettings } from "../sampling/sampler.ts";
-import { type RenderTemplate, renderTemplate } from "../text/chat-template.ts";
+import { chatTextBy, type RenderTemplate, renderTemplate } from "../text/chat-template.ts";
 import type { ChatMessage, ChatTool, UnreadPrompt } from "../text/conversation.ts";
 import { StopStrings } from "../text/stop-strings.ts";
 import { StreamingText, type Tokenizer } from "../text/tokenizer.ts";
@@ -47,7 +47,7 @@ export interface AnswerRequest {
   readonly sampler?: Partial<SamplerSettings>;
   /** the default is a fresh one */
   readonly seed?: Seed | number | bigint;
-  /** the default is as many as the context has room for */
+  /** 0: none, the prompt is read alone; the default is as many as the context has room for */
   readonly maxTokens?: number;
   /** texts that end the answer; they are not part of it */
   readonly stop?: readonly string[];
@@ -282,6 +282,20 @@ export class Edge {
   }
 
   /**
+   * The text of a prompt as the chat template of the model that answers writes it, without a begin token that the
+   * tokenizer adds.
+   * @param request its prompt is no token ids
+   * @throws TemplateError
+   */
+  async promptText(request: PromptRequest & { readonly answerer: Answerer }): Promise<string> {
+    const unread = this.unread(request);
+    assert(!(unread instanceof Int32Array), "token ids are no text");
+    if (unread.kind === "text") return unread.text;
+    const { renderTemplate: render = onThisThread } = this.options;
+    return (await chatTextBy(render, unread, this.tokenizerBy(request.answerer.opener))).text;
+  }
+
+  /**
    * Answers a question. The work goes on whether the events are read or not; leaving the loop early ends it.
    * @throws TemplateError, SettingError before the first event; CloudError when the cloud refuses, fails or goes away
    */
@@ -377,9 +391,11 @@ export class Edge {
     const tokenizer = this.tokenizerBy(opener);
     const promptTokens = prompt.length;
     const settings = this.settingsOf(request, policy, opener.model.contextTokens - promptTokens);
+    const answeredBy = policy.target ? "target" : "edge";
+    if (settings.maxTokens === 0)
+      return { answeredBy, reason: "length", promptTokens, statistics: new PipelineStatistics() };
     const parts = new AnswerParts(tokenizer, request, events);
     const { observer } = request;
-    const answeredBy = policy.target ? "target" : "edge";
     return { ...(await collect(opener, settings, prompt, parts, leave, observer)), promptTokens, answeredBy };
   }
 

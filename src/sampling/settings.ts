@@ -33,6 +33,9 @@ export interface SamplerSettings {
 
 type RowOf<T> = T extends number ? NumberRow & { readonly default: number } : PairsRow;
 
+/** No token is less likely and the likeliest one of its step: a nucleus of this mass is that token. */
+const LEAST_TOP_P = 1e-9;
+
 /**
  * What the library, the wire, the command line and the APIs derive their part from: a new setting is a member of
  * `SamplerSettings`, a row here, and what the chain does with it. Bounds keep a row's cost and its numbers in hand.
@@ -68,6 +71,9 @@ export const SAMPLER_ROWS = {
     help: "keep the k likeliest tokens",
     flag: "--top-k <k>",
     field: "top_k",
+    fieldRange: { least: 0, most: 2 ** 31, whole: true, also: -1 },
+    // As vLLM has it.
+    fieldMeans: [[-1, 0]],
   },
   topP: {
     kind: "number",
@@ -77,6 +83,9 @@ export const SAMPLER_ROWS = {
     help: "keep the fewest tokens with this much mass",
     flag: "--top-p <p>",
     field: "top_p",
+    fieldRange: { least: 0, most: 1 },
+    // OpenAI's range begins at 0: the likeliest token alone.
+    fieldMeans: [[0, LEAST_TOP_P]],
   },
   minP: {
     kind: "number",
@@ -95,6 +104,7 @@ export const SAMPLER_ROWS = {
     help: "on logits of tokens seen lately",
     flag: "--repetition-penalty <x>",
     field: "repetition_penalty",
+    fieldAliases: ["repeat_penalty"],
   },
   presencePenalty: {
     kind: "number",
@@ -123,6 +133,7 @@ export const SAMPLER_ROWS = {
     unit: "tokens",
     help: "how many tokens back the penalties look",
     flag: "--penalty-last-n <n>",
+    field: "repeat_last_n",
   },
   logitBias: {
     kind: "pairs",

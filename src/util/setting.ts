@@ -37,8 +37,12 @@ export interface NumberRow extends Row {
   readonly default?: number;
   /** what the default does, for --help: "all", "none" */
   readonly defaultMeans?: string;
-  /** OpenAI's own range, where it is narrower */
+  /** OpenAI's own range, where it is narrower; with what clients of other servers send */
   readonly fieldRange?: NumberRange;
+  /** what the field is called elsewhere */
+  readonly fieldAliases?: readonly string[];
+  /** values of the field that stand for others: [given, meant] */
+  readonly fieldMeans?: readonly (readonly [number, number])[];
 }
 
 export interface FlagRow extends Row {

@@ -17,17 +17,11 @@ type Splits = Record<string, readonly [open: boolean, split: string]>;
 
 /** Where ours is another one, and why. A difference that is gone fails the test, too. */
 const DIFFERENT: Readonly<Record<string, string>> = {
-  "Cohere2MoE 2b542f933ad3c7e0": "cut off before the arguments: llama.cpp has the call with {, ours has none",
-  "MiniMax-M3 ce105dfccfca7568": "a string or an object: llama.cpp has its tags as a string, ours the object",
-  "CohereForAI-c4ai-command-r7b-12-2024-tool_use 349dccd5ae4bf1ae": "the same",
+  "MiniMax-M3 ce105dfccfca7568":
+    "tags for what may be a string or an object: llama.cpp has a string of markers and tags, ours the object",
   "ibm-granite-granite-3.3-2B-Instruct c26253e53f5d3de5":
-    "llama.cpp keeps the tags around the answer as text",
+    "llama.cpp keeps the tags around the answer as text; its own test expects ours, and is commented out there",
 };
-/** Templates whose calls are not read. */
-const UNREAD: Readonly<Record<string, string>> = {
-  "muse-glimmer": "a recipient in each header, which no other family has",
-};
-
 const hashed = (value: unknown) =>
   createHash("sha256").update(JSON.stringify(value)).digest("hex").slice(0, 16);
 const keyOf = ({ template, text, tools, thinking, parallel, cut }: ChatSample) =>
@@ -44,7 +38,9 @@ function canonical(value: unknown): unknown {
   );
 }
 
+/** A brace alone says nothing yet: llama.cpp has it where a call was cut off before its arguments. */
 function argumentsOf(text: string): unknown {
+  if (text.trim() === "{") return "";
   try {
     return canonical(JSON.parse(text));
   } catch {
@@ -122,7 +118,7 @@ describe("answers that llama.cpp tests its parser with", () => {
       for (const size of [1, 2, 3, 4, 5]) expect(split(size)).toEqual(whole);
       compared++;
       templates.add(sample.template);
-      if (hashed(essence(whole)) === expected || sample.template in UNREAD) continue;
+      if (hashed(essence(whole)) === expected) continue;
       other.push(`${sample.template} ${keyOf(sample)}`);
     }
     expect(compared).toBeGreaterThan(300);

@@ -1,6 +1,7 @@
 import { readFileSync } from "node:fs";
 import type { Grammar } from "../../src/decoding/grammar.ts";
 import type { GrammarMatcher } from "../../src/grammar/grammar.ts";
+import type { ControlTokens } from "../../src/grammar/llguidance/controls.ts";
 import { LlguidanceGrammars, type LlguidanceOptions } from "../../src/grammar/llguidance/grammars.ts";
 import { type GrammarModule, grammarModule } from "../../src/grammar/llguidance/library.ts";
 import { LlguidanceMatcher, type MatcherPlace } from "../../src/grammar/llguidance/matcher.ts";
@@ -86,10 +87,12 @@ export function libraryAlone(grammars: LlguidanceGrammars, schema: string): Gram
     place(source: LibraryGrammar): MatcherPlace;
     readonly instance: number;
     readonly tokenizer: Tokenizer;
+    readonly controls: ControlTokens;
     open: number;
   };
   const source: LibraryGrammar = { kind: "json_schema", text: schema };
   const handle = kept.begin(source);
   kept.open++;
-  return new LlguidanceMatcher(kept.place(source), { handle, instance: kept.instance }, kept.tokenizer);
+  const held = { handle, instance: kept.instance };
+  return new LlguidanceMatcher(kept.place(source), held, kept.tokenizer, kept.controls.known([]));
 }

@@ -23,8 +23,12 @@ export interface SampleTool {
 const SPACE = /(?:\s|\/\*.*?\*\/|\/\/[^\n]*\n|,)*/y;
 const ESCAPES: Readonly<Record<string, string>> = { n: "\n", t: "\t", r: "\r" };
 
-/** Literals in C++ that follow each other, as one text. */
-function literals(source: string, from: number): { text: string; end: number } | null {
+/** Literals in C++ that follow each other, and constants that are added to them, as one text. */
+function literals(
+  source: string,
+  from: number,
+  constants: ReadonlyMap<string, string> = new Map(),
+): { text: string; end: number } | null {
   let at = from;
   let text: string | null = null;
   for (;;) {
@@ -42,7 +46,15 @@ function literals(source: string, from: number): { text: string; end: number } |
       const [found] = quoted.exec(source)!;
       text = (text ?? "") + found.slice(1, -1).replace(/\\(.)/g, (_, unit) => ESCAPES[unit] ?? unit);
       at = next + found.length;
-    } else return text === null ? null : { text, end: at };
+    } else {
+      const name: RegExpExecArray | null = /^\+?\s*(\w+)/.exec(source.slice(next, next + 100));
+      const constant: string | undefined = constants.get(name?.[1] ?? "");
+      if (name && constant !== undefined) {
+        text = (text ?? "") + constant;
+        at = next + name[0].length;
+      } else if (text !== null && source[next] === "+") at = next + 1;
+      else return text === null ? null : { text, end: at };
+    }
     // Between the fields of a tool is a comma, and its literals are one each.
     if (/^\s*,/.test(source.slice(at))) return { text, end: at };
   }
@@ -65,6 +77,15 @@ function toolsIn(source: string): Map<string, SampleTool> {
   return tools;
 }
 
+function constantsIn(source: string): Map<string, string> {
+  const constants = new Map<string, string>();
+  for (const { 1: name, index, 0: all } of source.matchAll(/const std::string (\w+) =/g)) {
+    const value = literals(source, index + all.length);
+    if (value && source[value.end] === ";") constants.set(name!, value.text);
+  }
+  return constants;
+}
+
 /** What else a sample may ask for, and is of no concern to a reader. */
 const OTHER = /\.(?:messages|continue_final_message|json_schema|add_generation_prompt)\(/;
 
@@ -77,8 +98,9 @@ export async function chatSamples(): Promise<ChatSample[]> {
   const samples: ChatSample[] = [];
   for (let part = 1; part + 1 < parts.length; part += 2) {
     const body = parts[part + 1]!;
+    const constants = constantsIn(body);
     for (const { index, 0: begin } of body.matchAll(/\btst2?\.test\(/g)) {
-      const literal = literals(body, index + begin.length);
+      const literal = literals(body, index + begin.length, constants);
       if (!literal) continue;
       const rest = body.slice(literal.end, body.indexOf(".run()", literal.end));
       const named = /\.tools\(\{([\s\S]*?)\}\)/.exec(rest)?.[1] ?? "";

@@ -383,6 +383,20 @@ export const WRITERS: Readonly<Record<string, Writer>> = {
     thought: (text) => `<|think|>${text}<|end|><|begin|>assistant`,
     text: (text) => `<|content|>${text}<|end|>`,
   },
+  "muse-glimmer": {
+    calls: (calls) =>
+      calls
+        .map(
+          ({ name, args }) =>
+            ` to=${name}<|message|><atem:function_calls>\n<atem:invoke name="${name}">\n${Object.entries(args)
+              .map(([key, value]) => `<atem:parameter name="${key}">${bare(value)}</atem:parameter>\n`)
+              .join("")}</atem:invoke>\n</atem:function_calls>`,
+        )
+        .join("<|eom|><|start|>assistant"),
+    thought: (text) => ` to=self<|message|>${text}<|eom|><|start|>assistant`,
+    opens: " to=self<|message|>",
+    text: (text) => ` to=user<|message|>${text}`,
+  },
   "gpt-oss": {
     calls: (calls) =>
       calls

@@ -1,6 +1,6 @@
 import { Answers, type AnswersOptions } from "../../src/api/answers.ts";
 import { type Caller, createApp } from "../../src/api/app.ts";
-import { facesOf } from "../../src/api/faces.ts";
+import { type FacesOptions, facesOf } from "../../src/api/faces.ts";
 import { POLICIES } from "../../src/decoding/policy.ts";
 import type { SessionSettings } from "../../src/decoding/session.ts";
 import { CloudError } from "../../src/edge/connection.ts";
@@ -20,7 +20,7 @@ import { ByteTokenizer, END } from "./byte-grammars.ts";
 /** An endpoint whose model says what a script has it say: for what becomes of the text of any family. */
 
 /** Bytes, and special tokens that are no text. */
-class ScriptTokenizer extends ByteTokenizer {
+export class ScriptTokenizer extends ByteTokenizer {
   readonly specials: readonly string[];
   /** where there are special tokens of these names */
   readonly fillIn: FillInTokens | null;
@@ -81,8 +81,7 @@ function scriptedOpener(
     const { grammar, maxTokens } = settings;
     const matcher = grammar ? grammars.matcher(grammar) : null;
     const text = script(tokenizer.decode(prompt));
-    // The vocabulary of grammars has no special tokens here.
-    const tokens = [...tokenizer.encode(text, matcher === null), END];
+    const tokens = [...tokenizer.encode(text, true), END];
     void (async () => {
       const statistics = new PipelineStatistics();
       const said: number[] = [];
@@ -117,7 +116,12 @@ export interface ScriptedOptions extends Pick<AnswersOptions, "formatOf"> {
   readonly template: string;
   /** texts of tokens that are no text by themselves */
   readonly specials: readonly string[];
+  /** over the vocabulary of a `ScriptTokenizer` of these */
   readonly grammars: Grammars;
+  /** clients have to bring it; default: none */
+  readonly apiKey?: string;
+  /** what faces take besides */
+  readonly faces?: Partial<FacesOptions>;
 }
 
 /** An edge without a cloud whose small model is the script. */
@@ -133,14 +137,19 @@ export const scriptedSeed = () => toSeed(1);
 
 /** @returns what a client takes for `fetch` */
 export function scriptedFetch(options: ScriptedOptions): typeof fetch {
-  const rest = options.formatOf ? { formatOf: options.formatOf } : {};
+  const { apiKey = null, faces, formatOf } = options;
+  const rest = formatOf ? { formatOf } : {};
   const edge = scriptedEdge(options);
   const answers = new Answers({ ...rest, edge, freshSeed: scriptedSeed, concurrent: 4, waiting: 4 });
   let ids = 0;
+  const clock = new VirtualClock();
   const app = createApp({
-    faces: facesOf({ answers, freshId: () => `${ids++}`, nowSeconds: () => 0 }),
-    ...{ guard: { hosts: [], origins: [], apiKey: null }, notReady: () => null },
-    ...{ log: SILENT_LOG, clock: new VirtualClock() },
+    faces: facesOf({
+      ...{ answers, clock, freshId: () => `${ids++}` },
+      ...{ nowSeconds: () => 0, nowText: () => "1970-01-01T00:00:00.000Z", ...faces },
+    }),
+    ...{ guard: { hosts: [], origins: [], apiKey }, notReady: () => null },
+    ...{ log: SILENT_LOG, clock },
   });
   return async (url, init) => {
     const headers = new Headers(init?.headers);

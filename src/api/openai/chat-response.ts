@@ -2,7 +2,7 @@ import type { AnsweredToken } from "../../edge/edge.ts";
 import type { Tokenizer } from "../../text/tokenizer.ts";
 import type { WholeChoice } from "../choices.ts";
 import type { ChoiceEnd, ConversationEvent } from "../conversation.ts";
-import { chatLogprobs } from "./logprobs.ts";
+import { tokenLogprobs } from "../logprobs.ts";
 import { finishReason, timingsOf, usageOf } from "./usage.ts";
 
 /** Chat completions as OpenAI's API answers them. */
@@ -154,5 +154,5 @@ function deltaOf(
 }
 
 function logprobsOf(tokens: readonly AnsweredToken[], { tokenizer }: ChatShape) {
-  return { content: chatLogprobs(tokens, tokenizer), refusal: null };
+  return { content: tokenLogprobs(tokens, tokenizer), refusal: null };
 }

@@ -4,8 +4,10 @@ import type { CallableTool, Conversation, Thinking, ToolUse } from "../conversat
 import { formatOf, present } from "./format.ts";
 import { samplingOf } from "./sampling.ts";
 import type { ChatBody } from "./schema/chat.ts";
+import { maxTokensOf } from "./schema/common.ts";
 import type { contentSchema, messageSchema } from "./schema/messages.ts";
 import type { functionSchema } from "./schema/tools.ts";
+import { thinkingOf } from "./thinking.ts";
 
 /** A chat completion's request as a conversation. @throws HttpError 400, SettingError */
 export function chatConversation(body: ChatBody): Conversation {
@@ -17,17 +19,20 @@ export function chatConversation(body: ChatBody): Conversation {
   );
   const last = body.messages.at(-1)!;
   return {
-    model: body.model,
+    model: body.model ?? undefined,
     prompts: [body.messages.map(plainMessage)],
     choices: body.n ?? 1,
     ...{ special: false, suffix: null },
     tools: [...tools, ...functions],
     toolUse: toolUseOf(body),
-    thinking: thinkingOf(body),
+    thinking: chatThinking(body),
     continues: last.role === "assistant" && !called(last) && body.continue_final_message !== false,
     format: formatOf(body),
     logprobs: body.logprobs ? (body.top_logprobs ?? 0) : null,
-    sampling: samplingOf(body, body.max_completion_tokens ?? body.max_tokens ?? undefined),
+    sampling: samplingOf(
+      body,
+      maxTokensOf(undefined, body.max_completion_tokens, body.max_tokens, body.n_predict),
+    ),
   };
 }
 
@@ -50,22 +55,28 @@ function toolUseOf(body: ChatBody): ToolUse {
   return { mode, allowed: tools.map((tool) => tool.function.name), parallel };
 }
 
-function thinkingOf(body: ChatBody): Thinking {
-  const { reasoning_effort: effort, enable_thinking, chat_template_kwargs } = body;
-  const enabled = enable_thinking ?? (effort === "none" ? false : null);
-  return {
-    variables: {
-      ...(present(effort) ? { reasoning_effort: effort } : {}),
-      ...(enabled === null ? {} : { enable_thinking: enabled }),
-      ...chat_template_kwargs,
-    },
-    budgetTokens: body.thinking_budget_tokens ?? body.thinking_token_budget ?? null,
-  };
+function chatThinking(body: ChatBody): Thinking {
+  const { reasoning, thinking } = body;
+  const type = thinking?.type;
+  return thinkingOf(body, {
+    efforts: [
+      ["reasoning_effort", body.reasoning_effort],
+      ["reasoning.effort", reasoning?.effort],
+    ],
+    enabled: [
+      ["reasoning.enabled", reasoning?.enabled],
+      ["thinking.type", type === "enabled" ? true : type === "disabled" ? false : null],
+    ],
+    budgets: [
+      ["reasoning.max_tokens", reasoning?.max_tokens],
+      ["thinking.budget_tokens", thinking?.budget_tokens],
+    ],
+  });
 }
 
 type Message = z.infer<typeof messageSchema>;
 
-function plainTool(tool: z.infer<typeof functionSchema>, param: string): CallableTool {
+export function plainTool(tool: z.infer<typeof functionSchema>, param: string): CallableTool {
   const { name, description, parameters, strict } = tool;
   return {
     strict: strict ?? false,
@@ -80,7 +91,8 @@ function plainTool(tool: z.infer<typeof functionSchema>, param: string): Callabl
 }
 
 function plainMessage(message: Message): ChatMessage {
-  const text = plainText(message.content ?? "");
+  const refusal = message.role === "assistant" ? message.refusal : null;
+  const text = plainText(message.content ?? refusal ?? "");
   switch (message.role) {
     case "developer":
       return { role: "system", ...text };

@@ -13,6 +13,25 @@ export interface CompletionShape {
   readonly logprobs: number | null;
   /** choices come prompt by prompt, so many of each */
   readonly choicesPerPrompt: number;
+  /** texts of the prompts, which answers begin with; null: they do not */
+  readonly echoed: readonly string[] | null;
+}
+
+/** What a choice begins with. */
+function echoOf(index: number, { echoed, choicesPerPrompt }: CompletionShape): string {
+  return echoed?.[Math.floor(index / choicesPerPrompt)] ?? "";
+}
+
+/** Text of a prompt as the tokenizer has it. */
+export function promptText(prompt: string | Int32Array, tokenizer: Tokenizer): string {
+  if (typeof prompt === "string") return prompt;
+  const decoder = new TextDecoder();
+  const texts = Array.from(
+    prompt,
+    (token) =>
+      decoder.decode(tokenizer.piece(token), { stream: true }) + (tokenizer.specialText?.(token) ?? ""),
+  );
+  return texts.join("") + decoder.decode();
 }
 
 export function completion(
@@ -26,7 +45,7 @@ export function completion(
     ...fingerprintOf(head),
     choices: choices.map(({ text, tokens, end }, index) => ({
       index,
-      text,
+      text: echoOf(index, shape) + text,
       logprobs: shape.logprobs === null ? null : plainLogprobs(tokens, shape.tokenizer, 0, shape.logprobs),
       finish_reason: finishReason(end, null),
     })),
@@ -50,6 +69,9 @@ export async function* completionChunks(
     ...(includeUsage ? { usage: null } : {}),
     ...more,
   });
+  for (let index = 0; index < count && shape.echoed; index++) {
+    yield chunk([{ index, text: echoOf(index, shape), logprobs: null, finish_reason: null }]);
+  }
   for await (const event of events) {
     const index = event.choice;
     if (event.kind === "end") {

@@ -1,6 +1,7 @@
 import type { Conversation, ConversationPrompt } from "../conversation.ts";
 import { formatOf } from "./format.ts";
 import { samplingOf } from "./sampling.ts";
+import { maxTokensOf } from "./schema/common.ts";
 import type { CompletionBody } from "./schema/completion.ts";
 
 /** OpenAI's own default. */
@@ -9,7 +10,7 @@ const DEFAULT_MAX_TOKENS = 16;
 /** A plain completion's request as a conversation: prompts that are no messages. @throws HttpError 400, SettingError */
 export function completionConversation(body: CompletionBody): Conversation {
   return {
-    model: body.model,
+    model: body.model ?? undefined,
     prompts: promptsOf(body.prompt),
     choices: body.n ?? 1,
     special: body.parse_special ?? false,
@@ -20,7 +21,7 @@ export function completionConversation(body: CompletionBody): Conversation {
     continues: false,
     format: formatOf(body),
     logprobs: body.logprobs ?? null,
-    sampling: samplingOf(body, body.max_tokens ?? DEFAULT_MAX_TOKENS),
+    sampling: samplingOf(body, maxTokensOf(DEFAULT_MAX_TOKENS, body.max_tokens, body.n_predict)),
   };
 }
 

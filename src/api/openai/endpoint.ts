@@ -5,8 +5,11 @@ import type { ErrorBody, HttpError } from "../errors.ts";
 import type { Asked, Face, Reply, Route } from "../face.ts";
 import { chatConversation } from "./chat.ts";
 import { type ChatShape, chatChunks, chatCompletion, type ResponseHead } from "./chat-response.ts";
-import { type CompletionShape, completion, completionChunks } from "./completion-response.ts";
+import { type CompletionShape, completion, completionChunks, promptText } from "./completion-response.ts";
 import { completionConversation } from "./completions.ts";
+import { ROUTES_OF_OTHERS } from "./others.ts";
+import { Responses } from "./responses/endpoint.ts";
+import { MemoryStore, type ResponseStore } from "./responses/store.ts";
 import { parseChat } from "./schema/chat.ts";
 import { parseCompletion } from "./schema/completion.ts";
 
@@ -14,6 +17,8 @@ import { parseCompletion } from "./schema/completion.ts";
 
 export interface OpenAiOptions {
   readonly answers: Answers;
+  /** where responses are kept; default: in memory */
+  readonly responses?: ResponseStore;
   /** characters that no other call returns, for ids */
   readonly freshId: () => string;
   /** seconds since 1970 */
@@ -22,16 +27,20 @@ export interface OpenAiOptions {
 
 export class OpenAi implements Face {
   readonly below = ["/v1/"];
-  readonly routes: readonly Route[] = [
-    { method: "POST", path: "/v1/chat/completions", answer: (asked) => this.chat(asked) },
-    { method: "POST", path: "/v1/completions", answer: (asked) => this.complete(asked) },
-    { method: "GET", path: "/v1/models", answer: () => this.models() },
-    { method: "GET", path: "/v1/models/:name{.+}", answer: ({ params }) => this.modelNamed(params.name!) },
-  ];
+  readonly routes: readonly Route[];
   private readonly options: OpenAiOptions;
 
   constructor(options: OpenAiOptions) {
     this.options = options;
+    const { responses: store = new MemoryStore() } = options;
+    this.routes = [
+      { method: "POST", path: "/v1/chat/completions", answer: (asked) => this.chat(asked) },
+      { method: "POST", path: "/v1/completions", answer: (asked) => this.complete(asked) },
+      { method: "GET", path: "/v1/models", answer: () => this.models() },
+      { method: "GET", path: "/v1/models/:name{.+}", answer: ({ params }) => this.modelNamed(params.name!) },
+      ...new Responses({ ...options, store }).routes,
+      ...ROUTES_OF_OTHERS,
+    ];
   }
 
   errorBody(error: HttpError): ErrorBody {
@@ -73,13 +82,17 @@ export class OpenAi implements Face {
   /** @throws HttpError, SettingError, CloudError */
   private async complete(asked: Asked): Promise<Reply> {
     const given = parseCompletion(asked.body, asked.ignored);
-    const begun = await this.options.answers.begin(completionConversation(given), asked);
+    const conversation = completionConversation(given);
+    const begun = await this.options.answers.begin(conversation, asked);
     const { count, events } = begun;
     const head = this.head("cmpl", begun);
     const shape: CompletionShape = {
       tokenizer: begun.tokenizer,
       logprobs: given.logprobs ?? null,
       choicesPerPrompt: given.n ?? 1,
+      echoed: given.echo
+        ? conversation.prompts.map((prompt) => promptText(prompt as string | Int32Array, begun.tokenizer))
+        : null,
     };
     if (!given.stream) {
       const whole = completion(head, await gathered(count, events), shape);

@@ -131,12 +131,78 @@ describe("a chat request", () => {
       enable_thinking: false,
     });
     const kwargs = { chat_template_kwargs: { enable_thinking: false, style: "x" } };
-    expect(shown({ ...kwargs, enable_thinking: true }).templateVariables).toEqual({
+    expect(shown({ ...kwargs, enable_thinking: false }).templateVariables).toEqual({
       enable_thinking: false,
       style: "x",
     });
+    expect(shown({ reasoning: { effort: "low", enabled: true } }).templateVariables).toEqual({
+      reasoning_effort: "low",
+      enable_thinking: true,
+    });
+    const { variables, budgetTokens } = chatConversation(
+      parseChat({ messages, thinking: { type: "enabled", budget_tokens: 7 } }),
+    ).thinking;
+    expect([variables, budgetTokens]).toEqual([{ enable_thinking: true }, 7]);
     const { thinking } = chatConversation(parseChat({ messages, thinking_budget_tokens: 5 }));
     expect(thinking.budgetTokens).toBe(5);
+  });
+
+  it.each([
+    [
+      { enable_thinking: true, chat_template_kwargs: { enable_thinking: false } },
+      "chat_template_kwargs.enable_thinking",
+      "enable_thinking and chat_template_kwargs.enable_thinking say different things: send one of the two",
+    ],
+    [
+      { reasoning_effort: "low", chat_template_kwargs: { reasoning_effort: "high" } },
+      "chat_template_kwargs.reasoning_effort",
+      "reasoning_effort and chat_template_kwargs.reasoning_effort say",
+    ],
+    [
+      { reasoning_effort: "none", enable_thinking: true },
+      "reasoning_effort",
+      'enable_thinking and reasoning_effort "none" say',
+    ],
+    [
+      { thinking_budget_tokens: 1, thinking_token_budget: 2 },
+      "thinking_token_budget",
+      "thinking_budget_tokens and",
+    ],
+    [
+      { repetition_penalty: 1, repeat_penalty: 2 },
+      "repeat_penalty",
+      "repetition_penalty and repeat_penalty are one",
+    ],
+  ])("that says two things of one is told so: %j", (fields, param, message) => {
+    const act = () => chatConversation(parseChat({ messages, ...fields }));
+    expect(problem(act)).toEqual([400, param]);
+    expect(act).toThrow(message);
+  });
+
+  it("takes what clients of other servers send: names, values that are off, and what changes no answer", () => {
+    const [first] = asked({
+      ...{
+        messages,
+        model: null,
+        max_tokens: -1,
+        top_k: -1,
+        top_p: 0,
+        repeat_penalty: 1.1,
+        repeat_last_n: 32,
+      },
+      ...{ frequency_penalty: 0.5, mirostat: 0, typical_p: 1, modalities: ["text"], cache_prompt: true },
+    });
+    expect(first!.sampler).toEqual({
+      ...{ topK: 0, topP: 1e-9, repetitionPenalty: 1.1, penaltyLastN: 32, frequencyPenalty: 0.5 },
+    });
+    expect(first!.maxTokens).toBeUndefined();
+    expect(asked({ messages, n_predict: 4 })[0]!.maxTokens).toBe(4);
+    expect(asked({ messages, max_completion_tokens: 5, max_tokens: 4 })[0]!.maxTokens).toBe(5);
+    const ignored: string[] = [];
+    parseChat({ messages, store: true, metadata: {}, service_tier: "auto", ttl: 5, colour: 1 }, (fields) =>
+      ignored.push(...fields),
+    );
+    expect(ignored).toEqual(["colour"]);
   });
 
   it("goes on with a last message of the assistant, unless that calls, or the client does not want it", () => {
@@ -249,7 +315,7 @@ describe("a chat request", () => {
   it("says what a setting has to be", () => {
     const say = (field: string, value: unknown) => () => parseChat({ messages, [field]: value });
     expect(say("temperature", 3)).toThrow("temperature: must be 0, or from 0.0001 to 2, not 3");
-    expect(say("top_k", -1)).toThrow("top_k: must be a whole number, 0 or more, not -1");
+    expect(say("top_k", -2)).toThrow("top_k: must be -1, or a whole number, 0 or more, not -2");
     expect(say("temperature", "1")).toThrow("temperature: must be a number, not a string");
   });
 });
@@ -276,7 +342,7 @@ describe("a request for plain completions", () => {
 
   it.each([
     [{}, "prompt"],
-    [{ prompt: "a", echo: true }, "echo"],
+    [{ prompt: "a", echo: true, logprobs: 0 }, "echo"],
     [{ prompt: [1], suffix: "b" }, "suffix"],
     [{ prompt: [[1], [2]], suffix: "b" }, "suffix"],
     [{ prompt: "a", best_of: 3 }, "best_of"],

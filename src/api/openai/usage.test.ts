@@ -46,7 +46,7 @@ describe("usage", () => {
 
   it("is the same for plain completions as one object and as a stream, in whatever order choices end", async () => {
     const head = { id: "cmpl-1", created: 0, model: "toy" };
-    const shape = { tokenizer: {} as Tokenizer, logprobs: null, choicesPerPrompt: 2 };
+    const shape = { tokenizer: {} as Tokenizer, logprobs: null, choicesPerPrompt: 2, echoed: null };
     const choices = ENDS.map((one) => ({ ...{ text: "", reasoning: "" }, tokens: [], calls: [], end: one }));
     expect(completion(head, choices, shape)).toMatchObject({ usage: USAGE });
     async function* events(): AsyncGenerator<ConversationEvent> {

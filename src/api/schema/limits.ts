@@ -4,6 +4,8 @@ export const REQUEST_LIMITS = {
   stops: 16,
   stopUnits: 256,
   tools: 128,
+  /** characters of an id that a client gives */
+  idUnits: 256,
   messages: 10_000,
   /** parts of a message */
   parts: 1000,

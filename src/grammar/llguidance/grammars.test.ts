@@ -1,10 +1,12 @@
 import { readFileSync } from "node:fs";
 import { beforeAll, describe, expect, it, vi } from "vitest";
 import { ByteTokenizer, byteGrammars, END } from "../../../test/support/byte-grammars.ts";
+import { ScriptTokenizer } from "../../../test/support/scripted.ts";
 import type { Grammar } from "../../decoding/grammar.ts";
 import { inTokenSet } from "../../sampling/sampler.ts";
 import { SettingError } from "../../util/errors.ts";
 import type { GrammarMatcher } from "../grammar.ts";
+import { larkWithMarkers } from "../markers.ts";
 import { GRAMMAR_LIMITS, type LlguidanceGrammars } from "./grammars.ts";
 import { GrammarLibrary } from "./library.ts";
 
@@ -156,6 +158,49 @@ describe("forced text", () => {
     const matcher = lark('start: "é" "a" | "éb" | "è"');
     expect([...matcher.forced([], 0, 0)]).toEqual([]);
     matcher.close();
+  });
+});
+
+describe("markers that are control tokens", () => {
+  const specials = ["<open>", "<close>", "<other>"];
+  const model = new ScriptTokenizer(specials);
+  const answer = (text: string) => Array.from(model.encode(text, true));
+  const own = (source: string, markers = ["<open>", "<close>"]) =>
+    controlled.matcher({ kind: "lark", source: larkWithMarkers(source, markers) });
+  const next = (matcher: GrammarMatcher, text: string) => {
+    const tokens = answer(text);
+    const set = matcher.allowed(tokens, 0, tokens.length);
+    const ids = Array.from({ length: model.vocabularySize }, (_, id) => id);
+    return set && ids.filter((id) => inTokenSet(set, id)).map((id) => model.decode(Int32Array.of(id)));
+  };
+  let controlled: LlguidanceGrammars;
+  beforeAll(async () => {
+    controlled = await byteGrammars(model);
+  });
+
+  it("are these tokens, also behind free text, and are forced as such", () => {
+    const matcher = own('start: free "x" "<close>" | "<open>y"\nfree[lazy]: /(?s:.*)<open>/');
+    expect(next(matcher, "")).toContain("<open>");
+    expect(next(matcher, "Some text")).toContain("<open>");
+    expect(next(matcher, "Some text<open>")).toEqual(["x"]);
+    expect(next(matcher, "Some text<open>x")).toEqual(["<", "<close>"]);
+    const tokens = answer("Some text<open>");
+    expect(model.decode(matcher.forced(tokens, 0, tokens.length))).toBe("x<close>");
+    expect([...matcher.forced(tokens, 0, tokens.length)]).toEqual(answer("x<close>"));
+    matcher.close();
+  });
+
+  it("are those of the grammar alone", () => {
+    const free = "start: /(?s:.*)/";
+    const matcher = own(free);
+    expect(next(matcher, "a")).toEqual(expect.arrayContaining(["<open>", "<close>"]));
+    expect(next(matcher, "a")).not.toContain("<other>");
+    expect(next(matcher, "a<other>")).toBe(null);
+    matcher.close();
+    const none = own(free, []);
+    for (const text of specials) expect(next(none, "a")).not.toContain(text);
+    expect(next(none, "a<open>")).toBe(null);
+    none.close();
   });
 });
 

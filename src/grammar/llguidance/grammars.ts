@@ -3,6 +3,8 @@ import { SESSION_LIMITS } from "../../decoding/session.ts";
 import type { Tokenizer } from "../../text/tokenizer.ts";
 import { messageOf, PicoSpecError, SettingError } from "../../util/errors.ts";
 import type { GrammarMatcher, Grammars } from "../grammar.ts";
+import { markersOf } from "../markers.ts";
+import { type ControlTokens, controlTokens } from "./controls.ts";
 import {
   GrammarLibrary,
   type GrammarLimits,
@@ -63,6 +65,7 @@ interface Compiled {
 export class LlguidanceGrammars implements Grammars {
   private readonly tokenizer: Tokenizer;
   private readonly dictates: boolean;
+  private readonly controls: ControlTokens;
   private readonly revive: (snapshot: Snapshot) => GrammarLibrary;
   private readonly snapshot: Snapshot;
   private library: GrammarLibrary;
@@ -82,7 +85,8 @@ export class LlguidanceGrammars implements Grammars {
     const { module, tokenizer, endTokens, limits = GRAMMAR_LIMITS, dictates = true } = options;
     this.tokenizer = tokenizer;
     this.dictates = dictates;
-    const words = wordsOf(tokenizer, endTokens);
+    this.controls = controlTokens(tokenizer, endTokens);
+    const words = wordsOf(tokenizer, this.controls, endTokens);
     const { library, snapshot, revive } = GrammarLibrary.create(
       module,
       words,
@@ -106,7 +110,13 @@ export class LlguidanceGrammars implements Grammars {
     try {
       const handle = this.begin(source);
       this.open++;
-      return new LlguidanceMatcher(this.place(source), { handle, instance: this.instance }, tokenizer);
+      const held = { handle, instance: this.instance };
+      return new LlguidanceMatcher(
+        this.place(source),
+        held,
+        tokenizer,
+        this.controls.known(markersOf(grammar)),
+      );
     } catch (error) {
       if (!(error instanceof PicoSpecError)) throw error;
       throw new SettingError("grammar", `the grammar cannot be used: ${error.message}`);
@@ -199,9 +209,12 @@ function keyOf({ kind, text }: LibraryGrammar): string {
   return `${kind}\0${text}`;
 }
 
-/** Tokens without text, such as special ones, are never allowed. */
-function wordsOf(tokenizer: Tokenizer, endTokens: readonly number[]): Words {
-  const pieces = Array.from({ length: tokenizer.vocabularySize }, (_, id) => tokenizer.piece(id));
+/** Control tokens go by their texts, see markers.ts; other tokens without text are never allowed. */
+function wordsOf(tokenizer: Tokenizer, controls: ControlTokens, endTokens: readonly number[]): Words {
+  const pieces = Array.from({ length: tokenizer.vocabularySize }, (_, id) => {
+    const text = controls.texts.get(id);
+    return text === undefined ? tokenizer.piece(id) : new TextEncoder().encode(text);
+  });
   const bytes = new Uint8Array(pieces.reduce((sum, piece) => sum + 2 + piece.length, 0));
   const view = new DataView(bytes.buffer);
   let at = 0;

@@ -2,6 +2,7 @@ import { isTame } from "../../text/tame.ts";
 import type { Tokenizer } from "../../text/tokenizer.ts";
 import { assert } from "../../util/assert.ts";
 import type { GrammarMatcher } from "../grammar.ts";
+import type { KnownControls } from "./controls.ts";
 import type { GrammarLibrary } from "./library.ts";
 
 const NOTHING = new Int32Array(0);
@@ -31,6 +32,7 @@ export interface Held {
 export class LlguidanceMatcher implements GrammarMatcher {
   private readonly place: MatcherPlace;
   private readonly tokenizer: Tokenizer;
+  private readonly controls: KnownControls;
   private held: Held;
   /** what the matcher has accepted */
   private readonly accepted: number[] = [];
@@ -38,10 +40,11 @@ export class LlguidanceMatcher implements GrammarMatcher {
   private current: Int32Array | null = null;
   private closed = false;
 
-  constructor(place: MatcherPlace, held: Held, tokenizer: Tokenizer) {
+  constructor(place: MatcherPlace, held: Held, tokenizer: Tokenizer, controls: KnownControls) {
     this.place = place;
     this.held = held;
     this.tokenizer = tokenizer;
+    this.controls = controls;
   }
 
   get dictates(): boolean {
@@ -51,7 +54,7 @@ export class LlguidanceMatcher implements GrammarMatcher {
   allowed(tokens: ArrayLike<number>, from: number, to: number): Int32Array | null {
     return this.within((library) => {
       if (!this.moveTo(library, tokens, from, to)) return null;
-      this.current ??= library.mask(this.held.handle) ?? this.nothing();
+      this.current ??= this.controls.masked(library.mask(this.held.handle) ?? this.nothing());
       return this.current;
     });
   }
@@ -109,20 +112,36 @@ export class LlguidanceMatcher implements GrammarMatcher {
     }
     for (let i = from + shared; i < to; i++) {
       const token = tokens[i]!;
-      if (!library.consume(this.held.handle, token)) return false;
+      if (this.controls.unknown.has(token) || !library.consume(this.held.handle, token)) return false;
       accepted.push(token);
       this.current = null;
     }
     return true;
   }
 
-  /** The tokens of bytes as the model's own tokenizer writes them, in the middle of a text; none where it cannot. */
+  /** The tokens of bytes as the model writes them: its control tokens, and between them as its tokenizer does. */
   private spell(bytes: Uint8Array): Int32Array {
-    const { tokenizer } = this;
     // A character that is cut off at the end is not forced as a whole.
     const text = new TextDecoder("utf-8", { ignoreBOM: true }).decode(bytes, { stream: true });
     // A grammar of a stranger may dictate what tokenizers fail over: then the model says it, token by token.
     if (!isTame(text)) return NOTHING;
+    const spelt: number[] = [];
+    // Bytes that are no text are nothing that a tokenizer writes.
+    for (const part of this.controls.parts(text.split("\ufffd", 1)[0]!)) {
+      if (typeof part === "number") spelt.push(part);
+      else {
+        const { tokens, whole } = this.spellPlain(part);
+        spelt.push(...tokens);
+        if (!whole) break;
+      }
+    }
+    return Int32Array.from(spelt);
+  }
+
+  /** In the middle of a text; not whole where the tokenizer cannot. */
+  private spellPlain(text: string): { readonly tokens: Int32Array; readonly whole: boolean } {
+    const { tokenizer } = this;
+    const bytes = new TextEncoder().encode(text);
     const tokens = tokenizer.encode(text, false);
     const first = tokenizer.addsBegin ? 1 : 0;
     let at = 0;
@@ -130,11 +149,11 @@ export class LlguidanceMatcher implements GrammarMatcher {
       const piece = tokenizer.piece(tokens[i]!);
       // Some tokenizers put a space before a text: then this is not how it goes on within one.
       if (piece.length === 0 || piece.some((byte, offset) => byte !== bytes[at + offset])) {
-        return tokens.slice(first, i);
+        return { tokens: tokens.slice(first, i), whole: false };
       }
       at += piece.length;
     }
-    return tokens.slice(first);
+    return { tokens: tokens.slice(first), whole: true };
   }
 
   private nothing(): Int32Array {

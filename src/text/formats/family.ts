@@ -22,7 +22,7 @@ interface TemplateSigns {
 }
 
 export function familyFormat(family: Family): Format {
-  const { name, models, templates, thought, calls, written } = family;
+  const { name, models, templates, thought, calls, written, begins = "" } = family;
   const openers = calls.flatMap((form) => form.openers.map(({ text }) => text));
   const marks = [
     ...openers.filter((text) => text.length > 1),
@@ -30,6 +30,8 @@ export function familyFormat(family: Family): Format {
     ...(thought ? [thought.open, thought.close] : []),
     ...(family.markers ?? []),
   ];
+  // An answer begins behind what the prompt ends with.
+  const answered = thought && { ...thought, open: thought.open.slice(begins.length) };
   return {
     ...{ name, models },
     markers: [...new Set(marks)],
@@ -38,13 +40,13 @@ export function familyFormat(family: Family): Format {
         ({ has, lacks = [] }) =>
           has.every((sign) => template.includes(sign)) && !lacks.some((sign) => template.includes(sign)),
       ),
-    thinkingOpen: (prompt) => thought !== null && prompt.trimEnd().endsWith(thought.open),
+    thinkingOpen: (prompt) => answered !== null && prompt.trimEnd().endsWith(answered.open),
     thinkingEnd: thought?.close ?? null,
     callsTools: calls.length > 0,
     instruction: (tools) => family.instruction?.(tools) ?? null,
     written: (calls) => (written ? callsText(written, calls) : ""),
     reader: (options) => new MarkedReader(family, options),
-    grammar: (options) => answerGrammar(thought, written, options),
+    grammar: (options) => answerGrammar(answered, written, options),
   };
 }
 

@@ -85,7 +85,7 @@ export interface Format {
   reader(options: ReaderOptions): FormatReader;
   /**
    * Lark with the rule `start`, for all of the answer: a thought where the family has them, and then text and calls.
-   * Markers are in it as text, so a vocabulary for it has to give control tokens among `markers` their text.
+   * Markers are in it as text; where they are control tokens, whoever uses it says that `markers` are these tokens.
    */
   grammar(options: FormatGrammarOptions): string;
 }

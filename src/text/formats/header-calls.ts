@@ -62,8 +62,10 @@ class HeaderCall implements CallBody {
     switch (this.state) {
       case "header": {
         const name = this.name();
-        if (!cut && name && this.rest.slice(name.length).trim() === "")
-          return done([...name.events, EMPTY], "");
+        const rest = name === null ? "" : this.rest.slice(name.length).trim();
+        if (name && rest === "") return done(cut ? name.events : [...name.events, EMPTY], "");
+        if (name && cut && this.syntax.closers.some((closer) => closer.startsWith(rest)))
+          return done(name.events, "");
         return cut ? done([], "") : none(this.rest);
       }
       case "value": {

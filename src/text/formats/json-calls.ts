@@ -140,9 +140,9 @@ class ObjectCall {
   }
 
   end(cut: boolean): FormatEvent[] {
-    if (cut) return [];
     const events: FormatEvent[] = [];
     const name = this.name();
+    if (cut) return this.told || name === null || this.failed ? [] : [...this.tell(name), ...this.begun()];
     if (!this.told) {
       if (name === null) return [];
       events.push(...this.tell(name));
@@ -153,6 +153,13 @@ class ObjectCall {
     if (this.sent === 0) events.push(args(this.text.slice(given.from)));
     if (missing) events.push(args(missing));
     return events;
+  }
+
+  /** Of arguments that are not whole what came. */
+  private begun(): FormatEvent[] {
+    const given = this.given();
+    if (!given || this.text[given.from] !== "{") return [];
+    return [args(this.text.slice(given.from, given.to ?? this.text.length))];
   }
 
   private advance(): FormatEvent[] {

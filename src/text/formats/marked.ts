@@ -22,7 +22,7 @@ export interface MarkedSyntax {
   readonly dropped?: readonly string[];
   /** what may be around all of the text: its end is one only after its beginning */
   readonly wrap?: { readonly open: string; readonly close: string };
-  /** what the prompt ends with, and the first marker of the answer begins with */
+  /** what the prompt ends with, and the first marker of the answer begins with: it is no text by itself */
   readonly begins?: string;
 }
 
@@ -58,6 +58,8 @@ export class MarkedReader implements FormatReader {
   private skips: boolean;
   /** there was text since the last thought or call */
   private told = false;
+  /** units at the beginning of the buffer that the prompt ended with */
+  private lead: number;
 
   constructor(syntax: MarkedSyntax, { thinkingOpen, tools }: ReaderOptions) {
     this.syntax = syntax;
@@ -67,7 +69,8 @@ export class MarkedReader implements FormatReader {
     const { thought } = syntax;
     const calls = tools.length === 0 ? [] : syntax.calls.flatMap(callMarkers);
     const dropped = (syntax.dropped ?? []).map((text): Marker => ({ kind: "dropped", text, first: false }));
-    this.buffer = syntax.begins ?? "";
+    this.buffer = this.state === "thought" ? "" : (syntax.begins ?? "");
+    this.lead = this.buffer.length;
     this.inText = [
       ...calls,
       ...dropped,
@@ -128,6 +131,8 @@ export class MarkedReader implements FormatReader {
     const { marker, at } = found;
     this.tell(this.buffer.slice(0, at), events);
     this.buffer = this.buffer.slice(at + marker.text.length);
+    // Where it is no call after all, its opener is told.
+    if (marker.kind !== "call") this.lead = 0;
     switch (marker.kind) {
       case "call":
         this.state = "text";
@@ -183,7 +188,10 @@ export class MarkedReader implements FormatReader {
       this.tell(opener + rest.slice(0, units), events);
       this.told = true;
       this.buffer = rest.slice(units);
-    } else this.change("text");
+    } else {
+      this.lead = 0;
+      this.change("text");
+    }
   }
 
   /** The first marker; of those that begin together the longest. */
@@ -227,7 +235,9 @@ export class MarkedReader implements FormatReader {
     return !this.told && this.buffer.slice(0, to).trim() === "";
   }
 
-  private tell(text: string, events: FormatEvent[]): void {
+  private tell(given: string, events: FormatEvent[]): void {
+    const text = given.slice(this.lead);
+    this.lead = Math.max(0, this.lead - given.length);
     let rest = this.skips ? text.trimStart() : text;
     if (rest === "") return;
     this.skips = false;

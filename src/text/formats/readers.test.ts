@@ -119,6 +119,49 @@ describe("calls that models write in other ways", () => {
     expect(JSON.parse(calls[0]!.args)).toEqual({ code: 'print("a")\nx' });
   });
 
+  it.each([
+    ["hermes", '<tool_call>{"name": "add", ', null],
+    ["hermes", '<tool_call>{"name": "add", "arguments": ', null],
+    ["command-r7b", '<|START_ACTION|>[{"tool_call_id": "0", "tool_name": "add", ', "0"],
+    ["mistral-nemo", '[TOOL_CALLS][{"name": "add", "arguments": ', null],
+    ["magistral", "[TOOL_CALLS]add[ARGS]", null],
+    ["kimi-k2", "<|tool_call_begin|>functions.add:0<|tool_call_argument_begin|>", "functions.add:0"],
+    ["muse-glimmer", ' to=add<|message|><atem:function_calls>\n<atem:invoke name="add">', null],
+  ])("have a name where they were cut off behind it: %s %s", (name, given, id) => {
+    expect(read(name, given, { cut: true })).toEqual({
+      ...text(""),
+      calls: [call("add", "", id)],
+    });
+  });
+
+  it("may have begun arguments where the id was cut off", () => {
+    const cut = read("mistral-nemo", '[TOOL_CALLS][{"name": "add", "arguments": {"a": 1', { cut: true });
+    expect(cut.calls).toEqual([call("add", '{"a": 1')]);
+  });
+
+  it("are none where they were cut off before their tool is known to be one", () => {
+    expect(read("llama-3", '{"name": "Bob", ', { cut: true }).calls).toEqual([]);
+    expect(read("hermes", '<tool_call>{"name": "ad', { cut: true })).toEqual(text(""));
+  });
+
+  it("are addressed to a tool, in a family whose messages have recipients", () => {
+    const tags = '<atem:function_calls>\n<atem:invoke name="now">\n</atem:invoke>\n</atem:function_calls>';
+    const next = "<|eom|><|start|>assistant";
+    expect(
+      read("muse-glimmer", ` to=self<|message|>a ${tags}${next} to=user<|message|>b ${tags}<|eot|>`),
+    ).toEqual({
+      ...{ text: `b ${tags}`, reasoning: `a ${tags}`, calls: [] },
+    });
+    expect(read("muse-glimmer", ` to=user<|message|>a${next} to=now<|message|>${tags}`)).toEqual({
+      ...{ text: "a", reasoning: "", calls: [call("now", "{}")] },
+    });
+    const two = tags.replace("</atem:invoke>", '</atem:invoke>\n<atem:invoke name="now">\n</atem:invoke>');
+    expect(read("muse-glimmer", ` to=now<|message|>${two}`).calls).toHaveLength(2);
+    expect(read("muse-glimmer", `<|message|>a${next} to=self<|message|>b`)).toEqual({
+      ...{ text: "a", reasoning: "b", calls: [] },
+    });
+  });
+
   it("end a thought that was not closed, in families that do so", () => {
     const { reasoning, calls } = read(
       "kimi-k2",
@@ -151,6 +194,13 @@ describe("text", () => {
       calls: [],
     });
     expect(read("granite-3.3", "see <response>b</response>")).toEqual(text("see <response>b</response>"));
+  });
+
+  it.each([
+    "functionary-3.2",
+    "muse-glimmer",
+  ])("is without what the prompt began, where the answer does not go on with it: %s", (name) => {
+    for (const given of ["Five.", "\nFive", ""]) expect(read(name, given)).toEqual(text(given));
   });
 
   it("may go on where a prompt ended, without a header", () => {

@@ -19,6 +19,7 @@ import {
 import { LLAMA_3, LLAMA_4 } from "./llama.ts";
 import { MINIMAX_M1, MINIMAX_M2, MINIMAX_M3 } from "./minimax.ts";
 import { MAGISTRAL, MISTRAL_NEMO, MISTRAL_SMALL } from "./mistral.ts";
+import { MUSE_GLIMMER } from "./muse-glimmer.ts";
 import { GEMMA_4, LFM2 } from "./python-like.ts";
 import { MINICPM_5, QWEN3_CODER, SEED_OSS } from "./qwen3-coder.ts";
 import { SOLAR } from "./solar.ts";
@@ -40,6 +41,7 @@ export const FORMATS: readonly Format[] = [
   DEEPSEEK_R1,
   DEEPSEEK_V3_1,
   SOLAR,
+  MUSE_GLIMMER,
   GEMMA_4,
   LFM2,
   APERTUS,

@@ -21,6 +21,8 @@ export interface TaggedSyntax {
   readonly call: RegExp;
   /** what `call` begins with, past white space; empty: any */
   readonly callStart: string;
+  /** the same of a call that follows another; default: as `callStart` */
+  readonly nextStart?: string;
   /** the group `key`, and `type` where it is written: a type of JSON Schema, or whether it is a string */
   readonly parameter: RegExp;
   readonly parameterStart: string;
@@ -109,7 +111,8 @@ class TaggedCalls implements CallBody {
   }
 
   private call(events: FormatEvent[]): BodyStep | null {
-    const { call, callStart } = this.syntax;
+    const { call } = this.syntax;
+    const callStart = this.startOf(this.calls > 0);
     const found = call.exec(this.rest);
     const name = found?.groups?.name?.trim();
     if (!found || !name) {
@@ -126,6 +129,11 @@ class TaggedCalls implements CallBody {
     this.rest = this.rest.slice(found[0].length);
     this.state = "members";
     return null;
+  }
+
+  private startOf(next: boolean): string {
+    const { callStart, nextStart = callStart } = this.syntax;
+    return next ? nextStart : callStart;
   }
 
   private member(events: FormatEvent[]): BodyStep | null {
@@ -225,7 +233,8 @@ class TaggedCalls implements CallBody {
   }
 
   private after(events: readonly FormatEvent[]): BodyStep | null {
-    const { end, callStart } = this.syntax;
+    const { end } = this.syntax;
+    const callStart = this.startOf(true);
     if (end === null) return done(events, this.rest);
     const rest = this.rest.trimStart();
     const mark = rest === "" ? "perhaps" : begins(rest, callStart === "" ? [end] : [end, callStart]);

@@ -102,15 +102,15 @@ export async function listClients(): Promise<readonly ClientScript[]> {
   const listed = await Promise.all(
     files.map(async (file) => {
       const [told] = await run(file, "list");
-      const { client, flows } = told as { client: Client; flows: readonly string[] };
+      const { client, flows } = told as { client: Client | null; flows: readonly string[] };
+      if (client === null) return [];
       const lacking = Object.entries(client.needs ?? {}).filter(([, path]) => !there.has(path));
-      return {
-        ...{ file, client },
-        flows: flows.filter((flow) => !lacking.some(([begin]) => flow.startsWith(begin))),
-      };
+      const able = flows.filter((flow) => !lacking.some(([begin]) => flow.startsWith(begin)));
+      return [{ file, client, flows: able }];
     }),
   );
   return listed
+    .flat()
     .filter(({ flows, client }) => flows.length > 0 || client.note !== undefined)
     .sort((a, b) => a.client.name.localeCompare(b.client.name, "en"));
 }

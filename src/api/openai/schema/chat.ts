@@ -3,21 +3,22 @@ import { SESSION_ROWS } from "../../../decoding/session.ts";
 import { HttpError } from "../../errors.ts";
 import { REQUEST_LIMITS } from "../../schema/limits.ts";
 import { listOf } from "../../schema/list.ts";
+import { only } from "../../schema/only.ts";
 import { type Ignored, parsedBody } from "../../schema/parse.ts";
 import { ranged } from "../../schema/ranged.ts";
-import { commonFields } from "./common.ts";
+import { commonFields, outputTokens } from "./common.ts";
 import { messageSchema } from "./messages.ts";
+import { EFFORTS, thinkingFields } from "./thinking.ts";
 import { functionCallSchema, functionSchema, toolChoiceSchema, toolSchema } from "./tools.ts";
 
 /** A request for a chat completion. */
 
-const EFFORTS = ["none", "minimal", "low", "medium", "high", "xhigh"] as const;
-const thinkingTokens = z.number().int().min(1).max(SESSION_ROWS.maxTokens.range.most);
-
 const chatSchema = z.object({
   ...commonFields,
   messages: listOf(messageSchema, { least: 1, most: REQUEST_LIMITS.messages }),
-  max_completion_tokens: ranged(SESSION_ROWS.maxTokens.range).nullish(),
+  max_completion_tokens: outputTokens.nullish(),
+  max_tokens: outputTokens.nullish(),
+  n_predict: outputTokens.nullish(),
   logprobs: z.boolean().nullish(),
   top_logprobs: ranged(SESSION_ROWS.logprobs.range).nullish(),
   tools: listOf(toolSchema, { most: REQUEST_LIMITS.tools }).nullish(),
@@ -26,12 +27,23 @@ const chatSchema = z.object({
   functions: listOf(functionSchema, { most: REQUEST_LIMITS.tools }).nullish(),
   function_call: functionCallSchema.nullish(),
   reasoning_effort: z.enum(EFFORTS).nullish(),
-  // Of other servers: whether the model thinks, for how long at most, and what else its template takes.
-  enable_thinking: z.boolean().nullish(),
-  thinking_budget_tokens: thinkingTokens.nullish(),
-  thinking_token_budget: thinkingTokens.nullish(),
-  chat_template_kwargs: z.record(z.string(), z.unknown()).nullish(),
+  ...thinkingFields,
+  // Of OpenRouter, and of GLM and DeepSeek.
+  reasoning: z
+    .object({
+      effort: z.enum(EFFORTS).nullish(),
+      max_tokens: thinkingFields.thinking_budget_tokens,
+      enabled: z.boolean().nullish(),
+    })
+    .nullish(),
+  thinking: z
+    .object({
+      type: z.enum(["enabled", "disabled", "auto", "adaptive"]),
+      budget_tokens: thinkingFields.thinking_budget_tokens,
+    })
+    .nullish(),
   continue_final_message: z.boolean().nullish(),
+  echo: only([false]),
 });
 
 export type ChatBody = z.infer<typeof chatSchema>;

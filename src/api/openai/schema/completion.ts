@@ -6,12 +6,11 @@ import { listOf } from "../../schema/list.ts";
 import { type Ignored, parsedBody } from "../../schema/parse.ts";
 import { ranged } from "../../schema/ranged.ts";
 import { instead } from "../../schema/said.ts";
-import { commonFields } from "./common.ts";
+import { wrongTokenId } from "../../schema/token-ids.ts";
+import { commonFields, outputTokensOrNone } from "./common.ts";
 
 /** A request for plain completions: text, or token ids, that the target goes on with. */
 
-/** Past this no vocabulary has any; the model's own bound is the edge's to check. */
-const MOST_TOKEN_ID = 2 ** 31 - 1;
 const { prompts: most, promptTokens } = REQUEST_LIMITS;
 const texts = listOf(z.string(), { least: 1, most });
 const idLists = listOf(
@@ -19,15 +18,8 @@ const idLists = listOf(
   { least: 1, most },
 );
 
-/** The first that is none; null: all are. A check of ours: zod takes a microsecond for each. */
 function wrongId(list: readonly unknown[]): number | null {
-  const count = list.length;
-  if (count === 0 || count > promptTokens) return 0;
-  for (let i = 0; i < count; i++) {
-    const id = list[i];
-    if (!Number.isInteger(id) || (id as number) < 0 || (id as number) > MOST_TOKEN_ID) return i;
-  }
-  return null;
+  return list.length === 0 ? 0 : wrongTokenId(list, promptTokens);
 }
 
 /** Text, or token ids; or several of one kind. */
@@ -56,6 +48,8 @@ const promptSchema = z.unknown().transform((given, context): string | number[] |
 const completionSchema = z.object({
   ...commonFields,
   prompt: promptSchema,
+  max_tokens: outputTokensOrNone.nullish(),
+  n_predict: outputTokensOrNone.nullish(),
   logprobs: ranged(SESSION_ROWS.logprobs.range).nullish(),
   echo: z.boolean().nullish(),
   suffix: z.string().nullish(),
@@ -72,7 +66,8 @@ export function parseCompletion(body: unknown, ignored: Ignored = () => {}): Com
   const refuse = (field: "echo" | "suffix" | "best_of", message: string) => {
     throw new HttpError(400, "unsupported_parameter", `${field} ${message}`, field);
   };
-  if (completion.echo) refuse("echo", "is not supported: the prompt is yours already");
+  if (completion.echo && (completion.logprobs ?? null) !== null)
+    refuse("echo", "goes without logprobs: those of the prompt are not known here");
   if (completion.suffix && !isText(completion.prompt))
     refuse("suffix", "goes along with a prompt that is text");
   if (completion.best_of && completion.best_of !== (completion.n ?? 1)) refuse("best_of", "has to be n");

@@ -3,7 +3,7 @@ import { type SAMPLER_ROWS, samplerRows } from "../../../sampling/settings.ts";
 import type { PairsRow } from "../../../util/setting.ts";
 import { ranged } from "../../schema/ranged.ts";
 
-/** The sampler's settings as fields of a request, one for each row that has a field. */
+/** The sampler's settings as fields of a request, one for each row that has a field, and for each name that it goes by. */
 
 type Rows = typeof SAMPLER_ROWS;
 type FieldSchema<Kind> = Kind extends "number" ? z.ZodNumber : z.ZodRecord<z.ZodString, z.ZodNumber>;
@@ -32,8 +32,9 @@ export const samplerFields = Object.fromEntries(
   samplerRows.flatMap(([, row]) => {
     if (row.field === undefined) return [];
     const number = ranged(row.fieldRange ?? row.range);
-    const schema = row.kind === "number" ? number : pairs(row, number);
-    return [[row.field, schema.nullish()]];
+    const schema = (row.kind === "number" ? number : pairs(row, number)).nullish();
+    const aliases = row.kind === "number" ? (row.fieldAliases ?? []) : [];
+    return [row.field, ...aliases].map((field) => [field, schema]);
   }),
 ) as unknown as SamplerFields;
 

@@ -93,7 +93,11 @@ async function run(file: string, given: string): Promise<readonly Record<string,
 function routes(): ReadonlySet<string> {
   // Routes are known before anything is asked.
   const nothing = { nowText: () => "", nowSeconds: () => 0, freshId: () => "" };
-  return new Set(facesOf(nothing as unknown as Parameters<typeof facesOf>[0]).flatMap((face) => face.routes.map(({ path }) => path)));
+  return new Set(
+    facesOf(nothing as unknown as Parameters<typeof facesOf>[0]).flatMap((face) =>
+      face.routes.map(({ path }) => path),
+    ),
+  );
 }
 
 /** All clients there are, in the order of their names. */

@@ -68,6 +68,17 @@ export default defineConfig({
         },
       },
       {
+        // Apart from `npm test`: it installs clients from npm and PyPI, into a cache.
+        test: {
+          name: "clients",
+          include: ["test/clients/*.test.ts"],
+          globalSetup: "test/support/build.ts",
+          testTimeout: 300_000,
+          hookTimeout: 120_000,
+          maxWorkers: 1,
+        },
+      },
+      {
         // Apart from `npm test`: it installs vLLM, of 6 GB, and starts it. What takes minutes is of the full form alone.
         test: {
           name: "vllm",

@@ -180,6 +180,21 @@ describe("pages", () => {
     );
   });
 
+  it("of an allowed origin may reach into a private network", async () => {
+    const { ask } = world();
+    const headers = {
+      "access-control-request-private-network": "true",
+      "access-control-request-method": "POST",
+    };
+    const granted = async (origin: string, more: Record<string, string> = headers) => {
+      const response = await ask(CHAT, { method: "OPTIONS", headers: { ...more, origin } });
+      return response.headers.get("access-control-allow-private-network");
+    };
+    expect(await granted("http://page")).toBe("true");
+    expect(await granted("http://page", {})).toBe(null);
+    expect(await granted("http://evil")).toBe(null);
+  });
+
   it("of other origins, and by other names, learn nothing", async () => {
     const { ask, failures } = world();
     const headers = [{ origin: "http://evil" }, { host: "evil.example" }];
@@ -187,6 +202,7 @@ describe("pages", () => {
       for (const one of headers) {
         const response = await ask("/v1/models", { method, headers: one as Record<string, string> });
         expect([response.status, response.headers.get(allowed)]).toEqual([403, null]);
+        expect([...response.headers.keys()].filter((name) => name.startsWith("access-control-"))).toEqual([]);
       }
     }
     expect(new Set(failures)).toEqual(new Set(["origin_not_allowed", "host_not_allowed"]));

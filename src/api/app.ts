@@ -135,7 +135,7 @@ class IgnoredFields {
 
 /**
  * Whether the process lives, and whether it can answer: for those who have neither a key nor a name of this device, and
- * told in a word.
+ * told in a line.
  */
 function addProbes(app: Hono<Env>, notReady: () => string | null): void {
   for (const [path, problem] of [
@@ -154,9 +154,14 @@ function addProbes(app: Hono<Env>, notReady: () => string | null): void {
 
 /** A page of an allowed origin may read also why it was refused; the page of another one learns nothing. */
 function addGuard(app: Hono<Env>, guard: GuardOptions): void {
-  app.use(async ({ req }, next) => {
+  app.use(async (context, next) => {
+    const { req } = context;
     admit({ host: req.header("host"), origin: req.header("origin") }, guard);
     await next();
+    // A browser asks before a page of the web reaches into a private network, or this device.
+    if (req.method === "OPTIONS" && req.header("access-control-request-private-network") === "true") {
+      context.header("access-control-allow-private-network", "true");
+    }
   });
   app.use(
     cors({

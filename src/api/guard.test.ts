@@ -1,6 +1,13 @@
 import { describe, expect, it } from "vitest";
 import { HttpError } from "./errors.ts";
-import { admit, checkKey, type GivenKey, type GuardedHeaders, type GuardOptions } from "./guard.ts";
+import {
+  admit,
+  checkKey,
+  type GivenKey,
+  type GuardedHeaders,
+  type GuardOptions,
+  originPattern,
+} from "./guard.ts";
 
 const open: GuardOptions = { hosts: [], origins: [], apiKey: null };
 const verdict = (
@@ -44,6 +51,72 @@ describe("who may ask", () => {
   it("may come by a name that was allowed, with any port", () => {
     expect(verdict({ host: "box.lan:8080" }, { hosts: ["box.lan"] })).toBe("in");
     expect(verdict({ host: "box.lan.evil:8080" }, { hosts: ["box.lan"] })).toBe("403 host_not_allowed");
+  });
+
+  it("comes by an address of this machine as it is now, where it listens on all of them", () => {
+    let now = ["192.0.2.7", "2001:db8::7"];
+    const addresses = () => now;
+    for (const host of ["192.0.2.7:8080", "[2001:db8::7]:8080", "[2001:DB8::7]"]) {
+      expect(verdict({ host }, { addresses })).toBe("in");
+      expect(verdict({ host })).toBe("403 host_not_allowed");
+    }
+    expect(verdict({ host: "192.0.2.8" }, { addresses })).toBe("403 host_not_allowed");
+    now = ["192.0.2.8", "evil.example"];
+    expect(verdict({ host: "192.0.2.8" }, { addresses })).toBe("in");
+    expect(verdict({ host: "192.0.2.7" }, { addresses })).toBe("403 host_not_allowed");
+    // A name is none of the addresses, whatever it leads to.
+    for (const host of ["evil.example", "192.0.2.8.evil.example"]) {
+      expect(verdict({ host }, { addresses })).toBe("403 host_not_allowed");
+    }
+  });
+
+  it.each([
+    ["https://*.example.com", ["https://a.example.com", "https://a.b.example.com", "https://A.EXAMPLE.com"]],
+    ["http://localhost:*", ["http://localhost", "http://localhost:1", "http://localhost:65535"]],
+    ["https://*.example.com:*", ["https://a.example.com:8443", "https://a.example.com"]],
+    ["app://page", ["app://page"]],
+    ["null", ["null"]],
+  ])("may be a page of a pattern: %s", (pattern, allowed) => {
+    const host = "localhost";
+    for (const origin of allowed) expect(verdict({ host, origin }, { origins: [pattern] })).toBe("in");
+    for (const origin of [
+      ...[
+        "https://example.com",
+        "http://a.example.com",
+        "https://a.example.com.evil",
+        "https://evilexample.com",
+      ],
+      ...[
+        "https://a.example.com:1/",
+        "https://evil/.example.com",
+        "https://x@a.example.comm",
+        "https://aXexample.com",
+      ],
+      ...[
+        "https://localhost:1",
+        "http://localhost:1.evil",
+        "http://localhost.evil:1",
+        "http://localhost:",
+        "nul",
+      ],
+      ...["app://page2", "app://page:1"],
+    ]) {
+      expect(verdict({ host, origin }, { origins: [pattern] }), origin).toBe("403 origin_not_allowed");
+    }
+  });
+
+  it.each([
+    "https://ex*mple.com",
+    "*.example.com",
+    "https://*",
+    "https://a.*.com",
+    "localhost:*",
+    "**",
+  ])("is no page of what is no pattern: %s", (text) => {
+    expect(originPattern(text)).toBe(null);
+    expect(verdict({ host: "localhost", origin: "https://example.com" }, { origins: [text] })).toBe(
+      "403 origin_not_allowed",
+    );
   });
 
   it("is no web page, unless its origin was allowed", () => {

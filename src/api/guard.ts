@@ -8,7 +8,9 @@ import { HttpError } from "./errors.ts";
 export interface GuardOptions {
   /** names that this endpoint goes by, besides those of the loopback interface */
   readonly hosts: readonly string[];
-  /** origins of web pages that may ask, for example "http://localhost:3000"; "*": any */
+  /** IP addresses of this machine that it goes by as well, as they are now. Default: none */
+  readonly addresses?: () => readonly string[];
+  /** origins of web pages that may ask, or patterns of `originPattern`; "*": any */
   readonly origins: readonly string[];
   /** clients have to bring it as a bearer token; null: not required */
   readonly apiKey: string | null;
@@ -21,10 +23,14 @@ export interface GuardedHeaders {
 }
 
 const LOOPBACK = /^(?:localhost|127(?:\.\d{1,3}){3}|\[::1\])$/i;
+const IP_LITERAL = /^(?:\d{1,3}(?:\.\d{1,3}){3}|\[[0-9a-f:.]+\])$/i;
 
 /** @throws HttpError 403 */
-export function admit(headers: GuardedHeaders, options: Pick<GuardOptions, "hosts" | "origins">): void {
-  checkHost(headers.host, options.hosts);
+export function admit(
+  headers: GuardedHeaders,
+  options: Pick<GuardOptions, "hosts" | "addresses" | "origins">,
+): void {
+  checkHost(headers.host, options);
   if (headers.origin !== undefined && !originAllowed(headers.origin, options)) {
     const message = `pages of ${headers.origin} may not ask here; --allow-origin ${headers.origin} would let them`;
     throw new HttpError(403, "origin_not_allowed", message);
@@ -47,16 +53,43 @@ export function checkKey(given: GivenKey, { apiKey }: Pick<GuardOptions, "apiKey
   throw new HttpError(401, "invalid_api_key", message);
 }
 
-/** The name without its port has to be one that leads here and nowhere else. */
-function checkHost(host: string | undefined, allowed: readonly string[]): void {
+/**
+ * The name without its port has to be one that leads here and nowhere else. An address of this machine is no name, so
+ * DNS cannot be made to lead it elsewhere.
+ */
+function checkHost(
+  host: string | undefined,
+  { hosts, addresses }: Pick<GuardOptions, "hosts" | "addresses">,
+): void {
   const name = host?.replace(/:\d+$/, "") ?? "";
-  if (LOOPBACK.test(name) || allowed.some((other) => other.toLowerCase() === name.toLowerCase())) return;
+  const same = (other: string) => other.toLowerCase() === name.toLowerCase();
+  if (LOOPBACK.test(name) || hosts.some(same)) return;
+  if (addresses && IP_LITERAL.test(name)) {
+    if (addresses().some((address) => same(address.includes(":") ? `[${address}]` : address))) return;
+  }
   const message = `this endpoint does not go by the name ${JSON.stringify(name)}; --allow-host ${name || "NAME"} would add it`;
   throw new HttpError(403, "host_not_allowed", message);
 }
 
 function originAllowed(origin: string, { origins }: Pick<GuardOptions, "origins">): boolean {
-  return origins.includes("*") || origins.some((allowed) => allowed.toLowerCase() === origin.toLowerCase());
+  return origins.some((allowed) => originPattern(allowed)?.test(origin) ?? false);
+}
+
+const MOST_LABELS = "(?:[a-z0-9_-]+\\.)+";
+
+/**
+ * `*` is any origin; `https://*.example.com` any name below that one, but not itself; `http://localhost:*` any port, or
+ * none.
+ * @returns null: it has a * elsewhere
+ */
+export function originPattern(text: string): RegExp | null {
+  if (text === "*") return /^/;
+  const [, scheme, below, rest, port] = /^([a-z][a-z0-9+.-]*:\/\/)?(\*\.)?([^*]+?)(:\*)?$/is.exec(text) ?? [];
+  if (rest === undefined || (scheme === undefined && (below ?? port) !== undefined)) return null;
+  const literal = (part: string) => part.replace(/[.+?^${}()|[\]\\/-]/g, "\\$&");
+  const pattern =
+    literal(scheme ?? "") + (below ? MOST_LABELS : "") + literal(rest) + (port ? "(?::\\d+)?" : "");
+  return new RegExp(`^${pattern}$`, "i");
 }
 
 /** In a time that does not tell how much of it is the same. */

@@ -118,7 +118,12 @@ async function open(
 ): Promise<Opened> {
   const { url, mailbox, plainUrl, ngramUrl, mailboxSecretFile: secret, cloudCpus } = values;
   if (!url || !mailbox || !plainUrl) {
-    throw new SettingError("engine", "vllm wants --url, --mailbox and --plain-url, of servers that run");
+    const lacking = [
+      ...(url ? [] : ["--url, a vLLM server with the plugin"]),
+      ...(mailbox ? [] : ["--mailbox, where that plugin takes drafts (unix:/PATH or HOST:PORT)"]),
+      ...(plainUrl ? [] : ["--plain-url, a vLLM server without the plugin, to compare with"]),
+    ];
+    throw new SettingError("engine", `vllm wants servers that run already: give ${lacking.join("; ")}`);
   }
   const gateway = async (server: string, more: readonly string[]): Promise<Served> => {
     const cpus = cloudCpus === undefined ? [] : ["--cpus", cloudCpus];

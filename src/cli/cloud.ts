@@ -255,7 +255,7 @@ async function serveModel(
       }
       return cloud.drain(values.drainSeconds * 1000);
     };
-    await serveUntilStopped(announce, () => cloud.close(), drain);
+    await serveUntilStopped({ announce, close: () => cloud.close(), drain });
   } finally {
     await cloud.close();
   }

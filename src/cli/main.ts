@@ -2,6 +2,7 @@ import { Command, CommanderError } from "commander";
 import { version } from "../device/node.ts";
 import { messageOf, PicoSpecError, SettingError } from "../util/errors.ts";
 import { benchCommand } from "./bench.ts";
+import { serveCommand } from "./both.ts";
 import { chatCommand } from "./chat.ts";
 import { cloudCommand } from "./cloud.ts";
 import { applyConfig } from "./config.ts";
@@ -24,6 +25,7 @@ export function commands(): Command[] {
     cloudCommand(),
     keysCommand(),
     edgeCommand(),
+    serveCommand(),
     runCommand(),
     chatCommand(),
     doctorCommand(),

@@ -21,7 +21,7 @@ import { whole } from "./options.ts";
 import { type ModelsValues, openModels } from "./serve-models.ts";
 import { printable, wrapped } from "./text.ts";
 
-interface EdgeValues extends ModelsValues, LogValues, TraceValue {
+export interface EdgeValues extends ModelsValues, LogValues, TraceValue {
   readonly port: number;
   readonly host: string;
   readonly allowHost: readonly string[];
@@ -37,7 +37,8 @@ export function edgeCommand(): Command {
   const command = addLinkOptions(
     new Command("edge").description("an endpoint on this device that every OpenAI client can use"),
   );
-  return addLogOptions(addEndpointOptions(command))
+  addEndpointOptions(command).addOption(offlineOption("wait")).addOption(configOption());
+  return addLogOptions(command)
     .addOption(traceOption("draft steps and frames of each answer"))
     .addHelpText(
       "after",
@@ -57,10 +58,11 @@ Examples:
   $ picospec edge --model drafter.gguf --policy edge      (the small model alone, offline)
   $ curl http://127.0.0.1:8080/v1/chat/completions -d '{"messages":[{"role":"user","content":"Hello!"}]}'`,
     )
-    .action(serve);
+    .action((values: EdgeValues) => serveEdge(values));
 }
 
-function addEndpointOptions(command: Command): Command {
+/** Where the endpoint listens, and who may ask. */
+export function addEndpointOptions(command: Command): Command {
   return command
     .addOption(new Option("--port <number>", "0: any free one").argParser(whole(0, 65_535)).default(8080))
     .addOption(new Option("--host <address>", "listen address").default("127.0.0.1"))
@@ -72,7 +74,7 @@ function addEndpointOptions(command: Command): Command {
     .addOption(
       new Option(
         "--allow-origin <origin>",
-        "web pages that may ask, such as http://localhost:3000, or *; can be repeated",
+        "web pages that may ask: http://localhost:3000, http://localhost:*, https://*.example.com, or *; can be repeated",
       )
         .argParser(several)
         .default([], "none"),
@@ -96,19 +98,18 @@ function addEndpointOptions(command: Command): Command {
       new Option("--store-days <n>", "remove stored responses that are older")
         .argParser(whole(1, 36_500))
         .default(30),
-    )
-    .addOption(offlineOption("wait"))
-    .addOption(configOption());
+    );
 }
 
-async function serve(values: EdgeValues): Promise<void> {
+/** @param broken rejects when what it needs besides has ended. Default: nothing does */
+export async function serveEdge(values: EdgeValues, broken?: Promise<never>): Promise<void> {
   const trace = openTrace(values);
   const log = openLog(values);
   const failed = catchFaults(log);
   try {
     const edges = await openModels(values, log, failed);
     try {
-      await answerUntilStopped(edges, values, { log, trace: trace?.edge ?? null, failed });
+      await answerUntilStopped(edges, values, { log, trace: trace?.edge ?? null, failed, broken });
     } finally {
       await closeEdges(edges);
     }
@@ -122,12 +123,13 @@ interface Watchers {
   readonly log: Log;
   readonly trace: EdgeTrace | null;
   readonly failed: (error: unknown) => void;
+  readonly broken: Promise<never> | undefined;
 }
 
 async function answerUntilStopped(
   edges: readonly DeviceEdge[],
   values: EdgeValues,
-  { log, trace, failed }: Watchers,
+  { log, trace, failed, broken }: Watchers,
 ): Promise<void> {
   const { port, host, concurrent, waiting, apiKey, allowHost, allowOrigin, store, storeDays } = values;
   const server = await serveEndpoint(edges, {
@@ -157,5 +159,5 @@ async function answerUntilStopped(
     // A parent that started this process hears the port, and takes it along when it ends.
     process.send?.({ port: server.port });
   };
-  await serveUntilStopped(announce, () => server.close());
+  await serveUntilStopped({ announce, close: () => server.close(), ...(broken ? { broken } : {}) });
 }

@@ -1,8 +1,9 @@
 import { expect, it } from "vitest";
 import type { OfflineMode } from "../edge/edge.ts";
 import type { CloudState } from "../edge/keeper.ts";
+import { PicoSpecError } from "../util/errors.ts";
 import { VirtualClock } from "../util/virtual-clock.ts";
-import { linkProblem } from "./endpoint.ts";
+import { linkProblem, serveEndpoint } from "./endpoint.ts";
 
 function edgeOf(needsCloud: boolean, offline: OfflineMode = "wait") {
   const edge = {
@@ -37,6 +38,8 @@ it("a probe that finds no link has the edge try for one, and many probes no ofte
   expect(problem()).toBe(null);
   edge.cloud = { up: false, error: null };
   expect(problem()).toBe("no link to the cloud");
+  edge.cloud = { up: false, error: new PicoSpecError("unreachable", "no cloud answers") };
+  expect(problem()).toBe("no link to the cloud: no cloud answers");
 });
 
 it("an edge whose small model stands in is ready without its cloud, and so is one of several that has its cloud", () => {
@@ -44,4 +47,9 @@ it("an edge whose small model stands in is ready without its cloud, and so is on
   const [away, there] = [edgeOf(true), edgeOf(true)];
   there.cloud = { up: true, error: null };
   expect(linkProblem([away, there], new VirtualClock())()).toBe(null);
+});
+
+it("an origin that is no pattern is told before the endpoint listens", async () => {
+  const origins = ["http://localhost:1", "https://ex*mple.com"];
+  await expect(serveEndpoint([], { origins })).rejects.toThrow('"https://ex*mple.com" is no origin');
 });

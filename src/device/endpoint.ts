@@ -1,8 +1,11 @@
+import { networkInterfaces } from "node:os";
+import { originPattern } from "../api/guard.ts";
 import { type HttpServer, serveHttp } from "../api/server.ts";
 import type { Edge } from "../edge/edge.ts";
 import type { AnswerObserver } from "../edge/observer.ts";
 import { systemClock } from "../transport/node/clock.ts";
 import type { Clock } from "../util/clock.ts";
+import { SettingError } from "../util/errors.ts";
 import { type Log, SILENT_LOG } from "../util/log.ts";
 import { freshSeed, software } from "./node.ts";
 import { tellFault } from "./options.ts";
@@ -20,7 +23,7 @@ export interface EndpointSettings {
   readonly waiting?: number;
   /** names that it goes by, besides localhost */
   readonly hosts?: readonly string[];
-  /** origins of web pages that may ask, for example "http://localhost:3000"; "*": any */
+  /** origins of web pages that may ask: "http://localhost:3000", "https://*.example.com", "http://localhost:*"; "*": any */
   readonly origins?: readonly string[];
   /** clients have to bring it as a bearer token; default: not required */
   readonly apiKey?: string;
@@ -48,7 +51,7 @@ const DEFAULT_STORE_DAYS = 30;
 
 /**
  * OpenAI's API over HTTP, answered by an edge, or by several that requests name by their models. The caller closes the server, and then the edge.
- * @throws HttpError `cannot_listen`; PicoSpecError `bad_store`
+ * @throws HttpError `cannot_listen`; PicoSpecError `bad_store`; SettingError for an origin that is no pattern
  * @example
  * import { createEdge, serveEndpoint } from "picospec";
  *
@@ -62,6 +65,11 @@ export async function serveEndpoint(
 ): Promise<HttpServer> {
   const { port = 0, host = "127.0.0.1", concurrent = 32, waiting = 256 } = settings;
   const { hosts = [], origins = [], apiKey = null, log = SILENT_LOG, observe, failed = tellFault } = settings;
+  const wrong = origins.find((origin) => originPattern(origin) === null);
+  if (wrong !== undefined) {
+    const message = `${JSON.stringify(wrong)} is no origin: give one such as https://app.example.com, https://*.example.com or http://localhost:*`;
+    throw new SettingError("origins", message);
+  }
   const edges: readonly Edge[] = Array.isArray(edge) ? edge : [edge as Edge];
   const { notReady = linkProblem(edges, systemClock) } = settings;
   const { store } = settings;
@@ -75,7 +83,10 @@ export async function serveEndpoint(
     host,
     port,
     // Who listens to an address of the network goes by it.
-    guard: { hosts: [host, ...hosts], origins, apiKey },
+    guard: {
+      ...{ hosts: [host, ...hosts], origins, apiKey },
+      ...(EVERY_ADDRESS.has(host) ? { addresses: machineAddresses } : {}),
+    },
     software: software(),
     ...{ log, notReady, failed, clock: systemClock },
     ...(observe ? { observe } : {}),
@@ -88,6 +99,14 @@ export async function serveEndpoint(
     responses.close();
     throw error;
   }
+}
+
+/** Listen addresses that are all of the machine's own. */
+const EVERY_ADDRESS: ReadonlySet<string> = new Set(["0.0.0.0", "::"]);
+
+/** They change as networks come and go. */
+function machineAddresses(): readonly string[] {
+  return Object.values(networkInterfaces()).flatMap((all) => (all ?? []).map(({ address }) => address));
 }
 
 /** Of tries for a link that probes cause. */
@@ -110,6 +129,7 @@ export function linkProblem(
       // What comes of it is told to the next probe.
       for (const edge of edges) edge.answerer().catch(() => {});
     }
-    return "no link to the cloud";
+    const error = edges.map(({ cloud }) => cloud?.error).find((one) => one);
+    return `no link to the cloud${error ? `: ${error.message}` : ""}`;
   };
 }

@@ -123,6 +123,15 @@ describe("a keeper", () => {
     expect([told.at(-1)!.up, cloud.openers.length, told.length]).toEqual([true, 2, 4]);
   });
 
+  it("tells nothing until the first try has ended", async () => {
+    const { cloud, keeper, told, runTo } = kept();
+    cloud.away = null;
+    keeper.start();
+    keeper.noteChanged();
+    await runTo(100);
+    expect(told).toEqual([{ up: true, error: null }]);
+  });
+
   it("tries soon for a question that comes between two tries, however many come", async () => {
     const { cloud, keeper, runTo } = kept();
     keeper.start();

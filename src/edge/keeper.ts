@@ -255,6 +255,8 @@ export class Keeper {
 
   private tell(): void {
     const { state, told } = this;
+    // Before the first try has ended there is nothing to tell.
+    if (!told && !state.up && !state.error) return;
     if (told && told.up === state.up && told.error?.message === state.error?.message) return;
     this.told = state;
     this.options.changed?.(state);

@@ -124,16 +124,23 @@ export interface ScriptedOptions extends Pick<AnswersOptions, "formatOf"> {
   readonly faces?: Partial<FacesOptions>;
 }
 
-/** @returns what a client takes for `fetch` */
-export function scriptedFetch(options: ScriptedOptions): typeof fetch {
-  const { script, template, specials, grammars, apiKey = null, faces, ...rest } = options;
+/** An edge without a cloud whose small model is the script. */
+export function scriptedEdge({ script, template, specials, grammars }: ScriptedOptions): Edge {
   const tokenizer = new ScriptTokenizer(specials);
-  const freshSeed = () => toSeed(1);
-  const edge = new Edge({
-    ...{ remote: null, tokenizer, chatTemplate: null, freshSeed, policy: POLICIES.edge },
+  return new Edge({
+    ...{ remote: null, tokenizer, chatTemplate: null, freshSeed: scriptedSeed, policy: POLICIES.edge },
     local: scriptedOpener(script, tokenizer, template, grammars),
   });
-  const answers = new Answers({ ...rest, edge, freshSeed, concurrent: 4, waiting: 4 });
+}
+
+export const scriptedSeed = () => toSeed(1);
+
+/** @returns what a client takes for `fetch` */
+export function scriptedFetch(options: ScriptedOptions): typeof fetch {
+  const { apiKey = null, faces, formatOf } = options;
+  const rest = formatOf ? { formatOf } : {};
+  const edge = scriptedEdge(options);
+  const answers = new Answers({ ...rest, edge, freshSeed: scriptedSeed, concurrent: 4, waiting: 4 });
   let ids = 0;
   const clock = new VirtualClock();
   const app = createApp({

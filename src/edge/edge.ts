@@ -1,26 +1,27 @@
 import { type Grammar, grammarOf } from "../decoding/grammar.ts";
 import { type DecodingPolicy, POLICIES, type PolicyName, policyNamed } from "../decoding/policy.ts";
-import type { SessionSettings, StopReason } from "../decoding/session.ts";
-import type { TokenLogprobs } from "../sampling/question.ts";
+import type { SessionSettings } from "../decoding/session.ts";
 import { type Seed, toSeed } from "../sampling/random.ts";
 import { type SamplerSettings, samplerSettings } from "../sampling/sampler.ts";
 import type { RenderTemplate } from "../text/chat-template.ts";
 import type { ChatMessage, ChatTool, UnreadPrompt } from "../text/conversation.ts";
-import { StopStrings } from "../text/stop-strings.ts";
-import { StreamingText, type Tokenizer } from "../text/tokenizer.ts";
+import type { Tokenizer } from "../text/tokenizer.ts";
 import { ConnectionError } from "../transport/transport.ts";
 import { unlessAborted } from "../util/abort.ts";
 import { AssertionError, assert } from "../util/assert.ts";
 import { SettingError } from "../util/errors.ts";
 import { Inbox } from "../util/inbox.ts";
+import type { AnswerEnd, AnswerEvent, AnsweredToken } from "./answer.ts";
+import { AnswerParts } from "./answer-parts.ts";
 import { CloudError } from "./connection.ts";
-import type { TokenOrigin } from "./core/machine.ts";
 import { PipelineStatistics } from "./core/statistics.ts";
 import type { CloudState, Keeper } from "./keeper.ts";
 import type { LocalOpener } from "./local-opener.ts";
 import type { AnswerObserver } from "./observer.ts";
 import type { OpenedSession, Opener, RemoteOpener, TextModel } from "./opener.ts";
 import { onThisThread, promptText, readPrompt } from "./prompt.ts";
+
+export type { AnswerEnd, AnswerEvent, AnsweredToken };
 
 /** The edge as a library: questions in, answers out as events. */
 
@@ -75,23 +76,6 @@ export type PromptRequest = Pick<
   | "answerer"
 >;
 
-export interface AnsweredToken {
-  readonly token: number;
-  /** what it adds to the text: "" for a part of a character */
-  readonly text: string;
-  readonly origin: TokenOrigin;
-  /** null: not asked for */
-  readonly logprobs: TokenLogprobs | null;
-}
-
-export type AnswerEvent =
-  /** more of the answer; the text may be "" and the tokens none */
-  | { readonly type: "text"; readonly text: string; readonly tokens: readonly AnsweredToken[] }
-  /** drafts that were rejected: nothing that was given away is taken back */
-  | { readonly type: "discarded"; readonly text: string }
-  /** once, last */
-  | { readonly type: "end"; readonly end: AnswerEnd };
-
 /** Which model gives an answer, and how. One answer never mixes two. */
 export interface Answerer {
   readonly opener: Opener;
@@ -108,17 +92,6 @@ export type OfflineMode =
   | "edge"
   /** they fail at once */
   | "fail";
-
-export interface AnswerEnd {
-  /** whose text it is: the target's, or the small model's alone */
-  readonly answeredBy: "target" | "edge";
-  /** `stop`: a stop string came */
-  readonly reason: StopReason | "stop";
-  /** the stop string that came */
-  readonly stopString?: string;
-  readonly promptTokens: number;
-  readonly statistics: PipelineStatistics;
-}
 
 export interface WholeAnswer extends AnswerEnd {
   readonly text: string;
@@ -486,79 +459,4 @@ function collect(
     if (signal.aborted || parts.stopped) cancel();
     else signal.addEventListener("abort", cancel);
   });
-}
-
-/** Puts tokens, their logprobs and stop strings together: what is given away is certain, and in order. */
-class AnswerParts {
-  stopped = false;
-  private readonly tokenizer: Tokenizer;
-  private readonly streaming: StreamingText;
-  private readonly strings: StopStrings;
-  private readonly wantsLogprobs: boolean;
-  private readonly events: Inbox<AnswerEvent>;
-  /** committed tokens whose logprobs have not come, in order; a correction's come a round trip later */
-  private readonly waiting: Omit<AnsweredToken, "logprobs">[] = [];
-  /** logprobs whose tokens have not come: none, unless a cloud says more than it was asked */
-  private readonly early: TokenLogprobs[] = [];
-
-  constructor(tokenizer: Tokenizer, request: AnswerRequest, events: Inbox<AnswerEvent>) {
-    const { stop = [], markers, logprobs } = request;
-    this.tokenizer = tokenizer;
-    this.streaming = new StreamingText(tokenizer, markers);
-    this.strings = new StopStrings(stop);
-    this.wantsLogprobs = logprobs !== undefined;
-    this.events = events;
-  }
-
-  get stopString(): string | null {
-    return this.strings.came;
-  }
-
-  /** @returns whether the answer is over */
-  token(id: number, origin: TokenOrigin): boolean {
-    const token = { token: id, text: this.streaming.push(id), origin };
-    if (!this.wantsLogprobs) return this.give({ ...token, logprobs: null });
-    this.waiting.push(token);
-    return this.match();
-  }
-
-  /** @returns whether the answer is over */
-  logprobs(logprobs: TokenLogprobs): boolean {
-    this.early.push(logprobs);
-    return this.match();
-  }
-
-  discarded(tokens: Int32Array): void {
-    if (this.stopped) return;
-    const streaming = new StreamingText(this.tokenizer);
-    const pieces = Array.from(tokens, (token) => streaming.push(token));
-    this.events.push({ type: "discarded", text: pieces.join("") + streaming.end() });
-  }
-
-  /** Nothing follows. */
-  end(): void {
-    // The link broke for good, or the answer was ended, before the last logprobs came.
-    for (const token of this.waiting.splice(0)) this.give({ ...token, logprobs: null });
-    // An unfinished character, and what might have become a stop string.
-    const { text: rest } = this.strings.push(this.streaming.end());
-    const text = rest + this.strings.end();
-    if (text !== "") this.events.push({ type: "text", text, tokens: [] });
-  }
-
-  private match(): boolean {
-    while (this.waiting.length > 0 && this.early.length > 0) {
-      if (this.give({ ...this.waiting.shift()!, logprobs: this.early.shift()! })) return true;
-    }
-    return this.stopped;
-  }
-
-  private give(token: AnsweredToken): boolean {
-    if (this.stopped) return true;
-    const { text, stopped } = this.strings.push(token.text);
-    this.stopped = stopped;
-    // A token that begins a stop string is none of the answer's.
-    const tokens = stopped && text === "" ? [] : [token];
-    if (tokens.length > 0 || text !== "") this.events.push({ type: "text", text, tokens });
-    return stopped;
-  }
 }

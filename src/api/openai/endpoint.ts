@@ -23,6 +23,8 @@ export interface OpenAiOptions {
   readonly freshId: () => string;
   /** seconds since 1970 */
   readonly nowSeconds: () => number;
+  /** the date and time, ISO 8601 */
+  readonly nowText: () => string;
 }
 
 export class OpenAi implements Face {
@@ -116,11 +118,12 @@ export class OpenAi implements Face {
 
   /** With what Anthropic's clients look for beside OpenAI's own: both ask at the same path. */
   private model(edge: Edge) {
-    const created = this.options.nowSeconds();
+    const { nowSeconds, nowText } = this.options;
+    const created = nowSeconds();
     return {
       id: edge.modelName,
       ...{ object: "model", created, owned_by: "picospec" },
-      ...{ type: "model", display_name: edge.modelName, created_at: new Date(1000 * created).toISOString() },
+      ...{ type: "model", display_name: edge.modelName, created_at: nowText() },
       context_length: edge.contextTokens,
     };
   }

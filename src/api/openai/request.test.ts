@@ -233,7 +233,11 @@ describe("a chat request", () => {
     const { prompt, tools } = shown({ messages: old, functions: [{ name: "f" }] }, "<tool_call>");
     expect(prompt).toEqual([
       messages[0],
-      { role: "assistant", content: "", tool_calls: [{ id: "call_f", type: "function", function: call }] },
+      {
+        ...{ role: "assistant", content: "" },
+        tool_calls: [{ id: "call_f", type: "function", function: call }],
+        written_calls: '<tool_call>\n{"name": "f", "arguments": {}}\n</tool_call>',
+      },
       { role: "tool", content: "3", tool_call_id: "call_f" },
     ]);
     expect(tools).toEqual([{ type: "function", function: { name: "f" } }]);

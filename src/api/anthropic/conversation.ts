@@ -96,17 +96,22 @@ function blocksOf(content: AnthropicMessage["content"]): readonly Block[] {
   return typeof content === "string" ? [{ type: "text", text: content }] : content;
 }
 
+function isText(block: Block): block is Extract<Block, { type: "text" }> {
+  return block.type === "text";
+}
+
 /** Turns of one role that follow each other are one, as with Anthropic: templates want them to alternate. */
 function plainMessages(messages: readonly AnthropicMessage[]): ChatMessage[] {
-  const turns: { role: "user" | "assistant"; blocks: Block[] }[] = [];
+  const turns: { role: AnthropicMessage["role"]; blocks: Block[] }[] = [];
   for (const { role, content } of messages) {
     const last = turns.at(-1);
     if (last?.role === role) last.blocks.push(...blocksOf(content));
     else turns.push({ role, blocks: [...blocksOf(content)] });
   }
-  return turns.flatMap(({ role, blocks }) =>
-    role === "user" ? userMessages(blocks) : [assistantMessage(blocks)],
-  );
+  return turns.flatMap(({ role, blocks }) => {
+    if (role === "assistant") return [assistantMessage(blocks)];
+    return role === "user" ? userMessages(blocks) : systemMessage(blocks.filter(isText));
+  });
 }
 
 /** Results of tools are messages of their own; what is written between them stays there. */

@@ -140,6 +140,14 @@ describe("a message", () => {
     ]);
   });
 
+  it("may have what the system says among its turns", async () => {
+    const { client, prompts } = world("Yes.");
+    const system = { role: "system", content: [{ type: "text", text: "Be kind." }] };
+    const messages = [...HI, system, { role: "user", content: "And?" }] as Anthropic.MessageParam[];
+    await client.messages.create({ ...asks, messages });
+    expect(prompts[0]).toBe("user: Hi!\nsystem: Be kind.\nuser: And?\n");
+  });
+
   it("goes on with what the assistant began", async () => {
     const { client, prompts } = world("lo.");
     const begun = [...HI, { role: "assistant" as const, content: "Hel" }];
@@ -308,13 +316,14 @@ describe("unusual requests", () => {
     ["no max_tokens", { max_tokens: undefined }, 400, /max_tokens: must be a number, and is missing/],
     ["max_tokens of text", { max_tokens: "9" }, 400, /max_tokens/],
     ["max_tokens below 0", { max_tokens: -1 }, 400, /max_tokens/],
+    ["a system message among messages", { messages: [...HI, { role: "system", content: "x" }] }, 200, /./],
     [
-      "a system message among messages",
-      { messages: [{ role: "system", content: "x" }] },
+      "a system message that is an image",
+      { messages: [{ role: "system", content: [image] }] },
       400,
-      /goes into system/,
+      /images and documents/,
     ],
-    ["a tool's role", { messages: [{ role: "tool", content: "x" }] }, 400, /role user or assistant/],
+    ["a tool's role", { messages: [{ role: "tool", content: "x" }] }, 400, /role user, assistant or system/],
     ["an image", { messages: text("image", image) }, 400, /images, documents and others are not taken/],
     ["a document", { messages: text("document", image) }, 400, /images, documents and others are not taken/],
     ["a server's tool result", { messages: text("web_search_tool_result") }, 400, /are not taken/],

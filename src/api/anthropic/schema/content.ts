@@ -47,8 +47,10 @@ export const messageSchema = z.discriminatedUnion(
   [
     z.object({ role: z.literal("user"), content: blocks(userBlock) }),
     z.object({ role: z.literal("assistant"), content: blocks(assistantBlock) }),
+    // Of Claude Code, beside `system`.
+    z.object({ role: z.literal("system"), content: textSchema }),
   ],
-  { error: "must have the role user or assistant: what the system says goes into system" },
+  { error: "must have the role user, assistant or system" },
 );
 
 export type AnthropicMessage = z.infer<typeof messageSchema>;

@@ -15,6 +15,7 @@ import { realTemplates } from "../support/vocabularies.ts";
 /** The templates' own date: scripts/chat-references/reference.cpp has the same. */
 const NOW = Date.UTC(2024, 6, 26, 12);
 
+const DROPPED = "the template drops or refuses results of calls; ours shows them as the user's";
 /** Where a prompt is another one, and why. A difference that is gone fails the test, too. */
 const DIFFERENT: Readonly<Record<string, string>> = {
   "LFM2.5-8B-A1B parts": "the template takes parts and joins them by nothing; llama.cpp gives it one text",
@@ -30,8 +31,7 @@ const DIFFERENT: Readonly<Record<string, string>> = {
 };
 
 function resultsOf(template: string): Readonly<Record<string, string>> {
-  const reason = "the template drops or refuses results of calls; ours shows them as the user's";
-  return Object.fromEntries(["call", "calls", "thought-call"].map((name) => [`${template} ${name}`, reason]));
+  return Object.fromEntries(["call", "calls", "thought-call"].map((name) => [`${template} ${name}`, DROPPED]));
 }
 
 const BOS = "<s>";
@@ -88,7 +88,10 @@ describe("prompts of real templates", () => {
     expect(different).toEqual(Object.keys(DIFFERENT));
     const all = templates.size * CONVERSATIONS.length;
     expect(all).toBe(630);
-    expect(1 - different.length / all).toBeGreaterThanOrEqual(0.97);
+    // Where the reference itself loses results, ours is another text on purpose.
+    const lost = Object.values(DIFFERENT).filter((reason) => reason === DROPPED).length;
+    expect(lost).toBe(9);
+    expect((all - different.length) / (all - lost)).toBeGreaterThanOrEqual(0.98);
   });
 
   it("are the same where what others wrote is marked on its way", async () => {

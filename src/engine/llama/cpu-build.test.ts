@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { cpuBuildOf, cpuBuildOfFile } from "./cpu-build.ts";
+import { cpuBuildOf, cpuBuildOfFile, exactBuild } from "./cpu-build.ts";
 
 const FOLDER = "/home/u/app/node_modules/@node-llama-cpp/linux-x64/bins/linux-x64";
 const line = (path: string) => `7f00-7f10 r-xp 00000000 fe:01 1234                       ${path}`;
@@ -51,4 +51,13 @@ it("takes nothing else for a CPU build", () => {
     "my-ggml-cpu-x64.so",
   ])
     expect(cpuBuildOfFile(name)).toBeNull();
+});
+
+it.each([
+  ["avx2 avx512_bf16 amx_bf16 amx_tile amx_int8", ["haswell", "sapphirerapids", "zen4"], "zen4"],
+  ["avx2 amx_int8", ["haswell", "sapphirerapids"], null],
+  ["avx2 avx512_bf16 avx_vnni", ["sapphirerapids", "zen4"], null],
+  ["", ["zen4"], null],
+])("of a processor with %s and the builds %j another than ggml's own is taken: %s", (flags, builds, name) => {
+  expect(exactBuild(flags, builds)).toBe(name);
 });

@@ -45,3 +45,16 @@ function cpuFeatures(systemInfo: string): string[] {
   }
   return features;
 }
+
+/**
+ * The build that is taken in place of the one that ggml would choose: that of Sapphire Rapids computes with AMX, where a row
+ * is not the same bits in every batch, and a hybrid model's may be no number at all (llama.cpp 3.22.1, random models of
+ * qwen35 and lfm2). zen4's has all the other instructions of such a processor.
+ * @param flags of the processor, as Linux has them in /proc/cpuinfo
+ * @param builds that are installed
+ * @returns null: ggml's own choice
+ */
+export function exactBuild(flags: string, builds: readonly string[]): string | null {
+  const hasAmx = /\bamx_(?:int8|tile)\b/.test(flags);
+  return hasAmx && builds.includes("zen4") ? "zen4" : null;
+}

@@ -12,7 +12,7 @@ import {
   PINNED_PACKAGE_VERSIONS,
   type Pointer,
 } from "./abi.ts";
-import { cpuBuildOf, cpuBuildOfFile } from "./cpu-build.ts";
+import { cpuBuildOf, cpuBuildOfFile, exactBuild } from "./cpu-build.ts";
 
 /** `auto` takes an installed GPU build when there is one. */
 export type GpuChoice = "auto" | "off";
@@ -152,26 +152,44 @@ function open(build: string, folder: string): LlamaLibrary {
  */
 function loadBackends(ggml: LibraryHandle, folder: string, files: readonly string[]): void {
   const asked = process.env.PICOSPEC_CPU_BUILD;
+  const load = (file: string) =>
+    ggml.func("ggml_backend_load", "void *", ["const char *"])(join(folder, file)) !== null;
+  const fileOf = (build: string) => files.find((name) => cpuBuildOfFile(name) === build);
+  const installed = files.flatMap((name) => cpuBuildOfFile(name) ?? []);
   if (!asked) {
+    const exact = exactBuild(textOf("/proc/cpuinfo"), installed);
+    if (exact !== null && load(fileOf(exact)!)) {
+      for (const file of files.filter((name) => OTHER_BACKEND.test(name))) load(file);
+      return;
+    }
     ggml.func("ggml_backend_load_all_from_path", "void", ["const char *"])(folder);
     return;
   }
-  const file = files.find((name) => cpuBuildOfFile(name) === asked);
-  if (file && ggml.func("ggml_backend_load", "void *", ["const char *"])(join(folder, file)) !== null) return;
-  const builds = files.flatMap((name) => cpuBuildOfFile(name) ?? []).join(", ") || "none";
+  const file = fileOf(asked);
+  if (file && load(file)) return;
+  const builds = installed.join(", ") || "none";
   const why = file ? "and this processor cannot run it" : "which is not installed";
   const next = `unset it, or name another of: ${builds}`;
   throw new EngineError("no_engine", `PICOSPEC_CPU_BUILD is ${asked}, ${why}; ${next}`);
 }
 
-function loadedCpuBuild(api: LlamaApi): string {
-  let maps = "";
+/** Of a GPU, for example. */
+const OTHER_BACKEND = /^(?:lib)?ggml-(?!base\b|cpu\b)[\w-]+\.(?:so|dll|dylib)/;
+
+/** @returns "" where there is no such file: it is not Linux */
+function textOf(path: string): string {
   try {
-    maps = readFileSync("/proc/self/maps", "utf8");
+    return readFileSync(path, "utf8");
   } catch {
-    // not Linux
+    return "";
   }
-  return cpuBuildOf({ maps, systemInfo: api.systemInfo(), arch: process.arch });
+}
+
+function loadedCpuBuild(api: LlamaApi): string {
+  return cpuBuildOf({
+    ...{ maps: textOf("/proc/self/maps"), arch: process.arch },
+    systemInfo: api.systemInfo(),
+  });
 }
 
 /**

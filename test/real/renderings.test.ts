@@ -31,7 +31,9 @@ const DIFFERENT: Readonly<Record<string, string>> = {
 };
 
 function resultsOf(template: string): Readonly<Record<string, string>> {
-  return Object.fromEntries(["call", "calls", "thought-call"].map((name) => [`${template} ${name}`, DROPPED]));
+  return Object.fromEntries(
+    ["call", "calls", "thought-call"].map((name) => [`${template} ${name}`, DROPPED]),
+  );
 }
 
 const BOS = "<s>";

@@ -6,6 +6,7 @@ const slow = [
   "test/simulation/**/*.test.ts",
   "test/model/**/*.test.ts",
   "test/integration/**/*.test.ts",
+  "test/schemas/walks.test.ts",
   slowBeside,
 ];
 
@@ -15,7 +16,7 @@ export default defineConfig({
       {
         test: {
           name: "fast",
-          include: ["{src,lab}/**/*.test.ts", "test/*.test.ts", "test/schemas/{cases,walks}.test.ts"],
+          include: ["{src,lab}/**/*.test.ts", "test/*.test.ts", "test/schemas/cases.test.ts"],
           exclude: [slowBeside, "**/node_modules/**"],
           // They share no state, and a process for each file would cost half of the time.
           isolate: false,

@@ -1,8 +1,8 @@
 import { beforeAll, describe, expect, it } from "vitest";
-import { CloudError } from "../src/edge/connection.ts";
-import type { LlguidanceGrammars } from "../src/grammar/llguidance/grammars.ts";
-import { byteGrammars } from "./support/byte-grammars.ts";
-import { type Script, scriptedFetch } from "./support/scripted.ts";
+import { CloudError } from "../../src/edge/connection.ts";
+import type { LlguidanceGrammars } from "../../src/grammar/llguidance/grammars.ts";
+import { byteGrammars } from "../support/byte-grammars.ts";
+import { type Script, scriptedFetch } from "../support/scripted.ts";
 
 /**
  * Unusual requests to OpenAI's routes, each with the status and what the answer says, as a user of that API would expect

@@ -2,12 +2,12 @@ import OpenAI from "openai";
 import { zodResponseFormat } from "openai/helpers/zod";
 import { beforeAll, describe, expect, it } from "vitest";
 import { z } from "zod";
-import type { LlguidanceGrammars } from "../src/grammar/llguidance/grammars.ts";
-import type { Format } from "../src/text/formats/format.ts";
-import { FORMATS } from "../src/text/formats/registry.ts";
-import { byteGrammars } from "./support/byte-grammars.ts";
-import { type SampleCall, TOOLS, WRITERS } from "./support/format-samples.ts";
-import { type Script, ScriptTokenizer, scriptedFetch } from "./support/scripted.ts";
+import type { LlguidanceGrammars } from "../../src/grammar/llguidance/grammars.ts";
+import type { Format } from "../../src/text/formats/format.ts";
+import { FORMATS } from "../../src/text/formats/registry.ts";
+import { byteGrammars } from "../support/byte-grammars.ts";
+import { type SampleCall, TOOLS, WRITERS } from "../support/format-samples.ts";
+import { type Script, ScriptTokenizer, scriptedFetch } from "../support/scripted.ts";
 
 /** The openai client, unmodified, against a model of each family that says what a script has it say. */
 

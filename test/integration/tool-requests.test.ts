@@ -1,9 +1,9 @@
 import fc from "fast-check";
 import OpenAI from "openai";
 import { beforeAll, describe, expect, it } from "vitest";
-import type { LlguidanceGrammars } from "../src/grammar/llguidance/grammars.ts";
-import { byteGrammars } from "./support/byte-grammars.ts";
-import { type Script, ScriptTokenizer, scriptedFetch } from "./support/scripted.ts";
+import type { LlguidanceGrammars } from "../../src/grammar/llguidance/grammars.ts";
+import { byteGrammars } from "../support/byte-grammars.ts";
+import { type Script, ScriptTokenizer, scriptedFetch } from "../support/scripted.ts";
 
 /** Requests with tools and thoughts, each with its right answer, from a model that writes as Qwen 3 does. */
 

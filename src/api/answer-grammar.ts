@@ -1,6 +1,6 @@
 import type { Grammar } from "../decoding/grammar.ts";
 import { larkOfEbnf } from "../grammar/ebnf/lark.ts";
-import { larkWithMarkers } from "../grammar/markers.ts";
+import { larkWithMarkers, withoutMarkers } from "../grammar/markers.ts";
 import { translated } from "../grammar/schema/prepare.ts";
 import { type Dropped, relaxedSchema } from "../grammar/schema/relax.ts";
 import { checkSize, type SchemaBudget, schemaBudget } from "../grammar/schema/size.ts";
@@ -65,7 +65,7 @@ export function answerGrammar(
 
 /** Of an answer that is nothing but text in a format. */
 function plainGrammar(wanted: AnswerFormat, kept: Kept | null): AnswerGrammar {
-  if (wanted.kind === "grammar") return { grammar: wanted.grammar, relaxed: [] };
+  if (wanted.kind === "grammar") return { grammar: withoutMarkers(wanted.grammar), relaxed: [] };
   const source = JSON.stringify(kept!.schema);
   return { grammar: { kind: "json_schema", source }, relaxed: kept!.relaxed };
 }

@@ -131,17 +131,11 @@ export class Answers {
     const count = conversation.prompts.length * conversation.choices;
     await this.turnstile.enter(count, signal);
     try {
-      const choosing = edge.answerer(conversation.sampling.policy);
-      const answerer = await unlessAborted(choosing, signal);
-      if (!answerer) throw new HttpError(499, "cancelled", "the client has gone");
-      const model = modelBy(edge.templateBy(answerer), this.options.formatOf);
-      const prompts = await unlessAborted(promptsOf(edge, answerer, conversation, model), signal);
-      if (!prompts) throw new HttpError(499, "cancelled", "the client has gone");
+      const { answerer, model, prompts } = await this.read(edge, conversation, signal);
       const asked = choiceRequests(conversation, model, prompts, this.options.freshSeed);
       const { opener, standsIn, policy } = answerer;
-      const lengths = prompts.map(({ prompt }) => (prompt instanceof Int32Array ? prompt.length : 0));
       return {
-        promptTokens: lengths.reduce((sum, length) => sum + length, 0),
+        promptTokens: tokensOf(prompts),
         model: standsIn ? opener.model.name : edge.modelName,
         answeredBy: policy.target ? "target" : "edge",
         tokenizer: edge.tokenizerBy(opener),
@@ -163,15 +157,21 @@ export class Answers {
     const edge = this.edgeFor(conversation.model);
     await this.turnstile.enter(1, gone);
     try {
-      const answerer = await unlessAborted(edge.answerer(conversation.sampling.policy), gone);
-      const model = answerer && modelBy(edge.templateBy(answerer), this.options.formatOf);
-      const read = answerer && model && promptsOf(edge, answerer, conversation, model);
-      const prompts = read && (await unlessAborted(read, gone));
-      if (!prompts) throw new HttpError(499, "cancelled", "the client has gone");
-      return prompts.reduce((sum, { prompt }) => sum + prompt.length, 0);
+      const { prompts } = await this.read(edge, conversation, gone);
+      return tokensOf(prompts);
     } finally {
       this.turnstile.leave(1);
     }
+  }
+
+  /** The model that answers, and what it reads. */
+  private async read(edge: Edge, conversation: Conversation, gone: AbortSignal) {
+    const answerer = await unlessAborted(edge.answerer(conversation.sampling.policy), gone);
+    if (!answerer) throw new HttpError(499, "cancelled", "the client has gone");
+    const model = modelBy(edge.templateBy(answerer), this.options.formatOf);
+    const prompts = await unlessAborted(promptsOf(edge, answerer, conversation, model), gone);
+    if (!prompts) throw new HttpError(499, "cancelled", "the client has gone");
+    return { answerer, model, prompts };
   }
 
   /** Its places are given back when it is read to its end, or left: the caller begins to read it at once. */
@@ -231,6 +231,11 @@ function ofFormat(error: unknown, { format, tools }: Conversation): unknown {
 /** A cloud tells no setting by its name. */
 function ofGrammar({ code, message }: CloudError): boolean {
   return code === "grammar_limit" || (code === "bad_setting" && /\bgrammar\b|^EBNF/.test(message));
+}
+
+/** Those of text are not known yet. */
+function tokensOf(prompts: readonly ReadPrompt[]): number {
+  return prompts.reduce((sum, { prompt }) => sum + (prompt instanceof Int32Array ? prompt.length : 0), 0);
 }
 
 /** A chat is read here, once for all of its choices: how it ends says how the answer begins. */

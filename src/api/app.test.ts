@@ -131,7 +131,7 @@ describe("routes", () => {
     expect(await asked("/other/a%2Fb", "POST")).toEqual({ body: {}, id: "a/b" });
     expect(await asked("/other/1?q=2", "DELETE")).toEqual({ q: "2", h: "H", body: null, key: "k" });
     expect(await asked("/other/1/2", "GET")).toEqual({
-      wrong: "there is nothing at /other/1/2; the API is below /v1",
+      wrong: "there is nothing at /other/1/2; the APIs are below /v1 and /api",
     });
     expect(await (await ask("/other/1")).json()).toEqual({ wrong: expect.stringContaining("API key") });
     expect(failures).toEqual(["not_found", "invalid_api_key"]);

@@ -178,7 +178,7 @@ function addGuard(app: Hono<Env>, guard: GuardOptions): void {
 }
 
 function nothingAt({ req }: Context<Env>): HttpError {
-  return new HttpError(404, "not_found", `there is nothing at ${req.path}; the API is below /v1`);
+  return new HttpError(404, "not_found", `there is nothing at ${req.path}; the APIs are below /v1 and /api`);
 }
 
 function wrongMethod(taken: readonly string[]): (context: Context<Env>) => never {
@@ -200,7 +200,7 @@ function failure(context: Context<Env>, thrown: unknown, face: Face): Response {
   if (retryAfter !== null) context.header("retry-after", `${retryAfter}`);
   // OpenAI's clients try everything from 500 on again, unless they are told.
   if (error.status === 501) context.header("x-should-retry", "false");
-  return json(context, face.errorBody(error), error.status as ContentfulStatusCode);
+  return json(context, face.errorBody(error, context.env.requestId), error.status as ContentfulStatusCode);
 }
 
 /** null: another try is not better */
@@ -291,7 +291,7 @@ async function lineStream(
       if (!first.done) await line(first.value);
       for await (const one of lines) await line(one);
     } catch (error) {
-      await line(face.errorBody(failedLate(context.env, error)));
+      await line(face.errorBody(failedLate(context.env, error), context.env.requestId));
     } finally {
       stops();
     }

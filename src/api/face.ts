@@ -8,7 +8,7 @@ export interface Face {
   readonly below: readonly string[];
   readonly routes: readonly Route[];
   /** an error as its clients read it */
-  errorBody(error: HttpError): object;
+  errorBody(error: HttpError, requestId: string): object;
 }
 
 export interface Route {

@@ -14,6 +14,12 @@ export function larkWithMarkers(source: string, markers: readonly string[]): str
   return markers.length === 0 ? source : `${HEAD}${JSON.stringify(markers)}\n${source}`;
 }
 
+/** A client's own grammar: its control tokens are none of a client's business, so that a comment there is a comment. */
+export function withoutMarkers(grammar: Grammar): Grammar {
+  const { kind, source } = grammar;
+  return kind === "lark" && source.startsWith(HEAD) ? { kind, source: `\n${source}` } : grammar;
+}
+
 export function markersOf({ kind, source }: Grammar): readonly string[] {
   if (kind !== "lark" || !source.startsWith(HEAD)) return [];
   const end = source.indexOf("\n");

@@ -14,13 +14,11 @@ export interface AnthropicOptions {
   readonly freshId: () => string;
 }
 
-/** By status; others are faults of the server. */
+/** By status; of others below 500 the request is wrong, and from there on the server. */
 const ERROR_TYPES: Readonly<Record<number, string>> = {
-  400: "invalid_request_error",
   401: "authentication_error",
   403: "permission_error",
   404: "not_found_error",
-  405: "invalid_request_error",
   413: "request_too_large",
   429: "rate_limit_error",
   503: "overloaded_error",
@@ -39,8 +37,9 @@ export class Anthropic implements Face {
     this.options = options;
   }
 
-  errorBody({ status, message }: HttpError): object {
-    return { type: "error", error: { type: ERROR_TYPES[status] ?? "api_error", message } };
+  errorBody({ status, message }: HttpError, requestId: string): object {
+    const type = ERROR_TYPES[status] ?? (status < 500 ? "invalid_request_error" : "api_error");
+    return { type: "error", error: { type, message }, request_id: requestId };
   }
 
   /** @throws HttpError, SettingError, TemplateError, CloudError */
@@ -59,7 +58,7 @@ export class Anthropic implements Face {
     }
     return {
       ...{ kind: "events", events: messageEvents(begun.events, shape), last: null, begun },
-      failed: (error) => ({ name: "error", data: this.errorBody(error) }),
+      failed: (error) => ({ name: "error", data: this.errorBody(error, asked.requestId) }),
     };
   }
 
